@@ -1,0 +1,157 @@
+// Command extension is /opt/extensions/tokenizer: an external Lambda extension that serves the tokenizer's loopback API
+// to the function beside it.
+//
+// The order at start is bind, serve, register: Lambda starts the function only after registration, so the function never
+// finds the port closed. Wrong settings do not end the extension, since that would end the function with an error that
+// names neither: the API answers 503 and says which setting is wrong. A port that is taken does end it, because the
+// function would send its session token to whoever listens there.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/kms"
+
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/api"
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/audit"
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/lambdaext"
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/server"
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/vault"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
+	defer stop()
+	if err := run(ctx, os.Args[0], os.Getenv); err != nil {
+		fmt.Fprintln(os.Stderr, "tokenizer:", err)
+		os.Exit(1)
+	}
+}
+
+// run serves until Lambda sends SHUTDOWN or ctx ends.
+func run(ctx context.Context, executable string, getenv func(string) string) error {
+	s, problems := loadSettings(getenv)
+	log := audit.New(os.Stdout, s.level)
+	lambda := lambdaext.New(s.runtimeAPI, filepath.Base(executable))
+
+	listener, err := net.Listen("tcp", net.JoinHostPort(api.Host, strconv.Itoa(s.port)))
+	if err != nil {
+		return refuseToStart(ctx, lambda, s.port)
+	}
+	var current backend
+	release := digest(executable)
+	srv := server.New(server.Config{
+		Vault: current.vault, Port: s.port, SessionToken: s.sessionToken, Release: release, Audit: log,
+	})
+	served := make(chan error, 1)
+	go func() { served <- srv.Serve(listener) }()
+	defer stopServing(srv, served)
+
+	registration, err := lambda.Register(ctx, lambdaext.Shutdown)
+	if err != nil {
+		return err
+	}
+	current.open(ctx, s, problems, registration.AccountID)
+	if _, err := current.vault(); err != nil {
+		log.Notice(ctx, slog.LevelError, err.Error())
+	} else {
+		log.Notice(ctx, slog.LevelInfo, "tokenizer ready", slog.String("release", release))
+	}
+	return waitForShutdown(ctx, lambda)
+}
+
+// refuseToStart makes Lambda end the environment with an error that says why.
+func refuseToStart(ctx context.Context, lambda *lambdaext.Client, port int) error {
+	message := fmt.Sprintf("port %d of %s cannot be bound; set TOKENIZER_PORT to one that no other extension uses", port, api.Host)
+	if _, err := lambda.Register(ctx); err != nil {
+		return errors.Join(errors.New(message), err)
+	}
+	return errors.Join(errors.New(message), lambda.InitError(ctx, "Extension.PortInUse", message))
+}
+
+func waitForShutdown(ctx context.Context, lambda *lambdaext.Client) error {
+	for {
+		event, err := lambda.Next(ctx)
+		switch {
+		case ctx.Err() != nil: // SIGTERM: Lambda ends the environment
+			return nil
+		case err != nil:
+			return err
+		case event.Type == lambdaext.Shutdown:
+			return nil
+		}
+	}
+}
+
+// stopServing lets requests under way finish within the half second that Lambda leaves besides its 2 s limit.
+func stopServing(srv *http.Server, served <-chan error) {
+	ctx, cancel := context.WithTimeout(context.Background(), 500*time.Millisecond)
+	defer cancel()
+	if srv.Shutdown(ctx) != nil {
+		_ = srv.Close()
+	}
+	<-served
+}
+
+// backend is the vault once there is one. The account id comes with the registration, after the server is up.
+type backend struct {
+	state atomic.Pointer[backendState]
+}
+
+type backendState struct {
+	vault *vault.Vault
+	err   error
+}
+
+func (b *backend) vault() (server.Vault, error) {
+	switch s := b.state.Load(); {
+	case s == nil:
+		return nil, api.Errorf(api.ErrNotReady, "", "the extension has not registered yet")
+	case s.err != nil:
+		return nil, s.err
+	default:
+		return s.vault, nil
+	}
+}
+
+// open makes the vault, or remembers everything that is wrong with its settings.
+func (b *backend) open(ctx context.Context, s settings, problems error, account string) {
+	aws, err := config.LoadDefaultConfig(ctx)
+	if err != nil { // its text may quote the environment
+		problems = errors.Join(problems, errors.New("the AWS configuration in the environment does not load"))
+	}
+	v, err := vault.New(vault.Config{
+		KeyARN: s.keyARN, Table: s.table, AccountID: account,
+		KMS: kms.NewFromConfig(aws), Store: dynamodb.NewFromConfig(aws),
+	})
+	if err := errors.Join(problems, err); err != nil {
+		detail := strings.ReplaceAll(err.Error(), "\n", "; ")
+		b.state.Store(&backendState{err: api.Errorf(api.ErrNotReady, "", "%s", detail)})
+		return
+	}
+	b.state.Store(&backendState{vault: v})
+}
+
+// digest reads the layer's digest file, two levels above /opt/extensions/tokenizer.
+func digest(executable string) string {
+	b, err := os.ReadFile(filepath.Join(filepath.Dir(executable), "..", "tokenizer.digest"))
+	if err != nil || len(b) > 256 {
+		return "unreleased"
+	}
+	return strings.TrimSpace(string(b))
+}

@@ -1,0 +1,306 @@
+package vault_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/aws/smithy-go"
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
+
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/api"
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/card"
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/tokenizertest"
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/vault"
+)
+
+const (
+	table   = "CreditCardTokenizerTable"
+	account = "123456789012"
+	pan     = "4111111111111111"
+)
+
+type fixture struct {
+	*vault.Vault
+	kms   *tokenizertest.KMS
+	store *tokenizertest.Table
+}
+
+func newVault(t testing.TB, change ...func(*vault.Config)) fixture {
+	t.Helper()
+	f := fixture{kms: &tokenizertest.KMS{}, store: &tokenizertest.Table{}}
+	c := vault.Config{KeyARN: tokenizertest.KeyARN, Table: table, AccountID: account, KMS: f.kms, Store: f.store}
+	for _, ch := range change {
+		ch(&c)
+	}
+	v, err := vault.New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.Vault = v
+	return f
+}
+
+func number(t testing.TB, s string) card.Number {
+	t.Helper()
+	n, err := card.Parse(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+func tokenize(t testing.TB, v fixture, s string) string {
+	t.Helper()
+	token, err := v.Tokenize(t.Context(), number(t, s))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return token
+}
+
+// wantKind checks the kind of an error, and that neither card nor upstream text is in it.
+func wantKind(t *testing.T, err, kind error) {
+	t.Helper()
+	if !errors.Is(err, kind) {
+		t.Errorf("error = %v, want %v", err, kind)
+	}
+	if err != nil && (strings.Contains(err.Error(), pan) || strings.Contains(err.Error(), "upstream text")) {
+		t.Errorf("the error tells too much: %v", err)
+	}
+}
+
+func TestTokenIsARandomUUIDAndTheRowHoldsCiphertext(t *testing.T) {
+	v := newVault(t)
+	a, b := tokenize(t, v, pan), tokenize(t, v, pan)
+	if a == b {
+		t.Error("the same card got the same token")
+	}
+	if u, err := uuid.Parse(a); err != nil || u.Version() != 4 {
+		t.Errorf("token is no version 4 UUID: %v", err)
+	}
+	row := v.store.MustRow(a, account)
+	var names []string
+	for name, value := range row {
+		names = append(names, name)
+		if strings.Contains(fmt.Sprintf("%s", value), pan) {
+			t.Errorf("attribute %s holds the card", name)
+		}
+	}
+	if len(names) != 4 {
+		t.Errorf("attributes = %v", names)
+	}
+	if m := row["CandidateString"].(*types.AttributeValueMemberB).Value; bytes.Contains(m, []byte(pan)) || !bytes.HasPrefix(m, []byte{2, 4, 0x78}) {
+		t.Error("CandidateString is not an envelope")
+	}
+}
+
+func TestDetokenizeReturnsTheDigits(t *testing.T) {
+	v := newVault(t)
+	got, err := v.Detokenize(t.Context(), tokenize(t, v, "4111-1111-1111-1111"))
+	if err != nil || got.Reveal() != pan {
+		t.Fatalf("error = %v", err)
+	}
+}
+
+func TestATakenTokenIsReplacedAndNeverOverwritten(t *testing.T) {
+	tokens := []string{
+		"00000000-0000-4000-8000-000000000001", "00000000-0000-4000-8000-000000000001", "00000000-0000-4000-8000-000000000002",
+	}
+	v := newVault(t, func(c *vault.Config) {
+		c.NewToken = func() (string, error) { next := tokens[0]; tokens = tokens[1:]; return next, nil }
+	})
+	first := tokenize(t, v, pan)
+	second := tokenize(t, v, "0000-0000-0000-0000")
+	if first == second || v.store.Len() != 2 {
+		t.Fatalf("%d rows", v.store.Len())
+	}
+	if n, err := v.Detokenize(t.Context(), first); err != nil || n.Reveal() != pan {
+		t.Errorf("the first card was overwritten: %v", err)
+	}
+}
+
+// twice repeats every put, as the SDK does after a lost answer.
+type twice struct{ *tokenizertest.Table }
+
+func (s twice) PutItem(ctx context.Context, in *dynamodb.PutItemInput, o ...func(*dynamodb.Options)) (*dynamodb.PutItemOutput, error) {
+	if _, err := s.Table.PutItem(ctx, in, o...); err != nil {
+		return nil, err
+	}
+	return s.Table.PutItem(ctx, in, o...)
+}
+
+func TestARepeatedPutOfTheSameRowSucceeds(t *testing.T) {
+	draws := 0
+	v := newVault(t, func(c *vault.Config) {
+		c.Store = twice{c.Store.(*tokenizertest.Table)}
+		c.NewToken = func() (string, error) { draws++; return uuid.NewString(), nil }
+	})
+	tokenize(t, v, pan)
+	if v.store.Len() != 1 || draws != 1 {
+		t.Errorf("%d rows after %d draws", v.store.Len(), draws)
+	}
+}
+
+func TestEndlessCollisionsEndInAnError(t *testing.T) {
+	v := newVault(t, func(c *vault.Config) {
+		c.NewToken = func() (string, error) { return "00000000-0000-4000-8000-000000000001", nil }
+	})
+	tokenize(t, v, pan)
+	_, err := v.Tokenize(t.Context(), number(t, pan))
+	wantKind(t, err, api.ErrInternal)
+}
+
+func TestSealedRowIsWhatTokenizeWouldStore(t *testing.T) {
+	v := newVault(t)
+	token, row, err := v.Seal(t.Context(), number(t, pan))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if v.store.Len() != 0 {
+		t.Fatal("Seal stored something")
+	}
+	if diff := cmp.Diff("attribute_not_exists(Hash_Key)", row.ConditionExpression); diff != "" || row.TableName != table {
+		t.Error(row.TableName, diff)
+	}
+	if *row.Item["Hash_Key"].S != token || *row.Item["Account_Id"].S != account || *row.Item["Format"].N != "1" || len(row.Item) != 4 {
+		t.Errorf("the row is wrong")
+	}
+}
+
+func TestARowMovedToAnotherTokenDoesNotOpen(t *testing.T) {
+	v := newVault(t)
+	mine, other := tokenize(t, v, pan), tokenize(t, v, "0000-0000-0000-0000")
+	v.store.MustRow(mine, account)["CandidateString"] = v.store.MustRow(other, account)["CandidateString"]
+	before := v.kms.Decrypts()
+	_, err := v.Detokenize(t.Context(), mine)
+	wantKind(t, err, api.ErrIntegrity)
+	if v.kms.Decrypts() != before {
+		t.Error("the key was unwrapped for a row that is not the token's")
+	}
+}
+
+func TestAlteredRowsDoNotOpen(t *testing.T) {
+	for name, alter := range map[string]func(map[string]types.AttributeValue){
+		"a flipped bit": func(r map[string]types.AttributeValue) {
+			m := bytes.Clone(r["CandidateString"].(*types.AttributeValueMemberB).Value)
+			m[len(m)-1] ^= 1
+			r["CandidateString"] = &types.AttributeValueMemberB{Value: m}
+		},
+		"no message": func(r map[string]types.AttributeValue) { delete(r, "CandidateString") },
+		"a string for message": func(r map[string]types.AttributeValue) {
+			r["CandidateString"] = &types.AttributeValueMemberS{Value: "x"}
+		},
+		"no format":      func(r map[string]types.AttributeValue) { delete(r, "Format") },
+		"another format": func(r map[string]types.AttributeValue) { r["Format"] = &types.AttributeValueMemberN{Value: "9"} },
+		"a huge message": func(r map[string]types.AttributeValue) {
+			r["CandidateString"] = &types.AttributeValueMemberB{Value: make([]byte, 1<<20)}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			v := newVault(t)
+			token := tokenize(t, v, pan)
+			alter(v.store.MustRow(token, account))
+			_, err := v.Detokenize(t.Context(), token)
+			wantKind(t, err, api.ErrIntegrity)
+		})
+	}
+}
+
+func TestAnotherAccountsTokenLooksUnknown(t *testing.T) {
+	v := newVault(t)
+	token := tokenize(t, v, pan)
+	foreign := newVault(t, func(c *vault.Config) { c.AccountID, c.KMS, c.Store = "210987654321", v.kms, v.store })
+	_, errForeign := foreign.Detokenize(t.Context(), token)
+	_, errUnknown := v.Detokenize(t.Context(), "00000000-0000-4000-8000-000000000009")
+	wantKind(t, errForeign, api.ErrNotFound)
+	if diff := cmp.Diff(errUnknown.Error(), errForeign.Error()); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestMalformedTokensAreRefusedBeforeTheStore(t *testing.T) {
+	v := newVault(t)
+	v.store.Fail = func(string) error { t.Error("the store was asked"); return nil }
+	for _, token := range []string{"", pan, "x", "0000", strings.Repeat("a", 36), "00000000-0000-4000-8000-00000000000G", "00000000-0000-4000-8000-00000000000A"} {
+		_, err := v.Detokenize(t.Context(), token)
+		wantKind(t, err, api.ErrInvalid)
+	}
+}
+
+func TestUpstreamTrouble(t *testing.T) {
+	apiError := func(code string) func(string) error {
+		return func(string) error { return &smithy.GenericAPIError{Code: code, Message: "upstream text " + pan} }
+	}
+	for name, tt := range map[string]struct {
+		kms, store func(string) error
+		kind       error
+	}{
+		"kms denies":         {kms: apiError("AccessDeniedException"), kind: api.ErrDenied},
+		"kms throttles":      {kms: apiError("ThrottlingException"), kind: api.ErrUnavailable},
+		"kms is away":        {kms: func(string) error { return errors.New("dial: upstream text") }, kind: api.ErrUnavailable},
+		"kms speaks oddly":   {kms: apiError("<html>" + pan), kind: api.ErrUnavailable},
+		"store denies":       {store: apiError("AccessDeniedException"), kind: api.ErrDenied},
+		"store is away":      {store: func(string) error { return context.DeadlineExceeded }, kind: api.ErrUnavailable},
+		"store has no table": {store: apiError("ResourceNotFoundException"), kind: api.ErrUnavailable},
+	} {
+		t.Run(name, func(t *testing.T) {
+			v := newVault(t)
+			token := tokenize(t, v, pan)
+			v.kms.Fail, v.store.Fail = tt.kms, tt.store
+			_, err := v.Tokenize(t.Context(), number(t, pan))
+			wantKind(t, err, tt.kind)
+			_, err = v.Detokenize(t.Context(), token)
+			wantKind(t, err, tt.kind)
+			if v.store.Len() != 1 {
+				t.Errorf("%d rows", v.store.Len())
+			}
+		})
+	}
+}
+
+func TestACallEndsWithItsContext(t *testing.T) {
+	v := newVault(t)
+	token := tokenize(t, v, pan)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err := v.Detokenize(ctx, token)
+	wantKind(t, err, api.ErrUnavailable)
+}
+
+func TestConfigErrorsNameEverySetting(t *testing.T) {
+	_, err := vault.New(vault.Config{KeyARN: "alias/x", Table: "t"})
+	for _, want := range []string{"TOKENIZER_KEY_ARN", "TOKENIZER_TABLE", "account id"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("error %v does not name %s", err, want)
+		}
+	}
+}
+
+func TestConcurrentUse(t *testing.T) {
+	v := newVault(t)
+	var wg sync.WaitGroup
+	for range 20 {
+		wg.Go(func() {
+			token, err := v.Tokenize(t.Context(), number(t, pan))
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			if n, err := v.Detokenize(t.Context(), token); err != nil || n.Reveal() != pan {
+				t.Error("detokenize:", err)
+			}
+		})
+	}
+	wg.Wait()
+	if v.store.Len() != 20 {
+		t.Errorf("%d rows", v.store.Len())
+	}
+}
