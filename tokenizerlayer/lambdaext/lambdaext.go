@@ -66,7 +66,7 @@ func New(runtimeAPI, name string) *Client {
 // Register announces the extension. Lambda starts the function's runtime after the last extension has registered, so an
 // extension that the function needs registers when it is ready to serve.
 func (c *Client) Register(ctx context.Context, events ...string) (Registration, error) {
-	body, err := json.Marshal(map[string][]string{"events": events})
+	body, err := json.Marshal(map[string][]string{"events": append([]string{}, events...)})
 	if err != nil {
 		return Registration{}, err
 	}

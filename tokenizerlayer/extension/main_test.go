@@ -1,0 +1,201 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/api"
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/client"
+)
+
+const session = "the-functions-session-token"
+
+// lambda is a scripted Extensions API. At registration and at each "next" it lets the test look at the extension, as a
+// function would see it at that moment.
+type lambda struct {
+	atRegister func()
+	atNext     func() // before SHUTDOWN is sent
+	account    string
+
+	mu    sync.Mutex
+	calls []string
+}
+
+func (l *lambda) note(call string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.calls = append(l.calls, call)
+}
+
+func (l *lambda) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	body, _ := io.ReadAll(r.Body)
+	call := strings.TrimPrefix(r.URL.Path, "/2020-01-01/extension/")
+	switch call {
+	case "register":
+		l.note("register " + r.Header.Get("Lambda-Extension-Name") + " " + string(body) + " " + r.Header.Get("Lambda-Extension-Accept-Feature"))
+		if l.atRegister != nil {
+			l.atRegister()
+		}
+		w.Header().Set("Lambda-Extension-Identifier", "id-1")
+		_ = json.NewEncoder(w).Encode(map[string]string{"functionName": "f", "functionVersion": "$LATEST", "handler": "bootstrap", "accountId": l.account})
+	case "event/next":
+		l.note("next " + r.Header.Get("Lambda-Extension-Identifier"))
+		if l.atNext != nil {
+			l.atNext()
+		}
+		_, _ = io.WriteString(w, `{"eventType":"SHUTDOWN","shutdownReason":"spindown","deadlineMs":1}`)
+	default:
+		l.note(call + " " + r.Header.Get("Lambda-Extension-Function-Error-Type"))
+		w.WriteHeader(http.StatusAccepted)
+	}
+}
+
+func freePort(t *testing.T) int {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	return ln.Addr().(*net.TCPAddr).Port
+}
+
+// environment is what Lambda and the layer's construct set.
+func environment(t *testing.T, l *lambda, port int) map[string]string {
+	t.Helper()
+	srv := httptest.NewServer(l)
+	t.Cleanup(srv.Close)
+	return map[string]string{
+		"AWS_LAMBDA_RUNTIME_API": strings.TrimPrefix(srv.URL, "http://"),
+		"AWS_SESSION_TOKEN":      session,
+		"TOKENIZER_TABLE":        "CreditCardTokenizerTable",
+		"TOKENIZER_KEY_ARN":      "arn:aws:kms:us-east-1:123456789012:key/11111111-2222-3333-4444-555555555555",
+		"TOKENIZER_PORT":         strconv.Itoa(port),
+		"TOKENIZER_LOG_LEVEL":    "ERROR",
+	}
+}
+
+func ping(t *testing.T, port int) (api.PingResponse, error) {
+	t.Helper()
+	c, err := client.New(client.Config{Port: port, SessionToken: session})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c.Ping(context.Background())
+}
+
+func TestTheExtensionServesBeforeItRegistersAndEndsWithShutdown(t *testing.T) {
+	t.Setenv("HTTP_PROXY", "http://127.0.0.1:1") // must not be used towards the Runtime API
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "tokenizer.digest"), []byte("abc123\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	port := freePort(t)
+	l := &lambda{account: "123456789012"}
+	l.atRegister = func() {
+		if _, err := ping(t, port); err == nil || !strings.Contains(err.Error(), "not registered yet") {
+			t.Errorf("before the registration is answered: %v", err)
+		}
+	}
+	l.atNext = func() {
+		if p, err := ping(t, port); err != nil || p.Release != "abc123" {
+			t.Errorf("registered: %+v, %v", p, err)
+		}
+	}
+	env := environment(t, l, port)
+	if err := run(t.Context(), filepath.Join(dir, "extensions", "tokenizer"), func(k string) string { return env[k] }); err != nil {
+		t.Fatal(err)
+	}
+	want := []string{`register tokenizer {"events":["SHUTDOWN"]} accountId`, "next id-1"}
+	if diff := cmp.Diff(want, l.calls); diff != "" {
+		t.Error(diff)
+	}
+	if _, err := ping(t, port); err == nil {
+		t.Error("the port is still served")
+	}
+}
+
+func TestWrongSettingsAreANamed503AndDoNotEndTheExtension(t *testing.T) {
+	for name, tt := range map[string]struct {
+		set     map[string]string
+		account string
+		want    []string
+	}{
+		"nothing set":     {map[string]string{"TOKENIZER_TABLE": "", "TOKENIZER_KEY_ARN": ""}, "123456789012", []string{"TOKENIZER_TABLE", "TOKENIZER_KEY_ARN"}},
+		"an alias":        {map[string]string{"TOKENIZER_KEY_ARN": "alias/token"}, "123456789012", []string{"TOKENIZER_KEY_ARN"}},
+		"log level":       {map[string]string{"TOKENIZER_LOG_LEVEL": "LOUD"}, "123456789012", []string{"TOKENIZER_LOG_LEVEL"}},
+		"no account":      {nil, "", []string{"account id"}},
+		"several at once": {map[string]string{"TOKENIZER_LOG_LEVEL": "x", "TOKENIZER_TABLE": "!"}, "", []string{"TOKENIZER_LOG_LEVEL", "TOKENIZER_TABLE", "account id"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			port := freePort(t)
+			l := &lambda{account: tt.account}
+			asked := false
+			l.atNext = func() {
+				asked = true
+				_, err := ping(t, port)
+				for _, want := range tt.want {
+					if err == nil || !strings.Contains(err.Error(), want) {
+						t.Errorf("error %v does not name %s", err, want)
+					}
+				}
+			}
+			env := environment(t, l, port)
+			for k, v := range tt.set {
+				env[k] = v
+			}
+			if err := run(t.Context(), "/opt/extensions/tokenizer", func(k string) string { return env[k] }); err != nil || !asked {
+				t.Fatalf("asked = %v, error = %v", asked, err)
+			}
+		})
+	}
+}
+
+func TestATakenPortEndsTheEnvironmentWithAReason(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	l := &lambda{account: "123456789012"}
+	env := environment(t, l, ln.Addr().(*net.TCPAddr).Port)
+	err = run(t.Context(), "/opt/extensions/tokenizer", func(k string) string { return env[k] })
+	if err == nil || !strings.Contains(err.Error(), "TOKENIZER_PORT") {
+		t.Errorf("error = %v", err)
+	}
+	want := []string{`register tokenizer {"events":[]} accountId`, "init/error Extension.PortInUse"}
+	if diff := cmp.Diff(want, l.calls); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestSigtermEndsTheExtension(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	l := &lambda{account: "123456789012", atNext: cancel}
+	env := environment(t, l, freePort(t))
+	if err := run(ctx, "/opt/extensions/tokenizer", func(k string) string { return env[k] }); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestALambdaThatRefusesTheRegistrationIsAnError(t *testing.T) {
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusForbidden) }))
+	defer srv.Close()
+	env := environment(t, &lambda{}, freePort(t))
+	env["AWS_LAMBDA_RUNTIME_API"] = strings.TrimPrefix(srv.URL, "http://")
+	if err := run(t.Context(), "/opt/extensions/tokenizer", func(k string) string { return env[k] }); err == nil || !strings.Contains(err.Error(), "status 403") {
+		t.Errorf("error = %v", err)
+	}
+}

@@ -1,0 +1,324 @@
+package server_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/api"
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/audit"
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/client"
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/sensitive"
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/server"
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/tokenizertest"
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/vault"
+)
+
+const (
+	session = "session-token-of-the-function"
+	pan     = "4111111111111111"
+)
+
+// running is a server over a real vault on fakes, and everything it printed.
+type running struct {
+	port  int
+	kms   *tokenizertest.KMS
+	store *tokenizertest.Table
+	log   *bytes.Buffer
+	stop  func()
+}
+
+func start(t *testing.T, change ...func(*server.Config)) *running {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &running{port: ln.Addr().(*net.TCPAddr).Port, kms: &tokenizertest.KMS{}, store: &tokenizertest.Table{}, log: &bytes.Buffer{}}
+	v, err := vault.New(vault.Config{KeyARN: tokenizertest.KeyARN, Table: "CreditCardTokenizerTable", AccountID: "123456789012", KMS: r.kms, Store: r.store})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := server.Config{
+		Vault: func() (server.Vault, error) { return v, nil }, Port: r.port, SessionToken: session, Release: "r1",
+		Audit: audit.New(r.log, slog.LevelDebug),
+	}
+	for _, ch := range change {
+		ch(&c)
+	}
+	srv := server.New(c)
+	done := make(chan struct{})
+	go func() { defer close(done); _ = srv.Serve(ln) }()
+	stopped := false
+	r.stop = func() {
+		if !stopped {
+			stopped = true
+			_ = srv.Shutdown(t.Context())
+			<-done
+		}
+	}
+	t.Cleanup(func() { _ = srv.Close(); <-done })
+	return r
+}
+
+type call struct {
+	method, path, body string
+	header             map[string]string
+	host               string
+}
+
+// do sends a call with the right token unless the call's own headers say otherwise ("" leaves the header out).
+func (r *running) do(t *testing.T, c call) (int, string, http.Header) {
+	t.Helper()
+	if c.method == "" {
+		c.method = http.MethodPost
+	}
+	req, err := http.NewRequestWithContext(t.Context(), c.method, "http://127.0.0.1:"+strconv.Itoa(r.port)+c.path, strings.NewReader(c.body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set(api.TokenHeader, session)
+	for k, v := range c.header {
+		if v == "" {
+			req.Header.Del(k)
+			continue
+		}
+		req.Header.Set(k, v)
+	}
+	if c.host != "" {
+		req.Host = c.host
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp.StatusCode, string(b), resp.Header
+}
+
+func tokenOf(t *testing.T, body string) string {
+	t.Helper()
+	var out api.TokenizeResponse
+	if err := json.Unmarshal([]byte(body), &out); err != nil || out.Token == "" {
+		t.Fatalf("no token in the answer: %v", err)
+	}
+	return out.Token
+}
+
+func TestTokenizeAndDetokenize(t *testing.T) {
+	r := start(t)
+	status, body, header := r.do(t, call{path: api.PathTokenize, body: `{"data":"4111-1111-1111-1111"}`})
+	if status != 200 || header.Get("Cache-Control") != "no-store" || strings.Contains(body, `"row"`) {
+		t.Fatalf("tokenize: %d %v", status, header)
+	}
+	token := tokenOf(t, body)
+	for redaction, want := range map[string]string{
+		``:                          `{"data":"************1111","redaction":"MASKED"}`,
+		`,"redaction":"MASKED"`:     `{"data":"************1111","redaction":"MASKED"}`,
+		`,"redaction":"PLAIN_TEXT"`: `{"data":"4111111111111111","redaction":"PLAIN_TEXT"}`,
+	} {
+		status, body, _ := r.do(t, call{path: api.PathDetokenize, body: `{"token":"` + token + `"` + redaction + `}`})
+		if diff := cmp.Diff(want+"\n", body); status != 200 || diff != "" {
+			t.Errorf("detokenize %s: %d %s", redaction, status, diff)
+		}
+	}
+	if r.store.Len() != 1 {
+		t.Errorf("%d rows", r.store.Len())
+	}
+}
+
+func TestStoreFalseAnswersTheRowAndStoresNothing(t *testing.T) {
+	r := start(t)
+	status, body, _ := r.do(t, call{path: api.PathTokenize, body: `{"data":"` + pan + `","store":false}`})
+	var out api.TokenizeResponse
+	if err := json.Unmarshal([]byte(body), &out); err != nil || status != 200 || out.Row == nil {
+		t.Fatalf("%d, %v", status, err)
+	}
+	if r.store.Len() != 0 || *out.Row.Item["Hash_Key"].S != out.Token || strings.Contains(body, pan) {
+		t.Error("something was stored, or the row is not the token's")
+	}
+}
+
+func TestPingTellsTheRelease(t *testing.T) {
+	r := start(t)
+	if status, body, _ := r.do(t, call{method: "GET", path: api.PathPing}); status != 200 || body != `{"status":"ok","release":"r1"}`+"\n" {
+		t.Errorf("%d %s", status, body)
+	}
+}
+
+func TestOnlyTheFunctionItselfIsServed(t *testing.T) {
+	r := start(t)
+	for name, tt := range map[string]struct {
+		c      call
+		status int
+		code   string
+	}{
+		"no token":        {call{header: map[string]string{api.TokenHeader: ""}}, 401, "unauthorized"},
+		"wrong token":     {call{header: map[string]string{api.TokenHeader: session + "x"}}, 401, "unauthorized"},
+		"forwarded":       {call{header: map[string]string{"X-Forwarded-For": "10.0.0.1"}}, 403, "forwarded-request"},
+		"forwarded (new)": {call{header: map[string]string{"Forwarded": "for=10.0.0.1"}}, 403, "forwarded-request"},
+		"from a page":     {call{header: map[string]string{"Origin": "http://127.0.0.1"}}, 403, "forwarded-request"},
+		"foreign host":    {call{host: "evil.example"}, 403, "forwarded-request"},
+		"rebound host":    {call{host: "evil.example:" + strconv.Itoa(r.port)}, 403, "forwarded-request"},
+		"no port":         {call{host: "127.0.0.1"}, 403, "forwarded-request"},
+	} {
+		for _, path := range []string{api.PathTokenize, api.PathDetokenize, api.PathPing, "/"} {
+			tt.c.path, tt.c.body = path, `{"data":"`+pan+`"}`
+			status, body, header := r.do(t, tt.c)
+			if status != tt.status || !strings.Contains(body, `"code":"`+tt.code+`"`) || header.Get("Content-Type") != "application/problem+json" {
+				t.Errorf("%s, %s: %d %s", name, path, status, body)
+			}
+		}
+	}
+	if r.store.Len() != 0 {
+		t.Error("a refused request stored a row")
+	}
+}
+
+func TestAnEmptySessionTokenAuthorizesNobody(t *testing.T) {
+	r := start(t, func(c *server.Config) { c.SessionToken = "" })
+	if status, _, _ := r.do(t, call{path: api.PathPing, method: "GET", header: map[string]string{api.TokenHeader: ""}}); status != 401 {
+		t.Errorf("status %d", status)
+	}
+}
+
+func TestBadRequestsNameTheFieldAndNeverEchoTheValue(t *testing.T) {
+	r := start(t)
+	bad := "4111111111111112"
+	for name, tt := range map[string]struct {
+		path, body, field string
+		status            int
+	}{
+		"empty body":          {api.PathTokenize, ``, "", 400},
+		"not JSON":            {api.PathTokenize, `{"data":"` + bad, "", 400},
+		"no data":             {api.PathTokenize, `{}`, "data", 400},
+		"empty data":          {api.PathTokenize, `{"data":""}`, "data", 400},
+		"bad check digit":     {api.PathTokenize, `{"data":"` + bad + `"}`, "data", 400},
+		"letters":             {api.PathTokenize, `{"data":"` + bad + `x"}`, "data", 400},
+		"a number":            {api.PathTokenize, `{"data":` + bad + `}`, "data", 400},
+		"duplicate":           {api.PathTokenize, `{"data":"` + pan + `","data":"` + bad + `"}`, "data", 400},
+		"unknown member":      {api.PathTokenize, `{"data":"` + pan + `","note":"` + bad + `"}`, "note", 400},
+		"verification code":   {api.PathTokenize, `{"data":"` + pan + `","cvv":"` + bad + `"}`, "cvv", 400},
+		"store of wrong type": {api.PathTokenize, `{"data":"` + pan + `","store":"` + bad + `"}`, "store", 400},
+		"large":               {api.PathTokenize, `{"data":"` + strings.Repeat(bad, 2000) + `"}`, "", 413},
+		"no token":            {api.PathDetokenize, `{}`, "token", 400},
+		"a card for a token":  {api.PathDetokenize, `{"token":"` + bad + `"}`, "token", 400},
+		"unknown token":       {api.PathDetokenize, `{"token":"00000000-0000-4000-8000-000000000000"}`, "token", 404},
+		"bad redaction":       {api.PathDetokenize, `{"token":"x","redaction":"` + bad + `"}`, "redaction", 400},
+		"unknown path":        {"/v2/" + bad, `{}`, "", 404},
+	} {
+		t.Run(name, func(t *testing.T) {
+			status, body, _ := r.do(t, call{path: tt.path, body: tt.body})
+			var doc struct{ Field, Code, Type, Title string }
+			if err := json.Unmarshal([]byte(body), &doc); err != nil {
+				t.Fatal(err)
+			}
+			if status != tt.status || doc.Field != tt.field || doc.Code == "" || doc.Type == "" || doc.Title == "" {
+				t.Errorf("%d %s", status, body)
+			}
+			if strings.Contains(body, bad) || strings.Contains(body, pan) {
+				t.Errorf("the value is echoed: %s", body)
+			}
+		})
+	}
+	r.stop()
+	if s := r.log.String(); strings.Contains(s, bad) || strings.Contains(s, pan) {
+		t.Errorf("the value is logged:\n%s", s)
+	}
+	if r.store.Len() != 0 {
+		t.Error("a bad request stored a row")
+	}
+}
+
+func TestTheLogHasOneEventPerOperationAndNoSecrets(t *testing.T) {
+	r := start(t)
+	_, body, _ := r.do(t, call{path: api.PathTokenize, body: `{"data":"` + pan + `"}`})
+	token := tokenOf(t, body)
+	r.do(t, call{path: api.PathDetokenize, body: `{"token":"` + token + `","redaction":"PLAIN_TEXT"}`})
+	r.store.Fail = func(string) error { return errors.New("upstream text " + pan) }
+	r.do(t, call{path: api.PathDetokenize, body: `{"token":"` + token + `"}`})
+	r.stop()
+	log := r.log.String()
+	for _, secret := range []string{pan, "1111", token, session, "upstream text"} {
+		if strings.Contains(log, secret) {
+			t.Errorf("%q is logged:\n%s", secret, log)
+		}
+	}
+	var got []string
+	for line := range strings.Lines(log) {
+		var e struct{ Operation, Outcome, Redaction string }
+		if err := json.Unmarshal([]byte(line), &e); err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, e.Operation+" "+e.Outcome+" "+e.Redaction)
+	}
+	want := []string{"tokenize ok ", "detokenize ok PLAIN_TEXT", "detokenize unavailable MASKED"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestNotReadyIsANamed503(t *testing.T) {
+	r := start(t, func(c *server.Config) {
+		c.Vault = func() (server.Vault, error) {
+			return nil, api.Errorf(api.ErrNotReady, "", "TOKENIZER_TABLE must be set")
+		}
+	})
+	for _, c := range []call{{path: api.PathTokenize, body: `{"data":"` + pan + `"}`}, {path: api.PathPing, method: "GET"}} {
+		if status, body, _ := r.do(t, c); status != 503 || !strings.Contains(body, "TOKENIZER_TABLE") || !strings.Contains(body, "not-configured") {
+			t.Errorf("%s: %d %s", c.path, status, body)
+		}
+	}
+}
+
+// The Go client against the real server: what a function sees.
+func TestClient(t *testing.T) {
+	r := start(t)
+	c, err := client.New(client.Config{Port: r.port, SessionToken: session})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx := t.Context()
+	if p, err := c.Ping(ctx); err != nil || p.Release != "r1" {
+		t.Errorf("ping: %+v, %v", p, err)
+	}
+	token, err := c.Tokenize(ctx, sensitive.New(pan))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if masked, err := c.Detokenize(ctx, token, ""); err != nil || masked.Reveal() != "************1111" {
+		t.Error("masked:", err)
+	}
+	if clear, err := c.Detokenize(ctx, token, api.PlainText); err != nil || clear.Reveal() != pan {
+		t.Error("plain text:", err)
+	}
+	sealed, err := c.Seal(ctx, sensitive.New(pan))
+	if err != nil || sealed.Token == "" || sealed.Put.Put == nil || *sealed.Put.Put.ConditionExpression == "" || len(sealed.Put.Put.Item) != 4 {
+		t.Errorf("seal: %v", err)
+	}
+	_, err = c.Detokenize(ctx, "00000000-0000-4000-8000-000000000000", "")
+	if !errors.Is(err, api.ErrNotFound) {
+		t.Error("unknown token:", err)
+	}
+	_, err = c.Tokenize(ctx, sensitive.New("4111111111111112"))
+	if e, ok := errors.AsType[*api.Error](err); !ok || !errors.Is(err, api.ErrInvalid) || e.Field != "data" {
+		t.Error("bad card:", err)
+	}
+	r.kms.Fail = func(string) error { return errors.New("away") }
+	if _, err = c.Tokenize(ctx, sensitive.New(pan)); !errors.Is(err, api.ErrUnavailable) {
+		t.Error("KMS away:", err)
+	}
+}
