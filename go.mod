@@ -2,6 +2,12 @@ module github.com/lambda-tokenizer/lambda-tokenizer
 
 go 1.26
 
+// The CDK CLI ships templates that look like Go packages.
+ignore (
+	./cdk.out
+	./node_modules
+)
+
 require (
 	github.com/aws/aws-cdk-go/awscdk/v2 v2.270.0
 	github.com/aws/aws-cryptographic-material-providers-library/releases/go/mpl v0.4.0

@@ -1,0 +1,136 @@
+// Package synth runs the project's CDK app and leaves its cloud assembly in a directory, as `cdk synth` does.
+//
+// The app is a process of its own: compiling the CDK takes minutes the first time, and a program that does not import it
+// can show progress meanwhile.
+package synth
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+)
+
+// The account and region that a local run pretends to be in.
+const (
+	Account = "123456789012"
+	Region  = "us-east-1"
+)
+
+// Options say what to synthesize.
+type Options struct {
+	// Dir is a directory inside the module; "" means the working directory.
+	Dir string
+	// Out is where the assembly goes.
+	Out string
+	// Context overrides cdk.json's context, as `-c key=value` does.
+	Context map[string]string
+	// Log gets what the app and the compilers print.
+	Log io.Writer
+}
+
+// HostContext is the context under which functions and extension run on this machine.
+func HostContext() (map[string]string, error) {
+	architectures := map[string]string{"amd64": "x86_64", "arm64": "arm64"}
+	arch, ok := architectures[runtime.GOARCH]
+	if !ok || runtime.GOOS != "linux" && runtime.GOOS != "darwin" {
+		return nil, fmt.Errorf("%s/%s cannot run the functions; use Linux or macOS on amd64 or arm64", runtime.GOOS, runtime.GOARCH)
+	}
+	c := map[string]string{"stage": "dev", "architecture": arch}
+	if runtime.GOOS != "linux" {
+		c["localBuildOS"] = runtime.GOOS
+	}
+	return c, nil
+}
+
+// Run synthesizes the app. ctx ends it, with everything it started.
+func Run(ctx context.Context, o Options) error {
+	if _, err := exec.LookPath("node"); err != nil {
+		return errors.New("node is not on the PATH: install Node.js 22 or 24, which the CDK runs on")
+	}
+	root, err := moduleRoot(o.Dir)
+	if err != nil {
+		return err
+	}
+	merged, err := mergeContext(filepath.Join(root, "cdk.json"), o.Context)
+	if err != nil {
+		return err
+	}
+	cmd := exec.CommandContext(ctx, "go", "run", ".")
+	cmd.Dir = root
+	cmd.Env = append(withoutAWS(os.Environ()),
+		"CDK_OUTDIR="+o.Out, "CDK_CONTEXT_JSON="+merged, "CDK_DEFAULT_ACCOUNT="+Account, "CDK_DEFAULT_REGION="+Region,
+		"JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION=20")
+	var last bytes.Buffer
+	cmd.Stdout, cmd.Stderr = io.MultiWriter(o.Log, &last), io.MultiWriter(o.Log, &last)
+	endWithGroup(cmd)
+	if err := cmd.Run(); err != nil {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		return fmt.Errorf("the CDK app failed (%w):\n%s", err, tail(last.String(), 30))
+	}
+	return nil
+}
+
+// moduleRoot is the directory of the go.mod above dir.
+func moduleRoot(dir string) (string, error) {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return "", err
+	}
+	for {
+		if _, err := os.Stat(filepath.Join(dir, "cdk.json")); err == nil {
+			return dir, nil
+		}
+		if dir == filepath.Dir(dir) {
+			return "", errors.New("no cdk.json here or above: run this inside the project, as go run ./local")
+		}
+		dir = filepath.Dir(dir)
+	}
+}
+
+// mergeContext does what the CDK CLI does for the app: it hands over cdk.json's context, feature flags included.
+func mergeContext(file string, override map[string]string) (string, error) {
+	b, err := os.ReadFile(file)
+	if err != nil {
+		return "", err
+	}
+	var settings struct {
+		Context map[string]any `json:"context"`
+	}
+	if err := json.Unmarshal(b, &settings); err != nil {
+		return "", fmt.Errorf("%s: %w", file, err)
+	}
+	if settings.Context == nil {
+		settings.Context = map[string]any{}
+	}
+	for k, v := range override {
+		settings.Context[k] = v
+	}
+	merged, err := json.Marshal(settings.Context)
+	return string(merged), err
+}
+
+// withoutAWS keeps the caller's credentials, profiles and endpoints from the app.
+func withoutAWS(env []string) []string {
+	var out []string
+	for _, kv := range env {
+		if !strings.HasPrefix(kv, "AWS_") && !strings.HasPrefix(kv, "CDK_") {
+			out = append(out, kv)
+		}
+	}
+	return out
+}
+
+func tail(s string, lines int) string {
+	all := strings.Split(strings.TrimSpace(s), "\n")
+	return strings.Join(all[max(0, len(all)-lines):], "\n")
+}

@@ -1,0 +1,226 @@
+// Package walkthrough does what a person following the original walkthrough does, step by step, through the same doors:
+// the user pool, the API, and a look at both tables.
+package walkthrough
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/cognitoidentityprovider"
+	cognitotypes "github.com/aws/aws-sdk-go-v2/service/cognitoidentityprovider/types"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"github.com/lambda-tokenizer/lambda-tokenizer/local/progress"
+)
+
+// The names of the original walkthrough.
+const (
+	OrderTable = "CustomerOrderTable"
+	VaultTable = "CreditCardTokenizerTable"
+	SampleCard = "0000-0000-0000-0000"
+	Order      = "123456789"
+)
+
+// System is what the walkthrough walks through.
+type System struct {
+	Cognito  *cognitoidentityprovider.Client
+	DynamoDB *dynamodb.Client
+	// Outputs are the stacks' outputs.
+	Outputs map[string]string
+	// Code returns the confirmation code that was mailed to an address; nil means that mail goes elsewhere, and the user
+	// is confirmed by an administrator's call instead.
+	Code func(email string) (string, error)
+}
+
+// Walk is one walkthrough by one user.
+type Walk struct {
+	System
+	// Order is the order's number, Card the card to pay with.
+	Order, Card string
+	Print       *progress.Printer
+
+	email, password string
+	idToken         string
+	token           string // of the card
+	sub             string
+	http            *http.Client
+}
+
+// SignIn makes a user, confirms it and signs it in. It returns the ID token.
+func (w *Walk) SignIn(ctx context.Context) (string, error) {
+	w.email = "user-" + strings.ToLower(rand.Text()[:10]) + "@example.com"
+	w.password = rand.Text() + "-aA1" // satisfies every class a policy may ask for
+	w.http = &http.Client{Timeout: 35 * time.Second, Transport: &http.Transport{Proxy: nil}}
+	return w.idToken, w.steps(ctx, []step{
+		{"sign up", w.signUp}, {"confirm", w.confirm}, {"sign in", w.signIn},
+	})
+}
+
+// Pay places an order, pays for it, and looks at both tables. SignIn comes first.
+func (w *Walk) Pay(ctx context.Context) error {
+	return w.steps(ctx, []step{
+		{"POST /order", w.order}, {"POST /paybill", w.paybill},
+		{"look at " + OrderTable, w.orderRow}, {"look at " + VaultTable, w.vaultRow},
+	})
+}
+
+type step struct {
+	name string
+	do   func(context.Context) (string, error)
+}
+
+func (w *Walk) steps(ctx context.Context, steps []step) error {
+	for _, s := range steps {
+		if err := w.Print.Step(s.name, func() (string, error) { return s.do(ctx) }); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (w *Walk) signUp(ctx context.Context) (string, error) {
+	client := w.Outputs["UserPoolAppClientId"]
+	out, err := w.Cognito.SignUp(ctx, &cognitoidentityprovider.SignUpInput{
+		ClientId: &client, Username: &w.email, Password: &w.password,
+		UserAttributes: []cognitotypes.AttributeType{{Name: new("email"), Value: &w.email}},
+	})
+	if err != nil {
+		return "", err
+	}
+	w.sub = *out.UserSub
+	return w.email, nil
+}
+
+func (w *Walk) confirm(ctx context.Context) (string, error) {
+	if w.Code == nil {
+		pool := w.Outputs["UserPoolId"]
+		_, err := w.Cognito.AdminConfirmSignUp(ctx, &cognitoidentityprovider.AdminConfirmSignUpInput{UserPoolId: &pool, Username: &w.email})
+		return "by an administrator", err
+	}
+	code, err := w.Code(w.email)
+	if err != nil {
+		return "", err
+	}
+	client := w.Outputs["UserPoolAppClientId"]
+	_, err = w.Cognito.ConfirmSignUp(ctx, &cognitoidentityprovider.ConfirmSignUpInput{ClientId: &client, Username: &w.email, ConfirmationCode: &code})
+	return "with the code from the e-mail", err
+}
+
+func (w *Walk) signIn(ctx context.Context) (string, error) {
+	client := w.Outputs["UserPoolAppClientId"]
+	out, err := w.Cognito.InitiateAuth(ctx, &cognitoidentityprovider.InitiateAuthInput{
+		AuthFlow: cognitotypes.AuthFlowTypeUserPasswordAuth, ClientId: &client,
+		AuthParameters: map[string]string{"USERNAME": w.email, "PASSWORD": w.password},
+	})
+	if err != nil {
+		return "", err
+	}
+	if out.AuthenticationResult == nil || out.AuthenticationResult.IdToken == nil {
+		return "", errors.New("the answer has no ID token")
+	}
+	w.idToken = *out.AuthenticationResult.IdToken
+	return fmt.Sprintf("an ID token, valid for %d s", out.AuthenticationResult.ExpiresIn), nil
+}
+
+func (w *Walk) order(ctx context.Context) (string, error) {
+	var out struct{ Message, CreditCardToken string }
+	err := w.post(ctx, "/order", http.StatusCreated, map[string]string{
+		"CustomerOrder": w.Order, "CustomerName": "Amazon Web Services", "CreditCard": w.Card, "Address": "Reinvent2019, Las Vegas, USA",
+	}, &out)
+	w.token = out.CreditCardToken
+	return fmt.Sprintf("201 %s; token %s", out.Message, out.CreditCardToken), err
+}
+
+func (w *Walk) paybill(ctx context.Context) (string, error) {
+	var out struct{ Message, CreditCardCharged string }
+	err := w.post(ctx, "/paybill", http.StatusOK, map[string]string{"CustomerOrder": w.Order}, &out)
+	return fmt.Sprintf("200 %s; card %s", out.Message, out.CreditCardCharged), err
+}
+
+// maxAnswer bounds what is read of an answer, in bytes.
+const maxAnswer = 64 << 10
+
+func (w *Walk) post(ctx context.Context, path string, status int, in, out any) error {
+	body, err := json.Marshal(in)
+	if err != nil {
+		return err
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, w.Outputs["PaymentMethodApiURL"]+path, bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Authorization", w.idToken)
+	req.Header.Set("Content-Type", "application/json")
+	resp, err := w.http.Do(req)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	answer, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	if err != nil {
+		return err
+	}
+	if resp.StatusCode != status {
+		return fmt.Errorf("status %d, want %d: %s", resp.StatusCode, status, answer)
+	}
+	return json.Unmarshal(answer, out)
+}
+
+// orderRow checks that the application's row holds the token, and is what paying made of it.
+func (w *Walk) orderRow(ctx context.Context) (string, error) {
+	row, err := w.item(ctx, OrderTable, map[string]types.AttributeValue{"CustomerOrder": &types.AttributeValueMemberS{Value: w.Order}})
+	if err != nil {
+		return "", err
+	}
+	if text(row["CreditCard"]) != w.token || text(row["State"]) != "PAID" || text(row["Sub"]) != w.sub {
+		return "", errors.New("the row is not this user's paid order with the token")
+	}
+	return fmt.Sprintf("CreditCard %s, State %s", text(row["CreditCard"]), text(row["State"])), nil
+}
+
+// vaultRow checks that the vault's row holds ciphertext.
+func (w *Walk) vaultRow(ctx context.Context) (string, error) {
+	row, err := w.item(ctx, VaultTable, map[string]types.AttributeValue{
+		"Hash_Key":   &types.AttributeValueMemberS{Value: w.token},
+		"Account_Id": &types.AttributeValueMemberS{Value: w.Outputs["AccountId"]},
+	})
+	if err != nil {
+		return "", err
+	}
+	sealed, ok := row["CandidateString"].(*types.AttributeValueMemberB)
+	if !ok || len(sealed.Value) < 100 || bytes.Contains(sealed.Value, []byte(digits(w.Card))) {
+		return "", errors.New("CandidateString is not ciphertext")
+	}
+	return fmt.Sprintf("CandidateString %s... (%d bytes of ciphertext)", base64.StdEncoding.EncodeToString(sealed.Value[:24]), len(sealed.Value)), nil
+}
+
+func (w *Walk) item(ctx context.Context, table string, key map[string]types.AttributeValue) (map[string]types.AttributeValue, error) {
+	out, err := w.DynamoDB.GetItem(ctx, &dynamodb.GetItemInput{TableName: &table, Key: key, ConsistentRead: new(true)})
+	if err != nil {
+		return nil, err
+	}
+	if len(out.Item) == 0 {
+		return nil, errors.New("no such row")
+	}
+	return out.Item, nil
+}
+
+func text(v types.AttributeValue) string {
+	s, _ := v.(*types.AttributeValueMemberS)
+	if s == nil {
+		return ""
+	}
+	return s.Value
+}
+
+func digits(card string) string { return strings.NewReplacer("-", "", " ", "").Replace(card) }
