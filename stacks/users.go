@@ -1,0 +1,43 @@
+package stacks
+
+import (
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awscognito"
+
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer"
+)
+
+type users struct {
+	pool   awscognito.UserPool
+	client awscognito.UserPoolClient
+}
+
+// newUsers makes the user pool: users sign up with their e-mail address and confirm it with a code.
+func newUsers(stack awscdk.Stack, config Config) users {
+	pool := awscognito.NewUserPool(stack, new("UserPool"), &awscognito.UserPoolProps{
+		UserPoolName:        new(config.NamePrefix + "CustomerUserPool"),
+		SelfSignUpEnabled:   new(true),
+		SignInAliases:       &awscognito.SignInAliases{Email: new(true)},
+		SignInCaseSensitive: new(false), // as e-mail addresses are in practice; cannot be changed later
+		AutoVerify:          &awscognito.AutoVerifiedAttrs{Email: new(true)},
+		AccountRecovery:     awscognito.AccountRecovery_EMAIL_ONLY,
+		PasswordPolicy: &awscognito.PasswordPolicy{
+			MinLength:            new(12.0),
+			RequireDigits:        new(true),
+			RequireLowercase:     new(true),
+			RequireUppercase:     new(true),
+			RequireSymbols:       new(true),
+			TempPasswordValidity: awscdk.Duration_Days(new(1.0)),
+		},
+		DeletionProtection: new(!config.destroyable()),
+		RemovalPolicy:      tokenizerlayer.RemovalPolicy(config.destroyable()),
+	})
+	client := pool.AddClient(new("AppClient"), &awscognito.UserPoolClientOptions{
+		// No secret: the walkthrough's `aws cognito-idp` commands, and any browser, could not keep one.
+		GenerateSecret:             new(false),
+		AuthFlows:                  &awscognito.AuthFlow{UserPassword: new(true)},
+		DisableOAuth:               new(true),
+		PreventUserExistenceErrors: new(true),
+	})
+	return users{pool: pool, client: client}
+}

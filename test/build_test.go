@@ -1,0 +1,356 @@
+package test
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"debug/elf"
+	"encoding/hex"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/lambda-tokenizer/lambda-tokenizer/stacks"
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer"
+)
+
+// A new release of the layer must reach the functions, and must not be blocked by an export that they import.
+func TestLayerChangeReachesTheAppAndChangesNoExport(t *testing.T) {
+	before, changed := copyModule(t), copyModule(t)
+	main := filepath.Join(changed, "tokenizerlayer", "extension", "main.go")
+	source := read(t, main)
+	write(t, main, strings.Replace(source, "\nfunc main() {\n", "\nfunc main() {\n\tprintln(\"one more line\")\n", 1))
+	if read(t, main) == source {
+		t.Fatal("the extension has no `func main() {` to add a line to")
+	}
+
+	old := synth(t, stacks.Config{ModuleDir: before}, "TokenizerStack")
+	new := synth(t, stacks.Config{ModuleDir: changed}, "TokenizerStack")
+	if reflect.DeepEqual(old.templates["TokenizerStack"], new.templates["TokenizerStack"]) {
+		t.Error("TokenizerStack's template did not change: there is no new layer version")
+	}
+	if reflect.DeepEqual(old.templates["AppStack"], new.templates["AppStack"]) {
+		t.Error("AppStack's template did not change: `cdk deploy` would leave the functions on the old layer")
+	}
+	if diff := cmp.Diff(old.exports(), new.exports()); diff != "" {
+		t.Errorf("exports changed, which CloudFormation refuses while they are imported (-old +new):\n%s", diff)
+	}
+	// An export's expression can stay while its value changes, with the resource that it refers to.
+	for _, template := range old.templates {
+		for name, output := range template.Outputs {
+			if output["Export"] == nil {
+				continue
+			}
+			for _, id := range referenced(output["Value"]) {
+				if diff := cmp.Diff(old.resource(id), new.resource(id)); diff != "" {
+					t.Errorf("export %s changes with its resource %s (-old +new):\n%s", name, id, diff)
+				}
+			}
+		}
+	}
+
+	// The same source from another directory is the same release.
+	again := synth(t, stacks.Config{ModuleDir: copyModule(t)}, "TokenizerStack")
+	if diff := cmp.Diff(old.templates, again.templates); diff != "" {
+		t.Errorf("templates of two copies differ (-first +second):\n%s", diff)
+	}
+	checkLayer(t, old)
+}
+
+// referenced are the logical ids of the resources that a value refers to.
+func referenced(value any) []string {
+	var ids []string
+	for _, id := range calls(value, "Ref") {
+		ids = append(ids, id.(string))
+	}
+	for _, pair := range calls(value, "Fn::GetAtt") {
+		ids = append(ids, pair.([]any)[0].(string))
+	}
+	return ids
+}
+
+func (a assembly) resource(id string) resource {
+	for _, template := range a.templates {
+		if found, ok := template.Resources[id]; ok {
+			return found
+		}
+	}
+	return resource{}
+}
+
+// `cdk deploy -e AppStack` would otherwise deploy a stand-in for the digest.
+func TestLayerIsBuiltWhicheverStackIsSelected(t *testing.T) {
+	checkLayer(t, synth(t, stacks.Config{}, "AnotherStack"))
+}
+
+// checkLayer checks the layer's content and that its functions carry its digest.
+func checkLayer(t *testing.T, assembly assembly) {
+	t.Helper()
+	_, layer := assembly.one(t, "AWS::Lambda::LayerVersion", "")
+	key := layer.Properties["Content"].(map[string]any)["S3Key"].(string)
+	dir := filepath.Join(assembly.dir, "asset."+strings.TrimSuffix(key, ".zip"))
+
+	modes := map[string]fs.FileMode{}
+	digest := sha256.New()
+	err := filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		info, err := entry.Info()
+		if err != nil {
+			return err
+		}
+		name, _ := filepath.Rel(dir, path)
+		modes[name] = info.Mode()
+		if name != "tokenizer.digest" {
+			content := read(t, path)
+			fmt.Fprintf(digest, "%d:%s%d:%s", len(name), name, len(content), content)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]fs.FileMode{
+		"extensions/tokenizer":                              0o755,
+		"nodejs/node_modules/lambda-tokenizer/index.mjs":    0o644,
+		"nodejs/node_modules/lambda-tokenizer/package.json": 0o644,
+		"python/lambda_tokenizer.py":                        0o644,
+		"tokenizer.digest":                                  0o644,
+	}
+	if diff := cmp.Diff(want, modes); diff != "" {
+		t.Errorf("layer's files (-want +got):\n%s", diff)
+	}
+
+	sum := hex.EncodeToString(digest.Sum(nil))
+	if got := strings.TrimSpace(read(t, filepath.Join(dir, "tokenizer.digest"))); got != sum {
+		t.Errorf("digest file says %s, content is %s", got, sum)
+	}
+	for id, function := range assembly.ofType(t, "AWS::Lambda::Function") {
+		if got := function.Properties["Environment"].(map[string]any)["Variables"].(map[string]any)["TOKENIZER_LAYER_DIGEST"]; got != sum {
+			t.Errorf("%s has layer digest %v, want %s", id, got, sum)
+		}
+	}
+
+	const limit = 16 << 20
+	binary := filepath.Join(dir, "extensions", "tokenizer")
+	if info, err := os.Stat(binary); err != nil || info.Size() > limit {
+		t.Errorf("extension (%v): %d bytes, want at most %d", err, info.Size(), limit)
+	}
+	file, err := elf.Open(binary)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	if file.Machine != elf.EM_AARCH64 || slices.ContainsFunc(file.Progs, func(p *elf.Prog) bool { return p.Type == elf.PT_INTERP }) {
+		t.Errorf("extension is for %s or not static, want a static binary for arm64", file.Machine)
+	}
+}
+
+func TestAssetDependsOnNeitherDirectoryNorUmask(t *testing.T) {
+	build := func(umask int) (hash string, modes []string) {
+		defer syscall.Umask(syscall.Umask(umask))
+		dir, err := goAsset(t, "package main\n\nfunc main() {}\n")
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
+			if err != nil {
+				return err
+			}
+			info, err := entry.Info()
+			modes = append(modes, strings.TrimPrefix(path, dir)+" "+info.Mode().String())
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return filepath.Base(dir), modes
+	}
+	first, firstModes := build(0o022)
+	second, secondModes := build(0o077)
+	if first != second {
+		t.Errorf("assets %s and %s, want equal", first, second)
+	}
+	want := []string{" drwxr-xr-x", "/bootstrap -rwxr-xr-x"}
+	if diff := cmp.Diff([][]string{want, want}, [][]string{firstModes, secondModes}); diff != "" {
+		t.Errorf("modes (-want +got):\n%s", diff)
+	}
+}
+
+func TestCompileErrorIsReportedWithTheCompilersMessage(t *testing.T) {
+	_, err := goAsset(t, "package main\n\nfunc main() { undefined() }\n")
+	if err == nil || !strings.Contains(err.Error(), "main.go:3:15: undefined: undefined") || !strings.Contains(err.Error(), "Stack/Code: go build example.com/program for linux/arm64") {
+		t.Errorf("got error %v, want the construct's path and the compiler's message", err)
+	}
+}
+
+func TestAssetOfNoModuleSaysSo(t *testing.T) {
+	stack := bundledStack(t)
+	_, err := tokenizerlayer.NewGoAsset(stack, "Code", &tokenizerlayer.GoAssetProps{Package: "example.com/program", ModuleDir: t.TempDir()})
+	if err == nil || !strings.Contains(err.Error(), "no go.mod at or above") {
+		t.Errorf("got error %v, want one that says that there is no go.mod", err)
+	}
+}
+
+// goAsset builds a program of one file and gives its asset's directory, which is named after the asset's hash.
+func goAsset(t *testing.T, source string) (dir string, err error) {
+	t.Helper()
+	module := t.TempDir()
+	write(t, filepath.Join(module, "go.mod"), "module example.com/program\n\ngo 1.26\n")
+	write(t, filepath.Join(module, "main.go"), source)
+	stack := bundledStack(t)
+	asset, err := tokenizerlayer.NewGoAsset(stack, "Code", &tokenizerlayer.GoAssetProps{Package: "example.com/program", ModuleDir: module})
+	if err != nil {
+		return "", err
+	}
+	return filepath.Join(*awscdk.Stage_Of(stack).AssetOutdir(), *asset.AssetPath()), nil
+}
+
+func bundledStack(t *testing.T) awscdk.Stack {
+	t.Helper()
+	app, err := newApp(t.TempDir(), []string{"Stack"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return awscdk.NewStack(app, new("Stack"), nil)
+}
+
+func TestAttachRefusesWhatWouldFailInLambda(t *testing.T) {
+	tests := map[string]struct {
+		architecture tokenizerlayer.Architecture
+		rolePath     string
+		access       tokenizerlayer.Access
+		want         string
+	}{
+		"another architecture": {tokenizerlayer.X86_64, "/tokenizer/detokenize/", tokenizerlayer.Tokenize,
+			"Stack/Function: function is for x86_64, but the tokenizer layer for arm64: give both the same architecture"},
+		"a role that the key's policy refuses": {tokenizerlayer.ARM64, "/elsewhere/", tokenizerlayer.Detokenize,
+			"Stack/Function: role has IAM path /elsewhere/, but TokenKey's policy lets only roles under /tokenizer/detokenize/ decrypt: give the function a role with that path"},
+		"a role without a path": {tokenizerlayer.ARM64, "", tokenizerlayer.Detokenize,
+			"Stack/Function: role has IAM path /, but TokenKey's policy lets only roles under /tokenizer/detokenize/ decrypt: give the function a role with that path"},
+		"no access": {tokenizerlayer.ARM64, "/tokenizer/detokenize/", 0,
+			"Stack/Function: access 0 is unknown: use Tokenize or Detokenize"},
+		"nothing": {tokenizerlayer.ARM64, "/tokenizer/detokenize/", tokenizerlayer.Detokenize, ""},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			app, err := newApp(t.TempDir(), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			stack := awscdk.NewStack(app, new("Stack"), nil)
+			layer, err := tokenizerlayer.NewLayer(stack, "Layer", &tokenizerlayer.LayerProps{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			vault := tokenizerlayer.NewVault(stack, "Vault", &tokenizerlayer.VaultProps{
+				TokenKey:       awskms.NewKey(stack, new("TokenKey"), nil),
+				StorageKey:     awskms.NewKey(stack, new("StorageKey"), nil),
+				DetokenizePath: "/tokenizer/detokenize/",
+			})
+			roleProps := &awsiam.RoleProps{AssumedBy: awsiam.NewServicePrincipal(new("lambda.amazonaws.com"), nil)}
+			if test.rolePath != "" {
+				roleProps.Path = &test.rolePath
+			}
+			function := awslambda.NewFunction(stack, new("Function"), &awslambda.FunctionProps{
+				Runtime: awslambda.Runtime_PYTHON_3_13(), Handler: new("index.handler"), Code: awslambda.Code_FromInline(new("x = 1")),
+				Architecture: test.architecture.Lambda(), Role: awsiam.NewRole(stack, new("Role"), roleProps),
+			})
+			got := ""
+			if err := layer.Attach(function, vault, test.access); err != nil {
+				got = err.Error()
+			}
+			if got != test.want {
+				t.Errorf("got error %q, want %q", got, test.want)
+			}
+		})
+	}
+}
+
+// The CDK is for synthesis; in a function it would add megabytes and a JavaScript engine.
+func TestRuntimePackagesDoNotImportTheCDK(t *testing.T) {
+	const module = "github.com/lambda-tokenizer/lambda-tokenizer"
+	const cdk = `{{.ImportPath}}{{range .Deps}} {{.}}{{end}}`
+	output := run(t, moduleRoot, "go", "list", "-e", "-f", cdk, "./tokenizerlayer/...", "./lambdas/...", "./local/...")
+	synthesizing := []string{module + "/tokenizerlayer", module + "/local"} // the constructs, and the command that runs the app
+	checked := 0
+	for line := range strings.Lines(output) {
+		fields := strings.Fields(line)
+		if slices.Contains(synthesizing, fields[0]) {
+			continue
+		}
+		checked++
+		for _, dependency := range fields[1:] {
+			if strings.Contains(dependency, "/aws-cdk-go/") || strings.Contains(dependency, "/jsii-runtime-go") || strings.Contains(dependency, "/constructs-go/") {
+				t.Errorf("%s depends on %s", fields[0], dependency)
+				break
+			}
+		}
+	}
+	if checked < 10 {
+		t.Errorf("checked %d packages only; the patterns match too little", checked)
+	}
+}
+
+// copyModule copies what the layer is built from.
+func copyModule(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	for _, name := range []string{"go.mod", "go.sum", "tokenizerlayer"} {
+		source, target := filepath.Join(moduleRoot, name), filepath.Join(dir, name)
+		info, err := os.Stat(source)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !info.IsDir() {
+			write(t, target, read(t, source))
+			continue
+		}
+		if err := os.CopyFS(target, os.DirFS(source)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+func run(t *testing.T, dir, name string, arguments ...string) string {
+	t.Helper()
+	command := exec.Command(name, arguments...)
+	command.Dir = dir
+	var stderr bytes.Buffer
+	command.Stderr = &stderr
+	output, err := command.Output()
+	if err != nil {
+		t.Fatalf("%s: %v\n%s", name, err, stderr.String())
+	}
+	return string(output)
+}
+
+func read(t *testing.T, path string) string {
+	t.Helper()
+	content, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(content)
+}
+
+func write(t *testing.T, path, content string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}

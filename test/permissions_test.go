@@ -1,0 +1,190 @@
+package test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// statement is a policy statement, rendered.
+type statement struct {
+	effect, actions, resource, principal, conditions string
+}
+
+func (s statement) String() string {
+	line := fmt.Sprintf("%s %s on %s", s.effect, s.actions, s.resource)
+	if s.conditions != "" {
+		line += " if " + s.conditions
+	}
+	return line
+}
+
+func (a assembly) statements(t *testing.T, document any) []statement {
+	t.Helper()
+	var found []statement
+	for _, raw := range document.(map[string]any)["Statement"].([]any) {
+		fields := raw.(map[string]any)
+		for name := range fields {
+			if !slices.Contains([]string{"Sid", "Effect", "Action", "Resource", "Principal", "Condition"}, name) {
+				t.Fatalf("statement has %s, which this test does not understand", name)
+			}
+		}
+		found = append(found, statement{
+			effect:     fields["Effect"].(string),
+			actions:    a.text(t, fields["Action"]),
+			resource:   a.text(t, fields["Resource"]),
+			principal:  a.text(t, fields["Principal"]),
+			conditions: a.text(t, fields["Condition"]),
+		})
+	}
+	return found
+}
+
+// roleStatements are all statements that the role of a function has, and the test that it has no others.
+func (a assembly) roleStatements(t *testing.T, function string) []statement {
+	t.Helper()
+	_, lambda := a.one(t, "AWS::Lambda::Function", function+"Function")
+	roleID, role := a.one(t, "AWS::IAM::Role", function+"Role")
+	if got, want := a.text(t, lambda.Properties["Role"]), "${"+function+"Role.Arn}"; got != want {
+		t.Fatalf("%s runs as %s, want %s", function, got, want)
+	}
+	for _, other := range []string{"ManagedPolicyArns", "Policies"} {
+		if role.Properties[other] != nil {
+			t.Errorf("%s has %s; its permissions belong into one inline policy", roleID, other)
+		}
+	}
+	var found []statement
+	for _, policy := range a.ofType(t, "AWS::IAM::Policy") {
+		if strings.Contains(a.text(t, policy.Properties["Roles"]), "${"+function+"Role}") {
+			found = append(found, a.statements(t, policy.Properties["PolicyDocument"])...)
+		}
+	}
+	return found
+}
+
+const (
+	storageViaDynamoDB = "kms:ViaService=dynamodb.${AWS::Region}.amazonaws.com"
+	sealedHere         = "Null=kms:EncryptionContext:purpose=true " +
+		"StringEquals=kms:EncryptionContext:account_id=${AWS::AccountId} kms:EncryptionContext:table=${VaultTable}"
+)
+
+func useOfStorageKey(table string) string {
+	return "Allow kms:Decrypt on ${StorageKey.Arn} if StringEquals=kms:EncryptionContext:aws:dynamodb:tableName=${" + table + "} " + storageViaDynamoDB
+}
+
+func TestEachRoleMayDoExactlyThis(t *testing.T) {
+	want := map[string][]string{
+		"Order": {
+			"Allow kms:GenerateDataKey on ${TokenKey.Arn} if " + sealedHere,
+			"Allow dynamodb:PutItem on ${VaultTable.Arn} if StringEqualsIfExists=dynamodb:ReturnValues=NONE",
+			"Allow dynamodb:GetItem,dynamodb:PutItem on ${CustomerOrderTable.Arn}",
+			useOfStorageKey("VaultTable"),
+			useOfStorageKey("CustomerOrderTable"),
+			"Allow kms:DescribeKey on ${StorageKey.Arn} if StringEquals=" + storageViaDynamoDB,
+			"Allow logs:CreateLogStream,logs:PutLogEvents on ${OrderLogs.Arn}",
+		},
+		"Paybill": {
+			"Allow kms:Decrypt on ${TokenKey.Arn} if " + sealedHere,
+			"Allow dynamodb:GetItem on ${VaultTable.Arn}",
+			"Allow dynamodb:GetItem,dynamodb:UpdateItem on ${CustomerOrderTable.Arn}",
+			"Allow dynamodb:GetItem,dynamodb:PutItem on ${SimulatedPaymentLedger.Arn}",
+			useOfStorageKey("VaultTable"),
+			useOfStorageKey("CustomerOrderTable"),
+			useOfStorageKey("SimulatedPaymentLedger"),
+			"Allow kms:DescribeKey on ${StorageKey.Arn} if StringEquals=" + storageViaDynamoDB,
+			"Allow logs:CreateLogStream,logs:PutLogEvents on ${PaybillLogs.Arn}",
+		},
+	}
+	assembly := prodAssembly(t)
+	for function, lines := range want {
+		var got []string
+		for _, statement := range assembly.roleStatements(t, function) {
+			got = append(got, statement.String())
+		}
+		slices.Sort(got)
+		slices.Sort(lines)
+		if diff := cmp.Diff(lines, got); diff != "" {
+			t.Errorf("%s function's permissions (-want +got):\n%s", function, diff)
+		}
+	}
+}
+
+// The central promise, in a test of its own: a change of the table above should not be able to take it back unnoticed.
+func TestOrderCannotDecryptAndPaybillCannotMakeTokens(t *testing.T) {
+	assembly := prodAssembly(t)
+	forbidden := map[string]string{"Order": "kms:Decrypt", "Paybill": "kms:GenerateDataKey"}
+	needed := map[string]string{"Order": "kms:GenerateDataKey", "Paybill": "kms:Decrypt"}
+	for function := range forbidden {
+		var onTokenKey []string
+		for _, statement := range assembly.roleStatements(t, function) {
+			if strings.Contains(statement.resource, "TokenKey") || strings.Contains(statement.resource, "*") {
+				onTokenKey = append(onTokenKey, strings.Split(statement.actions, ",")...)
+			}
+		}
+		if slices.Contains(onTokenKey, forbidden[function]) || slices.ContainsFunc(onTokenKey, func(action string) bool { return strings.Contains(action, "*") }) {
+			t.Errorf("%s may do %v on TokenKey, must not have %s", function, onTokenKey, forbidden[function])
+		}
+		if !slices.Contains(onTokenKey, needed[function]) {
+			t.Errorf("%s may do %v on TokenKey, needs %s", function, onTokenKey, needed[function])
+		}
+	}
+}
+
+func TestTokenKeyDeniesDecryptOutsideTheDetokenizeRoles(t *testing.T) {
+	assembly := prodAssembly(t)
+	_, key := assembly.one(t, "AWS::KMS::Key", "TokenKey")
+	var denials []statement
+	for _, statement := range assembly.statements(t, key.Properties["KeyPolicy"]) {
+		if statement.effect == "Deny" {
+			denials = append(denials, statement)
+		}
+	}
+	const path = "/tokenizer/detokenize/"
+	want := []statement{{
+		effect: "Deny", actions: "kms:Decrypt", resource: "*", principal: "AWS=*",
+		conditions: "ArnNotLike=aws:PrincipalArn=arn:${AWS::Partition}:iam::${AWS::AccountId}:role" + path + "*",
+	}}
+	if diff := cmp.Diff(want, denials, cmp.AllowUnexported(statement{})); diff != "" {
+		t.Errorf("denials on TokenKey (-want +got):\n%s", diff)
+	}
+	for function, inside := range map[string]bool{"Order": false, "Paybill": true} {
+		_, role := assembly.one(t, "AWS::IAM::Role", function+"Role")
+		if got := role.Properties["Path"].(string); strings.HasPrefix(got, path) != inside {
+			t.Errorf("%s role has path %s; inside %s should be %t", function, got, path, inside)
+		}
+	}
+}
+
+func TestNothingIsAllowedToEverybodyOrOnEverything(t *testing.T) {
+	assembly := prodAssembly(t)
+	for id, policy := range assembly.ofType(t, "AWS::IAM::Policy") {
+		for _, statement := range assembly.statements(t, policy.Properties["PolicyDocument"]) {
+			if statement.effect == "Allow" && (strings.Contains(statement.actions, "*") || strings.Contains(statement.resource, "*")) {
+				t.Errorf("%s has a wildcard: %s", id, statement)
+			}
+		}
+	}
+	for id, role := range assembly.ofType(t, "AWS::IAM::Role") {
+		for _, statement := range assembly.statements(t, role.Properties["AssumeRolePolicyDocument"]) {
+			if statement.principal != "Service=lambda.amazonaws.com" {
+				t.Errorf("%s can be assumed by %s", id, statement.principal)
+			}
+		}
+	}
+	for id, key := range assembly.ofType(t, "AWS::KMS::Key") {
+		for _, statement := range assembly.statements(t, key.Properties["KeyPolicy"]) {
+			if statement.effect == "Allow" && statement.principal != "AWS=arn:${AWS::Partition}:iam::${AWS::AccountId}:root" {
+				t.Errorf("%s allows %s to %s", id, statement.actions, statement.principal)
+			}
+		}
+	}
+	for id, permission := range assembly.ofType(t, "AWS::Lambda::Permission") {
+		source := assembly.text(t, permission.Properties["SourceArn"])
+		if strings.Contains(source, "*") || !strings.Contains(source, "/${ApiDeploymentStagedev}/POST/") {
+			t.Errorf("%s lets API Gateway invoke from %s, want one method of one stage", id, source)
+		}
+	}
+}

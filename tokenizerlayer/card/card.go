@@ -1,0 +1,88 @@
+// Package card parses payment card numbers (PANs).
+//
+// A number has 12 to 19 ASCII digits (ISO/IEC 7812-1), may be grouped by single spaces or dashes, and carries a Luhn
+// check digit. Everything else is refused with an error that says what is wrong and never quotes the input.
+package card
+
+import (
+	"errors"
+	"strings"
+
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/sensitive"
+)
+
+// Lengths of a card number, in digits.
+const (
+	MinDigits = 12
+	MaxDigits = 19
+)
+
+// maxInput bounds what Parse looks at: 19 digits with a separator between any two, and some slack at the ends.
+const maxInput = 2*MaxDigits + 2
+
+// What is wrong with an input. None of these quotes it.
+var (
+	ErrEmpty      = errors.New("must not be empty")
+	ErrCharacters = errors.New("must hold ASCII digits only, single spaces or dashes between them allowed")
+	ErrLength     = errors.New("must have 12 to 19 digits")
+	ErrLuhn       = errors.New("is not a card number: its check digit does not fit")
+)
+
+// Number is a valid card number, digits only. It prints as a mask.
+type Number struct{ sensitive.String }
+
+// Parse validates and normalizes s. The sample number of the walkthrough, 0000-0000-0000-0000, is valid.
+func Parse(s string) (Number, error) {
+	s = strings.Trim(s, " ")
+	switch {
+	case s == "":
+		return Number{}, ErrEmpty
+	case len(s) > maxInput:
+		return Number{}, ErrLength
+	}
+	digits := make([]byte, 0, MaxDigits)
+	separated := true // no separator before the first digit, after the last, or after another
+	for i := range len(s) {
+		switch c := s[i]; {
+		case c >= '0' && c <= '9':
+			digits, separated = append(digits, c), false
+		case (c == ' ' || c == '-') && !separated:
+			separated = true
+		default:
+			return Number{}, ErrCharacters
+		}
+	}
+	switch {
+	case separated:
+		return Number{}, ErrCharacters
+	case len(digits) < MinDigits || len(digits) > MaxDigits:
+		return Number{}, ErrLength
+	case !luhn(digits):
+		return Number{}, ErrLuhn
+	}
+	return Number{sensitive.New(string(digits))}, nil
+}
+
+// Mask shows the last four digits and hides the others, keeping the length: ************0000.
+func (n Number) Mask() string {
+	d := n.Reveal()
+	if len(d) < MinDigits {
+		return "" // the zero Number
+	}
+	return strings.Repeat("*", len(d)-4) + d[len(d)-4:]
+}
+
+// luhn checks the digit sum of ISO/IEC 7812-1 annex B.
+func luhn(digits []byte) bool {
+	sum := 0
+	for i := range digits {
+		d := int(digits[len(digits)-1-i] - '0')
+		if i%2 == 1 {
+			if d *= 2; d > 9 {
+				d -= 9
+			}
+		}
+		sum += d
+	}
+	return sum%10 == 0
+}

@@ -1,0 +1,69 @@
+package card_test
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/card"
+)
+
+func TestParse(t *testing.T) {
+	for _, tt := range []struct {
+		name, in, digits, mask string
+		err                    error
+	}{
+		{name: "the sample card", in: "0000-0000-0000-0000", digits: "0000000000000000", mask: "************0000"},
+		{name: "plain", in: "4111111111111111", digits: "4111111111111111", mask: "************1111"},
+		{name: "spaces", in: " 3782 822463 10005 ", digits: "378282246310005", mask: "***********0005"},
+		{name: "12 digits", in: "501800000009", digits: "501800000009", mask: "********0009"},
+		{name: "19 digits", in: "6304000000000000000", digits: "6304000000000000000", mask: "***************0000"},
+		{name: "empty", in: "", err: card.ErrEmpty},
+		{name: "blanks", in: "   ", err: card.ErrEmpty},
+		{name: "11 digits", in: "00000000000", err: card.ErrLength},
+		{name: "20 digits", in: strings.Repeat("0", 20), err: card.ErrLength},
+		{name: "very long", in: strings.Repeat("0", 1<<20), err: card.ErrLength},
+		{name: "check digit", in: "4111111111111112", err: card.ErrLuhn},
+		{name: "letters", in: "4111x11111111111", err: card.ErrCharacters},
+		{name: "Arabic-Indic digits", in: "\u0664111111111111111", err: card.ErrCharacters},
+		{name: "full-width digits", in: "\uff14111111111111", err: card.ErrCharacters},
+		{name: "double separator", in: "4111--1111 1111 1111", err: card.ErrCharacters},
+		{name: "leading dash", in: "-4111111111111111", err: card.ErrCharacters},
+		{name: "trailing dash", in: "4111111111111111-", err: card.ErrCharacters},
+		{name: "tab", in: "4111\t111111111111", err: card.ErrCharacters},
+		{name: "sign", in: "+4111111111111111", err: card.ErrCharacters},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			n, err := card.Parse(tt.in)
+			if !errors.Is(err, tt.err) {
+				t.Fatalf("error = %v, want %v", err, tt.err)
+			}
+			if n.Reveal() != tt.digits || n.Mask() != tt.mask {
+				t.Errorf("digits or mask %q are wrong", n.Mask())
+			}
+		})
+	}
+}
+
+func TestEverySingleDigitErrorIsCaught(t *testing.T) {
+	const good = "4111111111111111"
+	for i := range good {
+		for d := byte('0'); d <= '9'; d++ {
+			bad := good[:i] + string(d) + good[i+1:]
+			if _, err := card.Parse(bad); (err == nil) != (bad == good) {
+				t.Errorf("digit %d changed to %c: error = %v", i, d, err)
+			}
+		}
+	}
+}
+
+func TestNumberPrintsMasked(t *testing.T) {
+	n, err := card.Parse("4111111111111111")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s := fmt.Sprintf("%v %+v %#v %s %x", n, n, n, n, n); strings.Contains(s, "4111") || strings.Contains(s, fmt.Sprintf("%x", "4111")) {
+		t.Errorf("printed: %s", s)
+	}
+}

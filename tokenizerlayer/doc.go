@@ -1,0 +1,20 @@
+// Package tokenizerlayer holds the AWS CDK constructs of the tokenizer layer: what a security team publishes and an
+// application team attaches to its functions.
+//
+//	vault := tokenizerlayer.NewVault(stack, "Vault", &tokenizerlayer.VaultProps{TokenKey: tokenKey, StorageKey: storageKey})
+//	layer, err := tokenizerlayer.NewLayer(stack, "Layer", &tokenizerlayer.LayerProps{})
+//	...
+//	err = layer.Attach(orderFunction, vault, tokenizerlayer.Tokenize)
+//	err = layer.Attach(paybillFunction, vault, tokenizerlayer.Detokenize)
+//
+// A [Vault] is a table of sealed values and the two keys around it. TokenKey seals each value on the client side, so
+// whoever lacks kms:Decrypt on it cannot read a value even with full access to the table. StorageKey encrypts tables
+// at rest. A [Layer] is the Lambda extension that talks to both, built from Go source on the host, without Docker.
+// [Layer.Attach] connects a function to them: the layer, its settings, and the smallest set of permissions that works.
+//
+// Attach grants either [Tokenize] or [Detokenize]. The extension runs with the function's own role, so the grant, not
+// the extension, decides what a function can do: one that may only tokenize cannot read a value back by any route.
+//
+// This package imports the CDK and runs while an app is synthesized. What runs inside Lambda lives in the packages
+// below this one, none of which imports the CDK.
+package tokenizerlayer

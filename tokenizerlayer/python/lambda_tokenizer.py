@@ -1,0 +1,66 @@
+"""Client of the tokenizer extension for Lambda functions in Python. Standard library only.
+
+    from lambda_tokenizer import tokenize, detokenize, TokenizerError
+
+    token = tokenize("0000-0000-0000-0000")["token"]
+    masked = detokenize(token)["data"]                            # ************0000
+    number = detokenize(token, redaction="PLAIN_TEXT")["data"]
+
+Both return the answer of the extension as a dict and raise TokenizerError. Errors never hold the data.
+"""
+
+import http.client
+import json
+import os
+
+_MAX_ANSWER = 64 * 1024  # bytes; an answer is far smaller
+
+
+class TokenizerError(Exception):
+    """A refusal or failure. `code` is stable; `status` is the HTTP status, 0 when the extension was not reached."""
+
+    def __init__(self, code, status, title):
+        super().__init__(f"tokenizer: {title} ({code}, {status})")
+        self.code = code
+        self.status = status
+        self.title = title
+
+
+def tokenize(data, timeout=5.0, **options):
+    """Exchange data for a token. Needs a function attached with access Tokenize. The timeout is in seconds."""
+    return _call("/v1/tokenize", {"data": data, **options}, timeout)
+
+
+def detokenize(token, redaction="MASKED", timeout=5.0, **options):
+    """Exchange a token for its data, MASKED or PLAIN_TEXT. Needs a function attached with access Detokenize."""
+    return _call("/v1/detokenize", {"token": token, "redaction": redaction, **options}, timeout)
+
+
+def _call(path, body, timeout):
+    # http.client takes no notice of HTTP_PROXY: the loopback address must never go through a proxy.
+    port = int(os.environ.get("TOKENIZER_PORT") or 2774)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
+    headers = {"Content-Type": "application/json", "X-Tokenizer-Token": os.environ.get("AWS_SESSION_TOKEN", "")}
+    try:
+        connection.request("POST", path, json.dumps(body).encode(), headers)
+        response = connection.getresponse()
+        status, content = response.status, response.read(_MAX_ANSWER)
+    except (OSError, http.client.HTTPException) as error:
+        # `from None`: a traceback that shows the failed call's frames is one more place for the data to leak.
+        raise TokenizerError("unreachable", 0, f"extension not reached: {type(error).__name__}") from None
+    finally:
+        connection.close()
+    return _answer(status, content)
+
+
+def _answer(status, content):
+    try:
+        answer = json.loads(content)
+    except ValueError:
+        answer = None
+    if not isinstance(answer, dict):
+        raise TokenizerError("bad-answer", status, "extension did not answer with a JSON object") from None
+    if status >= 300:
+        # RFC 9457 problem document, of which only these two members are fixed texts.
+        raise TokenizerError(str(answer.get("code", "unknown")), status, str(answer.get("title", "request refused")))
+    return answer

@@ -1,0 +1,86 @@
+// Package strictjson decodes requests: one JSON object, known members only, no duplicates, valid UTF-8, exact case.
+//
+// Its errors name the member that is wrong and never quote the input, so they can be answered and logged. The decoder
+// is encoding/json/v2, through the module that mirrors it for Go releases before 1.27.
+package strictjson
+
+import (
+	"errors"
+	"regexp"
+	"strings"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// Error says what is wrong with a document.
+type Error struct {
+	// Field is the path of the member that is wrong, "" where there is none or it is not fit to be shown.
+	Field string
+	// Reason is a fixed text.
+	Reason string
+}
+
+func (e *Error) Error() string {
+	if e.Field == "" {
+		return "the body " + e.Reason
+	}
+	return e.Field + " " + e.Reason
+}
+
+// Unmarshal decodes data into v, a pointer to a struct. The error is always an *[Error].
+func Unmarshal(data []byte, v any) error {
+	if jsontext.Value(data).Kind() != '{' {
+		return &Error{Reason: "must be a JSON object"}
+	}
+	err := json.Unmarshal(data, v, json.RejectUnknownMembers(true))
+	if err == nil {
+		return nil
+	}
+	return describe(err)
+}
+
+func describe(err error) error {
+	if semantic, ok := errors.AsType[*json.SemanticError](err); ok {
+		field := showable(semantic.JSONPointer)
+		if errors.Is(semantic.Err, json.ErrUnknownName) {
+			return unknown(field)
+		}
+		return &Error{Field: field, Reason: "has the wrong type"}
+	}
+	if syntactic, ok := errors.AsType[*jsontext.SyntacticError](err); ok && errors.Is(syntactic.Err, jsontext.ErrDuplicateName) {
+		return &Error{Field: showable(syntactic.JSONPointer), Reason: "is given twice; give it once"}
+	}
+	return &Error{Reason: "is not valid JSON (RFC 8259, UTF-8)"}
+}
+
+// unknown words the refusal of a member. Sensitive authentication data must not even be sent (PCI DSS 3.3), so its
+// names get a refusal of their own.
+func unknown(field string) error {
+	if forbidden.MatchString(field) {
+		return &Error{Field: field, Reason: "is sensitive authentication data and must never be sent here; remove it"}
+	}
+	if field == "" {
+		return &Error{Reason: "has an unknown member; remove it"}
+	}
+	return &Error{Field: field, Reason: "is not a known member; remove it"}
+}
+
+// forbidden are the names under which card verification codes, track data and PINs travel.
+var forbidden = regexp.MustCompile(`(?i)(^|\.)(card_?)?(cvv2?|cvc2?|cav2?|csc|cid|cvn|cvv_?code|security_?code|verification_?(value|code)|track_?(1|2|data)?|track[12]_?data|magstripe|pin|pin_?block)$`)
+
+// plain is what a member name may look like to be repeated in an answer. A name is input like any other: somebody could
+// put a card number there, so names with more than two digits are not shown.
+var plain = regexp.MustCompile(`^[A-Za-z_.-]*([0-9][A-Za-z_.-]*){0,2}$`)
+
+func showable(p jsontext.Pointer) string {
+	var tokens []string
+	for t := range p.Tokens() {
+		tokens = append(tokens, t)
+	}
+	path := strings.Join(tokens, ".")
+	if len(path) > 64 || !plain.MatchString(path) {
+		return ""
+	}
+	return path
+}
