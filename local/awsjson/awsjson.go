@@ -1,0 +1,138 @@
+// Package awsjson serves the AWS JSON 1.0 and 1.1 protocols, which KMS, DynamoDB and Cognito speak: every request is a POST
+// whose X-Amz-Target header names service and operation ("TrentService.Encrypt"), bodies both ways are JSON, and an error is
+// a JSON object whose __type is the exception's name.
+//
+// A server is a [Service] with one typed function for each operation:
+//
+//	awsjson.Service{Name: "KMS", Target: "TrentService", Ops: map[string]awsjson.Handler{
+//		"Encrypt": awsjson.Op(func(ctx context.Context, in encryptInput) (encryptOutput, error) { … }),
+//	}}
+//
+// What the map does not hold is answered with an error that names the operation: a local run must not seem to work where
+// only AWS would.
+//
+// Source: https://smithy.io/2.0/aws/protocols/aws-json-1_1-protocol.html
+package awsjson
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"strings"
+
+	"github.com/google/uuid"
+)
+
+// MaxBody is the largest request body read, in bytes.
+const MaxBody = 1 << 20
+
+// Error is a service's error as a client sees it: SDKs map Code to their typed exceptions.
+type Error struct {
+	Code    string         // the exception's name, such as NotFoundException
+	Message string         // shown to callers: never put secrets in it
+	Status  int            // HTTP status; 0 means 400, which almost all exceptions have
+	Fields  map[string]any // further members of the exception, such as CancellationReasons
+}
+
+// Errorf makes an [Error] with status 400.
+func Errorf(code, format string, args ...any) *Error {
+	return &Error{Code: code, Message: fmt.Sprintf(format, args...)}
+}
+
+func (e *Error) Error() string { return e.Code + ": " + e.Message }
+
+// Handler answers one operation, given the request's body. What it returns is marshalled to JSON.
+type Handler func(ctx context.Context, body []byte) (any, error)
+
+// Op makes a [Handler] of a typed function.
+func Op[In, Out any](f func(context.Context, In) (Out, error)) Handler {
+	return func(ctx context.Context, body []byte) (any, error) {
+		var in In
+		if json.Unmarshal(body, &in) != nil { // its text may quote the body
+			return nil, Errorf("SerializationException", "the request body is not JSON of this operation's shape")
+		}
+		return f(ctx, in)
+	}
+}
+
+// Service dispatches requests to its operations.
+type Service struct {
+	Name   string // for messages: "KMS"
+	Target string // X-Amz-Target without the operation: "TrentService"
+	Ops    map[string]Handler
+}
+
+// Operation returns the operation that a request names in X-Amz-Target, or "".
+func Operation(r *http.Request) string {
+	_, operation, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
+	return operation
+}
+
+// ReadBody reads a request's body, at most [MaxBody] bytes of it. Its error is an [*Error].
+func ReadBody(r *http.Request) ([]byte, error) {
+	body, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, MaxBody))
+	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
+		return nil, &Error{"RequestEntityTooLargeException", fmt.Sprintf("the request body is larger than %d bytes", MaxBody), http.StatusRequestEntityTooLarge, nil}
+	}
+	if err != nil {
+		return nil, Errorf("SerializationException", "the request body could not be read to its end")
+	}
+	return body, nil
+}
+
+// ServeHTTP answers one request.
+func (s Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	out, err := s.serve(r)
+	if err != nil {
+		WriteError(w, r, err)
+		return
+	}
+	write(w, r, http.StatusOK, out)
+}
+
+func (s Service) serve(r *http.Request) (any, error) {
+	target := r.Header.Get("X-Amz-Target")
+	op, known := s.Ops[Operation(r)]
+	if !known || target != s.Target+"."+Operation(r) {
+		return nil, Errorf("UnknownOperationException", "the local %s lacks the operation %q: run this against AWS, or add it", s.Name, target)
+	}
+	body, err := ReadBody(r)
+	if err != nil {
+		return nil, err
+	}
+	return op(r.Context(), body)
+}
+
+// WriteError answers r with err. An err that is no [*Error] becomes an InternalFailure whose text says nothing of it.
+func WriteError(w http.ResponseWriter, r *http.Request, err error) {
+	e, ok := errors.AsType[*Error](err)
+	if !ok {
+		e = &Error{Code: "InternalFailure", Message: "the local service failed in " + Operation(r), Status: http.StatusInternalServerError}
+	}
+	members := map[string]any{"__type": e.Code, "message": e.Message}
+	maps.Copy(members, e.Fields)
+	w.Header().Set("X-Amzn-Errortype", e.Code)
+	write(w, r, max(e.Status, http.StatusBadRequest), members)
+}
+
+func write(w http.ResponseWriter, r *http.Request, status int, v any) {
+	body, err := json.Marshal(v)
+	if err != nil {
+		status, body = http.StatusInternalServerError, []byte(`{"__type":"InternalFailure"}`)
+	}
+	if string(body) == "null" { // an operation without an answer
+		body = []byte("{}")
+	}
+	contentType := "application/x-amz-json-1.1"
+	if strings.HasSuffix(r.Header.Get("Content-Type"), "1.0") {
+		contentType = "application/x-amz-json-1.0"
+	}
+	w.Header().Set("Content-Type", contentType)
+	w.Header().Set("X-Amzn-Requestid", uuid.NewString())
+	w.WriteHeader(status)
+	_, _ = w.Write(body) // the client has gone: nobody is left to tell
+}

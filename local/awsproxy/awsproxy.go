@@ -1,0 +1,172 @@
+// Package awsproxy is the one way from local functions to AWS services. It knows each function by its credentials, can refuse
+// a call before the service sees it, and passes what is left on to the service's endpoint, be it a local server or another
+// implementation.
+//
+//	proxy := awsproxy.New(awsproxy.Config{Targets: map[string]*url.URL{"kms": kmsURL, "dynamodb": dynamoURL}})
+//	proxy.Register("AKIDORDER", orderSessionToken, "arn:aws:sts::123456789012:assumed-role/order/local")
+//	// then start the function with AWS_ENDPOINT_URL and these credentials in its environment
+//
+// A caller is who its access key id and session token say; the signature itself is not verified, since the token is a secret
+// of the caller's own. Bodies are read (at most [awsjson.MaxBody] bytes) and never logged.
+package awsproxy
+
+import (
+	"bytes"
+	"context"
+	"crypto/subtle"
+	"errors"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"net/http/httputil"
+	"net/url"
+	"regexp"
+	"sync"
+	"time"
+
+	"github.com/lambda-tokenizer/lambda-tokenizer/local/awsjson"
+)
+
+// Config says where calls go.
+type Config struct {
+	// Targets are the services' endpoints by signing name: kms, dynamodb, cognito-idp.
+	Targets map[string]*url.URL
+	// Authorize decides whether a call may pass; nil lets all pass. An [*awsjson.Error] is answered as it is, another error
+	// as AccessDeniedException with its text.
+	Authorize func(context.Context, Call) error
+	// Observe is told of every call that is about to be passed on; nil: nobody is. The call goes on when it returns.
+	Observe func(Call)
+	// Timeout bounds one call, from connecting to the answer's last byte. 0 means 10 seconds.
+	Timeout time.Duration
+}
+
+// Call is one request of a known caller.
+type Call struct {
+	Principal string // the ARN that the caller was registered with
+	Service   string // signing name, such as kms
+	Operation string // such as Decrypt
+	Region    string
+	Body      []byte // JSON; not to be changed
+}
+
+// Proxy is the http.Handler that functions send their calls to. It is safe for concurrent use.
+type Proxy struct {
+	config Config
+	routes map[string]http.Handler // by signing name
+
+	mu      sync.RWMutex
+	callers map[string]caller // by access key id
+}
+
+type caller struct{ sessionToken, principal string }
+
+// New returns a proxy that knows no callers yet.
+func New(config Config) *Proxy {
+	if config.Timeout == 0 {
+		config.Timeout = 10 * time.Second
+	}
+	transport := &http.Transport{ // no Proxy: ambient settings must not lead calls elsewhere
+		DialContext:         (&net.Dialer{Timeout: 2 * time.Second}).DialContext,
+		MaxIdleConnsPerHost: 64, IdleConnTimeout: 30 * time.Second,
+		DisableCompression: true, // answers pass unchanged
+	}
+	p := &Proxy{config: config, routes: map[string]http.Handler{}, callers: map[string]caller{}}
+	for service, target := range config.Targets {
+		p.routes[service] = &httputil.ReverseProxy{
+			Rewrite:      func(r *httputil.ProxyRequest) { r.SetURL(target) },
+			Transport:    transport,
+			ErrorHandler: unavailable(service, target),
+			ErrorLog:     log.New(io.Discard, "", 0), // of an answer that broke off the caller learns itself
+		}
+	}
+	return p
+}
+
+// Register makes a caller known by its credentials. Registering an access key id again replaces what it stood for.
+func (p *Proxy) Register(accessKeyID, sessionToken, principalARN string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.callers[accessKeyID] = caller{sessionToken, principalARN}
+}
+
+// ServeHTTP passes one call on, or refuses it in the form of the service's own errors.
+func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	ctx, cancel := context.WithTimeout(r.Context(), p.config.Timeout)
+	defer cancel()
+	call, err := p.admit(ctx, r)
+	if err != nil {
+		awsjson.WriteError(w, r, err)
+		return
+	}
+	if p.config.Observe != nil {
+		p.config.Observe(call)
+	}
+	r = r.WithContext(ctx)
+	r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(call.Body)), int64(len(call.Body))
+	p.routes[call.Service].ServeHTTP(w, r)
+}
+
+// admit finds out who calls what, and whether that may be.
+func (p *Proxy) admit(ctx context.Context, r *http.Request) (Call, error) {
+	call, err := p.identify(r)
+	if err != nil {
+		return Call{}, err
+	}
+	if p.routes[call.Service] == nil {
+		return Call{}, awsjson.Errorf("UnknownOperationException", "the local run has no service %q (asked for %q)", call.Service, call.Operation)
+	}
+	if call.Body, err = awsjson.ReadBody(r); err != nil {
+		return Call{}, err
+	}
+	if p.config.Authorize == nil {
+		return call, nil
+	}
+	if err := p.config.Authorize(ctx, call); err != nil {
+		return Call{}, denied(err)
+	}
+	return call, nil
+}
+
+// signature is the Authorization header of Signature Version 4, as far as it says who calls what:
+// https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html
+var signature = regexp.MustCompile(`^AWS4-HMAC-SHA256 Credential=(\w{1,128})/[0-9]{8}/([a-z0-9-]{1,64})/([a-z0-9-]{1,64})/aws4_request,`)
+
+func (p *Proxy) identify(r *http.Request) (Call, error) {
+	header := r.Header.Get("Authorization")
+	if header == "" {
+		return Call{}, forbidden("MissingAuthenticationTokenException", "Missing Authentication Token")
+	}
+	scope := signature.FindStringSubmatch(header)
+	if scope == nil {
+		return Call{}, forbidden("InvalidSignatureException", "the Authorization header is not a Signature Version 4 with a credential scope")
+	}
+	p.mu.RLock()
+	known, ok := p.callers[scope[1]]
+	p.mu.RUnlock()
+	if !ok || subtle.ConstantTimeCompare([]byte(r.Header.Get("X-Amz-Security-Token")), []byte(known.sessionToken)) == 0 {
+		return Call{}, forbidden("UnrecognizedClientException", "The security token included in the request is invalid.")
+	}
+	return Call{Principal: known.principal, Region: scope[2], Service: scope[3], Operation: awsjson.Operation(r)}, nil
+}
+
+func forbidden(code, message string) error {
+	return &awsjson.Error{Code: code, Message: message, Status: http.StatusForbidden}
+}
+
+func denied(err error) error {
+	if e, ok := errors.AsType[*awsjson.Error](err); ok {
+		return e
+	}
+	return awsjson.Errorf("AccessDeniedException", "%s", err)
+}
+
+// unavailable answers for an endpoint that does not. The cause's text is left out: it may quote what was sent.
+func unavailable(service string, target *url.URL) func(http.ResponseWriter, *http.Request, error) {
+	return func(w http.ResponseWriter, r *http.Request, _ error) {
+		awsjson.WriteError(w, r, &awsjson.Error{
+			Code: "ServiceUnavailableException", Status: http.StatusServiceUnavailable,
+			Message: service + " " + awsjson.Operation(r) + ": no answer from " + target.Redacted() + ": check that it runs and speaks this API",
+		})
+	}
+}
