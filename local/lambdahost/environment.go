@@ -1,0 +1,222 @@
+package lambdahost
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"path/filepath"
+	"slices"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// environment is one execution environment: a Runtime API server and the processes that use
+// it. Two parties share its state: its user, who leads it through its life (serve, shutdown),
+// and the handlers that the processes call. Whoever changes the state announces it; whoever
+// waits for something looks again.
+type environment struct {
+	cfg                               *Config
+	server                            *http.Server
+	functionEnviron, extensionEnviron []string
+	initialized                       bool // only for serve
+
+	ctx  context.Context // ends when the environment is unusable; its cause says why
+	fail context.CancelCauseFunc
+
+	mu         sync.Mutex
+	changed    chan struct{} // closed, and replaced, at each change of what follows
+	processes  []*process
+	function   *process
+	runtime    runtimeState
+	extensions []*extension
+	registered bool   // no more extensions can
+	announced  string // error type that an extension reported before exiting
+	invocation *invocation
+}
+
+// travelTime is how long an environment may take to become free before its caller notices.
+const travelTime = 20 * time.Millisecond
+
+func newEnvironment(ctx context.Context, cfg *Config) (*environment, error) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, fmt.Errorf("runtime api: %w", err)
+	}
+	e := &environment{cfg: cfg, runtime: runtimeStarted, changed: make(chan struct{})}
+	e.functionEnviron, e.extensionEnviron, err = cfg.variables(listener.Addr().String())
+	if err != nil {
+		_ = listener.Close()
+		return nil, err
+	}
+	e.ctx, e.fail = context.WithCancelCause(ctx)
+	e.server = &http.Server{Handler: e.routes(), ReadHeaderTimeout: 10 * time.Second}
+	go e.server.Serve(listener) // until shutdown closes it
+	return e, nil
+}
+
+// serve runs one invocation, after init if the environment is new. It returns when the
+// environment is free again, or with the reason why it must be shut down.
+func (e *environment) serve(inv *invocation) error {
+	if err := e.init(); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeoutCause(e.ctx, e.cfg.Timeout, timedOut(e.cfg.Timeout))
+	defer cancel()
+	inv.deadline, _ = ctx.Deadline()
+	e.change(func() {
+		e.invocation = inv
+		for _, x := range e.extensions {
+			if x.invoke {
+				x.event = invokeEvent(inv, e.cfg.ARN)
+			}
+		}
+	})
+	if err := e.await(ctx, func() bool { return inv.answer != nil }); err != nil {
+		return err
+	}
+	free := func() bool { return e.runtime == runtimeReady && e.extensionsAre(extensionReady) }
+	// On Lambda the answer travels for a while. Without that, a caller with one event after
+	// the other would find the environment still busy and be given a new one.
+	travel, cancelTravel := context.WithTimeout(ctx, travelTime)
+	defer cancelTravel()
+	_ = e.await(travel, free)
+	inv.finish(*inv.answer, nil)
+	return e.await(ctx, free)
+}
+
+func (e *environment) init() error {
+	if e.initialized {
+		return nil
+	}
+	ctx, cancel := context.WithTimeoutCause(e.ctx, e.cfg.initTimeout, timedOut(e.cfg.initTimeout))
+	defer cancel()
+	for _, path := range e.cfg.extensions {
+		if err := e.start(path); err != nil {
+			return err
+		}
+	}
+	if err := e.await(ctx, func() bool { return e.extensionsAre(extensionRegistered, extensionReady) }); err != nil {
+		return err
+	}
+	if err := e.start(e.cfg.bootstrap()); err != nil {
+		return err
+	}
+	if err := e.await(ctx, func() bool { e.registered = e.runtime == runtimeReady; return e.registered }); err != nil {
+		return err
+	}
+	e.initialized = true
+	return e.await(ctx, func() bool { return e.extensionsAre(extensionReady) })
+}
+
+// start starts the extension at path, or the function. Handlers wait meanwhile: nobody calls
+// who is not known yet.
+func (e *environment) start(path string) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	isFunction, name := path == e.cfg.bootstrap(), filepath.Base(path)
+	dir, env, label := "/", e.extensionEnviron, e.cfg.Name+"/"+name
+	if isFunction {
+		dir, env, label = e.cfg.TaskDir, e.functionEnviron, e.cfg.Name
+	}
+	p, err := startProcess(path, dir, env, &lineWriter{w: e.cfg.Log, prefix: label + ": "})
+	if err != nil {
+		return fmt.Errorf("cannot start %s (was it built for this machine?): %w", name, err)
+	}
+	e.processes = append(e.processes, p)
+	if isFunction {
+		e.function = p
+	} else {
+		e.extensions = append(e.extensions, newExtension(name, p))
+	}
+	go func() {
+		<-p.exited
+		e.change(func() { e.fail(e.exited(p)) })
+	}()
+	return nil
+}
+
+// exited says why the environment cannot go on without p. The caller holds e.mu.
+func (e *environment) exited(p *process) *failure {
+	clean := p.state.Success()
+	switch {
+	case p != e.function && clean:
+		return &failure{kind: cmp.Or(e.announced, "Extension.Crash"), text: "exit code 0"}
+	case p != e.function:
+		return &failure{kind: cmp.Or(e.announced, "Extension.Crash"), text: p.state.String()}
+	case clean:
+		return &failure{kind: "Runtime.ExitError", text: "Runtime exited without providing a reason"}
+	default:
+		return &failure{kind: "Runtime.ExitError", text: "Runtime exited with error: " + p.state.String()}
+	}
+}
+
+// change lets do change the state.
+func (e *environment) change(do func()) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	do()
+	e.announce()
+}
+
+// announce wakes everybody who waits for a change. The caller holds e.mu.
+func (e *environment) announce() {
+	close(e.changed)
+	e.changed = make(chan struct{})
+}
+
+// await blocks until ok holds, or returns why ctx ended before it did. ok runs with e.mu held
+// and may change state that nobody else waits for.
+func (e *environment) await(ctx context.Context, ok func() bool) error {
+	for {
+		ended := context.Cause(ctx) // before ok: what was reached before ctx ended counts
+		e.mu.Lock()
+		reached, changed := ok(), e.changed
+		e.mu.Unlock()
+		if reached {
+			return nil
+		}
+		if ended != nil {
+			return ended
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+		}
+	}
+}
+
+// shutdown ends the environment because of trouble and returns when all its processes are
+// gone. As on Lambda, the function is asked to end only if there are extensions, and has 30 %
+// of the time for it.
+func (e *environment) shutdown(trouble error) {
+	e.fail(trouble)
+	start := time.Now()
+	deadline := start.Add(shutdownLimit)
+	if e.function != nil && len(e.extensions) > 0 {
+		e.function.signal(syscall.SIGTERM)
+		e.function.await(start.Add(shutdownLimit * 3 / 10))
+	} else if e.function != nil {
+		e.function.await(start)
+	}
+	e.change(func() {
+		for _, x := range e.extensions {
+			x.event = shutdownEvent(shutdownReason(trouble), deadline)
+			if !x.shutdown {
+				x.process.signal(syscall.SIGKILL)
+			}
+		}
+	})
+	for _, x := range e.extensions { // all know by now: one after the other will do
+		x.process.await(deadline)
+	}
+	_ = e.server.Close()
+}
+
+func (e *environment) running() []*process {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return slices.Clone(e.processes)
+}

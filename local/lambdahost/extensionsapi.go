@@ -1,0 +1,175 @@
+package lambdahost
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// extensionState is where an extension stands, by Lambda's names.
+type extensionState string
+
+const (
+	extensionStarted    extensionState = "Started"
+	extensionRegistered extensionState = "Registered"
+	extensionReady      extensionState = "Ready"   // waits for the next event
+	extensionRunning    extensionState = "Running" // has an event
+	extensionFailed     extensionState = "Failed"  // reported an error, about to exit
+)
+
+// extension is an external extension. What changes is guarded by its environment's mu.
+type extension struct {
+	name, id string
+	process  *process
+
+	state            extensionState
+	invoke, shutdown bool // events it subscribed to
+	event            any  // to be delivered when it asks next
+}
+
+func newExtension(name string, p *process) *extension {
+	return &extension{name: name, id: uuid.NewString(), process: p, state: extensionStarted}
+}
+
+// extensionsAre says whether each extension is in one of states, with no event under way to
+// it. The caller holds e.mu.
+func (e *environment) extensionsAre(states ...extensionState) bool {
+	return !slices.ContainsFunc(e.extensions, func(x *extension) bool {
+		return x.event != nil || !slices.Contains(states, x.state)
+	})
+}
+
+func invokeEvent(inv *invocation, arn string) any {
+	return map[string]any{
+		"eventType": "INVOKE", "deadlineMs": inv.deadline.UnixMilli(), "requestId": inv.id, "invokedFunctionArn": arn,
+		"tracing": map[string]string{"type": "X-Amzn-Trace-Id", "value": inv.trace},
+	}
+}
+
+func shutdownEvent(reason string, deadline time.Time) any {
+	return map[string]any{"eventType": "SHUTDOWN", "shutdownReason": reason, "deadlineMs": deadline.UnixMilli()}
+}
+
+// extensionRegister lets an extension, known by its file name, subscribe to events.
+func (e *environment) extensionRegister(w http.ResponseWriter, r *http.Request) {
+	var body struct{ Events []string }
+	if err := json.NewDecoder(io.LimitReader(r.Body, 64<<10)).Decode(&body); err != nil {
+		forbid(w, "InvalidRequestFormat", "the body must be JSON like {\"events\":[\"INVOKE\",\"SHUTDOWN\"]}")
+		return
+	}
+	for _, event := range body.Events {
+		if event != "INVOKE" && event != "SHUTDOWN" {
+			forbid(w, "Extension.InvalidEventType", fmt.Sprintf("%q: only INVOKE and SHUTDOWN exist", event))
+			return
+		}
+	}
+	name := r.Header.Get("Lambda-Extension-Name")
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	i := slices.IndexFunc(e.extensions, func(x *extension) bool { return x.name == name })
+	switch {
+	case i < 0 && e.registered:
+		forbid(w, "Extension.RegistrationClosed", "Extension registration closed already")
+	case i < 0:
+		forbid(w, "Extension.InvalidExtensionName", fmt.Sprintf("%q is not the name of a file in /opt/extensions (internal extensions are not simulated)", name))
+	case e.extensions[i].state != extensionStarted:
+		forbidExtension(w, e.extensions[i], extensionRegistered)
+	default:
+		x := e.extensions[i]
+		x.invoke, x.shutdown = slices.Contains(body.Events, "INVOKE"), slices.Contains(body.Events, "SHUTDOWN")
+		x.state = extensionRegistered
+		e.announce()
+		w.Header().Set("Lambda-Extension-Identifier", x.id)
+		about := map[string]string{"functionName": e.cfg.Name, "functionVersion": version, "handler": e.cfg.Handler}
+		for feature := range strings.SplitSeq(r.Header.Get("Lambda-Extension-Accept-Feature"), ",") {
+			if strings.TrimSpace(feature) == "accountId" {
+				about["accountId"] = e.cfg.AccountID
+			}
+		}
+		writeJSON(w, http.StatusOK, about)
+	}
+}
+
+// extensionNext gives an extension its next event; asking for it says that the extension is
+// done with the one before.
+func (e *environment) extensionNext(w http.ResponseWriter, r *http.Request) {
+	e.mu.Lock()
+	x := e.caller(w, r)
+	if x != nil && x.state != extensionRegistered && x.state != extensionRunning {
+		forbidExtension(w, x, extensionReady)
+		x = nil
+	}
+	if x == nil {
+		e.mu.Unlock()
+		return
+	}
+	x.state = extensionReady
+	e.announce()
+	e.mu.Unlock()
+
+	var event any
+	if e.await(r.Context(), func() bool {
+		if x.event == nil {
+			return false
+		}
+		event, x.event, x.state = x.event, nil, extensionRunning
+		return true
+	}) != nil {
+		return // the extension hung up
+	}
+	w.Header().Set("Lambda-Extension-Event-Identifier", uuid.NewString())
+	writeJSON(w, http.StatusOK, event)
+}
+
+// extensionError takes an extension's report that it is about to exit because of an error.
+// The environment fails when it does exit, with kind; init or the invocation wait for that,
+// as on Lambda.
+func (e *environment) extensionError(kind string, allowed ...extensionState) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		x := e.caller(w, r)
+		switch {
+		case x == nil:
+		case r.Header.Get("Lambda-Extension-Function-Error-Type") == "":
+			forbid(w, "Extension.MissingHeader", "Lambda-Extension-Function-Error-Type not found")
+		case !slices.Contains(allowed, x.state):
+			forbidExtension(w, x, extensionFailed)
+		default:
+			x.state, e.announced = extensionFailed, kind
+			writeJSON(w, http.StatusAccepted, status{"OK"})
+		}
+	}
+}
+
+// caller finds the extension that sent r, or refuses and gives nil. The caller holds e.mu.
+func (e *environment) caller(w http.ResponseWriter, r *http.Request) *extension {
+	id := r.Header.Get("Lambda-Extension-Identifier")
+	i := slices.IndexFunc(e.extensions, func(x *extension) bool { return x.id == id })
+	switch {
+	case id == "":
+		forbid(w, "Extension.MissingExtensionIdentifier", "Missing Lambda-Extension-Identifier header")
+	case uuid.Validate(id) != nil:
+		forbid(w, "Extension.InvalidExtensionIdentifier", "Invalid Lambda-Extension-Identifier")
+	case i < 0:
+		forbid(w, "Extension.UnknownExtensionIdentifier", "Unknown extension "+id)
+	default:
+		return e.extensions[i]
+	}
+	return nil
+}
+
+func forbid(w http.ResponseWriter, kind, message string) {
+	writeError(w, http.StatusForbidden, kind, message)
+}
+
+func forbidExtension(w http.ResponseWriter, x *extension, to extensionState) {
+	forbid(w, "Extension.InvalidExtensionState",
+		fmt.Sprintf("State transition from %s to %s failed for extension %s. Error: State transition is not allowed", x.state, to, x.name))
+}

@@ -1,0 +1,161 @@
+package lambdahost
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+)
+
+// runtimeState is where the function's process stands, by Lambda's names where it has one.
+type runtimeState string
+
+const (
+	runtimeStarted   runtimeState = "Started"
+	runtimeInitError runtimeState = "InitError"
+	runtimeReady     runtimeState = "Ready"              // waits for the next event
+	runtimeRunning   runtimeState = "Running"            // has an event
+	runtimeAnswering runtimeState = "InvocationResponse" // is sending its answer
+	runtimeAnswered  runtimeState = "ResponseSent"
+)
+
+// routes is the whole Runtime API server.
+func (e *environment) routes() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /2018-06-01/runtime/invocation/next", e.runtimeNext)
+	mux.HandleFunc("POST /2018-06-01/runtime/invocation/{id}/response", e.runtimeAnswer(""))
+	mux.HandleFunc("POST /2018-06-01/runtime/invocation/{id}/error", e.runtimeAnswer(unhandled))
+	mux.HandleFunc("POST /2018-06-01/runtime/init/error", e.runtimeInitError)
+	mux.HandleFunc("POST /2020-01-01/extension/register", e.extensionRegister)
+	mux.HandleFunc("GET /2020-01-01/extension/event/next", e.extensionNext)
+	mux.HandleFunc("POST /2020-01-01/extension/init/error", e.extensionError("Extension.InitError", extensionRegistered))
+	mux.HandleFunc("POST /2020-01-01/extension/exit/error", e.extensionError("Extension.ExitError", extensionRegistered, extensionReady, extensionRunning))
+	return mux
+}
+
+// runtimeNext gives the function its next event. A function that asks again without having
+// answered (its connection broke) gets the same event again.
+func (e *environment) runtimeNext(w http.ResponseWriter, r *http.Request) {
+	e.mu.Lock()
+	switch e.runtime {
+	case runtimeStarted, runtimeAnswered:
+		e.runtime = runtimeReady
+		e.announce()
+	case runtimeReady, runtimeRunning:
+	default:
+		defer e.mu.Unlock()
+		forbidRuntime(w, e.runtime, runtimeReady)
+		return
+	}
+	e.mu.Unlock()
+
+	var inv *invocation
+	if e.await(r.Context(), func() bool {
+		if e.invocation == nil || e.invocation.answer != nil || e.ctx.Err() != nil {
+			return false
+		}
+		inv, e.runtime = e.invocation, runtimeRunning
+		return true
+	}) != nil {
+		return // the function hung up
+	}
+	h := w.Header()
+	h.Set("Lambda-Runtime-Aws-Request-Id", inv.id)
+	h.Set("Lambda-Runtime-Deadline-Ms", strconv.FormatInt(inv.deadline.UnixMilli(), 10))
+	h.Set("Lambda-Runtime-Invoked-Function-Arn", e.cfg.ARN)
+	h.Set("Lambda-Runtime-Trace-Id", inv.trace)
+	h.Set("Content-Type", "application/json")
+	_, _ = w.Write(inv.payload)
+}
+
+// runtimeAnswer takes the function's answer, or its error, to the event it has.
+func (e *environment) runtimeAnswer(functionError string) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		inv := e.beginAnswer(w, r.PathValue("id"))
+		if inv == nil {
+			return
+		}
+		body, err := io.ReadAll(io.LimitReader(r.Body, maxResponse+1))
+		if err != nil {
+			return // the function died while sending
+		}
+		answer := &Result{Payload: body, FunctionError: functionError}
+		if len(body) > maxResponse {
+			answer = tooLarge()
+			// Read on for a while: a client that is still sending would not see what we say.
+			_, _ = io.Copy(io.Discard, io.LimitReader(r.Body, 10*maxResponse))
+		}
+		// First the state, then the reply: the function may ask for its next event at once.
+		e.change(func() { inv.answer, e.runtime = answer, runtimeAnswered })
+		if len(body) > maxResponse {
+			writeError(w, http.StatusRequestEntityTooLarge, "RequestEntityTooLarge", fmt.Sprintf("Exceeded maximum allowed payload size (%d bytes).", maxResponse))
+			return
+		}
+		writeJSON(w, http.StatusAccepted, status{"OK"})
+	}
+}
+
+func tooLarge() *Result {
+	return &Result{FunctionError: unhandled, Payload: fmt.Appendf(nil,
+		`{"errorMessage":"Response payload size exceeded maximum allowed payload size (%d bytes).","errorType":"Function.ResponseSizeTooLarge"}`, maxResponse)}
+}
+
+// beginAnswer gives the invocation that is being answered, or refuses and gives nil.
+func (e *environment) beginAnswer(w http.ResponseWriter, id string) *invocation {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	switch {
+	case e.invocation == nil || e.invocation.id != id:
+		writeError(w, http.StatusBadRequest, "InvalidRequestID", "Invalid request ID")
+		return nil
+	case e.runtime != runtimeRunning:
+		forbidRuntime(w, e.runtime, runtimeAnswering)
+		return nil
+	}
+	e.runtime = runtimeAnswering
+	return e.invocation
+}
+
+// runtimeInitError takes the function's report that it cannot start. Whoever invokes it
+// gets that report.
+func (e *environment) runtimeInitError(w http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(io.LimitReader(r.Body, maxResponse))
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if err != nil || e.runtime != runtimeStarted {
+		forbidRuntime(w, e.runtime, runtimeInitError)
+		return
+	}
+	e.runtime = runtimeInitError
+	e.fail(&failure{kind: "Runtime.InitError", text: "the function reported an error during init", payload: body})
+	e.announce()
+	writeJSON(w, http.StatusAccepted, status{"OK"})
+}
+
+func forbidRuntime(w http.ResponseWriter, from, to runtimeState) {
+	writeError(w, http.StatusForbidden, "InvalidStateTransition",
+		fmt.Sprintf("State transition from %s to %s failed for runtime. Error: State transition is not allowed", from, to))
+}
+
+// apiError is the form of every error: of these APIs, and of a function that failed.
+type apiError struct {
+	Type    string `json:"errorType"`
+	Message string `json:"errorMessage"`
+}
+
+func writeError(w http.ResponseWriter, code int, kind, message string) {
+	writeJSON(w, code, apiError{kind, message})
+}
+
+// status is what a report is answered with.
+type status struct {
+	Status string `json:"status"`
+}
+
+// writeJSON ignores that the client may be gone: there is nobody left to tell.
+func writeJSON(w http.ResponseWriter, code int, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(code)
+	_ = json.NewEncoder(w).Encode(v)
+}
