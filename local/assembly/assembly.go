@@ -12,16 +12,15 @@
 //		}
 //	}
 //
-// What these templates do not use is refused by name instead of half supported: conditions, stages (nested assemblies), Docker
-// images, intrinsic functions other than those of [Resolver]. Parameters and rules are ignored, as the CDK adds them
-// only to check its bootstrap version, and so is its AWS::CDK::Metadata resource, the one that comes with a condition.
+// What these templates do not use is refused by name instead of half supported: conditions, stages (nested assemblies), other
+// intrinsic functions than [Resolver] lists. Parameters and rules are ignored, as the CDK adds them only to check its bootstrap
+// version, and so is its AWS::CDK::Metadata resource, the one that comes with a condition.
 //
-// Source: https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/template-reference.html and, for the
-// files, the package cloud-assembly-schema of the AWS CDK.
+// Sources: https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/intrinsic-function-reference.html and, for
+// the files, the package cloud-assembly-schema of the AWS CDK.
 package assembly
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -32,7 +31,7 @@ import (
 	"slices"
 )
 
-// Larger files than this are refused. A template that CloudFormation takes has at most 1 MB.
+// No file is read beyond this. CloudFormation takes templates of up to 1 MB.
 const maxFile = 16 << 20
 
 // Assembly is a cloud assembly that [Load] has read.
@@ -59,47 +58,27 @@ type Template struct {
 type Resource struct {
 	Type       string // such as AWS::KMS::Key
 	Properties map[string]any
-	DependsOn  stringOrList
+	DependsOn  []string
 	Condition  string
 }
 
 // Output is an output as the template has it.
 type Output struct {
 	Value       any
-	Export      struct{ Name any } // Name is nil where the output is not exported
+	Export      struct{ Name any } // nil where the output is not exported
 	Description string
 	Condition   string
 }
 
-// stringOrList is one string or a list of them, which mean the same.
-type stringOrList []string
-
-func (l *stringOrList) UnmarshalJSON(b []byte) error {
-	if !bytes.HasPrefix(b, []byte(`"`)) {
-		return json.Unmarshal(b, (*[]string)(l))
-	}
-	*l = []string{""}
-	return json.Unmarshal(b, &(*l)[0])
-}
-
 type manifest struct {
 	Version   string
-	Artifacts map[string]artifact
-	Missing   []any // context that the CDK CLI would have to look up in an account before the templates are complete
+	Artifacts map[string]struct {
+		Type         string
+		Dependencies []string
+		Properties   struct{ TemplateFile, StackName, File string }
+	}
+	Missing []any // context that the CDK CLI would have to look up in an account before the templates are complete
 }
-
-type artifact struct {
-	Type         string
-	Dependencies []string
-	Properties   struct{ TemplateFile, StackName, File string }
-}
-
-// The types of artifacts that matter here.
-const (
-	stackArtifact  = "aws:cloudformation:stack"
-	assetsArtifact = "cdk:asset-manifest"
-	nestedArtifact = "cdk:cloud-assembly"
-)
 
 type assetManifest struct {
 	Files map[string]struct {
@@ -108,14 +87,14 @@ type assetManifest struct {
 	}
 }
 
-// reader reads the files of one assembly. It does not leave the directory, whatever the manifest says.
-type reader struct {
+// loader reads one assembly. It does not leave the directory, whatever the files say.
+type loader struct {
 	dir  string // absolute
 	root *os.Root
+	manifest
 }
 
-// Load reads the cloud assembly in dir. Its errors name the file that is missing, malformed or asks for something that is
-// not supported.
+// Load reads the cloud assembly in dir. Its errors name the file that is missing, malformed or asks for what is not supported.
 func Load(dir string) (*Assembly, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
@@ -126,36 +105,31 @@ func Load(dir string) (*Assembly, error) {
 		return nil, fmt.Errorf("cloud assembly: %w", err)
 	}
 	defer root.Close()
-	r := reader{dir, root}
-	a, err := r.load()
+	a, err := (&loader{dir: dir, root: root}).load()
 	if err != nil {
 		return nil, fmt.Errorf("cloud assembly %s: %w", dir, err)
 	}
 	return a, nil
 }
 
-func (r reader) load() (*Assembly, error) {
-	var m manifest
-	if err := r.read("manifest.json", &m); err != nil {
+func (l *loader) load() (*Assembly, error) {
+	if err := l.read("manifest.json", &l.manifest); err != nil {
 		return nil, err
 	}
-	if m.Version == "" || len(m.Artifacts) == 0 {
-		return nil, errors.New("manifest.json: no version or no artifacts: this is not what cdk synth writes")
+	if len(l.Missing) > 0 {
+		return nil, errors.New("manifest.json: the app looks things up in an account: run cdk synth with credentials first")
 	}
-	if len(m.Missing) > 0 {
-		return nil, errors.New("manifest.json: incomplete, the app looks things up in an account: run cdk synth with credentials first")
-	}
-	order, err := sorted(slices.Collect(maps.Keys(m.Artifacts)), func(id string) []string { return m.Artifacts[id].Dependencies })
+	order, err := sorted(slices.Collect(maps.Keys(l.Artifacts)), func(id string) []string { return l.Artifacts[id].Dependencies })
 	if err != nil {
-		return nil, fmt.Errorf("manifest.json: artifacts: %w", err)
+		return nil, fmt.Errorf("manifest.json: %w", err)
 	}
 	a := &Assembly{}
 	for _, id := range order {
-		switch m.Artifacts[id].Type {
-		case nestedArtifact:
-			return nil, fmt.Errorf("manifest.json: artifact %s is a CDK stage, which is not supported: put its stacks into the app itself", id)
-		case stackArtifact:
-			s, err := r.stack(m, id)
+		switch l.Artifacts[id].Type {
+		case "cdk:cloud-assembly":
+			return nil, fmt.Errorf("manifest.json: %s is a CDK stage, which is not supported: put its stacks into the app itself", id)
+		case "aws:cloudformation:stack":
+			s, err := l.stack(id)
 			if err != nil {
 				return nil, err
 			}
@@ -163,27 +137,27 @@ func (r reader) load() (*Assembly, error) {
 		}
 	}
 	if len(a.Stacks) == 0 {
-		return nil, errors.New("manifest.json: the app has no stacks")
+		return nil, errors.New("manifest.json: there are no stacks: this is not what cdk synth writes")
 	}
 	return a, nil
 }
 
-func (r reader) stack(m manifest, id string) (*Stack, error) {
-	found := m.Artifacts[id]
-	s := &Stack{Name: found.Properties.StackName, assets: map[string]string{}}
+func (l *loader) stack(id string) (*Stack, error) {
+	artifact := l.Artifacts[id]
+	s := &Stack{Name: artifact.Properties.StackName, assets: map[string]string{}}
 	if s.Name == "" { // the CDK writes it only where it differs
 		s.Name = id
 	}
-	file := found.Properties.TemplateFile
-	if err := r.read(file, &s.Template); err != nil {
+	file := artifact.Properties.TemplateFile
+	if err := l.read(file, &s.Template); err != nil {
 		return nil, err
 	}
-	if err := s.check(); err != nil {
+	if err := s.Template.check(); err != nil {
 		return nil, fmt.Errorf("%s: %w", file, err)
 	}
-	for _, dependency := range found.Dependencies {
-		if d := m.Artifacts[dependency]; d.Type == assetsArtifact {
-			if err := r.assets(d.Properties.File, s.assets); err != nil {
+	for _, dependency := range artifact.Dependencies {
+		if d := l.Artifacts[dependency]; d.Type == "cdk:asset-manifest" {
+			if err := l.assets(d.Properties.File, s.assets); err != nil {
 				return nil, err
 			}
 		}
@@ -192,72 +166,58 @@ func (r reader) stack(m manifest, id string) (*Stack, error) {
 }
 
 // check refuses what would be resolved wrongly, and drops the CDK's own metadata.
-func (s *Stack) check() error {
-	maps.DeleteFunc(s.Template.Resources, func(_ string, r Resource) bool { return r.Type == "AWS::CDK::Metadata" })
-	if len(s.Template.Resources) == 0 {
-		return errors.New("the template has no resources")
-	}
-	for id, resource := range s.Template.Resources {
-		if resource.Type == "" {
-			return fmt.Errorf("resource %s has no Type", id)
-		}
-		if resource.Condition != "" {
-			return fmt.Errorf("resource %s has the condition %s: conditions are not supported", id, resource.Condition)
+func (t *Template) check() error {
+	maps.DeleteFunc(t.Resources, func(_ string, r Resource) bool { return r.Type == "AWS::CDK::Metadata" })
+	for id, resource := range t.Resources {
+		if resource.Type == "" || resource.Condition != "" {
+			return fmt.Errorf("resource %s lacks a type or has a condition, which is not supported", id)
 		}
 	}
-	for name, output := range s.Template.Outputs {
-		if output.Condition != "" {
-			return fmt.Errorf("output %s has the condition %s: conditions are not supported", name, output.Condition)
+	for name, output := range t.Outputs {
+		if output.Value == nil || output.Condition != "" {
+			return fmt.Errorf("output %s lacks a value or has a condition, which is not supported", name)
 		}
+	}
+	if len(t.Resources) == 0 {
+		return errors.New("there are no resources")
 	}
 	return nil
 }
 
 // assets adds the directories that the file lists to those in into. Single files (templates are among them) have no use here.
-func (r reader) assets(file string, into map[string]string) error {
+func (l *loader) assets(file string, into map[string]string) error {
 	var list assetManifest
-	if err := r.read(file, &list); err != nil {
+	if err := l.read(file, &list); err != nil {
 		return err
 	}
-	for id, asset := range list.Files {
+	for _, asset := range list.Files {
 		if asset.Source.Packaging != "zip" {
 			continue
 		}
-		info, err := r.root.Stat(asset.Source.Path)
-		if err != nil {
-			return fmt.Errorf("%s: asset %s: %w", file, id, err)
-		}
-		if !info.IsDir() {
-			return fmt.Errorf("%s: asset %s: %s is not a directory", file, id, asset.Source.Path)
+		if info, err := l.root.Stat(asset.Source.Path); err != nil || !info.IsDir() {
+			return fmt.Errorf("%s: asset %q is not a directory of the assembly", file, asset.Source.Path)
 		}
 		for _, destination := range asset.Destinations {
-			into[destination.ObjectKey] = filepath.Join(r.dir, asset.Source.Path)
+			into[destination.ObjectKey] = filepath.Join(l.dir, asset.Source.Path)
 		}
 	}
 	return nil
 }
 
-// read decodes the JSON file; numbers stay as they are written.
-func (r reader) read(name string, into any) error {
-	f, err := r.root.Open(name)
+func (l *loader) read(name string, into any) error {
+	f, err := l.root.Open(name)
 	if err != nil {
 		return err // names the file
 	}
 	defer f.Close()
-	b, err := io.ReadAll(io.LimitReader(f, maxFile+1))
-	if err != nil {
-		return err
-	}
-	if len(b) > maxFile {
-		return fmt.Errorf("%s: larger than %d bytes", name, maxFile)
-	}
-	decoder := json.NewDecoder(bytes.NewReader(b))
+	decoder := json.NewDecoder(io.LimitReader(f, maxFile))
 	decoder.UseNumber()
-	if err := decoder.Decode(into); err != nil {
-		return fmt.Errorf("%s: malformed: %w", name, err)
+	err = decoder.Decode(into)
+	if err == nil && decoder.More() {
+		err = errors.New("data after the end of the document")
 	}
-	if _, err := decoder.Token(); err != io.EOF {
-		return fmt.Errorf("%s: malformed: data after the end of the document", name)
+	if err != nil {
+		return fmt.Errorf("%s: malformed: %w", name, err)
 	}
 	return nil
 }

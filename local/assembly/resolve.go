@@ -4,12 +4,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
-
-	"github.com/google/uuid"
 )
 
 // NotCreatedError says that a value needs a resource for which SetResource has not been called yet.
@@ -114,7 +111,7 @@ func (e evaluation) value(v any) (any, error) {
 	case []any:
 		return e.list(v)
 	case map[string]any:
-		if name, argument, ok := intrinsic(v); ok {
+		if name, argument := intrinsic(v); name != "" {
 			out, err := e.call(name, argument)
 			return out, at(name, err)
 		}
@@ -123,7 +120,7 @@ func (e evaluation) value(v any) (any, error) {
 	return v, nil
 }
 
-func (e evaluation) list(v []any) ([]any, error) {
+func (e evaluation) list(v []any) (any, error) {
 	out := make([]any, 0, len(v))
 	for i, element := range v {
 		resolved, err := e.value(element)
@@ -137,7 +134,7 @@ func (e evaluation) list(v []any) ([]any, error) {
 	return out, nil
 }
 
-func (e evaluation) object(v map[string]any) (map[string]any, error) {
+func (e evaluation) object(v map[string]any) (any, error) {
 	out := make(map[string]any, len(v))
 	for key, member := range v {
 		if strings.HasPrefix(key, "Fn::") {
@@ -168,22 +165,30 @@ func (e evaluation) call(name string, argument any) (any, error) {
 	case "Ref":
 		return e.ref(argument)
 	case "Fn::GetAtt":
-		return e.attribute(attributeOf(argument))
+		id, attribute := attributeOf(argument)
+		if attribute == "" {
+			return nil, errors.New("want a logical id and an attribute")
+		}
+		return e.attribute(id, attribute)
 	case "Fn::Sub":
-		return e.sub(argument)
+		name, argument = "Fn::Join", []any{"", substitution(argument)}
 	}
-	function, ok := map[string]func(evaluation, any) (any, error){
-		"Fn::Join": evaluation.join, "Fn::Select": evaluation.choose, "Fn::Split": evaluation.split,
-		"Fn::ImportValue": evaluation.importValue, "Fn::GetStackOutput": evaluation.stackOutput,
-	}[name]
-	if !ok {
-		return nil, errors.New("this intrinsic function is not supported")
-	}
-	resolved, err := e.value(argument)
-	if err != nil {
+	argument, err := e.value(argument)
+	switch {
+	case err != nil:
 		return nil, err
+	case e.hops > len(e.assembly.Stacks):
+		return nil, errors.New("outputs of stacks refer to each other in a cycle")
 	}
-	return function(e, resolved)
+	switch name {
+	case "Fn::Join", "Fn::Split", "Fn::Select":
+		return combine(name, argument)
+	case "Fn::ImportValue":
+		return e.importValue(argument)
+	case "Fn::GetStackOutput":
+		return e.stackOutput(argument)
+	}
+	return nil, errors.New("this intrinsic function is not supported")
 }
 
 func (e evaluation) ref(argument any) (any, error) {
@@ -201,9 +206,8 @@ func (e evaluation) ref(argument any) (any, error) {
 		return "amazonaws.com", nil
 	case "AWS::StackName":
 		return e.stack.Name, nil
-	case "AWS::StackId": // made up, but the same in every run
-		id := uuid.NewSHA1(uuid.NameSpaceURL, []byte(e.stack.Name))
-		return fmt.Sprintf("arn:aws:cloudformation:%s:%s:stack/%s/%s", e.region, e.account, e.stack.Name, id), nil
+	case "AWS::StackId": // its last part is random on AWS
+		return "arn:aws:cloudformation:" + e.region + ":" + e.account + ":stack/" + e.stack.Name + "/00000000-0000-0000-0000-000000000000", nil
 	}
 	return e.attribute(name, "")
 }
@@ -230,63 +234,18 @@ func (e evaluation) attribute(id, attribute string) (any, error) {
 	return v, nil
 }
 
-func (e evaluation) sub(argument any) (any, error) {
-	text, variables := substitution(argument)
-	return substitute(text, func(name string) (string, error) {
-		if v, ok := variables[name]; ok {
-			return e.text(v)
-		}
-		if id, attribute, ok := strings.Cut(name, "."); ok {
-			return e.text(map[string]any{"Fn::GetAtt": []any{id, attribute}})
-		}
-		return e.text(map[string]any{"Ref": name})
-	})
-}
-
-func (evaluation) join(argument any) (any, error) {
-	delimiter, list, err := pair[[]any](argument)
-	parts := make([]string, len(list))
-	for i := range parts {
-		if parts[i], err = scalar(list[i]); err != nil {
-			break
-		}
-	}
-	return strings.Join(parts, delimiter), err
-}
-
-func (evaluation) split(argument any) (any, error) {
-	delimiter, text, err := pair[string](argument)
-	var parts []any
-	for part := range strings.SplitSeq(text, delimiter) {
-		parts = append(parts, part)
-	}
-	return parts, err
-}
-
-func (evaluation) choose(argument any) (any, error) {
-	number, list, err := pair[[]any](argument)
-	if err != nil {
-		return nil, err
-	}
-	i, err := strconv.Atoi(number)
-	if err != nil || i < 0 || i >= len(list) {
-		return nil, fmt.Errorf("there is no element %q in a list of %d", number, len(list))
-	}
-	return list[i], nil
-}
-
 func (e evaluation) importValue(name any) (any, error) {
 	for _, stack := range e.assembly.Stacks {
 		for id, output := range stack.Template.Outputs {
 			if output.Export.Name == nil {
 				continue
 			}
-			export, err := e.Resolver.String(stack, "Outputs/"+id+"/Export", output.Export.Name)
+			export, err := e.output(stack, id, output.Export.Name)
 			if err != nil {
-				return nil, fmt.Errorf("looking for the export %q: %w", name, err)
+				return nil, err
 			}
 			if export == name {
-				return e.output(stack, id)
+				return e.output(stack, id, output.Value)
 			}
 		}
 	}
@@ -295,32 +254,73 @@ func (e evaluation) importValue(name any) (any, error) {
 
 func (e evaluation) stackOutput(argument any) (any, error) {
 	members, _ := argument.(map[string]any)
-	for key, v := range members {
-		if !slices.Contains([]string{"StackName", "OutputName", "Region"}, key) || key == "Region" && v != e.region {
-			return nil, fmt.Errorf("only StackName, OutputName and the own Region are supported, not this %s", key)
-		}
+	if region, ok := members["Region"]; ok && region != e.region || members["RoleArn"] != nil {
+		return nil, errors.New("outputs of other regions and accounts are not supported")
 	}
+	id, _ := members["OutputName"].(string)
 	for _, stack := range e.assembly.Stacks {
-		if stack.Name == members["StackName"] {
-			id, _ := members["OutputName"].(string)
-			return e.output(stack, id)
+		if output, ok := stack.Template.Outputs[id]; ok && stack.Name == members["StackName"] {
+			return e.output(stack, id, output.Value)
 		}
 	}
-	return nil, fmt.Errorf("there is no stack %v", members["StackName"])
+	return nil, fmt.Errorf("stack %v has no output %q", members["StackName"], id)
 }
 
-// output is the value of another stack's output.
-func (e evaluation) output(stack *Stack, id string) (any, error) {
-	output, ok := stack.Template.Outputs[id]
-	if !ok {
-		return nil, fmt.Errorf("stack %s has no output %q", stack.Name, id)
-	}
-	if e.hops > len(e.assembly.Stacks) {
-		return nil, fmt.Errorf("output %s of stack %s refers to itself through other stacks", id, stack.Name)
-	}
-	v, err := evaluation{e.Resolver, stack, e.hops + 1}.text(output.Value)
+// output resolves a value of another stack's output.
+func (e evaluation) output(stack *Stack, id string, v any) (any, error) {
+	out, err := evaluation{e.Resolver, stack, e.hops + 1}.text(v)
 	if err != nil {
 		return nil, fmt.Errorf("output %s of stack %s: %w", id, stack.Name, err)
 	}
-	return v, nil
+	return out, nil
+}
+
+// combine is Fn::Join, Fn::Split or Fn::Select. Each takes a delimiter or index and what to apply it to.
+func combine(name string, argument any) (any, error) {
+	arguments, _ := argument.([]any)
+	if len(arguments) != 2 {
+		return nil, errors.New("want two arguments")
+	}
+	by, err := scalar(arguments[0])
+	if err != nil {
+		return nil, err
+	}
+	if name == "Fn::Split" {
+		text, err := scalar(arguments[1])
+		var parts []any
+		for part := range strings.SplitSeq(text, by) {
+			parts = append(parts, part)
+		}
+		return parts, err
+	}
+	list, isList := arguments[1].([]any)
+	if name == "Fn::Select" {
+		if i, err := strconv.ParseUint(by, 10, 31); err == nil && int(i) < len(list) {
+			return list[i], nil
+		}
+		return nil, fmt.Errorf("there is no element %q in a list of %d", by, len(list))
+	}
+	if !isList {
+		return nil, errors.New("want a list to join")
+	}
+	parts := make([]string, len(list))
+	for i, element := range list {
+		if parts[i], err = scalar(element); err != nil {
+			return nil, err
+		}
+	}
+	return strings.Join(parts, by), nil
+}
+
+// scalar converts numbers and booleans to text.
+func scalar(v any) (string, error) {
+	switch v := v.(type) {
+	case string:
+		return v, nil
+	case json.Number:
+		return v.String(), nil
+	case bool:
+		return strconv.FormatBool(v), nil
+	}
+	return "", errors.New("want text, not a list, an object or nothing")
 }

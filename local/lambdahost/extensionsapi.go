@@ -143,7 +143,7 @@ func (e *environment) extensionError(kind string, allowed ...extensionState) htt
 			forbidExtension(w, x, extensionFailed)
 		default:
 			x.state, e.announced = extensionFailed, kind
-			writeJSON(w, http.StatusAccepted, status{"OK"})
+			writeJSON(w, http.StatusAccepted, accepted())
 		}
 	}
 }

@@ -106,10 +106,10 @@ func (f *Function) Invoke(ctx context.Context, payload []byte) (_ Result, err er
 	}
 }
 
-// take gives an environment for the caller's own use: an idle one, or a new one while there
-// may be more.
+// take gives an environment for the caller's own use: an idle one, else a new one while there
+// may be more, else the first that becomes idle.
 func (f *Function) take(ctx context.Context) (*environment, error) {
-	for ctx.Err() == nil && f.ctx.Err() == nil {
+	for {
 		var e *environment
 		select {
 		case e = <-f.idle:
@@ -119,9 +119,9 @@ func (f *Function) take(ctx context.Context) (*environment, error) {
 			case f.slots <- struct{}{}:
 				return f.create()
 			case <-f.ctx.Done():
-				continue
+				return nil, ErrClosed
 			case <-ctx.Done():
-				continue
+				return nil, fmt.Errorf("waiting for one of %d environments: %w", f.cfg.MaxConcurrency, ctx.Err())
 			}
 		}
 		err := context.Cause(e.ctx)
@@ -130,10 +130,6 @@ func (f *Function) take(ctx context.Context) (*environment, error) {
 		}
 		f.put(e, err) // it crashed while idle
 	}
-	if err := context.Cause(f.ctx); err != nil {
-		return nil, err
-	}
-	return nil, fmt.Errorf("waiting for one of %d environments: %w", f.cfg.MaxConcurrency, ctx.Err())
 }
 
 // create makes an environment for a slot that the caller has taken.

@@ -80,19 +80,16 @@ func (e *environment) runtimeAnswer(functionError string) http.HandlerFunc {
 		if err != nil {
 			return // the function died while sending
 		}
-		answer := &Result{Payload: body, FunctionError: functionError}
+		answer, code, reply := &Result{Payload: body, FunctionError: functionError}, http.StatusAccepted, any(accepted())
 		if len(body) > maxResponse {
-			answer = tooLarge()
-			// Read on for a while: a client that is still sending would not see what we say.
+			answer, code = tooLarge(), http.StatusRequestEntityTooLarge
+			reply = apiError{"RequestEntityTooLarge", fmt.Sprintf("Exceeded maximum allowed payload size (%d bytes).", maxResponse)}
+			// Read on for a while: a client that is still sending would not see the reply.
 			_, _ = io.Copy(io.Discard, io.LimitReader(r.Body, 10*maxResponse))
 		}
 		// First the state, then the reply: the function may ask for its next event at once.
 		e.change(func() { inv.answer, e.runtime = answer, runtimeAnswered })
-		if len(body) > maxResponse {
-			writeError(w, http.StatusRequestEntityTooLarge, "RequestEntityTooLarge", fmt.Sprintf("Exceeded maximum allowed payload size (%d bytes).", maxResponse))
-			return
-		}
-		writeJSON(w, http.StatusAccepted, status{"OK"})
+		writeJSON(w, code, reply)
 	}
 }
 
@@ -130,7 +127,7 @@ func (e *environment) runtimeInitError(w http.ResponseWriter, r *http.Request) {
 	e.runtime = runtimeInitError
 	e.fail(&failure{kind: "Runtime.InitError", text: "the function reported an error during init", payload: body})
 	e.announce()
-	writeJSON(w, http.StatusAccepted, status{"OK"})
+	writeJSON(w, http.StatusAccepted, accepted())
 }
 
 func forbidRuntime(w http.ResponseWriter, from, to runtimeState) {
@@ -148,10 +145,8 @@ func writeError(w http.ResponseWriter, code int, kind, message string) {
 	writeJSON(w, code, apiError{kind, message})
 }
 
-// status is what a report is answered with.
-type status struct {
-	Status string `json:"status"`
-}
+// accepted is what reports and answers get for an answer.
+func accepted() map[string]string { return map[string]string{"status": "OK"} }
 
 // writeJSON ignores that the client may be gone: there is nobody left to tell.
 func writeJSON(w http.ResponseWriter, code int, v any) {

@@ -66,7 +66,7 @@ func Run(ctx context.Context, o Options) error {
 	cmd := exec.CommandContext(ctx, "go", "run", ".")
 	cmd.Dir = root
 	cmd.Env = append(withoutAWS(os.Environ()),
-		"CDK_OUTDIR="+o.Out, "CDK_CONTEXT_JSON="+merged, "CDK_DEFAULT_ACCOUNT="+Account, "CDK_DEFAULT_REGION="+Region,
+		"CDK_OUTDIR="+o.Out, "CDK_CONTEXT_JSON="+merged,
 		"JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION=20")
 	var last bytes.Buffer
 	cmd.Stdout, cmd.Stderr = io.MultiWriter(o.Log, &last), io.MultiWriter(o.Log, &last)

@@ -37,6 +37,8 @@ type System struct {
 	DynamoDB *dynamodb.Client
 	// Outputs are the stacks' outputs.
 	Outputs map[string]string
+	// Tables are the names of all tables.
+	Tables []string
 	// Code returns the confirmation code that was mailed to an address; nil means that mail goes elsewhere, and the user
 	// is confirmed by an administrator's call instead.
 	Code func(email string) (string, error)
@@ -202,6 +204,57 @@ func (w *Walk) vaultRow(ctx context.Context) (string, error) {
 		return "", errors.New("CandidateString is not ciphertext")
 	}
 	return fmt.Sprintf("CandidateString %s... (%d bytes of ciphertext)", base64.StdEncoding.EncodeToString(sealed.Value[:24]), len(sealed.Value)), nil
+}
+
+// FindNoCard searches every table and everything that was logged for the card's digits.
+func (w *Walk) FindNoCard(ctx context.Context, logged func() []byte) error {
+	return w.steps(ctx, []step{{"look for the card", func(ctx context.Context) (string, error) {
+		if trace(w.Card, string(logged())) {
+			return "", errors.New("the card's digits are in the log")
+		}
+		rows := 0
+		for _, table := range w.Tables {
+			pages := dynamodb.NewScanPaginator(w.DynamoDB, &dynamodb.ScanInput{TableName: &table, ConsistentRead: new(true)})
+			for pages.HasMorePages() {
+				page, err := pages.NextPage(ctx)
+				if err != nil {
+					return "", err
+				}
+				rows += len(page.Items)
+				for _, row := range page.Items {
+					if inRow(w.Card, row) {
+						return "", fmt.Errorf("the card's digits are in table %s", table)
+					}
+				}
+			}
+		}
+		return fmt.Sprintf("in none of %d rows of %d tables, and in no log line", rows, len(w.Tables)), nil
+	}}})
+}
+
+func inRow(card string, row map[string]types.AttributeValue) bool {
+	for _, v := range row {
+		switch v := v.(type) {
+		case *types.AttributeValueMemberB:
+			if trace(card, string(v.Value)) {
+				return true
+			}
+		case *types.AttributeValueMemberS:
+			if trace(card, v.Value) {
+				return true
+			}
+		case *types.AttributeValueMemberN:
+			if trace(card, v.Value) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// trace tells whether s holds the card, as it was given or as digits.
+func trace(card, s string) bool {
+	return strings.Contains(s, card) || strings.Contains(s, digits(card))
 }
 
 func (w *Walk) item(ctx context.Context, table string, key map[string]types.AttributeValue) (map[string]types.AttributeValue, error) {

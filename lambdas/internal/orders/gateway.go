@@ -1,0 +1,185 @@
+package orders
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"mime"
+	"net/http"
+	"runtime"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-lambda-go/events"
+	"github.com/aws/aws-lambda-go/lambdacontext"
+)
+
+// MaxBody bounds a request's body, in bytes.
+const MaxBody = 16 << 10
+
+// answerMargin is what is kept of a function's time to clean up (graceTime) and to answer.
+const answerMargin = 2 * time.Second
+
+// maxSubject bounds the caller's subject, in bytes. Cognito's are UUIDs.
+const maxSubject = 128
+
+// Operation carries out a request. The error is an [*Error].
+type Operation func(ctx context.Context, caller string, body []byte) (Answer, error)
+
+// Answer is what a request that succeeded gets.
+type Answer struct {
+	Status int
+	// Body is marshalled as JSON.
+	Body any
+}
+
+// Gateway turns events of API Gateway (REST API, Lambda proxy integration, Cognito authorizer) into calls of an
+// Operation, and what comes back into responses: JSON on success, RFC 9457 problem documents otherwise. It writes one
+// log line a request, of which no part comes from the request's body or from an upstream error's text.
+//
+// https://docs.aws.amazon.com/apigateway/latest/developerguide/set-up-lambda-proxy-integrations.html
+type Gateway struct {
+	// Name is the operation's name in the log.
+	Name string
+	Do   Operation
+	Log  *slog.Logger
+	// Now is the clock; nil means time.Now.
+	Now func() time.Time
+}
+
+// Handle is the Lambda handler. It never returns an error, which Lambda would log with its text, and API Gateway would
+// answer as a bare 502.
+func (g *Gateway) Handle(ctx context.Context, r events.APIGatewayProxyRequest) (events.APIGatewayProxyResponse, error) {
+	start := clock(g.Now)()
+	if deadline, ok := ctx.Deadline(); ok {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadline(ctx, deadline.Add(-answerMargin))
+		defer cancel()
+	}
+	answer, err := g.do(ctx, r)
+	response, outcome := render(answer, err)
+	g.log(ctx, r, response.StatusCode, outcome, err, clock(g.Now)().Sub(start))
+	return response, nil
+}
+
+// do checks what surrounds the body, and contains a panic: Lambda would log its text and its stack.
+func (g *Gateway) do(ctx context.Context, r events.APIGatewayProxyRequest) (answer Answer, err error) {
+	defer func() {
+		if recover() != nil {
+			err = &Error{Kind: ErrInternal, Cause: "panic in " + panicSite()}
+		}
+	}()
+	sub := caller(r)
+	if sub == "" {
+		return Answer{}, &Error{Kind: ErrNoCaller}
+	}
+	body, err := bodyOf(r)
+	if err != nil {
+		return Answer{}, err
+	}
+	return g.Do(ctx, sub, body)
+}
+
+// caller returns the subject of the ID token that the authorizer has verified, or "".
+func caller(r events.APIGatewayProxyRequest) string {
+	claims, _ := r.RequestContext.Authorizer["claims"].(map[string]any)
+	sub, _ := claims["sub"].(string)
+	if len(sub) > maxSubject {
+		return ""
+	}
+	return sub
+}
+
+// bodyOf returns the body of a JSON request.
+func bodyOf(r events.APIGatewayProxyRequest) ([]byte, error) {
+	if media, _, err := mime.ParseMediaType(header(r, "Content-Type")); err != nil || media != "application/json" {
+		return nil, &Error{Kind: ErrMediaType}
+	}
+	limit, body := MaxBody, []byte(r.Body)
+	if r.IsBase64Encoded {
+		limit = base64.StdEncoding.EncodedLen(MaxBody)
+	}
+	if len(body) > limit {
+		return nil, &Error{Kind: ErrTooLarge}
+	}
+	if !r.IsBase64Encoded {
+		return body, nil
+	}
+	decoded, err := base64.StdEncoding.DecodeString(r.Body)
+	if err != nil {
+		return nil, &Error{Kind: ErrInvalid, Detail: "the body is not valid base64"}
+	}
+	if len(decoded) > MaxBody { // padding lets two bytes more pass
+		return nil, &Error{Kind: ErrTooLarge}
+	}
+	return decoded, nil
+}
+
+// header finds a header in whatever case the client sent it: API Gateway passes names on as they are.
+func header(r events.APIGatewayProxyRequest, name string) string {
+	for k, v := range r.Headers {
+		if strings.EqualFold(k, name) {
+			return v
+		}
+	}
+	return ""
+}
+
+// render returns the response, and the outcome's name for the log.
+func render(answer Answer, err error) (events.APIGatewayProxyResponse, string) {
+	if err != nil {
+		d := document(err)
+		headers := map[string]string{}
+		for name := range d.Header() {
+			headers[name] = d.Header().Get(name)
+		}
+		return events.APIGatewayProxyResponse{StatusCode: d.Status, Headers: headers, Body: string(d.Body())}, d.Code
+	}
+	body, err := json.Marshal(answer.Body)
+	if err != nil {
+		return render(Answer{}, &Error{Kind: ErrInternal, Cause: "answer does not marshal"})
+	}
+	return events.APIGatewayProxyResponse{
+		StatusCode: answer.Status,
+		Headers:    map[string]string{"Content-Type": "application/json", "Cache-Control": "no-store"},
+		Body:       string(body),
+	}, "ok"
+}
+
+// log writes the request's one line. The order number is not in it: it is the caller's own text.
+func (g *Gateway) log(ctx context.Context, r events.APIGatewayProxyRequest, status int, outcome string, err error, took time.Duration) {
+	level := slog.LevelInfo
+	if status >= http.StatusInternalServerError {
+		level = slog.LevelError
+	}
+	attrs := []slog.Attr{
+		slog.String("operation", g.Name),
+		slog.String("outcome", outcome),
+		slog.Int("status", status),
+		slog.Int64("durationMs", took.Milliseconds()),
+		slog.String("apiRequestId", r.RequestContext.RequestID),
+	}
+	if l, ok := lambdacontext.FromContext(ctx); ok {
+		attrs = append(attrs, slog.String("requestId", l.AwsRequestID))
+	}
+	if e, ok := errors.AsType[*Error](err); ok && e.Cause != "" {
+		attrs = append(attrs, slog.String("cause", e.Cause))
+	}
+	g.Log.LogAttrs(ctx, level, "request", attrs...)
+}
+
+// panicSite names the place in our code that panicked: function, file, line, and nothing of any value.
+func panicSite() string {
+	callers := make([]uintptr, 32)
+	frames := runtime.CallersFrames(callers[:runtime.Callers(3, callers)]) // below Callers, panicSite and the defer
+	for more := true; more; {
+		var f runtime.Frame
+		if f, more = frames.Next(); !strings.HasPrefix(f.Function, "runtime.") {
+			return fmt.Sprintf("%s:%d", f.Function, f.Line)
+		}
+	}
+	return "unknown"
+}

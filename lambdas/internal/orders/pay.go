@@ -1,0 +1,144 @@
+package orders
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/api"
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/card"
+)
+
+// LeaseTime is how long one invocation may charge an order. It exceeds the function's timeout (20 s), so whoever finds
+// a lease run out knows that its holder is dead.
+const LeaseTime = 30 * time.Second
+
+// Payments collects what orders owe. It is safe for concurrent use.
+type Payments struct {
+	Store     *Store
+	Revealer  Revealer
+	Processor Processor
+	// Now is the clock; nil means time.Now.
+	Now func() time.Time
+}
+
+// Payment is a bill that was paid.
+type Payment struct {
+	Order Order
+	// Mask shows the last four digits of the card that was charged.
+	Mask string
+}
+
+// Pay charges the card of caller's own order. caller is the Cognito subject.
+//
+// One invocation at a time holds the order's lease. Before the processor is asked, a failure gives the lease back and
+// nothing has happened. From then on the outcome may be unknown: the lease stays until it runs out, and the next
+// attempt repeats the charge with the same idempotency key, which charges once and tells the outcome.
+//
+// IAM: the layer's Detokenize grant; dynamodb:UpdateItem and GetItem on the order table; the processor's.
+// Errors: ErrInvalid, ErrNoCaller, ErrNotFound, ErrPaid, ErrCharging, ErrVaultMissing, ErrVaultDamaged, ErrKeyReused,
+// ErrUnavailable.
+func (p *Payments) Pay(ctx context.Context, caller string, r PayRequest) (Payment, error) {
+	if caller == "" {
+		return Payment{}, &Error{Kind: ErrNoCaller}
+	}
+	if err := validNumber(r.CustomerOrder); err != nil {
+		return Payment{}, err
+	}
+	order, err := p.begin(ctx, caller, r.CustomerOrder)
+	if err != nil {
+		return Payment{}, err
+	}
+	number, err := p.reveal(ctx, order)
+	if err != nil {
+		p.giveBack(ctx, order)
+		return Payment{}, err
+	}
+	charge := Charge{IdempotencyKey: order.PaymentID, Card: number, Order: order.Number}
+	if _, err := p.Processor.Charge(ctx, charge); err != nil {
+		return Payment{}, p.unsettled("charge", err, order)
+	}
+	if err := p.finish(ctx, order); err != nil {
+		return Payment{}, p.unsettled("record payment", err, order)
+	}
+	return Payment{Order: order, Mask: number.Mask()}, nil
+}
+
+// begin takes the lease on the order.
+func (p *Payments) begin(ctx context.Context, caller, number string) (Order, error) {
+	now := clock(p.Now)()
+	lease := Lease{ID: uuid.NewString(), Until: now.Add(LeaseTime)}
+	order, failure := p.Store.charge(ctx, number, caller, lease, now)
+	if failure == nil {
+		return order, nil
+	}
+	ctx, cancel := grace(ctx)
+	defer cancel()
+	order, found, err := p.Store.get(ctx, number)
+	switch {
+	case err != nil:
+		return Order{}, unavailable("read order", err)
+	case !found || order.Sub != caller:
+		return Order{}, &Error{Kind: ErrNotFound}
+	case order.State == Paid:
+		return Order{}, &Error{Kind: ErrPaid}
+	case order.State == Charging && order.Lease.ID == lease.ID:
+		return order, nil // the lease is ours; it was the answer that got lost
+	case order.State == Charging && order.Lease.Until.After(now), refused(failure):
+		// A refusal without a running lease: it ended between our write and our read.
+		return Order{}, &Error{Kind: ErrCharging, RetryAfter: remaining(order.Lease, now)}
+	}
+	return Order{}, unavailable("lease order", failure)
+}
+
+// reveal reads the order's card back.
+func (p *Payments) reveal(ctx context.Context, order Order) (card.Number, error) {
+	plain, err := p.Revealer.Detokenize(ctx, order.Token, api.PlainText)
+	if err != nil {
+		return card.Number{}, fromLayer("detokenize", err)
+	}
+	number, err := card.Parse(plain.Reveal())
+	if err != nil {
+		return card.Number{}, &Error{Kind: ErrVaultDamaged, Cause: "detokenize: not a card number"}
+	}
+	return number, nil
+}
+
+// giveBack ends the lease before its time. Where that fails too, time ends it.
+func (p *Payments) giveBack(ctx context.Context, order Order) {
+	ctx, cancel := grace(ctx)
+	defer cancel()
+	_ = p.Store.release(ctx, order)
+}
+
+// finish records that the order is paid. It is attempted even when the request's time is up, for the charge is made.
+func (p *Payments) finish(ctx context.Context, order Order) error {
+	ctx, cancel := grace(ctx)
+	defer cancel()
+	failure := p.Store.paid(ctx, order, clock(p.Now)())
+	if failure == nil {
+		return nil
+	}
+	there, found, err := p.Store.get(ctx, order.Number)
+	if err == nil && found && there.State == Paid && there.PaymentID == order.PaymentID {
+		return nil // recorded before, by us unheard or by a successor
+	}
+	return failure
+}
+
+// unsettled is the error of an order that keeps its lease because it may have been charged.
+func (p *Payments) unsettled(operation string, err error, order Order) error {
+	if errors.Is(err, ErrKeyReused) {
+		return err // not unclear at all
+	}
+	e := unavailable(operation, err)
+	e.RetryAfter = remaining(order.Lease, clock(p.Now)())
+	return e
+}
+
+// remaining is how long to wait for a lease to run out, at least the second that Retry-After can express.
+func remaining(l Lease, now time.Time) time.Duration {
+	return max(l.Until.Sub(now), time.Second)
+}

@@ -1,0 +1,110 @@
+package orders
+
+import (
+	"context"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/card"
+)
+
+// Processor charges cards. An implementation must keep this contract, on which "never two charges" rests:
+//
+//   - It charges at most once for an IdempotencyKey, however often and from however many places it is asked.
+//   - A repeated key gets the receipt of the charge that was made.
+//   - A repeated key with another card or order is refused with an [*Error] of kind ErrKeyReused.
+//   - Any other error means that nobody knows whether the card was charged; asking again with the same key tells.
+//   - It honours ctx, and neither logs the card nor puts it into an error.
+//
+// The key must be remembered for longer than orders stay unpaid; Stripe, for one, forgets after 24 hours.
+type Processor interface {
+	Charge(ctx context.Context, c Charge) (Receipt, error)
+}
+
+// Charge asks for the payment of an order.
+type Charge struct {
+	// IdempotencyKey is the order's PaymentID.
+	IdempotencyKey string
+	Card           card.Number
+	// Order is the order's number.
+	Order string
+}
+
+// Receipt tells of a charge that was made.
+type Receipt struct {
+	PaymentID string
+	Order     string
+	// Mask shows the last four digits of the card that was charged.
+	Mask string
+	// ChargedAt has whole seconds.
+	ChargedAt time.Time
+}
+
+// LedgerDynamoDB is what a SimulatedProcessor calls. IAM: dynamodb:PutItem and GetItem on the ledger's table.
+type LedgerDynamoDB interface {
+	PutItem(context.Context, *dynamodb.PutItemInput, ...func(*dynamodb.Options)) (*dynamodb.PutItemOutput, error)
+	GetItem(context.Context, *dynamodb.GetItemInput, ...func(*dynamodb.Options)) (*dynamodb.GetItemOutput, error)
+}
+
+// SimulatedProcessor stands in for a payment processor: it moves no money and declines nobody. Its ledger is a table
+// with the key PaymentId, outside of the function as a real processor's would be. A row holds the mask of the card, so
+// a repeated key with another card is noticed by length and last four digits only.
+type SimulatedProcessor struct {
+	DynamoDB LedgerDynamoDB
+	Table    string
+	// Now is the clock; nil means time.Now.
+	Now func() time.Time
+}
+
+const (
+	attrCharged   = "CreditCardCharged"
+	attrChargedAt = "ChargedAt"
+)
+
+// Charge enters c into the ledger, or returns the receipt of the entry that is there.
+func (p *SimulatedProcessor) Charge(ctx context.Context, c Charge) (Receipt, error) {
+	receipt := Receipt{
+		PaymentID: c.IdempotencyKey, Order: c.Order, Mask: c.Card.Mask(),
+		ChargedAt: clock(p.Now)().UTC().Truncate(time.Second),
+	}
+	_, err := p.DynamoDB.PutItem(ctx, &dynamodb.PutItemInput{
+		TableName: &p.Table,
+		Item: values{
+			attrPaymentID: text(receipt.PaymentID), attrNumber: text(receipt.Order),
+			attrCharged: text(receipt.Mask), attrChargedAt: text(receipt.ChargedAt.Format(time.RFC3339)),
+		},
+		ConditionExpression: new("attribute_not_exists(" + attrPaymentID + ")"),
+	})
+	switch {
+	case refused(err):
+		return p.replay(ctx, receipt)
+	case err != nil:
+		return Receipt{}, err
+	}
+	return receipt, nil
+}
+
+// replay answers a repeated key with the receipt of the first time.
+func (p *SimulatedProcessor) replay(ctx context.Context, asked Receipt) (Receipt, error) {
+	out, err := p.DynamoDB.GetItem(ctx, &dynamodb.GetItemInput{
+		TableName: &p.Table, Key: values{attrPaymentID: text(asked.PaymentID)}, ConsistentRead: new(true),
+	})
+	if err != nil {
+		return Receipt{}, err
+	}
+	first := receiptOf(out.Item)
+	if first.Order != asked.Order || first.Mask != asked.Mask {
+		return Receipt{}, &Error{Kind: ErrKeyReused}
+	}
+	return first, nil
+}
+
+func receiptOf(item map[string]types.AttributeValue) Receipt {
+	at, _ := time.Parse(time.RFC3339, textOf(item[attrChargedAt]))
+	return Receipt{
+		PaymentID: textOf(item[attrPaymentID]), Order: textOf(item[attrNumber]),
+		Mask: textOf(item[attrCharged]), ChargedAt: at,
+	}
+}

@@ -1,0 +1,134 @@
+package orders
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/card"
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/sensitive"
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/strictjson"
+)
+
+// Bounds of the fields, in characters.
+const (
+	MaxNumber  = 64
+	MaxName    = 200
+	MaxAddress = 500
+)
+
+// The members of a request, as errors name them.
+const (
+	fieldNumber  = "CustomerOrder"
+	fieldName    = "CustomerName"
+	fieldCard    = "CreditCard"
+	fieldAddress = "Address"
+)
+
+const (
+	reasonRequired = "is required"
+	reasonCard     = "looks like it holds a card number, which belongs in CreditCard only"
+)
+
+// PlaceRequest is the body of POST /order.
+type PlaceRequest struct {
+	CustomerOrder string           `json:"CustomerOrder"`
+	CustomerName  string           `json:"CustomerName"`
+	CreditCard    sensitive.String `json:"CreditCard"`
+	Address       string           `json:"Address"`
+}
+
+// PayRequest is the body of POST /paybill.
+type PayRequest struct {
+	CustomerOrder string `json:"CustomerOrder"`
+}
+
+// decode reads a request of known members into v.
+func decode(body []byte, v any) error {
+	err := strictjson.Unmarshal(body, v)
+	if wrong, ok := errors.AsType[*strictjson.Error](err); ok {
+		return &Error{Kind: ErrInvalid, Field: wrong.Field, Detail: wrong.Error()}
+	}
+	return err
+}
+
+// validate returns the card of a well-formed request.
+func (r PlaceRequest) validate() (card.Number, error) {
+	if err := validNumber(r.CustomerOrder); err != nil {
+		return card.Number{}, err
+	}
+	if err := validText(fieldName, r.CustomerName, MaxName); err != nil {
+		return card.Number{}, err
+	}
+	number, err := card.Parse(r.CreditCard.Reveal())
+	if err != nil {
+		return card.Number{}, invalid(fieldCard, err.Error()) // the parser's errors are fixed texts
+	}
+	if err := validText(fieldAddress, r.Address, MaxAddress); err != nil {
+		return card.Number{}, err
+	}
+	return number, nil
+}
+
+var safeNumber = regexp.MustCompile(`^[A-Za-z0-9._-]*$`)
+
+// validNumber checks an order number. It becomes a key, and people read keys aloud, so its alphabet is small.
+func validNumber(s string) error {
+	_, notCard := card.Parse(s)
+	switch {
+	case s == "":
+		return invalid(fieldNumber, reasonRequired)
+	case len(s) > MaxNumber:
+		return invalid(fieldNumber, fmt.Sprintf("must have at most %d characters", MaxNumber))
+	case !safeNumber.MatchString(s):
+		return invalid(fieldNumber, "must hold letters, digits, dots, dashes and underscores only")
+	case notCard == nil || cardLike(s):
+		return invalid(fieldNumber, reasonCard)
+	}
+	return nil
+}
+
+func validText(field, s string, limit int) error {
+	switch {
+	case strings.TrimSpace(s) == "":
+		return invalid(field, reasonRequired)
+	case !utf8.ValidString(s):
+		return invalid(field, "must be UTF-8")
+	case utf8.RuneCountInString(s) > limit:
+		return invalid(field, fmt.Sprintf("must have at most %d characters", limit))
+	case strings.ContainsFunc(s, unicode.IsControl):
+		return invalid(field, "must not hold control characters")
+	case cardLike(s):
+		return invalid(field, reasonCard)
+	}
+	return nil
+}
+
+// cardLikeDigits is the least number of digits that cardLike reacts to. Cards of 12 exist, but so do many other numbers.
+const cardLikeDigits = 13
+
+// digitGroups finds runs of digits that at most one other character separates, which is how people write cards.
+var digitGroups = regexp.MustCompile(`[0-9]+(?:[^0-9A-Za-z][0-9]+)*`)
+
+// cardLike reports whether whole groups of digits in s, next to each other, make a card number: somebody pasted their
+// card into the wrong field, and it would be stored and shown in the clear.
+func cardLike(s string) bool {
+	for _, run := range digitGroups.FindAllString(s, -1) {
+		groups := strings.FieldsFunc(run, func(r rune) bool { return r < '0' || r > '9' })
+		for first := range groups {
+			digits := ""
+			for _, group := range groups[first:] {
+				if digits += group; len(digits) > card.MaxDigits {
+					break
+				}
+				if _, err := card.Parse(digits); err == nil && len(digits) >= cardLikeDigits {
+					return true
+				}
+			}
+		}
+	}
+	return false
+}

@@ -1,0 +1,86 @@
+// Package start is what the functions' mains share: settings, the DynamoDB client, the log, and the hand-over to
+// Lambda.
+//
+//	func main() { start.Main(run) }
+//
+//	func run(ctx context.Context) error {
+//		settings, err := start.Settings("ORDER_TABLE")
+//		...
+//		start.Serve(ctx, gateway.Handle)
+//		return nil
+//	}
+package start
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-lambda-go/lambda"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+)
+
+// Bounds of a call to DynamoDB. Together they stay well below the functions' timeouts, so that a store in trouble is
+// answered as such and not as a timeout.
+const (
+	attempts       = 3
+	attemptTimeout = 2 * time.Second
+	maxBackoff     = 300 * time.Millisecond
+)
+
+// Main runs run and exits with 1 if it fails, which Lambda takes for a failed initialization.
+func Main(run func(context.Context) error) {
+	if err := run(context.Background()); err != nil {
+		Logger(os.Stdout).Error("initialization failed", "error", err.Error())
+		os.Exit(1)
+	}
+}
+
+// Serve handles invocations and does not return.
+func Serve(ctx context.Context, handler any) {
+	lambda.StartWithOptions(handler, lambda.WithContext(ctx))
+}
+
+// Logger writes JSON lines to w.
+func Logger(w io.Writer) *slog.Logger { return slog.New(slog.NewJSONHandler(w, nil)) }
+
+// Settings returns environment variables that must be set. The error names every one that is not.
+func Settings(names ...string) (map[string]string, error) {
+	settings := make(map[string]string, len(names))
+	var missing []string
+	for _, name := range names {
+		if settings[name] = os.Getenv(name); settings[name] == "" {
+			missing = append(missing, name)
+		}
+	}
+	if len(missing) > 0 {
+		return nil, fmt.Errorf("not set: %s; the function's stack sets them", strings.Join(missing, ", "))
+	}
+	return settings, nil
+}
+
+// DynamoDB returns a client for the function's region and role. AWS_ENDPOINT_URL and AWS_ENDPOINT_URL_DYNAMODB are
+// honoured. https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html
+func DynamoDB(ctx context.Context) (*dynamodb.Client, error) {
+	c, err := config.LoadDefaultConfig(ctx,
+		config.WithHTTPClient(awshttp.NewBuildableClient().WithTimeout(attemptTimeout)))
+	if err != nil {
+		return nil, errors.New("the AWS settings in the environment cannot be read; check the AWS_ variables")
+	}
+	if c.Region == "" {
+		return nil, errors.New("AWS_REGION is not set; Lambda sets it for every function")
+	}
+	return dynamodb.NewFromConfig(c, func(o *dynamodb.Options) {
+		o.Retryer = retry.NewStandard(func(r *retry.StandardOptions) {
+			r.MaxAttempts, r.MaxBackoff = attempts, maxBackoff
+		})
+	}), nil
+}

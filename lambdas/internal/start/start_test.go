@@ -1,0 +1,114 @@
+package start_test
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/lambda-tokenizer/lambda-tokenizer/lambdas/internal/start"
+)
+
+func TestSettingsNamesEveryOneThatIsMissing(t *testing.T) {
+	t.Setenv("TEST_A", "a")
+	t.Setenv("TEST_B", "")
+	os.Unsetenv("TEST_B")
+	t.Setenv("TEST_C", "")
+	_, err := start.Settings("TEST_A", "TEST_B", "TEST_C")
+	if err == nil || !strings.Contains(err.Error(), "not set: TEST_B, TEST_C;") {
+		t.Errorf("error %v, want TEST_B and TEST_C named", err)
+	}
+	got, err := start.Settings("TEST_A")
+	if diff := cmp.Diff(map[string]string{"TEST_A": "a"}, got); err != nil || diff != "" {
+		t.Errorf("%v, settings (-want +got):\n%s", err, diff)
+	}
+}
+
+func TestDynamoDBUsesTheEndpointAndGivesUp(t *testing.T) {
+	for _, variable := range []string{"AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_DYNAMODB"} {
+		t.Run(variable, func(t *testing.T) {
+			var calls atomic.Int32
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				calls.Add(1)
+				_, _ = io.Copy(io.Discard, r.Body)
+				w.WriteHeader(http.StatusInternalServerError)
+			}))
+			t.Cleanup(server.Close)
+			awsEnvironment(t)
+			t.Setenv(variable, server.URL)
+			client, err := start.DynamoDB(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = client.GetItem(t.Context(), &dynamodb.GetItemInput{
+				TableName: new("T"), Key: map[string]types.AttributeValue{"K": &types.AttributeValueMemberS{Value: "v"}},
+			})
+			if err == nil || calls.Load() != 3 {
+				t.Errorf("error %v after %d calls, want one after 3", err, calls.Load())
+			}
+		})
+	}
+}
+
+func TestDynamoDBNeedsARegion(t *testing.T) {
+	awsEnvironment(t)
+	os.Unsetenv("AWS_REGION")
+	if _, err := start.DynamoDB(t.Context()); err == nil || !strings.Contains(err.Error(), "AWS_REGION") {
+		t.Errorf("error %v, want AWS_REGION named", err)
+	}
+}
+
+// awsEnvironment is what Lambda sets, and nothing that the machine may add.
+func awsEnvironment(t *testing.T) {
+	t.Helper()
+	for _, v := range []string{"AWS_PROFILE", "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_DYNAMODB", "AWS_MAX_ATTEMPTS"} {
+		t.Setenv(v, "") // restores it afterwards
+		os.Unsetenv(v)
+	}
+	for v, value := range map[string]string{
+		"AWS_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_SESSION_TOKEN": "test",
+		"AWS_CONFIG_FILE": os.DevNull, "AWS_SHARED_CREDENTIALS_FILE": os.DevNull, "AWS_EC2_METADATA_DISABLED": "true",
+	} {
+		t.Setenv(v, value)
+	}
+}
+
+// The test binary plays a function whose initialization fails.
+func TestMain(m *testing.M) {
+	if os.Getenv("TEST_FAILING_FUNCTION") != "" {
+		start.Main(func(context.Context) error {
+			_, err := start.Settings("ORDER_TABLE")
+			return err
+		})
+		return
+	}
+	os.Exit(m.Run())
+}
+
+func TestMainExitsAndNamesTheSetting(t *testing.T) {
+	executable, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	command := exec.CommandContext(t.Context(), executable)
+	command.Env = []string{"TEST_FAILING_FUNCTION=1"}
+	var out bytes.Buffer
+	command.Stdout = &out
+	err = command.Run()
+	if command.ProcessState == nil || command.ProcessState.ExitCode() != 1 {
+		t.Errorf("exit: %v, want status 1", err)
+	}
+	if !strings.Contains(out.String(), `"error":"not set: ORDER_TABLE; the function's stack sets them"`) {
+		t.Errorf("output %s", out.String())
+	}
+}

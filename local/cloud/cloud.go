@@ -1,0 +1,215 @@
+// Package cloud makes a synthesized system run on this machine: it creates the keys, tables and user pools that the
+// templates describe, starts the functions with their layers from the built assets, and serves the API.
+//
+//	c, err := cloud.Deploy(ctx, cloud.Options{Assembly: a, Account: "123456789012", Region: "us-east-1", Getenv: os.Getenv})
+//	defer c.Close()
+//	http.Post(c.Outputs["PaymentMethodApiURL"]+"/order", ...)
+//
+// Nothing about the app is repeated here. A kind of resource that is not known is an error that names it; kinds that
+// matter on AWS only are listed in NotSimulated.
+package cloud
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/lambda-tokenizer/lambda-tokenizer/local/assembly"
+	"github.com/lambda-tokenizer/lambda-tokenizer/local/awsproxy"
+)
+
+// Options say what to run and where.
+type Options struct {
+	Assembly        *assembly.Assembly
+	Account, Region string
+	// Addr is where the API listens; "" means any free port of 127.0.0.1.
+	Addr string
+	// Getenv reads the SDK's endpoint settings (AWS_ENDPOINT_URL and those of the services).
+	Getenv func(string) string
+	// Log gets what functions, extensions and the API print, and the codes that would be mailed; nil: nobody does.
+	Log io.Writer
+	// Observe is told of every call of a function to a service; nil: nobody is.
+	Observe func(awsproxy.Call)
+}
+
+// Cloud is a running system.
+type Cloud struct {
+	// Outputs are the outputs of all stacks, by name. URLs of the API are the local ones.
+	Outputs map[string]string
+	// Endpoints are the URLs of api, kms, dynamodb and cognito_idp.
+	Endpoints map[string]string
+	// NotSimulated are the kinds of resource that are in the templates and have no effect here, and why.
+	NotSimulated []string
+	// Tables are the names of the tables.
+	Tables []string
+	// Clients see everything, as an administrator.
+	Clients Clients
+	// Code returns the confirmation code mailed to an address; nil if the user pool is served elsewhere.
+	Code func(email string) (string, error)
+
+	services  *services
+	front     servers // the API, and the functions' way to the services
+	functions map[string]*function
+	temp      string
+	cleanup   []func() error
+}
+
+// Cleanup adds something to do at the end of Close.
+func (c *Cloud) Cleanup(f func() error) { c.cleanup = append(c.cleanup, f) }
+
+// Deploy creates everything and starts the API. ctx bounds the creation, not the life of the system.
+func Deploy(ctx context.Context, o Options) (_ *Cloud, err error) {
+	if o.Log == nil {
+		o.Log = io.Discard
+	}
+	c := &Cloud{Outputs: map[string]string{}, Endpoints: map[string]string{}, functions: map[string]*function{}}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, c.Close())
+		}
+	}()
+	if c.temp, err = os.MkdirTemp("", "lambda-tokenizer-"); err != nil {
+		return nil, err
+	}
+	if c.services, err = startServices(o); err != nil {
+		return nil, err
+	}
+	c.Clients = c.services.clients(o.Region)
+	if !c.services.external[serviceCognito] {
+		c.Code = c.services.mail.code
+	}
+	proxy := awsproxy.New(awsproxy.Config{Targets: c.services.endpoints, Observe: o.Observe})
+	proxyURL, err := c.front.serve("127.0.0.1:0", proxy)
+	if err != nil {
+		return nil, err
+	}
+	d := newDeployment(o, c, proxy, proxyURL.String())
+	if err := d.create(ctx); err != nil {
+		return nil, err
+	}
+	if err := d.serveAPIs(); err != nil {
+		return nil, err
+	}
+	if err := d.outputs(); err != nil {
+		return nil, err
+	}
+	for service, u := range c.services.endpoints {
+		c.Endpoints[strings.ReplaceAll(service, "-", "_")] = u.String()
+	}
+	c.NotSimulated = slices.Sorted(maps.Keys(d.skipped))
+	return c, nil
+}
+
+// Close ends functions, servers and what they left on disk.
+func (c *Cloud) Close() error {
+	err := c.front.close() // no new invocations
+	var wg sync.WaitGroup
+	var mu sync.Mutex
+	for _, f := range c.functions {
+		if f.host == nil {
+			continue
+		}
+		wg.Go(func() {
+			if e := f.host.Close(); e != nil {
+				mu.Lock()
+				defer mu.Unlock()
+				err = errors.Join(err, e)
+			}
+		})
+	}
+	wg.Wait()
+	if c.services != nil {
+		err = errors.Join(err, c.services.servers.close())
+	}
+	if c.temp != "" {
+		err = errors.Join(err, os.RemoveAll(c.temp))
+	}
+	for _, f := range c.cleanup {
+		err = errors.Join(err, f())
+	}
+	return err
+}
+
+// deployment is a Cloud that is being made.
+type deployment struct {
+	Options
+	cloud    *Cloud
+	resolver *assembly.Resolver
+	proxy    *awsproxy.Proxy
+	proxyURL string
+	ports    ports
+	layers   map[string]string // asset directories by layer version ARN
+	apis     map[string]*api   // by physical id
+	skipped  map[string]bool
+}
+
+func newDeployment(o Options, c *Cloud, proxy *awsproxy.Proxy, proxyURL string) *deployment {
+	return &deployment{
+		Options: o, cloud: c, proxy: proxy, proxyURL: proxyURL,
+		resolver: assembly.NewResolver(o.Assembly, o.Account, o.Region),
+		ports:    ports{given: map[int]bool{}},
+		layers:   map[string]string{},
+		apis:     map[string]*api{}, skipped: map[string]bool{},
+	}
+}
+
+// create makes all resources, each after those it refers to.
+func (d *deployment) create(ctx context.Context) error {
+	for _, stack := range d.Assembly.Stacks {
+		order, err := stack.Order()
+		if err != nil {
+			return err
+		}
+		for _, id := range order {
+			if err := d.createOne(ctx, stack, id); err != nil {
+				return fmt.Errorf("%s/%s (%s): %w", stack.Name, id, stack.Template.Resources[id].Type, err)
+			}
+		}
+	}
+	return nil
+}
+
+func (d *deployment) createOne(ctx context.Context, stack *assembly.Stack, id string) error {
+	resource := stack.Template.Resources[id]
+	kind, ok := kinds[resource.Type]
+	if !ok {
+		return errors.New("the local run does not know this kind of resource: teach it in local/cloud/resources.go")
+	}
+	if kind.skipped != "" {
+		d.skipped[resource.Type+": "+kind.skipped] = true
+	}
+	resolved, err := d.resolver.Resolve(stack, id, resource.Properties)
+	if err != nil {
+		return err
+	}
+	r := &request{d: d, stack: stack, id: id, properties: properties{stack.Name + "/" + id, resolved.(map[string]any)}}
+	made, err := kind.create(ctx, r)
+	if err != nil {
+		return err
+	}
+	d.resolver.SetResource(stack, id, made.ref, made.attributes)
+	return nil
+}
+
+// outputs resolves the outputs and points the API's URL to this machine.
+func (d *deployment) outputs() error {
+	for _, stack := range d.Assembly.Stacks {
+		for name, output := range stack.Template.Outputs {
+			v, err := d.resolver.String(stack, "Outputs/"+name, output.Value)
+			if err != nil {
+				return err
+			}
+			for _, a := range d.apis {
+				v = strings.Replace(v, a.publicURL(d.Region), a.localURL, 1)
+			}
+			d.cloud.Outputs[name] = v
+		}
+	}
+	return nil
+}

@@ -1,0 +1,165 @@
+package cloud
+
+import (
+	"context"
+	crand "crypto/rand"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math/rand/v2"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/lambda-tokenizer/lambda-tokenizer/local/lambdahost"
+)
+
+// function is a function of the templates.
+type function struct {
+	name string
+	host *lambdahost.Function
+}
+
+// environments is how many environments a function has at most. Lambda starts one for each concurrent invocation; a
+// laptop has fewer cores, so invocations beyond this wait.
+const environments = 4
+
+func createLayerVersion(_ context.Context, r *request) (made, error) {
+	dir, err := r.stack.AssetPath(r.object("Content").str("S3Key"))
+	if err != nil {
+		return made{}, err
+	}
+	arn := r.arn("lambda", "layer:"+r.physicalName("LayerName")+":1")
+	r.d.layers[arn] = dir
+	return made{ref: arn, attributes: map[string]string{"LayerVersionArn": arn}}, nil
+}
+
+func createFunction(_ context.Context, r *request) (made, error) {
+	code, err := r.stack.AssetPath(r.object("Code").str("S3Key"))
+	if err != nil {
+		return made{}, err
+	}
+	if rt := r.str("Runtime"); rt != "provided.al2023" {
+		return made{}, fmt.Errorf("the runtime is %q; the local run has provided.al2023 only", rt)
+	}
+	name := r.physicalName("FunctionName")
+	opt, err := r.mergeLayers(name)
+	if err != nil {
+		return made{}, err
+	}
+	arn := r.arn("lambda", "function:"+name)
+	host, err := lambdahost.New(lambdahost.Config{
+		Name: name, ARN: arn, Handler: r.str("Handler"), AccountID: r.d.Account, Region: r.d.Region,
+		TaskDir: code, OptDir: opt,
+		Variables: r.variables(), PerEnvironment: r.newEnvironment,
+		Timeout: time.Duration(r.integer("Timeout")) * time.Second, MemoryMB: r.integer("MemorySize"),
+		MaxConcurrency: environments, Log: r.d.Log,
+	})
+	if err != nil {
+		return made{}, err
+	}
+	r.d.cloud.functions[arn] = &function{name: name, host: host}
+	return made{name, map[string]string{"Arn": arn}}, nil
+}
+
+// mergeLayers unpacks the function's layers over each other, in their order, as Lambda does below /opt.
+func (r *request) mergeLayers(name string) (string, error) {
+	layers := r.strings("Layers")
+	if len(layers) == 0 {
+		return "", nil
+	}
+	opt := filepath.Join(r.d.cloud.temp, name, "opt")
+	for _, arn := range layers {
+		dir, ok := r.d.layers[arn]
+		if !ok {
+			return "", fmt.Errorf("layer %s is not one of this app's", arn)
+		}
+		if err := overlay(opt, dir); err != nil {
+			return "", err
+		}
+	}
+	return opt, nil
+}
+
+// overlay copies the files of src over dst.
+func overlay(dst, src string) error {
+	return filepath.WalkDir(src, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		rel, err := filepath.Rel(src, path)
+		if err != nil {
+			return err
+		}
+		target := filepath.Join(dst, rel)
+		if entry.IsDir() {
+			return os.MkdirAll(target, 0o755)
+		}
+		if err := os.RemoveAll(target); err != nil {
+			return err
+		}
+		// A link is enough: nothing below /opt is ever written.
+		if os.Link(path, target) == nil {
+			return nil
+		}
+		b, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		return os.WriteFile(target, b, 0o755)
+	})
+}
+
+// variables are the template's, and the way to the services.
+func (r *request) variables() map[string]string {
+	vars := map[string]string{}
+	declared := r.object("Environment").object("Variables")
+	for name := range declared.value {
+		vars[name] = declared.str(name)
+	}
+	vars["AWS_ENDPOINT_URL"] = r.d.proxyURL
+	return vars
+}
+
+// newEnvironment gives an execution environment credentials of its own, by which the proxy knows the function's role,
+// and a port for the extension: on Lambda, environments do not share a loopback interface.
+func (r *request) newEnvironment() (map[string]string, error) {
+	port, err := r.d.ports.free()
+	if err != nil {
+		return nil, err
+	}
+	key, session := "ASIA"+crand.Text()[:16], crand.Text()+crand.Text()
+	r.d.proxy.Register(key, session, r.str("Role"))
+	return map[string]string{
+		"AWS_ACCESS_KEY_ID": key, "AWS_SECRET_ACCESS_KEY": crand.Text(), "AWS_SESSION_TOKEN": session,
+		"TOKENIZER_PORT": strconv.Itoa(port),
+	}, nil
+}
+
+// ports gives out ports below the ranges from which systems take ports for outgoing connections, so that none of these
+// gets one first. It remembers what it gave: an environment binds its port a moment later.
+type ports struct {
+	mu    sync.Mutex
+	given map[int]bool
+}
+
+func (p *ports) free() (int, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for range 100 {
+		port := 20000 + rand.N(10000)
+		if p.given[port] {
+			continue
+		}
+		ln, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+		if err != nil {
+			continue
+		}
+		p.given[port] = true
+		return port, ln.Close()
+	}
+	return 0, errors.New("no free port between 20000 and 30000 on 127.0.0.1")
+}

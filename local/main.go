@@ -1,0 +1,266 @@
+// Command local runs the whole system on this machine: it synthesizes the CDK app and runs what the templates describe,
+// without an AWS account and without Docker.
+//
+//	go run ./local                                 the walkthrough, from sign-up to a paid order
+//	go run ./local -serve -outputs out.json        the same, then keeps serving until Ctrl-C
+//
+// AWS_ENDPOINT_URL, or AWS_ENDPOINT_URL_KMS, _DYNAMODB and _COGNITO_IDENTITY_PROVIDER, name other implementations of the
+// services; what they do not name is served in process. Other AWS settings and credentials are not looked at.
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/lambda-tokenizer/lambda-tokenizer/local/assembly"
+	"github.com/lambda-tokenizer/lambda-tokenizer/local/cloud"
+	"github.com/lambda-tokenizer/lambda-tokenizer/local/progress"
+	"github.com/lambda-tokenizer/lambda-tokenizer/local/synth"
+	"github.com/lambda-tokenizer/lambda-tokenizer/local/walkthrough"
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/card"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	err := run(ctx, os.Args[1:], os.Stdout, os.Getenv)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+	case err != nil:
+		fmt.Fprintln(os.Stderr, "local:", err)
+		stop()
+		os.Exit(1)
+	}
+}
+
+// flags are the command line's.
+type flags struct {
+	serve, verbose bool
+	outputs        string
+	addr           string
+	card           string
+	stage          string
+}
+
+func parse(args []string, out io.Writer) (flags, error) {
+	var f flags
+	set := flag.NewFlagSet("local", flag.ContinueOnError)
+	set.SetOutput(out)
+	set.BoolVar(&f.serve, "serve", false, "keep serving after the walkthrough, until Ctrl-C")
+	set.StringVar(&f.outputs, "outputs", "", "write the stacks' outputs, the endpoints and a user's ID token to this JSON `file`")
+	set.StringVar(&f.addr, "addr", "127.0.0.1:0", "where the API listens; a loopback `address`, port 0 means any free one")
+	set.StringVar(&f.card, "card", walkthrough.SampleCard, "the card `number` to order with")
+	set.StringVar(&f.stage, "stage", "dev", "the app's `stage`: dev or prod")
+	set.BoolVar(&f.verbose, "v", false, "print what functions and extensions log")
+	if err := set.Parse(args); err != nil {
+		return f, err
+	}
+	if set.NArg() > 0 {
+		return f, fmt.Errorf("unexpected argument %q: there are flags only, see -help", set.Arg(0))
+	}
+	if _, err := card.Parse(f.card); err != nil {
+		return f, fmt.Errorf("-card %w", err)
+	}
+	if host, _, err := net.SplitHostPort(f.addr); err != nil || !isLoopback(host) {
+		return f, fmt.Errorf("-addr %q: use a loopback address with a port, such as 127.0.0.1:8080: nothing here is meant for a network", f.addr)
+	}
+	return f, nil
+}
+
+func isLoopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+func run(ctx context.Context, args []string, out io.Writer, getenv func(string) string) (err error) {
+	f, err := parse(args, out)
+	if err != nil {
+		return err
+	}
+	if f.outputs != "" { // one from an earlier run would tell of a system that has ended
+		if err := os.Remove(f.outputs); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
+	}
+	print := progress.New(out)
+	log := &tee{}
+	if f.verbose || f.serve {
+		log.also = print
+	}
+	defer func() {
+		if err != nil && log.also == nil && ctx.Err() == nil {
+			print.Printf("\nWhat functions and compilers printed last:\n%s", log.last(4<<10))
+		}
+	}()
+	system, err := start(ctx, f, print, log, getenv)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, system.Close()) }()
+	if err := walk(ctx, f, system, print, log); err != nil {
+		return err
+	}
+	for _, line := range system.NotSimulated {
+		print.Printf("not simulated: %s", line)
+	}
+	if f.serve {
+		print.Printf("\nServing %s until Ctrl-C.", system.Outputs["PaymentMethodApiURL"])
+		<-ctx.Done()
+		print.Printf("\nStopping.")
+	}
+	return nil
+}
+
+// start synthesizes the app and runs the result.
+func start(ctx context.Context, f flags, print *progress.Printer, log io.Writer, getenv func(string) string) (*cloud.Cloud, error) {
+	dir, err := os.MkdirTemp("", "lambda-tokenizer-cdk-")
+	if err != nil {
+		return nil, err
+	}
+	settings, err := synth.HostContext()
+	if err != nil {
+		return nil, err
+	}
+	settings["stage"] = f.stage
+	if os := settings["localBuildOS"]; os != "" {
+		print.Printf("Lambda runs Linux: for this machine the same packages are built for %s/%s.", os, runtime.GOARCH)
+	}
+	var system *cloud.Cloud
+	err = print.Step("synthesize and build", func() (string, error) {
+		err := synth.Run(ctx, synth.Options{Out: dir, Context: settings, Log: log})
+		return "CDK app, layer and functions; minutes the first time, while the CDK compiles", err
+	})
+	if err == nil {
+		err = print.Step("create resources", func() (string, error) {
+			a, err := assembly.Load(dir)
+			if err != nil {
+				return "", err
+			}
+			system, err = cloud.Deploy(ctx, cloud.Options{
+				Assembly: a, Account: synth.Account, Region: synth.Region, Addr: f.addr, Getenv: getenv, Log: log,
+			})
+			if err != nil {
+				return "", err
+			}
+			return fmt.Sprintf("%d stacks, tables %s", len(a.Stacks), strings.Join(system.Tables, ", ")), nil
+		})
+	}
+	if err != nil {
+		return nil, errors.Join(err, os.RemoveAll(dir))
+	}
+	system.Cleanup(func() error { return os.RemoveAll(dir) })
+	return system, nil
+}
+
+// walk takes the walkthrough, and leaves what a person needs to go on.
+func walk(ctx context.Context, f flags, system *cloud.Cloud, print *progress.Printer, log *tee) error {
+	w := walkthrough.Walk{
+		System: walkthrough.System{
+			Cognito: system.Clients.Cognito, DynamoDB: system.Clients.DynamoDB,
+			Outputs: system.Outputs, Tables: system.Tables, Code: system.Code,
+		},
+		Order: walkthrough.Order, Card: f.card, Print: print,
+	}
+	if f.serve { // leave the walkthrough's number to the person
+		w.Order = fmt.Sprintf("local-%d", time.Now().Unix())
+	}
+	idToken, err := w.SignIn(ctx)
+	if err != nil {
+		return err
+	}
+	if err := w.Pay(ctx); err != nil {
+		return err
+	}
+	if err := w.FindNoCard(ctx, log.all); err != nil {
+		return err
+	}
+	if f.serve {
+		print.Printf("\n%s", curls(system.Outputs["PaymentMethodApiURL"], idToken))
+	}
+	if f.outputs == "" {
+		return nil
+	}
+	return writeOutputs(f.outputs, system, idToken)
+}
+
+func curls(base, idToken string) string {
+	const call = "curl -X POST \\\n %s/%s \\\n-H 'Authorization: %s' \\\n-H 'Content-Type: application/json' \\\n-d '%s'\n\n"
+	return fmt.Sprintf(call, base, "order", idToken, `{
+"CustomerOrder": "`+walkthrough.Order+`",
+"CustomerName": "Amazon Web Services",
+"CreditCard": "`+walkthrough.SampleCard+`",
+"Address": "Reinvent2019, Las Vegas, USA"
+}`) + fmt.Sprintf(call, base, "paybill", idToken, `{
+"CustomerOrder": "`+walkthrough.Order+`"
+}`)
+}
+
+// writeOutputs writes the file whole or not at all, for its owner only: it holds a credential.
+func writeOutputs(file string, system *cloud.Cloud, idToken string) error {
+	b, err := json.MarshalIndent(map[string]any{
+		"outputs": system.Outputs, "endpoints": system.Endpoints, "IdToken": idToken,
+	}, "", "  ")
+	if err != nil {
+		return err
+	}
+	temp, err := os.CreateTemp(filepath.Dir(file), ".outputs-*")
+	if err != nil {
+		return err
+	}
+	_, err = temp.Write(append(b, '\n'))
+	if err = errors.Join(err, temp.Close()); err == nil {
+		err = os.Rename(temp.Name(), file)
+	}
+	if err != nil {
+		return errors.Join(err, os.Remove(temp.Name()))
+	}
+	return nil
+}
+
+// maxLog bounds what tee keeps, in bytes.
+const maxLog = 8 << 20
+
+// tee keeps what was logged, to be searched for the card, and prints it if asked to.
+type tee struct {
+	also io.Writer
+
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (t *tee) Write(b []byte) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.buf.Len()+len(b) <= maxLog {
+		t.buf.Write(b)
+	}
+	if t.also != nil {
+		return t.also.Write(b)
+	}
+	return len(b), nil
+}
+
+func (t *tee) all() []byte {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return bytes.Clone(t.buf.Bytes())
+}
+
+func (t *tee) last(n int) []byte {
+	b := t.all()
+	return b[max(0, len(b)-n):]
+}
