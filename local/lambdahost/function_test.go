@@ -5,13 +5,16 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
+	"net"
 	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -96,29 +99,27 @@ func TestAnswerDoesNotWaitForExtensionsButTheNextEventDoes(t *testing.T) {
 	if slices.Contains(h.lines(), "alpha finished") {
 		t.Fatal("the extension finished before it was released")
 	}
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		h.do(event{Value: "2"})
-	}()
+	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond) // there is no event for "still busy"
+	defer cancel()
+	if _, err := h.Invoke(ctx, []byte(`{"Value":"2"}`)); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("the environment was used before the extension had finished: got error %v", err)
+	}
 	h.note("release")
-	<-done
+	h.do(event{Value: "3"})
 	lines := h.lines()
-	if slices.Index(lines, "alpha finished") > slices.Index(lines, "function invoked 2") {
-		t.Errorf("the environment was used before the extension had finished:\n%s", strings.Join(lines, "\n"))
+	if i := slices.Index(lines, "alpha finished"); i < 0 || i > slices.Index(lines, "function invoked 3") || slices.Contains(lines, "function invoked 2") {
+		t.Errorf("trace:\n%s", strings.Join(lines, "\n"))
 	}
 }
 
 func TestConcurrentInvocationsGetEnvironmentsOfTheirOwn(t *testing.T) {
 	const environments, invocations = 3, 12
-	ports := make(chan string, invocations)
+	var ports atomic.Int64
 	h := newHost(t, "lambda", "", func(c *Config) {
 		c.MaxConcurrency = environments
 		c.Variables["PORT"] = "overridden"
 		c.PerEnvironment = func() (map[string]string, error) {
-			port := fmt.Sprint("port ", len(ports))
-			ports <- port
-			return map[string]string{"PORT": port}, nil
+			return map[string]string{"PORT": fmt.Sprint("port ", ports.Add(1))}, nil
 		}
 	}, "alpha")
 	h.do(event{}) // so that there is an idle environment and there are places for more
@@ -394,6 +395,34 @@ func TestCloseInterruptsAndKillsWhatDoesNotEnd(t *testing.T) {
 		if err := syscall.Kill(p.pid, 0); !errors.Is(err, syscall.ESRCH) {
 			t.Errorf("%s is still there: %v", p.name, err)
 		}
+	}
+}
+
+func TestWhatAFunctionLeavesBehindIsKilled(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	h := newHost(t, "lambda", "", nil)
+	h.do(event{Do: "leave a child", Value: listener.Addr().String()})
+	conn, err := listener.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	h.failing(event{Do: "exit", N: 1})
+	awaitEnd(t, conn)
+}
+
+// awaitEnd waits until the process at the other end of conn has ended.
+func awaitEnd(t *testing.T, conn net.Conn) {
+	t.Helper()
+	if err := conn.SetReadDeadline(time.Now().Add(10 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := conn.Read(make([]byte, 1)); !errors.Is(err, io.EOF) && !errors.Is(err, syscall.ECONNRESET) {
+		t.Errorf("got %v, want the connection to end with the process", err)
 	}
 }
 

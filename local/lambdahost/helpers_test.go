@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"slices"
@@ -30,6 +31,8 @@ func TestMain(m *testing.M) {
 	switch {
 	case os.Getenv("HOST") != "":
 		playHost()
+	case len(os.Args) == 3 && os.Args[1] == "child":
+		dial(os.Args[2])
 	case strings.Contains(os.Args[0], "/extensions/"):
 		playExtension(os.Getenv("EXTENSION"))
 	case os.Getenv("FUNCTION") != "":
@@ -109,10 +112,11 @@ func handle(ctx context.Context, in event) (any, error) {
 	case "hang":
 		select {}
 	case "dial":
-		if _, err := net.Dial("tcp", in.Value); err != nil {
+		dial(in.Value)
+	case "leave a child":
+		if err := exec.Command(os.Args[0], "child", in.Value).Start(); err != nil {
 			return nil, err
 		}
-		select {}
 	case "meet": // until N invocations are here at once
 		awaitTrace("function invoked", in.N)
 	case "wait":
@@ -131,6 +135,16 @@ func handle(ctx context.Context, in event) (any, error) {
 		Value: in.Value, PID: os.Getpid(), Group: syscall.Getpgrp(), Env: os.Environ(),
 		Request: lc.AwsRequestID, ARN: lc.InvokedFunctionArn, Deadline: time.Until(deadline),
 	}, nil
+}
+
+// dial makes a connection that lasts as long as the process does.
+func dial(address string) {
+	conn, err := net.Dial("tcp", address)
+	if err != nil {
+		panic(err)
+	}
+	_, _ = io.Copy(io.Discard, conn)
+	select {}
 }
 
 // call makes one API call and gives status and error type, as a line, and what came back.
@@ -413,11 +427,9 @@ func (h *host) lines() []string {
 // await waits until the trace holds line.
 func (h *host) await(line string) {
 	h.t.Helper()
-	for !slices.Contains(h.lines(), line) {
-		select {
-		case <-h.t.Context().Done():
+	for end := time.Now().Add(30 * time.Second); !slices.Contains(h.lines(), line); time.Sleep(2 * time.Millisecond) {
+		if time.Now().After(end) {
 			h.t.Fatalf("%q did not come; trace:\n%s", line, strings.Join(h.lines(), "\n"))
-		case <-time.After(2 * time.Millisecond):
 		}
 	}
 }

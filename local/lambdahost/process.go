@@ -52,7 +52,7 @@ func startProcess(path, dir string, env []string, out *lineWriter) (*process, er
 func start(path, dir string, env []string, out *lineWriter) (*exec.Cmd, error) {
 	for attempt := 0; ; attempt++ {
 		cmd := exec.Command(path)
-		cmd.Dir, cmd.Env = dir, append(os.Environ(), env...)
+		cmd.Dir, cmd.Env = dir, env
 		cmd.Stdout, cmd.Stderr = out, out // the same writer: exec uses one pipe, so lines stay in order
 		cmd.SysProcAttr = childAttributes()
 		cmd.WaitDelay = 100 * time.Millisecond // a grandchild may hold the pipe open

@@ -54,7 +54,7 @@ func (p *Printer) Step(name string, do func() (result string, err error)) error 
 	if err != nil {
 		verdict, result = "FAIL", err.Error()
 	}
-	p.Printf("%s  %-28s %7.0f ms  %s", verdict, name, float64(time.Since(start).Microseconds())/1000, result)
+	p.Printf("%s  %-33s %6.0f ms  %s", verdict, name, float64(time.Since(start).Microseconds())/1000, result)
 	if err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}
