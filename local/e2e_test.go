@@ -404,12 +404,12 @@ func TestBadFlagsAreRefusedBeforeAnythingStarts(t *testing.T) {
 }
 
 func TestABadEndpointIsNamed(t *testing.T) {
-	out := &watched{until: "never", seen: make(chan struct{})}
-	err := run(t.Context(), nil, out, func(name string) string {
+	var out bytes.Buffer
+	err := run(t.Context(), nil, &out, func(name string) string {
 		return map[string]string{"AWS_ENDPOINT_URL_KMS": "localhost:4566"}[name]
 	})
-	if err == nil || !strings.Contains(err.Error(), "AWS_ENDPOINT_URL_KMS") {
-		t.Errorf("error = %v", err)
+	if err == nil || !strings.Contains(err.Error(), "AWS_ENDPOINT_URL_KMS") || out.Len() > 0 {
+		t.Errorf("error = %v after printing %q", err, out.String())
 	}
 }
 

@@ -91,6 +91,9 @@ func run(ctx context.Context, args []string, out io.Writer, getenv func(string) 
 	if err != nil {
 		return err
 	}
+	if err := cloud.CheckEndpoints(getenv); err != nil {
+		return err
+	}
 	if f.outputs != "" { // one from an earlier run would tell of a system that has ended
 		if err := os.Remove(f.outputs); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return err

@@ -53,7 +53,7 @@ func startServices(o Options) (*services, error) {
 		serviceCognito:  cognitoserver.New(cognitoserver.Config{AccountID: o.Account, Region: o.Region, Mail: s.mail.deliverTo(o.Log)}),
 	}
 	for name, handler := range inProcess {
-		given, err := s.externalEndpoint(name, o.Getenv)
+		given, err := externalEndpoint(name, o.Getenv)
 		if err != nil {
 			return nil, errors.Join(err, s.servers.close())
 		}
@@ -68,7 +68,17 @@ func startServices(o Options) (*services, error) {
 	return s, nil
 }
 
-func (s *services) externalEndpoint(service string, getenv func(string) string) (*url.URL, error) {
+// CheckEndpoints reports a wrong endpoint setting, before time is spent on anything else.
+func CheckEndpoints(getenv func(string) string) error {
+	var errs []error
+	for service := range endpointVariables {
+		_, err := externalEndpoint(service, getenv)
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
+
+func externalEndpoint(service string, getenv func(string) string) (*url.URL, error) {
 	for _, variable := range []string{endpointVariables[service], "AWS_ENDPOINT_URL"} {
 		v := getenv(variable)
 		if v == "" {
