@@ -174,7 +174,7 @@ func order(number string) string {
 
 func pay(number string) string { return `{"CustomerOrder":"` + number + `"}` }
 
-// numbers draws order numbers that no other test has.
+// number is an order number that no other test has.
 func number(t *testing.T, n int) string {
 	return strings.NewReplacer("/", "-").Replace(t.Name()) + "-" + strconv.Itoa(n)
 }

@@ -87,7 +87,7 @@ type DetokenizeResponse struct {
 // PingResponse answers GET /ping.
 type PingResponse struct {
 	Status string `json:"status"`
-	// Release is the digest of the layer's content, as in the function's TOKENIZER_LAYER_DIGEST release notes.
+	// Release is the digest of the layer's content, the same as the function's TOKENIZER_LAYER_DIGEST.
 	Release string `json:"release"`
 }
 
