@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"net/url"
 	"os"
 	"slices"
 	"strings"
@@ -53,8 +54,11 @@ type Cloud struct {
 	// Code returns the confirmation code mailed to an address; nil if the user pool is served elsewhere.
 	Code func(email string) (string, error)
 
+	region    string
 	services  *services
 	front     servers // the API, and the functions' way to the services
+	proxy     *awsproxy.Proxy
+	proxyURL  *url.URL
 	functions map[string]*function
 	temp      string
 	cleanup   []func() error
@@ -68,7 +72,7 @@ func Deploy(ctx context.Context, o Options) (_ *Cloud, err error) {
 	if o.Log == nil {
 		o.Log = io.Discard
 	}
-	c := &Cloud{Outputs: map[string]string{}, Endpoints: map[string]string{}, functions: map[string]*function{}}
+	c := &Cloud{region: o.Region, Outputs: map[string]string{}, Endpoints: map[string]string{}, functions: map[string]*function{}}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, c.Close())
@@ -84,12 +88,12 @@ func Deploy(ctx context.Context, o Options) (_ *Cloud, err error) {
 	if !c.services.external[serviceCognito] {
 		c.Code = c.services.mail.code
 	}
-	proxy := awsproxy.New(awsproxy.Config{Targets: c.services.endpoints, Observe: o.Observe})
-	proxyURL, err := c.front.serve("127.0.0.1:0", proxy)
-	if err != nil {
+	authorizer := newAuthorizer(o)
+	c.proxy = awsproxy.New(awsproxy.Config{Targets: c.services.endpoints, Authorize: authorizer.Authorize, Observe: o.Observe})
+	if c.proxyURL, err = c.front.serve("127.0.0.1:0", c.proxy); err != nil {
 		return nil, err
 	}
-	d := newDeployment(o, c, proxy, proxyURL.String())
+	d := newDeployment(o, c, authorizer)
 	if err := d.create(ctx); err != nil {
 		return nil, err
 	}
@@ -139,19 +143,18 @@ func (c *Cloud) Close() error {
 // deployment is a Cloud that is being made.
 type deployment struct {
 	Options
-	cloud    *Cloud
-	resolver *assembly.Resolver
-	proxy    *awsproxy.Proxy
-	proxyURL string
-	ports    ports
-	layers   map[string]string // asset directories by layer version ARN
-	apis     map[string]*api   // by physical id
-	skipped  map[string]bool
+	cloud      *Cloud
+	resolver   *assembly.Resolver
+	authorizer *authorizer
+	ports      ports
+	layers     map[string]string // asset directories by layer version ARN
+	apis       map[string]*api   // by physical id
+	skipped    map[string]bool
 }
 
-func newDeployment(o Options, c *Cloud, proxy *awsproxy.Proxy, proxyURL string) *deployment {
+func newDeployment(o Options, c *Cloud, authorizer *authorizer) *deployment {
 	return &deployment{
-		Options: o, cloud: c, proxy: proxy, proxyURL: proxyURL,
+		Options: o, cloud: c, authorizer: authorizer,
 		resolver: assembly.NewResolver(o.Assembly, o.Account, o.Region),
 		ports:    ports{given: map[int]bool{}},
 		layers:   map[string]string{},

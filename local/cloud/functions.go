@@ -11,8 +11,12 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
 
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/lambdahost"
 )
@@ -20,6 +24,7 @@ import (
 // function is a function of the templates.
 type function struct {
 	name string
+	role string // ARN
 	host *lambdahost.Function
 }
 
@@ -61,7 +66,7 @@ func createFunction(_ context.Context, r *request) (made, error) {
 	if err != nil {
 		return made{}, err
 	}
-	r.d.cloud.functions[arn] = &function{name: name, host: host}
+	r.d.cloud.functions[arn] = &function{name: name, role: r.str("Role"), host: host}
 	return made{name, map[string]string{"Arn": arn}}, nil
 }
 
@@ -120,7 +125,7 @@ func (r *request) variables() map[string]string {
 	for name := range declared.value {
 		vars[name] = declared.str(name)
 	}
-	vars["AWS_ENDPOINT_URL"] = r.d.proxyURL
+	vars["AWS_ENDPOINT_URL"] = r.d.cloud.proxyURL.String()
 	return vars
 }
 
@@ -131,12 +136,31 @@ func (r *request) newEnvironment() (map[string]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	key, session := "ASIA"+crand.Text()[:16], crand.Text()+crand.Text()
-	r.d.proxy.Register(key, session, r.str("Role"))
+	c := r.d.cloud.assume(r.str("Role"))
 	return map[string]string{
-		"AWS_ACCESS_KEY_ID": key, "AWS_SECRET_ACCESS_KEY": crand.Text(), "AWS_SESSION_TOKEN": session,
+		"AWS_ACCESS_KEY_ID": c.AccessKeyID, "AWS_SECRET_ACCESS_KEY": c.SecretAccessKey, "AWS_SESSION_TOKEN": c.SessionToken,
 		"TOKENIZER_PORT": strconv.Itoa(port),
 	}, nil
+}
+
+// assume makes credentials by which the proxy knows a role.
+func (c *Cloud) assume(role string) aws.Credentials {
+	made := aws.Credentials{
+		AccessKeyID: "ASIA" + crand.Text()[:16], SecretAccessKey: crand.Text(), SessionToken: crand.Text() + crand.Text(),
+	}
+	c.proxy.Register(made.AccessKeyID, made.SessionToken, role)
+	return made
+}
+
+// ActAs returns an SDK configuration that calls the services as a function would: with credentials like those of a new
+// environment, through the proxy that enforces its role's policies. The function is named by the start of its name.
+func (c *Cloud) ActAs(function string) (aws.Config, error) {
+	for _, f := range c.functions {
+		if strings.HasPrefix(f.name, function) {
+			return sdkConfig(c.proxyURL, c.region, credentials.StaticCredentialsProvider{Value: c.assume(f.role)}), nil
+		}
+	}
+	return aws.Config{}, fmt.Errorf("no function's name begins with %q", function)
 }
 
 // ports gives out ports below the ranges from which systems take ports for outgoing connections, so that none of these

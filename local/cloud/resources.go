@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -38,7 +39,7 @@ type kind struct {
 
 // kinds are the types of resource that the local run knows.
 var kinds = map[string]kind{
-	"AWS::KMS::Key":                       {create: createKey, skipped: "rotation and deletion windows; the key policy is not enforced yet"},
+	"AWS::KMS::Key":                       {create: createKey, skipped: "rotation and deletion windows"},
 	"AWS::KMS::Alias":                     {create: createAlias},
 	"AWS::DynamoDB::Table":                {create: createTable, skipped: "encryption at rest, point-in-time recovery, deletion protection"},
 	"AWS::Cognito::UserPool":              {create: createUserPool},
@@ -53,8 +54,8 @@ var kinds = map[string]kind{
 	"AWS::ApiGateway::Method":             {create: createMethod},
 	"AWS::ApiGateway::Deployment":         {create: named},
 	"AWS::ApiGateway::Stage":              {create: createStage},
-	"AWS::IAM::Role":                      {create: createRole, skipped: "policies are not enforced yet"},
-	"AWS::IAM::Policy":                    {create: named},
+	"AWS::IAM::Role":                      {create: createRole, skipped: "who may assume it"},
+	"AWS::IAM::Policy":                    {create: createPolicy},
 	"AWS::Lambda::Permission":             {create: named, skipped: "the API may always invoke its functions"},
 	"AWS::Lambda::LayerVersionPermission": {create: named, skipped: "sharing with other accounts"},
 	"AWS::Logs::LogGroup":                 {create: createLogGroup, skipped: "functions log to this terminal"},
@@ -89,11 +90,13 @@ func createKey(ctx context.Context, r *request) (made, error) {
 		return made{}, err
 	}
 	id, arn := *out.KeyMetadata.KeyId, *out.KeyMetadata.Arn
-	return made{id, map[string]string{"Arn": arn, "KeyId": id}}, nil
+	err = r.d.authorizer.account.Protect(arn, "the policy of key "+r.id, r.value["KeyPolicy"])
+	return made{id, map[string]string{"Arn": arn, "KeyId": id}}, err
 }
 
 func createAlias(ctx context.Context, r *request) (made, error) {
 	name := r.str("AliasName")
+	r.d.authorizer.remember(r.d.authorizer.aliases, name, r.d.authorizer.keyARN(r.str("TargetKeyId")))
 	_, err := r.d.cloud.Clients.KMS.CreateAlias(ctx, &kms.CreateAliasInput{AliasName: &name, TargetKeyId: r.optional("TargetKeyId")})
 	return made{ref: name}, err
 }
@@ -115,7 +118,16 @@ func createTable(ctx context.Context, r *request) (made, error) {
 		return made{}, err
 	}
 	r.d.cloud.Tables = append(r.d.cloud.Tables, name)
-	return made{name, map[string]string{"Arn": r.arn("dynamodb", "table/"+name)}}, nil
+	arn := r.arn("dynamodb", "table/"+name)
+	if key := r.object("SSESpecification").str("KMSMasterKeyId"); key != "" {
+		r.d.authorizer.remember(r.d.authorizer.storageKeys, name, key)
+	}
+	if policy := r.object("ResourcePolicy").value["PolicyDocument"]; policy != nil {
+		if err := r.d.authorizer.account.Protect(arn, "the policy of table "+name, policy); err != nil {
+			return made{}, err
+		}
+	}
+	return made{name, map[string]string{"Arn": arn}}, nil
 }
 
 func createUserPool(ctx context.Context, r *request) (made, error) {
@@ -171,7 +183,35 @@ func createRole(_ context.Context, r *request) (made, error) {
 		path = "/"
 	}
 	arn := fmt.Sprintf("arn:aws:iam::%s:role%s%s", r.d.Account, path, name)
+	for _, unknown := range []string{"ManagedPolicyArns", "PermissionsBoundary"} {
+		if r.value[unknown] != nil {
+			return made{}, fmt.Errorf("%s of a role is not evaluated here: give the role exact permissions of its own", unknown)
+		}
+	}
+	for _, policy := range r.list("Policies") {
+		if err := r.d.authorizer.account.Attach(arn, policy.str("PolicyName"), policy.value["PolicyDocument"]); err != nil {
+			return made{}, err
+		}
+	}
+	r.d.authorizer.remember(r.d.authorizer.roles, name, arn)
 	return made{name, map[string]string{"Arn": arn, "RoleId": "AROA" + strings.ToUpper(rand.Text()[:17])}}, nil
+}
+
+func createPolicy(_ context.Context, r *request) (made, error) {
+	name := r.str("PolicyName")
+	if r.value["Users"] != nil || r.value["Groups"] != nil {
+		return made{}, errors.New("only policies of roles are evaluated here")
+	}
+	for _, role := range r.strings("Roles") {
+		arn, ok := r.d.authorizer.lookUp(r.d.authorizer.roles, role)
+		if !ok {
+			return made{}, fmt.Errorf("role %s is not one of this app's", role)
+		}
+		if err := r.d.authorizer.account.Attach(arn, name, r.value["PolicyDocument"]); err != nil {
+			return made{}, err
+		}
+	}
+	return made{ref: name}, nil
 }
 
 func createLogGroup(_ context.Context, r *request) (made, error) {

@@ -93,15 +93,20 @@ func externalEndpoint(service string, getenv func(string) string) (*url.URL, err
 	return nil, nil
 }
 
-// configFor is an SDK configuration that takes nothing from the machine: no profile, no credentials, no proxy.
-func (s *services) configFor(service, region string) aws.Config {
+// sdkConfig is an SDK configuration that takes nothing from the machine: no profile, no credentials, no proxy.
+func sdkConfig(endpoint *url.URL, region string, credentials aws.CredentialsProvider) aws.Config {
 	return aws.Config{
 		Region:           region,
-		BaseEndpoint:     new(s.endpoints[service].String()),
-		Credentials:      credentials.NewStaticCredentialsProvider("local", "local", ""),
+		BaseEndpoint:     new(endpoint.String()),
+		Credentials:      credentials,
 		HTTPClient:       &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{Proxy: nil, MaxIdleConnsPerHost: 16}},
 		RetryMaxAttempts: 2,
 	}
+}
+
+// administrator is the configuration for a service itself, past the proxy.
+func (s *services) administrator(service, region string) aws.Config {
+	return sdkConfig(s.endpoints[service], region, credentials.NewStaticCredentialsProvider("local", "local", ""))
 }
 
 // Clients are SDK clients of the services, with an administrator's view.
@@ -113,9 +118,9 @@ type Clients struct {
 
 func (s *services) clients(region string) Clients {
 	return Clients{
-		KMS:      kms.NewFromConfig(s.configFor(serviceKMS, region)),
-		DynamoDB: dynamodb.NewFromConfig(s.configFor(serviceDynamoDB, region)),
-		Cognito:  cognitoidentityprovider.NewFromConfig(s.configFor(serviceCognito, region)),
+		KMS:      kms.NewFromConfig(s.administrator(serviceKMS, region)),
+		DynamoDB: dynamodb.NewFromConfig(s.administrator(serviceDynamoDB, region)),
+		Cognito:  cognitoidentityprovider.NewFromConfig(s.administrator(serviceCognito, region)),
 	}
 }
 

@@ -1,0 +1,210 @@
+package cloud
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/lambda-tokenizer/lambda-tokenizer/local/awsjson"
+	"github.com/lambda-tokenizer/lambda-tokenizer/local/awsproxy"
+	"github.com/lambda-tokenizer/lambda-tokenizer/local/iam"
+)
+
+// authorizer decides about every call of a function by the policies in the templates, whoever implements the service.
+type authorizer struct {
+	account *iam.Account
+	id      string // of the account, 12 digits
+	region  string
+	log     io.Writer
+
+	mu          sync.RWMutex
+	roles       map[string]string // ARNs by name
+	aliases     map[string]string // ARNs of keys by alias name
+	storageKeys map[string]string // ARNs of the keys that encrypt tables, by the table's name
+}
+
+func newAuthorizer(o Options) *authorizer {
+	return &authorizer{
+		account: iam.NewAccount(o.Account), id: o.Account, region: o.Region, log: o.Log,
+		roles: map[string]string{}, aliases: map[string]string{}, storageKeys: map[string]string{},
+	}
+}
+
+// remember records a name for an ARN in one of the maps above.
+func (a *authorizer) remember(in map[string]string, name, arn string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	in[name] = arn
+}
+
+func (a *authorizer) lookUp(in map[string]string, name string) (arn string, ok bool) {
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	arn, ok = in[name]
+	return arn, ok
+}
+
+// Authorize is [awsproxy.Config.Authorize]. What it logs names role, action, resource and the statement that is missing or
+// forbids; values of the call, such as an encryption context, are in none of it.
+func (a *authorizer) Authorize(_ context.Context, call awsproxy.Call) error {
+	uses, err := a.uses(call)
+	if err != nil {
+		return err
+	}
+	for _, use := range uses {
+		use.Role = call.Principal
+		use.Context["aws:principalarn"] = call.Principal
+		use.Context["aws:principalaccount"] = a.id
+		use.Context["aws:principalisawsservice"] = "false"
+		if refusal := a.account.Decide(use.Request); refusal != nil {
+			fmt.Fprintf(a.log, "access denied: role %s: %s on %s%s: %s\n", refusal.Role, refusal.Action, refusal.Resource, use.why, refusal.Missing)
+			return awsjson.Errorf("AccessDeniedException", "%s", refusal)
+		}
+	}
+	return nil
+}
+
+// use is one permission that a call needs.
+type use struct {
+	iam.Request
+	why string // where it does not follow from the call itself
+}
+
+// uses lists what a call needs to be allowed.
+func (a *authorizer) uses(call awsproxy.Call) ([]use, error) {
+	switch call.Service {
+	case serviceKMS:
+		return a.usesOfKMS(call)
+	case serviceDynamoDB:
+		return a.usesOfDynamoDB(call)
+	}
+	return []use{newUse(call.Service+":"+call.Operation, "*")}, nil
+}
+
+func newUse(action, resource string) use {
+	return use{Request: iam.Request{Action: action, Resource: resource, Context: map[string]string{}}}
+}
+
+func unreadable(call awsproxy.Call) error {
+	return awsjson.Errorf("SerializationException", "the body of %s is not JSON of this operation's shape", call.Operation)
+}
+
+// usesOfKMS: the action on the key. https://docs.aws.amazon.com/kms/latest/developerguide/kms-api-permissions-reference.html
+func (a *authorizer) usesOfKMS(call awsproxy.Call) ([]use, error) {
+	var in struct {
+		KeyId, SourceKeyId string
+		EncryptionContext  map[string]string
+	}
+	if json.Unmarshal(call.Body, &in) != nil {
+		return nil, unreadable(call)
+	}
+	if in.SourceKeyId != "" || call.Operation == "Decrypt" && in.KeyId == "" {
+		return nil, awsjson.Errorf("AccessDeniedException", "the local run cannot tell which keys %s is about: name the key in KeyId", call.Operation)
+	}
+	return []use{a.useOfKey("kms:"+call.Operation, in.KeyId, in.EncryptionContext)}, nil
+}
+
+func (a *authorizer) useOfKey(action, key string, encryptionContext map[string]string) use {
+	u := newUse(action, a.keyARN(key))
+	u.Context["kms:calleraccount"] = a.id
+	for name, value := range encryptionContext {
+		u.Context["kms:encryptioncontext:"+strings.ToLower(name)] = value
+	}
+	return u
+}
+
+// keyARN takes any of the four references to a key. Policies know keys by their ARN.
+func (a *authorizer) keyARN(ref string) string {
+	prefix := "arn:aws:kms:" + a.region + ":" + a.id + ":"
+	name := strings.TrimPrefix(ref, prefix)
+	if arn, ok := a.lookUp(a.aliases, name); ok {
+		return arn
+	}
+	switch {
+	case ref == "":
+		return "*" // the operation is not about a key
+	case strings.HasPrefix(name, "arn:"), strings.HasPrefix(name, "key/"), strings.HasPrefix(name, "alias/"):
+		return ref
+	}
+	return prefix + "key/" + ref
+}
+
+// tableUse is an operation on one table, as far as policies see it.
+type tableUse struct {
+	TableName, IndexName string
+	ReturnValues         string
+}
+
+// usesOfDynamoDB: the action on each table, and the caller's right to the keys that encrypt them. A transaction is authorized
+// as its members: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis-iam.html
+func (a *authorizer) usesOfDynamoDB(call awsproxy.Call) ([]use, error) {
+	var in struct {
+		tableUse
+		TransactItems []map[string]tableUse
+		RequestItems  map[string]any
+		Statement     any // PartiQL
+		Statements    any
+	}
+	if json.Unmarshal(call.Body, &in) != nil {
+		return nil, unreadable(call)
+	}
+	if in.Statement != nil || in.Statements != nil {
+		return nil, awsjson.Errorf("AccessDeniedException", "the local run cannot tell which tables a PartiQL statement is about: use the operations on items")
+	}
+	var uses []use
+	for _, member := range in.TransactItems {
+		for kind, on := range member {
+			uses = append(uses, a.usesOfTable(members[kind], on)...)
+		}
+	}
+	for _, table := range slices.Sorted(maps.Keys(in.RequestItems)) {
+		uses = append(uses, a.usesOfTable(call.Operation, tableUse{TableName: table})...)
+	}
+	if len(uses) == 0 {
+		uses = a.usesOfTable(call.Operation, in.tableUse)
+	}
+	return uses, nil
+}
+
+// members are the actions that members of transactions are authorized as. Another member is none of DynamoDB's: it becomes an
+// action without a name, which nothing allows.
+var members = map[string]string{
+	"Put": "PutItem", "Update": "UpdateItem", "Delete": "DeleteItem", "ConditionCheck": "ConditionCheckItem", "Get": "GetItem",
+}
+
+func (a *authorizer) usesOfTable(operation string, on tableUse) []use {
+	if on.TableName == "" {
+		return []use{newUse("dynamodb:"+operation, "*")}
+	}
+	prefix := "arn:aws:dynamodb:" + a.region + ":" + a.id + ":table/"
+	table := strings.TrimPrefix(on.TableName, prefix) // a table can be named by its ARN
+	u := newUse("dynamodb:"+operation, prefix+table)
+	if on.IndexName != "" {
+		u.Resource += "/index/" + on.IndexName
+	}
+	if on.ReturnValues != "" {
+		u.Context["dynamodb:returnvalues"] = on.ReturnValues
+	}
+	return append([]use{u}, a.usesOfStorageKey(table)...)
+}
+
+// usesOfStorageKey: DynamoDB opens a table under a customer's key with the rights of whoever calls it.
+// https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/encryption.howitworks.html
+func (a *authorizer) usesOfStorageKey(table string) []use {
+	key, encrypted := a.lookUp(a.storageKeys, table)
+	if !encrypted {
+		return nil
+	}
+	decrypt := a.useOfKey("kms:Decrypt", key, map[string]string{"aws:dynamodb:tableName": table, "aws:dynamodb:subscriberId": a.id})
+	describe := a.useOfKey("kms:DescribeKey", key, nil)
+	for _, u := range []*use{&decrypt, &describe} {
+		u.Context["kms:viaservice"] = "dynamodb." + a.region + ".amazonaws.com"
+		u.why = " (through DynamoDB, whose table " + table + " it encrypts)"
+	}
+	return []use{decrypt, describe}
+}

@@ -1,0 +1,488 @@
+package cloud_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/aws/aws-sdk-go-v2/service/kms"
+	"github.com/aws/smithy-go"
+
+	"github.com/lambda-tokenizer/lambda-tokenizer/local/assembly"
+	"github.com/lambda-tokenizer/lambda-tokenizer/local/cloud"
+	"github.com/lambda-tokenizer/lambda-tokenizer/local/progress"
+	"github.com/lambda-tokenizer/lambda-tokenizer/local/synth"
+	"github.com/lambda-tokenizer/lambda-tokenizer/local/walkthrough"
+)
+
+const (
+	vaultTable  = "CreditCardTokenizerTable"
+	orderTable  = "CustomerOrderTable"
+	ledgerTable = "SimulatedPaymentLedger"
+	token       = "00000000-0000-4000-8000-000000000000" // of no row
+)
+
+// assemblyDir is the synthesized app. All tests read it; none changes it.
+var assemblyDir string
+
+func TestMain(m *testing.M) {
+	code, err := synthesized(m.Run)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+func synthesized(use func() int) (code int, err error) {
+	if assemblyDir, err = os.MkdirTemp("", "cloud-test-"); err != nil {
+		return 1, err
+	}
+	defer os.RemoveAll(assemblyDir)
+	settings, err := synth.HostContext()
+	if err != nil {
+		return 1, err
+	}
+	settings["stage"] = "dev"
+	if err := synth.Run(context.Background(), synth.Options{Out: assemblyDir, Context: settings, Log: os.Stderr}); err != nil {
+		return 1, err
+	}
+	return use(), nil
+}
+
+func load(t *testing.T) *assembly.Assembly {
+	t.Helper()
+	a, err := assembly.Load(assemblyDir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
+// system is a deployed assembly and its log.
+type system struct {
+	*cloud.Cloud
+	log *lockedBuffer
+}
+
+func deploy(t *testing.T, a *assembly.Assembly) system {
+	t.Helper()
+	log := &lockedBuffer{}
+	c, err := cloud.Deploy(t.Context(), cloud.Options{
+		Assembly: a, Account: synth.Account, Region: synth.Region, Getenv: func(string) string { return "" }, Log: log,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := c.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return system{c, log}
+}
+
+// use drives the application through everything that it does: an order, its repeat, its payment, the repeat of that, and the
+// payment of an order that was charged by a function that died before it said so. It returns what did not go as expected.
+func (s system) use(ctx context.Context) error {
+	w := walkthrough.Walk{
+		System: walkthrough.System{Cognito: s.Clients.Cognito, DynamoDB: s.Clients.DynamoDB, Outputs: s.Outputs, Tables: s.Tables, Code: s.Code},
+		Order:  "1", Card: walkthrough.SampleCard, Print: progress.New(io.Discard),
+	}
+	idToken, err := w.SignIn(ctx)
+	if err != nil {
+		return err
+	}
+	if err := w.Pay(ctx); err != nil {
+		return err
+	}
+	order := `{"CustomerOrder":"1","CustomerName":"N","CreditCard":"` + walkthrough.SampleCard + `","Address":"A"}`
+	if err := s.post(ctx, "/order", idToken, order, http.StatusConflict); err != nil {
+		return err
+	}
+	if err := s.post(ctx, "/paybill", idToken, `{"CustomerOrder":"1"}`, http.StatusConflict); err != nil {
+		return err
+	}
+	if _, err := s.Clients.DynamoDB.UpdateItem(ctx, &dynamodb.UpdateItemInput{
+		TableName: new(orderTable), Key: key("CustomerOrder", "1"),
+		UpdateExpression:         new("SET #State = :charging, LeaseUntil = :past"),
+		ExpressionAttributeNames: map[string]string{"#State": "State"},
+		ExpressionAttributeValues: map[string]types.AttributeValue{
+			":charging": &types.AttributeValueMemberS{Value: "CHARGING"}, ":past": &types.AttributeValueMemberN{Value: "1"},
+		},
+	}); err != nil {
+		return err
+	}
+	return s.post(ctx, "/paybill", idToken, `{"CustomerOrder":"1"}`, http.StatusOK)
+}
+
+func (s system) post(ctx context.Context, path, idToken, body string, status int) error {
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, s.Outputs["PaymentMethodApiURL"]+path, strings.NewReader(body))
+	if err != nil {
+		return err
+	}
+	r.Header.Set("Authorization", idToken)
+	r.Header.Set("Content-Type", "application/json")
+	answer, err := (&http.Client{Timeout: time.Minute}).Do(r)
+	if err != nil {
+		return err
+	}
+	defer answer.Body.Close()
+	text, err := io.ReadAll(answer.Body)
+	if err == nil && answer.StatusCode != status {
+		err = fmt.Errorf("%s: status %d, want %d: %s", path, answer.StatusCode, status, text)
+	}
+	return err
+}
+
+func TestTheRolesCanDoWhatTheApplicationDoes(t *testing.T) {
+	s := deploy(t, load(t))
+	if err := s.use(t.Context()); err != nil {
+		t.Errorf("%v\n%s", err, s.log)
+	}
+	if strings.Contains(s.log.String(), "access denied") {
+		t.Errorf("a call was refused:\n%s", s.log)
+	}
+}
+
+// action is one action of one statement of a role's policies.
+type action struct {
+	policy    string // logical id
+	statement int
+	name      string
+}
+
+func (x action) String() string {
+	return fmt.Sprintf("%s statement %d %s", x.policy, x.statement+1, x.name)
+}
+
+// statements gives the statements of a policy in a template, to be read or changed.
+func statements(a *assembly.Assembly, policy string) []any {
+	for _, stack := range a.Stacks {
+		if resource, ok := stack.Template.Resources[policy]; ok {
+			return resource.Properties["PolicyDocument"].(map[string]any)["Statement"].([]any)
+		}
+	}
+	return nil
+}
+
+func actions(statement any) []string {
+	switch v := statement.(map[string]any)["Action"].(type) {
+	case string:
+		return []string{v}
+	case []any:
+		var list []string
+		for _, element := range v {
+			list = append(list, element.(string))
+		}
+		return list
+	}
+	return nil
+}
+
+// granted lists every action that a role is granted on a service that is simulated.
+func granted(a *assembly.Assembly) []action {
+	var all []action
+	for _, stack := range a.Stacks {
+		for id, resource := range stack.Template.Resources {
+			if resource.Type != "AWS::IAM::Policy" {
+				continue
+			}
+			for i, statement := range statements(a, id) {
+				for _, name := range actions(statement) {
+					if strings.HasPrefix(name, "kms:") || strings.HasPrefix(name, "dynamodb:") {
+						all = append(all, action{id, i, name})
+					}
+				}
+			}
+		}
+	}
+	slices.SortFunc(all, func(x, y action) int { return strings.Compare(x.String(), y.String()) })
+	return all
+}
+
+// remove takes an action out of a template.
+func remove(a *assembly.Assembly, x action) {
+	statement := statements(a, x.policy)[x.statement].(map[string]any)
+	var left []any
+	for _, name := range actions(statement) {
+		if name != x.name {
+			left = append(left, name)
+		}
+	}
+	if statement["Action"] = left; len(left) == 0 {
+		statement["Action"] = "none:None"
+	}
+}
+
+// A grant is neither larger than needed nor ignored: without any single action the application fails, and the log says what is
+// missing.
+func TestEveryGrantedActionIsNeededAndEnforced(t *testing.T) {
+	all := granted(load(t))
+	if len(all) < 17 {
+		t.Fatalf("%d granted actions: the templates have more", len(all))
+	}
+	for _, x := range all {
+		t.Run(x.String(), func(t *testing.T) {
+			a := load(t)
+			remove(a, x)
+			s := deploy(t, a)
+			if err := s.use(t.Context()); err == nil {
+				t.Error("the application does without")
+			}
+			role := "OrderRole"
+			if strings.HasPrefix(x.policy, "Paybill") {
+				role = "PaybillRole"
+			}
+			var denial string
+			for line := range strings.Lines(s.log.String()) {
+				if strings.HasPrefix(line, "access denied: ") {
+					denial = line
+					break
+				}
+			}
+			for _, want := range []string{role, ": " + x.name + " on arn:aws:", "the role's policies lack {Allow " + x.name + " on arn:aws:"} {
+				if !strings.Contains(denial, want) {
+					t.Errorf("the log says %q, which lacks %q", denial, want)
+				}
+			}
+		})
+	}
+	t.Logf("%d actions, each needed", len(all))
+}
+
+// Statements whose conditions keep a grant from growing: what the roles may not do, tried with their own credentials.
+func TestARoleCanDoNothingElse(t *testing.T) {
+	s := deploy(t, load(t))
+	if err := s.use(t.Context()); err != nil {
+		t.Fatalf("%v\n%s", err, s.log)
+	}
+	order, paybill := s.actAs(t, "AppStack-Order"), s.actAs(t, "AppStack-Paybill")
+	sealed := map[string]string{"table": vaultTable, "account_id": synth.Account, "hash_key": token}
+	with := func(name, value string) map[string]string {
+		c := map[string]string{name: value}
+		for k, v := range sealed {
+			if k != name {
+				c[k] = v
+			}
+		}
+		return c
+	}
+	dataKey, err := order.generate(t, sealed)
+	if err != nil {
+		t.Fatalf("order cannot make a data key: %v", err)
+	}
+	if err := paybill.decrypt(t, dataKey, sealed); err != nil {
+		t.Fatalf("paybill cannot decrypt: %v", err)
+	}
+	purposed, err := s.Clients.KMS.GenerateDataKey(t.Context(), &kms.GenerateDataKeyInput{
+		KeyId: new(s.Outputs["KMSKeyID"]), KeySpec: "AES_256", EncryptionContext: with("purpose", "refund"),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	row := map[string]types.AttributeValue{
+		"Hash_Key": &types.AttributeValueMemberS{Value: token}, "Account_Id": &types.AttributeValueMemberS{Value: synth.Account},
+	}
+	ctx := t.Context()
+	refused := map[string]func() error{
+		"order decrypts a message":              func() error { return order.decrypt(t, dataKey, sealed) },
+		"order reads the vault":                 func() error { return order.get(t, vaultTable, row) },
+		"order queries the vault":               func() error { return order.query(t, vaultTable, "Hash_Key", token) },
+		"order scans the vault":                 func() error { return order.scan(t, vaultTable) },
+		"order asks for the row that it puts":   func() error { return order.put(t, vaultTable, row, types.ReturnValueAllOld) },
+		"order deletes from the vault":          func() error { return order.delete(t, vaultTable, row) },
+		"order reads the ledger":                func() error { return order.get(t, ledgerTable, key("PaymentId", "1")) },
+		"order writes to the ledger":            func() error { return order.put(t, ledgerTable, key("PaymentId", "1"), "") },
+		"order scans the orders":                func() error { return order.scan(t, orderTable) },
+		"order deletes an order":                func() error { return order.delete(t, orderTable, key("CustomerOrder", "1")) },
+		"order makes a key for another table":   func() error { return second(order.generate(t, with("table", "Other"))) },
+		"order makes a key for another account": func() error { return second(order.generate(t, with("account_id", "210987654321"))) },
+		"order makes a key for a purpose":       func() error { return second(order.generate(t, with("purpose", "refund"))) },
+		"order makes a key for nothing":         func() error { return second(order.generate(t, nil)) },
+		"order encrypts": func() error {
+			_, err := order.kms.Encrypt(ctx, &kms.EncryptInput{KeyId: &order.tokenKey, Plaintext: []byte("x"), EncryptionContext: sealed})
+			return err
+		},
+		"paybill makes a data key":         func() error { return second(paybill.generate(t, sealed)) },
+		"paybill puts into the vault":      func() error { return paybill.put(t, vaultTable, row, "") },
+		"paybill deletes from the vault":   func() error { return paybill.delete(t, vaultTable, row) },
+		"paybill scans the vault":          func() error { return paybill.scan(t, vaultTable) },
+		"paybill puts an order":            func() error { return paybill.put(t, orderTable, key("CustomerOrder", "2"), "") },
+		"paybill decrypts a purpose's key": func() error { return paybill.decrypt(t, purposed.CiphertextBlob, with("purpose", "refund")) },
+		"paybill decrypts without context": func() error { return paybill.decrypt(t, dataKey, nil) },
+		"paybill puts into the vault in a transaction": func() error {
+			_, err := paybill.dynamo.TransactWriteItems(ctx, &dynamodb.TransactWriteItemsInput{TransactItems: []types.TransactWriteItem{
+				{Put: &types.Put{TableName: new(vaultTable), Item: row}},
+			}})
+			return err
+		},
+		"order checks a vault row in a transaction": func() error {
+			_, err := order.dynamo.TransactWriteItems(ctx, &dynamodb.TransactWriteItemsInput{TransactItems: []types.TransactWriteItem{
+				{ConditionCheck: &types.ConditionCheck{TableName: new(vaultTable), Key: row, ConditionExpression: new("attribute_exists(Hash_Key)")}},
+			}})
+			return err
+		},
+		"paybill reads the vault in a batch": func() error {
+			_, err := paybill.dynamo.BatchGetItem(ctx, &dynamodb.BatchGetItemInput{RequestItems: map[string]types.KeysAndAttributes{
+				vaultTable: {Keys: []map[string]types.AttributeValue{row}},
+			}})
+			return err
+		},
+		"paybill reads the vault with PartiQL": func() error {
+			_, err := paybill.dynamo.ExecuteStatement(ctx, &dynamodb.ExecuteStatementInput{Statement: new("SELECT * FROM " + vaultTable)})
+			return err
+		},
+		"paybill decrypts with the storage key": func() error {
+			_, err := paybill.kms.Decrypt(ctx, &kms.DecryptInput{
+				KeyId: new("alias/tokenizer/storage"), CiphertextBlob: dataKey, EncryptionContext: map[string]string{"aws:dynamodb:tableName": vaultTable},
+			})
+			return err
+		},
+		"paybill decrypts without a key id": func() error {
+			_, err := paybill.kms.Decrypt(ctx, &kms.DecryptInput{CiphertextBlob: dataKey, EncryptionContext: sealed})
+			return err
+		},
+		"paybill makes a key":  func() error { return second(paybill.kms.CreateKey(ctx, &kms.CreateKeyInput{})) },
+		"paybill lists tables": func() error { return second(paybill.dynamo.ListTables(ctx, &dynamodb.ListTablesInput{})) },
+	}
+	for name, try := range refused {
+		t.Run(name, func(t *testing.T) {
+			if e, ok := errors.AsType[smithy.APIError](try()); !ok || e.ErrorCode() != "AccessDeniedException" {
+				t.Errorf("got %v, want AccessDeniedException", e)
+			}
+		})
+	}
+	if log := s.log.String(); strings.Contains(log, token) {
+		t.Error("a refusal logged the token")
+	}
+}
+
+// The key's own policy has the last word: a role elsewhere cannot decrypt, whatever its policies say.
+func TestTheKeysPolicyOverridesARolesGrant(t *testing.T) {
+	a := load(t)
+	for _, stack := range a.Stacks {
+		for id, resource := range stack.Template.Resources {
+			if resource.Type == "AWS::IAM::Role" && strings.HasPrefix(id, "Paybill") {
+				resource.Properties["Path"] = "/elsewhere/"
+			}
+		}
+	}
+	s := deploy(t, a)
+	if err := s.use(t.Context()); err == nil || !strings.Contains(err.Error(), "POST /paybill") {
+		t.Errorf("error = %v", err)
+	}
+	if want := `"DenyDecryptOutsideDetokenizeRoles" of the policy of key TokenKey`; !strings.Contains(s.log.String(), want) {
+		t.Errorf("the log lacks %s:\n%s", want, s.log)
+	}
+}
+
+func TestAPolicyThatCannotBeEvaluatedIsAnErrorThatNamesIt(t *testing.T) {
+	for want, change := range map[string]func(statement map[string]any){
+		"NotAction":                       func(s map[string]any) { s["NotAction"] = s["Action"] },
+		"DateLessThan aws:CurrentTime":    func(s map[string]any) { s["Condition"] = object("DateLessThan", "aws:CurrentTime", "2030-01-01") },
+		"StringEquals aws:SourceVpc":      func(s map[string]any) { s["Condition"] = object("StringEquals", "aws:SourceVpc", "vpc-1") },
+		"NumericEquals kms:ViaService":    func(s map[string]any) { s["Condition"] = object("NumericEquals", "kms:ViaService", "1") },
+		`variable in "${aws:PrincipalTag`: func(s map[string]any) { s["Resource"] = "${aws:PrincipalTag/x}" },
+	} {
+		a := load(t)
+		x := granted(a)[0]
+		change(statements(a, x.policy)[x.statement].(map[string]any))
+		c, err := cloud.Deploy(t.Context(), cloud.Options{
+			Assembly: a, Account: synth.Account, Region: synth.Region, Getenv: func(string) string { return "" },
+		})
+		if err == nil {
+			c.Close()
+		}
+		if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), x.policy) {
+			t.Errorf("%s: error = %v", want, err)
+		}
+	}
+}
+
+func object(operator, key, value string) map[string]any {
+	return map[string]any{operator: map[string]any{key: value}}
+}
+
+// actor is a caller with a function's credentials.
+type actor struct {
+	kms      *kms.Client
+	dynamo   *dynamodb.Client
+	tokenKey string
+}
+
+func (s system) actAs(t *testing.T, function string) actor {
+	t.Helper()
+	config, err := s.ActAs(function)
+	if err != nil {
+		t.Fatal(err)
+	}
+	config.RetryMaxAttempts = 1
+	return actor{kms.NewFromConfig(config), dynamodb.NewFromConfig(config), s.Outputs["KMSKeyID"]}
+}
+
+func (a actor) generate(t *testing.T, c map[string]string) ([]byte, error) {
+	out, err := a.kms.GenerateDataKey(t.Context(), &kms.GenerateDataKeyInput{KeyId: &a.tokenKey, KeySpec: "AES_256", EncryptionContext: c})
+	if err != nil {
+		return nil, err
+	}
+	return out.CiphertextBlob, nil
+}
+
+func (a actor) decrypt(t *testing.T, blob []byte, c map[string]string) error {
+	return second(a.kms.Decrypt(t.Context(), &kms.DecryptInput{KeyId: &a.tokenKey, CiphertextBlob: blob, EncryptionContext: c}))
+}
+
+func (a actor) get(t *testing.T, table string, key map[string]types.AttributeValue) error {
+	return second(a.dynamo.GetItem(t.Context(), &dynamodb.GetItemInput{TableName: &table, Key: key}))
+}
+
+func (a actor) scan(t *testing.T, table string) error {
+	return second(a.dynamo.Scan(t.Context(), &dynamodb.ScanInput{TableName: &table}))
+}
+
+func (a actor) query(t *testing.T, table, name, value string) error {
+	return second(a.dynamo.Query(t.Context(), &dynamodb.QueryInput{
+		TableName: &table, KeyConditionExpression: new(name + " = :v"),
+		ExpressionAttributeValues: map[string]types.AttributeValue{":v": &types.AttributeValueMemberS{Value: value}},
+	}))
+}
+
+func (a actor) put(t *testing.T, table string, item map[string]types.AttributeValue, returned types.ReturnValue) error {
+	return second(a.dynamo.PutItem(t.Context(), &dynamodb.PutItemInput{TableName: &table, Item: item, ReturnValues: returned}))
+}
+
+func (a actor) delete(t *testing.T, table string, key map[string]types.AttributeValue) error {
+	return second(a.dynamo.DeleteItem(t.Context(), &dynamodb.DeleteItemInput{TableName: &table, Key: key}))
+}
+
+func second[T any](_ T, err error) error { return err }
+
+func key(name, value string) map[string]types.AttributeValue {
+	return map[string]types.AttributeValue{name: &types.AttributeValueMemberS{Value: value}}
+}
+
+// lockedBuffer is a buffer for concurrent writers.
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string { l.mu.Lock(); defer l.mu.Unlock(); return l.b.String() }

@@ -1,0 +1,177 @@
+package iam_test
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"github.com/lambda-tokenizer/lambda-tokenizer/local/iam"
+)
+
+const (
+	accountID = "123456789012"
+	role      = "arn:aws:iam::123456789012:role/tokenizer/detokenize/Paybill"
+	keyARN    = "arn:aws:kms:us-east-1:123456789012:key/1"
+	tableARN  = "arn:aws:dynamodb:us-east-1:123456789012:table/T"
+)
+
+// document is a policy of the given statements, each a JSON object.
+func document(t *testing.T, statements ...string) any {
+	t.Helper()
+	var v any
+	if err := json.Unmarshal([]byte(`{"Version":"2012-10-17","Statement":[`+strings.Join(statements, ",")+`]}`), &v); err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+// account has one role and one resource with these statements, none where empty.
+func account(t *testing.T, ofRole, resource, ofResource string) *iam.Account {
+	t.Helper()
+	a := iam.NewAccount(accountID)
+	if ofRole != "" {
+		if err := a.Attach(role, "P", document(t, ofRole)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if ofResource != "" {
+		if err := a.Protect(resource, "R", document(t, ofResource)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return a
+}
+
+const (
+	decryptByRole = `{"Effect":"Allow","Action":"kms:Decrypt","Resource":"` + keyARN + `"}`
+	delegated     = `{"Effect":"Allow","Action":"kms:*","Resource":"*","Principal":{"AWS":"arn:aws:iam::123456789012:root"}}`
+	getByRole     = `{"Effect":"Allow","Action":["dynamodb:GetItem"],"Resource":["` + tableARN + `"]}`
+)
+
+func TestWhoMayDoWhat(t *testing.T) {
+	denyOutside := func(path string) string {
+		return `{"Sid":"D","Effect":"Deny","Action":"kms:Decrypt","Resource":"*","Principal":{"AWS":"*"},
+			"Condition":{"ArnNotLike":{"aws:PrincipalArn":"arn:aws:iam::123456789012:role` + path + `*"}}}`
+	}
+	for name, tt := range map[string]struct {
+		ofRole, ofResource string // further statements of the resource after a comma
+		action, resource   string
+		because            string // "" means allowed
+	}{
+		"nothing allows":                      {"", "", "dynamodb:GetItem", tableARN, "no identity-based policy"},
+		"the role's policy allows":            {getByRole, "", "dynamodb:GetItem", tableARN, ""},
+		"actions have no case":                {strings.Replace(getByRole, "GetItem", "getitem", 1), "", "dynamodb:GetItem", tableARN, ""},
+		"resources have a case":               {strings.Replace(getByRole, "table/T", "table/t", 1), "", "dynamodb:GetItem", tableARN, "no identity"},
+		"another action":                      {getByRole, "", "dynamodb:PutItem", tableARN, "no identity-based policy"},
+		"another resource":                    {getByRole, "", "dynamodb:GetItem", tableARN + "2", "no identity-based policy"},
+		"a wildcard action":                   {strings.Replace(getByRole, "GetItem", "Get*", 1), "", "dynamodb:GetItem", tableARN, ""},
+		"a wildcard for one character":        {strings.Replace(getByRole, "table/T", "table/?", 1), "", "dynamodb:GetItem", tableARN, ""},
+		"a dot is no wildcard":                {strings.Replace(getByRole, "table/T", "table.T", 1), "", "dynamodb:GetItem", tableARN, "no identity"},
+		"a resource's policy names the role":  {"", `{"Effect":"Allow","Action":"dynamodb:GetItem","Resource":"*","Principal":{"AWS":"` + role + `"}}`, "dynamodb:GetItem", tableARN, ""},
+		"a resource's policy names another":   {"", `{"Effect":"Allow","Action":"dynamodb:GetItem","Resource":"*","Principal":{"AWS":"` + role + `2"}}`, "dynamodb:GetItem", tableARN, "no identity"},
+		"a resource's policy names a service": {"", `{"Effect":"Allow","Action":"dynamodb:GetItem","Resource":"*","Principal":{"Service":"logs.amazonaws.com"}}`, "dynamodb:GetItem", tableARN, "no identity"},
+		"a deny of the role's wins":           {getByRole + `,{"Effect":"Deny","Action":"*","Resource":"*"}`, "", "dynamodb:GetItem", tableARN, "explicit deny in an identity"},
+		"a deny of the account's wins":        {getByRole, strings.Replace(delegated, `"Allow"`, `"Deny"`, 1) + `,` + strings.NewReplacer(`"Allow"`, `"Deny"`, "kms:*", "*").Replace(delegated), "dynamodb:GetItem", tableARN, "explicit deny in a resource"},
+		"a key without a policy":              {decryptByRole, "", "kms:Decrypt", keyARN, "no resource-based policy"},
+		"a key that leaves it to the account": {decryptByRole, delegated, "kms:Decrypt", keyARN, ""},
+		"such a key, and no grant":            {"", delegated, "kms:Decrypt", keyARN, "no identity-based policy"},
+		"a key that leaves something else":    {decryptByRole, strings.Replace(delegated, "kms:*", "kms:Describe*", 1), "kms:Decrypt", keyARN, "no resource-based policy"},
+		"a key that allows everybody":         {"", strings.Replace(delegated, "arn:aws:iam::123456789012:root", "*", 1), "kms:Decrypt", keyARN, ""},
+		"a key that denies others":            {decryptByRole, delegated + "," + denyOutside("/tokenizer/detokenize/"), "kms:Decrypt", keyARN, ""},
+		"a key that denies this role":         {decryptByRole, delegated + "," + denyOutside("/other/"), "kms:Decrypt", keyARN, "explicit deny in a resource"},
+		"an action on no key":                 {`{"Effect":"Allow","Action":"kms:CreateKey","Resource":"*"}`, "", "kms:CreateKey", "*", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := account(t, tt.ofRole, tt.resource, tt.ofResource)
+			refusal := a.Decide(iam.Request{Role: role, Action: tt.action, Resource: tt.resource, Context: map[string]string{"aws:principalarn": role}})
+			switch {
+			case tt.because == "" && refusal != nil:
+				t.Errorf("refused: %v", refusal)
+			case tt.because != "" && (refusal == nil || !strings.Contains(refusal.Because, tt.because)):
+				t.Errorf("refusal = %v, want one because of %q", refusal, tt.because)
+			}
+		})
+	}
+}
+
+func TestConditions(t *testing.T) {
+	for _, tt := range []struct {
+		condition string
+		context   map[string]string
+		holds     bool
+	}{
+		{`"StringEquals":{"kms:ViaService":"a"}`, map[string]string{"kms:viaservice": "a"}, true},
+		{`"StringEquals":{"kms:ViaService":"a"}`, map[string]string{"kms:viaservice": "A"}, false},
+		{`"StringEquals":{"kms:ViaService":["b","a"]}`, map[string]string{"kms:viaservice": "a"}, true},
+		{`"StringEquals":{"kms:ViaService":"a"}`, nil, false},
+		{`"StringEqualsIfExists":{"kms:ViaService":"a"}`, nil, true},
+		{`"StringEqualsIfExists":{"kms:ViaService":"a"}`, map[string]string{"kms:viaservice": "b"}, false},
+		{`"StringNotEquals":{"kms:ViaService":["a","b"]}`, map[string]string{"kms:viaservice": "b"}, false},
+		{`"StringNotEquals":{"kms:ViaService":"a"}`, nil, true},
+		{`"StringLike":{"kms:ViaService":"dynamodb.*"}`, map[string]string{"kms:viaservice": "dynamodb.us-east-1"}, true},
+		{`"StringNotLike":{"kms:ViaService":"dynamodb.*"}`, map[string]string{"kms:viaservice": "dynamodb.us-east-1"}, false},
+		{`"ArnLike":{"aws:PrincipalArn":"arn:aws:iam::1:role/a/*"}`, map[string]string{"aws:principalarn": "arn:aws:iam::1:role/a/b/c"}, true},
+		{`"ArnLike":{"aws:PrincipalArn":"arn:*:role/a/*"}`, map[string]string{"aws:principalarn": "arn:aws:iam::1:role/a/b"}, false},
+		{`"ArnNotEquals":{"aws:PrincipalArn":"arn:aws:iam::1:role/a"}`, map[string]string{"aws:principalarn": "arn:aws:iam::1:role/a"}, false},
+		{`"Bool":{"aws:PrincipalIsAWSService":false}`, map[string]string{"aws:principalisawsservice": "false"}, true},
+		{`"Null":{"kms:EncryptionContext:purpose":"true"}`, nil, true},
+		{`"Null":{"kms:EncryptionContext:purpose":"true"}`, map[string]string{"kms:encryptioncontext:purpose": "x"}, false},
+		{`"Null":{"kms:EncryptionContext:purpose":"false"}`, map[string]string{"kms:encryptioncontext:purpose": "x"}, true},
+		{`"StringEquals":{"kms:ViaService":"a"},"Null":{"kms:EncryptionContext:purpose":"true"}`, map[string]string{"kms:viaservice": "a", "kms:encryptioncontext:purpose": "x"}, false},
+	} {
+		a := account(t, `{"Sid":"S","Effect":"Allow","Action":"dynamodb:GetItem","Resource":"*","Condition":{`+tt.condition+`}}`, "", "")
+		refusal := a.Decide(iam.Request{Role: role, Action: "dynamodb:GetItem", Resource: tableARN, Context: tt.context})
+		if (refusal == nil) != tt.holds {
+			t.Errorf("{%s} on %v: refusal = %v", tt.condition, tt.context, refusal)
+		}
+		if refusal != nil && !strings.Contains(refusal.Missing, `"S" of P would allow it, but its condition `) {
+			t.Errorf("{%s}: the log says %q", tt.condition, refusal.Missing)
+		}
+	}
+}
+
+func TestARefusalQuotesNoValueOfTheRequest(t *testing.T) {
+	a := account(t, `{"Effect":"Allow","Action":"kms:Decrypt","Resource":"*","Condition":{"StringEquals":{"kms:EncryptionContext:table":"T"}}}`, keyARN, delegated)
+	refusal := a.Decide(iam.Request{Role: role, Action: "kms:Decrypt", Resource: keyARN, Context: map[string]string{"kms:encryptioncontext:table": "secret"}})
+	if refusal == nil || strings.Contains(refusal.Error()+refusal.Missing, "secret") {
+		t.Errorf("refusal = %v", refusal)
+	}
+	want := "User: " + role + " is not authorized to perform: kms:Decrypt on resource: " + keyARN + " because no identity-based policy allows the kms:Decrypt action"
+	if refusal.Error() != want {
+		t.Errorf("error %q, want %q", refusal.Error(), want)
+	}
+}
+
+func TestWhatIsNotUnderstoodIsAnError(t *testing.T) {
+	for want, statement := range map[string]string{
+		"no Statement":       ``,
+		"NotResource":        `{"Effect":"Allow","Action":"a:b","NotResource":"*"}`,
+		"neither Allow":      `{"Effect":"allow","Action":"a:b","Resource":"*"}`,
+		"Action: it is":      `{"Effect":"Allow","Resource":"*"}`,
+		"Resource: want":     `{"Effect":"Allow","Action":"a:b","Resource":{"Ref":"x"}}`,
+		"Principal belongs":  `{"Effect":"Allow","Action":"a:b","Resource":"*","Principal":"*"}`,
+		"policy variable":    `{"Effect":"Allow","Action":"a:b","Resource":"arn:${aws:userid}"}`,
+		"ForAllValues":       `{"Effect":"Allow","Action":"a:b","Resource":"*","Condition":{"ForAllValues:StringEquals":{"kms:ViaService":"x"}}}`,
+		"NullIfExists":       `{"Effect":"Allow","Action":"a:b","Resource":"*","Condition":{"NullIfExists":{"kms:ViaService":"true"}}}`,
+		"aws:SourceIp":       `{"Effect":"Allow","Action":"a:b","Resource":"*","Condition":{"StringEquals":{"aws:SourceIp":"x"}}}`,
+		"Condition: want":    `{"Effect":"Allow","Action":"a:b","Resource":"*","Condition":"x"}`,
+		"not a list in a li": `{"Effect":"Allow","Action":[["a:b"]],"Resource":"*"}`,
+	} {
+		var v any = document(t, statement)
+		if statement == "" {
+			v = map[string]any{}
+		}
+		if err := iam.NewAccount(accountID).Attach(role, "P", v); err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "policy P") {
+			t.Errorf("%s: error = %v, want one that names it", statement, err)
+		}
+	}
+	for want, statement := range map[string]string{
+		"Principal belongs": `{"Effect":"Allow","Action":"a:b","Resource":"*"}`,
+		"Federated":         `{"Effect":"Allow","Action":"a:b","Resource":"*","Principal":{"Federated":"x"}}`,
+		"Principal: want":   `{"Effect":"Allow","Action":"a:b","Resource":"*","Principal":"x"}`,
+	} {
+		if err := iam.NewAccount(accountID).Protect(keyARN, "R", document(t, statement)); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: error = %v, want one that names it", statement, err)
+		}
+	}
+}
