@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -403,13 +404,23 @@ func TestBadFlagsAreRefusedBeforeAnythingStarts(t *testing.T) {
 	}
 }
 
-func TestABadEndpointIsNamed(t *testing.T) {
-	var out bytes.Buffer
-	err := run(t.Context(), nil, &out, func(name string) string {
-		return map[string]string{"AWS_ENDPOINT_URL_KMS": "localhost:4566"}[name]
-	})
-	if err == nil || !strings.Contains(err.Error(), "AWS_ENDPOINT_URL_KMS") || out.Len() > 0 {
-		t.Errorf("error = %v after printing %q", err, out.String())
+func TestABadEndpointIsNamedBeforeAnythingStarts(t *testing.T) {
+	web := httptest.NewServer(http.NotFoundHandler())
+	defer web.Close()
+	gone := httptest.NewServer(http.NotFoundHandler())
+	gone.Close()
+	for endpoint, want := range map[string]string{
+		"localhost:4566": "AWS_ENDPOINT_URL_KMS is not a URL",
+		web.URL:          "kms ListKeys: " + web.URL + " answered with status 404 and no JSON",
+		gone.URL:         "kms ListKeys: " + gone.URL + " does not answer",
+	} {
+		var out bytes.Buffer
+		err := run(t.Context(), nil, &out, func(name string) string {
+			return map[string]string{"AWS_ENDPOINT_URL_KMS": endpoint}[name]
+		})
+		if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "unset it") || strings.Contains(out.String(), "synthesize") {
+			t.Errorf("error = %v after printing %q", err, out.String())
+		}
 	}
 }
 

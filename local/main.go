@@ -91,7 +91,8 @@ func run(ctx context.Context, args []string, out io.Writer, getenv func(string) 
 	if err != nil {
 		return err
 	}
-	if err := cloud.CheckEndpoints(getenv); err != nil {
+	external, err := cloud.ExternalEndpoints(getenv)
+	if err != nil {
 		return err
 	}
 	if f.outputs != "" { // one from an earlier run would tell of a system that has ended
@@ -105,16 +106,24 @@ func run(ctx context.Context, args []string, out io.Writer, getenv func(string) 
 		log.also = print
 	}
 	defer func() {
-		if err != nil && log.also == nil && ctx.Err() == nil {
-			print.Printf("\nWhat functions and compilers printed last:\n%s", log.last(4<<10))
+		if tail := log.last(4 << 10); err != nil && log.also == nil && ctx.Err() == nil && len(tail) > 0 {
+			print.Printf("\nWhat functions and compilers printed last:\n%s", tail)
 		}
 	}()
-	system, err := start(ctx, f, print, log, getenv)
+	if len(external) > 0 {
+		if err := print.Step("check endpoints", func() (string, error) { return external.String(), external.Check(ctx) }); err != nil {
+			return err
+		}
+	}
+	system, err := start(ctx, f, print, log, external)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, system.Close()) }()
 	if err := walk(ctx, f, system, print, log); err != nil {
+		if trouble := system.Trouble(); len(trouble) > 0 {
+			err = fmt.Errorf("%w\nbecause of:\n  %s", err, strings.Join(trouble, "\n  "))
+		}
 		return err
 	}
 	for _, line := range system.NotSimulated {
@@ -129,7 +138,7 @@ func run(ctx context.Context, args []string, out io.Writer, getenv func(string) 
 }
 
 // start synthesizes the app and runs the result.
-func start(ctx context.Context, f flags, print *progress.Printer, log io.Writer, getenv func(string) string) (*cloud.Cloud, error) {
+func start(ctx context.Context, f flags, print *progress.Printer, log io.Writer, external cloud.External) (*cloud.Cloud, error) {
 	dir, err := os.MkdirTemp("", "lambda-tokenizer-cdk-")
 	if err != nil {
 		return nil, err
@@ -154,7 +163,7 @@ func start(ctx context.Context, f flags, print *progress.Printer, log io.Writer,
 				return "", err
 			}
 			system, err = cloud.Deploy(ctx, cloud.Options{
-				Assembly: a, Account: synth.Account, Region: synth.Region, Addr: f.addr, Getenv: getenv, Log: log,
+				Assembly: a, Account: synth.Account, Region: synth.Region, Addr: f.addr, External: external, Log: log,
 			})
 			if err != nil {
 				return "", err

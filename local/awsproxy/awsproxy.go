@@ -26,12 +26,17 @@ import (
 	"time"
 
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/awsjson"
+	"github.com/lambda-tokenizer/lambda-tokenizer/local/endpoint"
 )
 
 // Config says where calls go.
 type Config struct {
 	// Targets are the services' endpoints by signing name: kms, dynamodb, cognito-idp.
 	Targets map[string]*url.URL
+	// Settings are the variables that named those endpoints, if any did.
+	Settings map[string]string
+	// Trouble is told of every call that an endpoint did not answer as the service would; nil: nobody is.
+	Trouble func(error)
 	// Authorize decides whether a call may pass; nil lets all pass. An [*awsjson.Error] is answered as it is, another error
 	// as AccessDeniedException with its text.
 	Authorize func(context.Context, Call) error
@@ -66,21 +71,27 @@ func New(config Config) *Proxy {
 	if config.Timeout == 0 {
 		config.Timeout = 10 * time.Second
 	}
-	transport := &http.Transport{ // no Proxy: ambient settings must not lead calls elsewhere
-		DialContext:         (&net.Dialer{Timeout: 2 * time.Second}).DialContext,
-		MaxIdleConnsPerHost: 64, IdleConnTimeout: 30 * time.Second,
-		DisableCompression: true, // answers pass unchanged
-	}
+	transport := NewTransport()
 	p := &Proxy{config: config, routes: map[string]http.Handler{}, callers: map[string]caller{}}
 	for service, target := range config.Targets {
 		p.routes[service] = &httputil.ReverseProxy{
 			Rewrite:      func(r *httputil.ProxyRequest) { r.SetURL(target) },
-			Transport:    transport,
-			ErrorHandler: unavailable(service, target),
+			Transport:    &endpoint.Transport{Service: service, URL: target, Setting: config.Settings[service], Report: config.Trouble, Base: transport},
+			ErrorHandler: unavailable,
 			ErrorLog:     log.New(io.Discard, "", 0), // of an answer that broke off the caller learns itself
 		}
 	}
 	return p
+}
+
+// NewTransport returns a transport without a Proxy: settings of this machine must not lead calls elsewhere.
+func NewTransport() *http.Transport {
+	return &http.Transport{
+		DialContext:           (&net.Dialer{Timeout: 2 * time.Second}).DialContext,
+		ResponseHeaderTimeout: 5 * time.Second,
+		MaxIdleConnsPerHost:   64, IdleConnTimeout: 30 * time.Second,
+		DisableCompression: true, // answers pass unchanged
+	}
 }
 
 // Register makes a caller known by its credentials. Registering an access key id again replaces what it stood for.
@@ -161,12 +172,12 @@ func denied(err error) error {
 	return awsjson.Errorf("AccessDeniedException", "%s", err)
 }
 
-// unavailable answers for an endpoint that does not. The cause's text is left out: it may quote what was sent.
-func unavailable(service string, target *url.URL) func(http.ResponseWriter, *http.Request, error) {
-	return func(w http.ResponseWriter, r *http.Request, _ error) {
-		awsjson.WriteError(w, r, &awsjson.Error{
-			Code: "ServiceUnavailableException", Status: http.StatusServiceUnavailable,
-			Message: service + " " + awsjson.Operation(r) + ": no answer from " + target.Redacted() + ": check that it runs and speaks this API",
-		})
+// unavailable answers for an endpoint that does not. Of the cause only what [endpoint.Error] says is told: another's text may
+// quote what was sent.
+func unavailable(w http.ResponseWriter, r *http.Request, err error) {
+	message := awsjson.Operation(r) + " got no answer"
+	if e, ok := errors.AsType[*endpoint.Error](err); ok {
+		message = e.Error()
 	}
+	awsjson.WriteError(w, r, &awsjson.Error{Code: "ServiceUnavailableException", Status: http.StatusServiceUnavailable, Message: message})
 }

@@ -256,7 +256,7 @@ func TestAnAnswerThatStallsEnds(t *testing.T) {
 }
 
 func TestAnswersPassUnchanged(t *testing.T) {
-	const body = `{"odd":  "spacing","n":1e400}`
+	const body = `{"__type":"TeapotException","odd":  "spacing","n":1e400}`
 	target := start(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("X-Forwarded-For") != "" {
 			t.Error("the proxy shows in the request")

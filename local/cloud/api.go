@@ -106,7 +106,7 @@ func createAuthorizer(_ context.Context, r *request) (made, error) {
 	id := newID()
 	a.authorizers[id] = &gateway.CognitoAuthorizer{
 		Issuer:  "https://cognito-idp." + pool[1] + ".amazonaws.com/" + pool[2],
-		JWKSURL: r.d.cloud.services.endpoints[serviceCognito].JoinPath(pool[2], ".well-known", "jwks.json").String(),
+		JWKSURL: r.d.cloud.services.endpoints[serviceCognito].URL.JoinPath(pool[2], ".well-known", "jwks.json").String(),
 	}
 	return made{id, map[string]string{"AuthorizerId": id}}, nil
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"maps"
 	"slices"
 	"strings"
@@ -17,10 +16,10 @@ import (
 
 // authorizer decides about every call of a function by the policies in the templates, whoever implements the service.
 type authorizer struct {
-	account *iam.Account
-	id      string // of the account, 12 digits
-	region  string
-	log     io.Writer
+	account  *iam.Account
+	id       string // of the account, 12 digits
+	region   string
+	troubles *troubles
 
 	mu          sync.RWMutex
 	roles       map[string]string // ARNs by name
@@ -28,9 +27,9 @@ type authorizer struct {
 	storageKeys map[string]string // ARNs of the keys that encrypt tables, by the table's name
 }
 
-func newAuthorizer(o Options) *authorizer {
+func newAuthorizer(o Options, t *troubles) *authorizer {
 	return &authorizer{
-		account: iam.NewAccount(o.Account), id: o.Account, region: o.Region, log: o.Log,
+		account: iam.NewAccount(o.Account), id: o.Account, region: o.Region, troubles: t,
 		roles: map[string]string{}, aliases: map[string]string{}, storageKeys: map[string]string{},
 	}
 }
@@ -62,7 +61,7 @@ func (a *authorizer) Authorize(_ context.Context, call awsproxy.Call) error {
 		use.Context["aws:principalaccount"] = a.id
 		use.Context["aws:principalisawsservice"] = "false"
 		if refusal := a.account.Decide(use.Request); refusal != nil {
-			fmt.Fprintf(a.log, "access denied: role %s: %s on %s%s: %s\n", refusal.Role, refusal.Action, refusal.Resource, use.why, refusal.Missing)
+			a.troubles.add(fmt.Sprintf("access denied: role %s: %s on %s%s: %s", refusal.Role, refusal.Action, refusal.Resource, use.why, refusal.Missing))
 			return awsjson.Errorf("AccessDeniedException", "%s", refusal)
 		}
 	}

@@ -1,7 +1,7 @@
 // Package cloud makes a synthesized system run on this machine: it creates the keys, tables and user pools that the
 // templates describe, starts the functions with their layers from the built assets, and serves the API.
 //
-//	c, err := cloud.Deploy(ctx, cloud.Options{Assembly: a, Account: "123456789012", Region: "us-east-1", Getenv: os.Getenv})
+//	c, err := cloud.Deploy(ctx, cloud.Options{Assembly: a, Account: "123456789012", Region: "us-east-1"})
 //	defer c.Close()
 //	http.Post(c.Outputs["PaymentMethodApiURL"]+"/order", ...)
 //
@@ -21,8 +21,11 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/aws/smithy-go"
+
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/assembly"
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/awsproxy"
+	"github.com/lambda-tokenizer/lambda-tokenizer/local/endpoint"
 )
 
 // Options say what to run and where.
@@ -31,8 +34,8 @@ type Options struct {
 	Account, Region string
 	// Addr is where the API listens; "" means any free port of 127.0.0.1.
 	Addr string
-	// Getenv reads the SDK's endpoint settings (AWS_ENDPOINT_URL and those of the services).
-	Getenv func(string) string
+	// External are services that are not to be served in process.
+	External External
 	// Log gets what functions, extensions and the API print, and the codes that would be mailed; nil: nobody does.
 	Log io.Writer
 	// Observe is told of every call of a function to a service; nil: nobody is.
@@ -60,8 +63,39 @@ type Cloud struct {
 	proxy     *awsproxy.Proxy
 	proxyURL  *url.URL
 	functions map[string]*function
+	troubles  troubles
 	temp      string
 	cleanup   []func() error
+}
+
+// Trouble lists what went wrong between functions and services so far, each kind once: calls that were refused, with what the
+// policies lack, and endpoints that did not answer.
+func (c *Cloud) Trouble() []string { return c.troubles.list() }
+
+// maxTroubles bounds how much trouble is kept.
+const maxTroubles = 20
+
+// troubles logs what went wrong and keeps the first of it.
+type troubles struct {
+	log io.Writer
+
+	mu    sync.Mutex
+	lines []string
+}
+
+func (t *troubles) add(line string) {
+	fmt.Fprintln(t.log, line)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if len(t.lines) < maxTroubles && !slices.Contains(t.lines, line) {
+		t.lines = append(t.lines, line)
+	}
+}
+
+func (t *troubles) list() []string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return slices.Clone(t.lines)
 }
 
 // Cleanup adds something to do at the end of Close.
@@ -85,11 +119,19 @@ func Deploy(ctx context.Context, o Options) (_ *Cloud, err error) {
 		return nil, err
 	}
 	c.Clients = c.services.clients(o.Region)
-	if !c.services.external[serviceCognito] {
+	if c.services.endpoints[serviceCognito].Setting == "" {
 		c.Code = c.services.mail.code
 	}
-	authorizer := newAuthorizer(o)
-	c.proxy = awsproxy.New(awsproxy.Config{Targets: c.services.endpoints, Authorize: authorizer.Authorize, Observe: o.Observe})
+	c.troubles.log = o.Log
+	authorizer := newAuthorizer(o, &c.troubles)
+	proxy := awsproxy.Config{
+		Targets: map[string]*url.URL{}, Settings: map[string]string{}, Trouble: func(err error) { c.troubles.add(err.Error()) },
+		Authorize: authorizer.Authorize, Observe: o.Observe,
+	}
+	for service, at := range c.services.endpoints {
+		proxy.Targets[service], proxy.Settings[service] = at.URL, at.Setting
+	}
+	c.proxy = awsproxy.New(proxy)
 	if c.proxyURL, err = c.front.serve("127.0.0.1:0", c.proxy); err != nil {
 		return nil, err
 	}
@@ -103,8 +145,8 @@ func Deploy(ctx context.Context, o Options) (_ *Cloud, err error) {
 	if err := d.outputs(); err != nil {
 		return nil, err
 	}
-	for service, u := range c.services.endpoints {
-		c.Endpoints[strings.ReplaceAll(service, "-", "_")] = u.String()
+	for service, at := range c.services.endpoints {
+		c.Endpoints[strings.ReplaceAll(service, "-", "_")] = at.URL.String()
 	}
 	c.NotSimulated = slices.Sorted(maps.Keys(d.skipped))
 	return c, nil
@@ -193,8 +235,11 @@ func (d *deployment) createOne(ctx context.Context, stack *assembly.Stack, id st
 	}
 	r := &request{d: d, stack: stack, id: id, properties: properties{stack.Name + "/" + id, resolved.(map[string]any)}}
 	made, err := kind.create(ctx, r)
+	if e, ok := errors.AsType[smithy.APIError](err); ok && (e.ErrorCode() == "AlreadyExistsException" || e.ErrorCode() == "ResourceInUseException") {
+		return fmt.Errorf("it is there already: if an endpoint keeps it from an earlier run, start that afresh (%w)", err)
+	}
 	if err != nil {
-		return err
+		return endpoint.Explain(err)
 	}
 	d.resolver.SetResource(stack, id, made.ref, made.attributes)
 	return nil

@@ -18,6 +18,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 
+	"github.com/lambda-tokenizer/lambda-tokenizer/local/awsproxy"
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/lambdahost"
 )
 
@@ -157,7 +158,7 @@ func (c *Cloud) assume(role string) aws.Credentials {
 func (c *Cloud) ActAs(function string) (aws.Config, error) {
 	for _, f := range c.functions {
 		if strings.HasPrefix(f.name, function) {
-			return sdkConfig(c.proxyURL, c.region, credentials.StaticCredentialsProvider{Value: c.assume(f.role)}), nil
+			return sdkConfig(c.proxyURL, c.region, credentials.StaticCredentialsProvider{Value: c.assume(f.role)}, awsproxy.NewTransport()), nil
 		}
 	}
 	return aws.Config{}, fmt.Errorf("no function's name begins with %q", function)

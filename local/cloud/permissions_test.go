@@ -78,10 +78,14 @@ type system struct {
 
 func deploy(t *testing.T, a *assembly.Assembly) system {
 	t.Helper()
+	return deployWith(t, cloud.Options{Assembly: a, Account: synth.Account, Region: synth.Region})
+}
+
+func deployWith(t *testing.T, options cloud.Options) system {
+	t.Helper()
 	log := &lockedBuffer{}
-	c, err := cloud.Deploy(t.Context(), cloud.Options{
-		Assembly: a, Account: synth.Account, Region: synth.Region, Getenv: func(string) string { return "" }, Log: log,
-	})
+	options.Log = log
+	c, err := cloud.Deploy(t.Context(), options)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -400,7 +404,7 @@ func TestAPolicyThatCannotBeEvaluatedIsAnErrorThatNamesIt(t *testing.T) {
 		x := granted(a)[0]
 		change(statements(a, x.policy)[x.statement].(map[string]any))
 		c, err := cloud.Deploy(t.Context(), cloud.Options{
-			Assembly: a, Account: synth.Account, Region: synth.Region, Getenv: func(string) string { return "" },
+			Assembly: a, Account: synth.Account, Region: synth.Region,
 		})
 		if err == nil {
 			c.Close()

@@ -5,9 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -17,8 +20,10 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 
+	"github.com/lambda-tokenizer/lambda-tokenizer/local/awsproxy"
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/cognitoserver"
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/dynamoserver"
+	"github.com/lambda-tokenizer/lambda-tokenizer/local/endpoint"
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/kmsserver"
 )
 
@@ -36,77 +41,122 @@ var endpointVariables = map[string]string{
 	serviceCognito:  "AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER",
 }
 
+// External says where services are that are not served in process, by signing name.
+type External map[string]Endpoint
+
+// Endpoint is another implementation of a service.
+type Endpoint struct {
+	URL     *url.URL
+	Setting string // the variable that names it
+}
+
+// ExternalEndpoints reads the SDK's endpoint settings. An error names every setting that is wrong.
+func ExternalEndpoints(getenv func(string) string) (External, error) {
+	external := External{}
+	var errs []error
+	for _, service := range slices.Sorted(maps.Keys(endpointVariables)) {
+		setting := endpointVariables[service]
+		if getenv(setting) == "" {
+			setting = "AWS_ENDPOINT_URL"
+		}
+		if getenv(setting) == "" {
+			continue
+		}
+		u, err := url.Parse(getenv(setting))
+		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+			errs = append(errs, fmt.Errorf("%s is not a URL such as http://127.0.0.1:5000: mend or unset it", setting))
+		}
+		external[service] = Endpoint{u, setting}
+	}
+	return external, errors.Join(errs...)
+}
+
+// String lists what is where.
+func (x External) String() string {
+	var parts []string
+	for _, service := range slices.Sorted(maps.Keys(x)) {
+		parts = append(parts, service+" at "+x[service].URL.Redacted())
+	}
+	return strings.Join(parts, ", ")
+}
+
+// Check finds out whether the endpoints speak their services' APIs, before time is spent on anything else. It ends at the first
+// that does not. One that lacks the operation that is tried is not refused for it: nothing else here needs it.
+func (x External) Check(ctx context.Context) error {
+	for _, service := range slices.Sorted(maps.Keys(x)) {
+		config := administrator(service, x[service], "us-east-1")
+		config.RetryMaxAttempts = 1
+		err := probes[service](ctx, config)
+		if e, ok := errors.AsType[*endpoint.Error](err); err != nil && !(ok && e.Missing) {
+			return endpoint.Explain(err)
+		}
+	}
+	return nil
+}
+
+// probes are calls that need nothing and change nothing.
+var probes = map[string]func(context.Context, aws.Config) error{
+	serviceKMS: func(ctx context.Context, c aws.Config) error {
+		_, err := kms.NewFromConfig(c).ListKeys(ctx, &kms.ListKeysInput{})
+		return err
+	},
+	serviceDynamoDB: func(ctx context.Context, c aws.Config) error {
+		_, err := dynamodb.NewFromConfig(c).ListTables(ctx, &dynamodb.ListTablesInput{})
+		return err
+	},
+	serviceCognito: func(ctx context.Context, c aws.Config) error {
+		_, err := cognitoidentityprovider.NewFromConfig(c).ListUserPools(ctx, &cognitoidentityprovider.ListUserPoolsInput{MaxResults: new(int32(1))})
+		return err
+	},
+}
+
 // services are KMS, DynamoDB and Cognito, served in process or elsewhere.
 type services struct {
-	endpoints map[string]*url.URL
-	external  map[string]bool
+	endpoints External // all of them; those in process have no Setting
 	servers   servers
 	mail      mailbox
 }
 
-// startServices serves in process what the environment names no endpoint for.
+// startServices serves in process what is not external.
 func startServices(o Options) (*services, error) {
-	s := &services{endpoints: map[string]*url.URL{}, external: map[string]bool{}}
+	s := &services{endpoints: maps.Clone(o.External)}
+	if s.endpoints == nil {
+		s.endpoints = External{}
+	}
 	inProcess := map[string]http.Handler{
 		serviceKMS:      kmsserver.New(kmsserver.Config{AccountID: o.Account, Region: o.Region}),
 		serviceDynamoDB: dynamoserver.New(dynamoserver.Config{AccountID: o.Account, Region: o.Region}),
 		serviceCognito:  cognitoserver.New(cognitoserver.Config{AccountID: o.Account, Region: o.Region, Mail: s.mail.deliverTo(o.Log)}),
 	}
 	for name, handler := range inProcess {
-		given, err := externalEndpoint(name, o.Getenv)
+		if _, given := s.endpoints[name]; given {
+			continue
+		}
+		u, err := s.servers.serve("127.0.0.1:0", handler)
 		if err != nil {
 			return nil, errors.Join(err, s.servers.close())
 		}
-		if given != nil {
-			s.endpoints[name], s.external[name] = given, true
-			continue
-		}
-		if s.endpoints[name], err = s.servers.serve("127.0.0.1:0", handler); err != nil {
-			return nil, errors.Join(err, s.servers.close())
-		}
+		s.endpoints[name] = Endpoint{URL: u}
 	}
 	return s, nil
 }
 
-// CheckEndpoints reports a wrong endpoint setting, before time is spent on anything else.
-func CheckEndpoints(getenv func(string) string) error {
-	var errs []error
-	for service := range endpointVariables {
-		_, err := externalEndpoint(service, getenv)
-		errs = append(errs, err)
-	}
-	return errors.Join(errs...)
-}
-
-func externalEndpoint(service string, getenv func(string) string) (*url.URL, error) {
-	for _, variable := range []string{endpointVariables[service], "AWS_ENDPOINT_URL"} {
-		v := getenv(variable)
-		if v == "" {
-			continue
-		}
-		u, err := url.Parse(v)
-		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
-			return nil, fmt.Errorf("%s is not a URL such as http://127.0.0.1:5000: mend or unset it", variable)
-		}
-		return u, nil
-	}
-	return nil, nil
-}
-
 // sdkConfig is an SDK configuration that takes nothing from the machine: no profile, no credentials, no proxy.
-func sdkConfig(endpoint *url.URL, region string, credentials aws.CredentialsProvider) aws.Config {
+func sdkConfig(endpoint *url.URL, region string, credentials aws.CredentialsProvider, transport http.RoundTripper) aws.Config {
 	return aws.Config{
 		Region:           region,
 		BaseEndpoint:     new(endpoint.String()),
 		Credentials:      credentials,
-		HTTPClient:       &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{Proxy: nil, MaxIdleConnsPerHost: 16}},
+		HTTPClient:       &http.Client{Timeout: 10 * time.Second, Transport: transport},
 		RetryMaxAttempts: 2,
 	}
 }
 
 // administrator is the configuration for a service itself, past the proxy.
-func (s *services) administrator(service, region string) aws.Config {
-	return sdkConfig(s.endpoints[service], region, credentials.NewStaticCredentialsProvider("local", "local", ""))
+func administrator(service string, at Endpoint, region string) aws.Config {
+	return sdkConfig(at.URL, region, credentials.NewStaticCredentialsProvider("local", "local", ""), &endpoint.Transport{
+		Service: service, URL: at.URL, Setting: at.Setting, Base: awsproxy.NewTransport(),
+	})
 }
 
 // Clients are SDK clients of the services, with an administrator's view.
@@ -118,9 +168,9 @@ type Clients struct {
 
 func (s *services) clients(region string) Clients {
 	return Clients{
-		KMS:      kms.NewFromConfig(s.administrator(serviceKMS, region)),
-		DynamoDB: dynamodb.NewFromConfig(s.administrator(serviceDynamoDB, region)),
-		Cognito:  cognitoidentityprovider.NewFromConfig(s.administrator(serviceCognito, region)),
+		KMS:      kms.NewFromConfig(administrator(serviceKMS, s.endpoints[serviceKMS], region)),
+		DynamoDB: dynamodb.NewFromConfig(administrator(serviceDynamoDB, s.endpoints[serviceDynamoDB], region)),
+		Cognito:  cognitoidentityprovider.NewFromConfig(administrator(serviceCognito, s.endpoints[serviceCognito], region)),
 	}
 }
 

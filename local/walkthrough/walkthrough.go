@@ -20,6 +20,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
+	"github.com/lambda-tokenizer/lambda-tokenizer/local/endpoint"
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/progress"
 )
 
@@ -83,7 +84,10 @@ type step struct {
 
 func (w *Walk) steps(ctx context.Context, steps []step) error {
 	for _, s := range steps {
-		if err := w.Print.Step(s.name, func() (string, error) { return s.do(ctx) }); err != nil {
+		if err := w.Print.Step(s.name, func() (string, error) {
+			result, err := s.do(ctx)
+			return result, endpoint.Explain(err)
+		}); err != nil {
 			return err
 		}
 	}

@@ -1,0 +1,122 @@
+package cloud_test
+
+import (
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/lambda-tokenizer/lambda-tokenizer/local/awsjson"
+	"github.com/lambda-tokenizer/lambda-tokenizer/local/cloud"
+	"github.com/lambda-tokenizer/lambda-tokenizer/local/dynamoserver"
+	"github.com/lambda-tokenizer/lambda-tokenizer/local/synth"
+)
+
+// externalDynamoDB is a DynamoDB elsewhere that answers one operation in its own way.
+func externalDynamoDB(t *testing.T, operation string, answer http.HandlerFunc) cloud.External {
+	t.Helper()
+	service := dynamoserver.New(dynamoserver.Config{AccountID: synth.Account, Region: synth.Region})
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if awsjson.Operation(r) == operation {
+			answer(w, r)
+			return
+		}
+		service.ServeHTTP(w, r)
+	}))
+	t.Cleanup(server.Close)
+	external, err := cloud.ExternalEndpoints(func(name string) string {
+		return map[string]string{"AWS_ENDPOINT_URL_DYNAMODB": server.URL}[name]
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return external
+}
+
+func lacking(w http.ResponseWriter, r *http.Request) {
+	awsjson.WriteError(w, r, awsjson.Errorf("UnknownOperationException", "no"))
+}
+
+func foreign(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "<html>") }
+
+func TestAnExternalEndpointIsUsedAndItsTroubleNamed(t *testing.T) {
+	options := cloud.Options{Assembly: load(t), Account: synth.Account, Region: synth.Region}
+	t.Run("it works", func(t *testing.T) {
+		options.External = externalDynamoDB(t, "", nil)
+		s := deployWith(t, options)
+		if err := s.use(t.Context()); err != nil {
+			t.Errorf("%v\n%s", err, s.log)
+		}
+		if s.Endpoints["dynamodb"] != options.External["dynamodb"].URL.String() {
+			t.Errorf("DynamoDB is at %s", s.Endpoints["dynamodb"])
+		}
+	})
+	t.Run("it lacks what creation needs", func(t *testing.T) {
+		options.External = externalDynamoDB(t, "CreateTable", lacking)
+		if err := options.External.Check(t.Context()); err != nil {
+			t.Errorf("check: %v", err)
+		}
+		c, err := cloud.Deploy(t.Context(), options)
+		if err == nil {
+			c.Close()
+			t.Fatal("it was deployed")
+		}
+		wantAll(t, err.Error(), "dynamodb CreateTable: "+options.External["dynamodb"].URL.String(), "lacks this operation", "unset it")
+	})
+	for operation, path := range map[string]string{"TransactWriteItems": "/order", "UpdateItem": "/paybill"} {
+		for problem, answer := range map[string]http.HandlerFunc{"lacks this operation": lacking, "no JSON of this API": foreign} {
+			t.Run(operation+" "+problem, func(t *testing.T) {
+				options.External = externalDynamoDB(t, operation, answer)
+				s := deployWith(t, options)
+				err := s.use(t.Context())
+				if err == nil {
+					t.Fatal("it goes without")
+				}
+				wantAll(t, err.Error(), path)
+				wantAll(t, strings.Join(s.Trouble(), "\n"), "dynamodb "+operation+": "+options.External["dynamodb"].URL.String(), problem, "AWS_ENDPOINT_URL_DYNAMODB")
+			})
+		}
+	}
+}
+
+func wantAll(t *testing.T, text string, parts ...string) {
+	t.Helper()
+	for _, part := range parts {
+		if !strings.Contains(text, part) {
+			t.Errorf("%q lacks %q", text, part)
+		}
+	}
+}
+
+func TestSettingsOfOneServiceGoBeforeTheGeneralOne(t *testing.T) {
+	external, err := cloud.ExternalEndpoints(func(name string) string {
+		return map[string]string{"AWS_ENDPOINT_URL": "http://127.0.0.1:1", "AWS_ENDPOINT_URL_KMS": "https://user:password@kms.test"}[name]
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := "cognito-idp at http://127.0.0.1:1, dynamodb at http://127.0.0.1:1, kms at https://user:xxxxx@kms.test"
+	if external.String() != want || external["kms"].Setting != "AWS_ENDPOINT_URL_KMS" || external["dynamodb"].Setting != "AWS_ENDPOINT_URL" {
+		t.Errorf("endpoints are %s, want %s", external, want)
+	}
+}
+
+func TestAnEndpointIsCheckedBeforeItIsUsed(t *testing.T) {
+	gone := httptest.NewServer(http.NotFoundHandler())
+	gone.Close()
+	web := httptest.NewServer(http.NotFoundHandler())
+	t.Cleanup(web.Close)
+	for at, want := range map[string]string{gone.URL: "does not answer", web.URL: "no JSON of this API"} {
+		u, err := url.Parse(at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = cloud.External{"kms": {URL: u, Setting: "AWS_ENDPOINT_URL"}}.Check(t.Context())
+		if err == nil {
+			t.Fatalf("%s passes", at)
+		}
+		wantAll(t, err.Error(), "kms ListKeys: "+at, want, "set by AWS_ENDPOINT_URL")
+	}
+}
