@@ -91,7 +91,7 @@ var missing = []string{"UnknownOperationException", "UnknownOperation", "Invalid
 // inspect says what is wrong with an answer, and leaves one with nothing wrong as it was.
 func inspect(resp *http.Response) *Error {
 	body := bufio.NewReaderSize(resp.Body, maxError)
-	peek := 1 // of an object, or of nothing
+	peek := len("null") // which some answer where AWS answers nothing
 	if resp.StatusCode >= http.StatusBadRequest {
 		peek = maxError
 	}
@@ -105,7 +105,7 @@ func inspect(resp *http.Response) *Error {
 	}{body, resp.Body}
 	foreign := &Error{Problem: fmt.Sprintf("answered with status %d and no JSON of this API: it speaks something else, or lacks or fails in this operation", resp.StatusCode)}
 	if resp.StatusCode < http.StatusBadRequest {
-		if len(start) > 0 && start[0] != '{' {
+		if len(start) > 0 && start[0] != '{' && string(start) != "null" {
 			return foreign
 		}
 		return nil

@@ -100,7 +100,7 @@ func TestAnswersOfTheAPIPassUnchanged(t *testing.T) {
 	for _, tt := range []struct {
 		status int
 		body   string
-	}{{200, `{"KeyMetadata":{}}`}, {200, ``}, {400, long}, {500, `{"__type":"KMSInternalException"}`}} {
+	}{{200, `{"KeyMetadata":{}}`}, {200, ``}, {200, `{}`}, {200, `null`}, {400, long}, {500, `{"__type":"KMSInternalException"}`}} {
 		got, err := call(t, serve(t, answering(tt.status, tt.body)), func(err error) { t.Errorf("reported %v", err) })
 		if err != nil || got != tt.body {
 			t.Errorf("%d: got %q, %v", tt.status, got, err)
