@@ -309,7 +309,14 @@ func TestRuntimePackagesDoNotImportTheCDK(t *testing.T) {
 func copyModule(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
-	for _, name := range []string{"go.mod", "go.sum", "tokenizerlayer"} {
+	copyFiles(t, dir, "go.mod", "go.sum", "tokenizerlayer")
+	return dir
+}
+
+// copyFiles copies files and directories of the module into dir.
+func copyFiles(t *testing.T, dir string, names ...string) {
+	t.Helper()
+	for _, name := range names {
 		source, target := filepath.Join(moduleRoot, name), filepath.Join(dir, name)
 		info, err := os.Stat(source)
 		if err != nil {
@@ -323,7 +330,6 @@ func copyModule(t *testing.T) string {
 			t.Fatal(err)
 		}
 	}
-	return dir
 }
 
 func run(t *testing.T, dir, name string, arguments ...string) string {

@@ -66,7 +66,7 @@ type Unwrap func(ctx context.Context, w WrappedKey, c Context) ([]byte, error)
 var (
 	// ErrFormat: the message is not of this package's format.
 	ErrFormat = errors.New("not a message of format version 2 and suite 0x0478")
-	// ErrContext: the message's encryption context is not the expected one.
+	// ErrContext: the message's encryption context is not the expected one, or is empty.
 	ErrContext = errors.New("the message's encryption context is not the expected one")
 	// ErrAuthentication: the message was altered, or the data key is not its own.
 	ErrAuthentication = errors.New("the message does not authenticate")

@@ -1,0 +1,66 @@
+// Opens and seals messages with the AWS Encryption SDK for JavaScript, so that our own implementation is not the only one
+// that reads what it writes. local/interop_test.go runs it.
+//
+// stdin, so that no card is ever in a process list:
+//   { endpoint, keyArn, open: [{ message, context }], seal: [{ plaintext, context }] }    message in base64
+// stdout:
+//   { open: [{ suite, context, plaintext } or { refused }], seal: [{ message } or { refused }] }
+//
+// A refusal is the name of an exception of KMS where KMS refused, otherwise of an Error of this script or of the SDK.
+
+import { text } from "node:stream/consumers";
+import {
+  AlgorithmSuiteIdentifier, buildClient, CommitmentPolicy, KMS, KmsKeyringNode, NodeDefaultCryptographicMaterialsManager,
+} from "@aws-crypto/client-node";
+
+const { endpoint, keyArn, open, seal } = JSON.parse(await text(process.stdin));
+const suiteId = AlgorithmSuiteIdentifier.ALG_AES256_GCM_IV12_TAG16_HKDF_SHA512_COMMIT_KEY;
+const client = buildClient({ commitmentPolicy: CommitmentPolicy.REQUIRE_ENCRYPT_REQUIRE_DECRYPT, maxEncryptedDataKeys: 1 });
+
+// keyring notes in refusals what KMS answered: the SDK's own keyring puts it into the text of another error.
+function keyring(refusals) {
+  return new KmsKeyringNode({
+    generatorKeyId: keyArn,
+    clientProvider: (region) => {
+      const kms = new KMS({ endpoint, region, credentials: { accessKeyId: "x", secretAccessKey: "x" }, maxAttempts: 1 });
+      const noting = (call) => call.catch((error) => {
+        refusals.push(error.name);
+        throw error;
+      });
+      return {
+        config: kms.config,
+        decrypt: (input) => noting(kms.decrypt(input)),
+        encrypt: (input) => noting(kms.encrypt(input)),
+        generateDataKey: (input) => noting(kms.generateDataKey(input)),
+      };
+    },
+  });
+}
+
+async function attempt(use) {
+  const refusals = [];
+  try {
+    return await use(keyring(refusals));
+  } catch (error) {
+    return { refused: refusals[0] ?? error.name }; // never its text: it can quote values
+  }
+}
+
+// The SDK decrypts with whatever context the message carries. This materials manager has KMS asked with the context that
+// the caller expects, so that KMS, not a comparison here, has to refuse another one.
+function expecting(context, ring) {
+  const manager = new NodeDefaultCryptographicMaterialsManager(ring);
+  return { decryptMaterials: (request) => manager.decryptMaterials({ ...request, encryptionContext: context }) };
+}
+
+const opened = ({ message, context }) => attempt(async (ring) => {
+  const { plaintext, messageHeader } = await client.decrypt(expecting(context, ring), Buffer.from(message, "base64"));
+  return { suite: messageHeader.suiteId, context: messageHeader.encryptionContext, plaintext: plaintext.toString("utf8") };
+});
+
+const sealed = ({ plaintext, context }) => attempt(async (ring) => {
+  const { result } = await client.encrypt(ring, Buffer.from(plaintext, "utf8"), { suiteId, encryptionContext: context });
+  return { message: result.toString("base64") };
+});
+
+console.log(JSON.stringify({ open: await Promise.all(open.map(opened)), seal: await Promise.all(seal.map(sealed)) }));

@@ -1,0 +1,128 @@
+package test
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	localsynth "github.com/lambda-tokenizer/lambda-tokenizer/local/synth"
+)
+
+// Whoever reviews a template can synthesize it again and compare: the whole cloud assembly, layer and functions included,
+// comes out the same from two clones that have nothing but their content in common.
+func TestTwoClonesSynthesizeTheSameAssembly(t *testing.T) {
+	first := synthesizeClone(t, clone{dir: "a", umask: 0o022, modified: time.Date(2001, 2, 3, 4, 5, 6, 0, time.UTC), repository: true})
+	second := synthesizeClone(t, clone{dir: "another/directory, deeper", umask: 0o077, modified: time.Date(2038, 1, 19, 3, 14, 8, 0, time.UTC)})
+
+	templates, assets := 0, 0
+	for name := range first {
+		if strings.HasSuffix(name, ".template.json") {
+			templates++
+		}
+		if matched, _ := filepath.Match("asset.*", name); matched {
+			assets++
+		}
+	}
+	if templates != 3 || assets != 3 {
+		t.Errorf("%d templates and %d assets, want 3 stacks, and layer and two functions", templates, assets)
+	}
+	if diff := cmp.Diff(first, second); diff != "" {
+		t.Errorf("assemblies differ (-first +second):\n%s", diff)
+	}
+}
+
+// clone is a copy of the working tree, and what is particular about it.
+type clone struct {
+	dir        string
+	umask      int
+	modified   time.Time
+	repository bool // it has a .git, whose state go build would stamp into a binary
+}
+
+// synthesizeClone gives the content of every file of the assembly by its path, as a digest. Assets are also described by
+// their modes, for those go to Lambda; the other files stay on the machine, with its umask.
+func synthesizeClone(t *testing.T, c clone) map[string]string {
+	t.Helper()
+	defer syscall.Umask(syscall.Umask(c.umask)) // of this process, and of its children
+	root := filepath.Join(t.TempDir(), c.dir)
+	if err := os.MkdirAll(root, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	entries, err := os.ReadDir(moduleRoot)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, entry := range entries {
+		if !slices.Contains([]string{".git", "node_modules", "cdk.out"}, entry.Name()) {
+			copyFiles(t, root, entry.Name())
+		}
+	}
+	if c.repository {
+		makeRepository(t, root)
+	}
+	walk(t, root, func(path string, _ fs.FileInfo) {
+		if err := os.Chtimes(path, c.modified, c.modified); err != nil {
+			t.Fatal(err)
+		}
+	})
+
+	out := filepath.Join(t.TempDir(), "cdk.out")
+	var log bytes.Buffer
+	if err := localsynth.Run(t.Context(), localsynth.Options{Dir: root, Out: out, Log: &log}); err != nil {
+		t.Fatal(err)
+	}
+	files := map[string]string{}
+	walk(t, out, func(path string, info fs.FileInfo) {
+		name, _ := filepath.Rel(out, path)
+		description := ""
+		if strings.HasPrefix(name, "asset.") {
+			description = info.Mode().String()
+		}
+		if !info.IsDir() {
+			description += fmt.Sprintf(" %x", sha256.Sum256([]byte(read(t, path))))
+		}
+		files[name] = description
+	})
+	return files
+}
+
+func makeRepository(t *testing.T, dir string) {
+	t.Helper()
+	if _, err := exec.LookPath("git"); err != nil {
+		t.Log("git is not installed: neither clone is a repository")
+		return
+	}
+	git := []string{"-c", "user.name=x", "-c", "user.email=x@example.com", "-c", "commit.gpgsign=false", "-c", "core.hooksPath=/dev/null"}
+	for _, arguments := range [][]string{{"init", "-q"}, {"add", "-A"}, {"commit", "-q", "-m", "x"}} {
+		run(t, dir, "git", append(git, arguments...)...)
+	}
+}
+
+func walk(t *testing.T, root string, visit func(path string, info fs.FileInfo)) {
+	t.Helper()
+	err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		info, err := entry.Info()
+		if err != nil {
+			return err
+		}
+		visit(path, info)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
