@@ -19,7 +19,7 @@ import (
 
 // function is a function of the templates.
 type function struct {
-	name string
+	role string // ARN
 	host *lambdahost.Function
 }
 
@@ -61,7 +61,7 @@ func createFunction(_ context.Context, r *request) (made, error) {
 	if err != nil {
 		return made{}, err
 	}
-	r.d.cloud.functions[arn] = &function{name: name, host: host}
+	r.d.cloud.functions[arn] = &function{role: r.str("Role"), host: host}
 	return made{name, map[string]string{"Arn": arn}}, nil
 }
 
