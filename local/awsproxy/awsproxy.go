@@ -40,11 +40,15 @@ type Config struct {
 	// Authorize decides whether a call may pass; nil lets all pass. An [*awsjson.Error] is answered as it is, another error
 	// as AccessDeniedException with its text.
 	Authorize func(context.Context, Call) error
-	// Observe is told of every call that is about to be passed on; nil: nobody is. The call goes on when it returns.
-	Observe func(Call)
+	// Around, if set, gets every call that may pass, to carry it out with next, the way to the service. It is for tests that
+	// watch calls or lose them: by panicking with [http.ErrAbortHandler] it breaks the caller's connection off.
+	Around Around
 	// Timeout bounds one call, from connecting to the answer's last byte. 0 means 10 seconds.
 	Timeout time.Duration
 }
+
+// Around carries a call out. The request has the call's body, to be read once.
+type Around func(w http.ResponseWriter, r *http.Request, call Call, next http.Handler)
 
 // Call is one request of a known caller.
 type Call struct {
@@ -110,12 +114,14 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		awsjson.WriteError(w, r, err)
 		return
 	}
-	if p.config.Observe != nil {
-		p.config.Observe(call)
-	}
 	r = r.WithContext(ctx)
 	r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(call.Body)), int64(len(call.Body))
-	p.routes[call.Service].ServeHTTP(w, r)
+	next := p.routes[call.Service]
+	if p.config.Around == nil {
+		next.ServeHTTP(w, r)
+		return
+	}
+	p.config.Around(w, r, call, next)
 }
 
 // admit finds out who calls what, and whether that may be.

@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -74,13 +75,14 @@ func wantError(t *testing.T, err error, code string, parts ...string) {
 	}
 }
 
-func TestCallsPassAndAreObservedUnderTheirCallersNames(t *testing.T) {
+func TestCallsPassUnderTheirCallersNames(t *testing.T) {
 	var mu sync.Mutex
 	var seen []awsproxy.Call
-	endpoint := startProxy(t, awsproxy.Config{Observe: func(call awsproxy.Call) {
+	endpoint := startProxy(t, awsproxy.Config{Around: func(w http.ResponseWriter, r *http.Request, call awsproxy.Call, next http.Handler) {
 		mu.Lock()
-		defer mu.Unlock()
 		seen = append(seen, call)
+		mu.Unlock()
+		next.ServeHTTP(w, r)
 	}})
 	created, err := kmsClient(endpoint, "AKIDORDER", "order-session").CreateKey(t.Context(), &kms.CreateKeyInput{})
 	if err != nil {
@@ -116,7 +118,9 @@ func TestUnknownCallersAreRefusedAndReachNothing(t *testing.T) {
 	target := start(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("the call reached the service") }))
 	endpoint := startProxy(t, awsproxy.Config{
 		Targets: map[string]*url.URL{"kms": target},
-		Observe: func(call awsproxy.Call) { t.Errorf("observed %s by %q", call.Operation, call.Principal) },
+		Around: func(_ http.ResponseWriter, _ *http.Request, call awsproxy.Call, _ http.Handler) {
+			t.Errorf("%s by %q may pass", call.Operation, call.Principal)
+		},
 	})
 	for name, caller := range map[string][2]string{
 		"an unknown key":       {"AKIDOTHER", "order-session"},
@@ -199,10 +203,11 @@ func TestAuthorizeDecides(t *testing.T) {
 			}
 			return nil
 		},
-		Observe: func(call awsproxy.Call) {
+		Around: func(w http.ResponseWriter, r *http.Request, call awsproxy.Call, next http.Handler) {
 			if call.Principal == orderARN || call.Operation == "CreateKey" {
-				t.Errorf("a refused %s was passed on", call.Operation)
+				t.Errorf("a refused %s may pass", call.Operation)
 			}
+			next.ServeHTTP(w, r)
 		},
 	})
 	_, err := kmsClient(endpoint, "AKIDORDER", "order-session").Decrypt(t.Context(), &kms.DecryptInput{CiphertextBlob: []byte("x")})
@@ -284,6 +289,31 @@ func TestAnswersPassUnchanged(t *testing.T) {
 	got, err := io.ReadAll(answer.Body)
 	if err != nil || string(got) != body || answer.StatusCode != http.StatusTeapot || answer.Header.Get("X-Amzn-Requestid") != "request-7" {
 		t.Errorf("got %d %v %q, %v", answer.StatusCode, answer.Header, got, err)
+	}
+}
+
+func TestACallCanBeLostBeforeAndAfterItIsCarriedOut(t *testing.T) {
+	for name, carryOut := range map[string]bool{"before": false, "after": true} {
+		t.Run(name, func(t *testing.T) {
+			var carriedOut atomic.Bool
+			target := start(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { carriedOut.Store(true) }))
+			endpoint := startProxy(t, awsproxy.Config{
+				Targets: map[string]*url.URL{"kms": target},
+				Around: func(_ http.ResponseWriter, r *http.Request, _ awsproxy.Call, next http.Handler) {
+					if carryOut {
+						next.ServeHTTP(httptest.NewRecorder(), r)
+					}
+					panic(http.ErrAbortHandler)
+				},
+			})
+			_, err := kmsClient(endpoint, "AKIDORDER", "order-session").CreateKey(t.Context(), &kms.CreateKeyInput{})
+			if _, answered := errors.AsType[smithy.APIError](err); err == nil || answered {
+				t.Errorf("got %v, want a broken connection", err)
+			}
+			if carriedOut.Load() != carryOut {
+				t.Errorf("carried out: %t", carriedOut.Load())
+			}
+		})
 	}
 }
 

@@ -38,8 +38,8 @@ type Options struct {
 	External External
 	// Log gets what functions, extensions and the API print, and the codes that would be mailed; nil: nobody does.
 	Log io.Writer
-	// Observe is told of every call of a function to a service; nil: nobody is.
-	Observe func(awsproxy.Call)
+	// Around, if set, carries out every call of a function to a service. It is for tests.
+	Around awsproxy.Around
 }
 
 // Cloud is a running system.
@@ -101,6 +101,18 @@ func (t *troubles) list() []string {
 // Cleanup adds something to do at the end of Close.
 func (c *Cloud) Cleanup(f func() error) { c.cleanup = append(c.cleanup, f) }
 
+// Kill ends, with SIGKILL, a process of every environment of the functions that have the role: "bootstrap", or the file
+// name of an extension. It returns how many it ended, when they are gone. It is for tests that crash a function at a moment
+// of their choice.
+func (c *Cloud) Kill(roleARN, process string) (killed int) {
+	for _, f := range c.functions {
+		if f.role == roleARN {
+			killed += f.host.Kill(process)
+		}
+	}
+	return killed
+}
+
 // Deploy creates everything and starts the API. ctx bounds the creation, not the life of the system.
 func Deploy(ctx context.Context, o Options) (_ *Cloud, err error) {
 	if o.Log == nil {
@@ -126,7 +138,7 @@ func Deploy(ctx context.Context, o Options) (_ *Cloud, err error) {
 	authorizer := newAuthorizer(o, &c.troubles)
 	proxy := awsproxy.Config{
 		Targets: map[string]*url.URL{}, Settings: map[string]string{}, Trouble: func(err error) { c.troubles.add(err.Error()) },
-		Authorize: authorizer.Authorize, Observe: o.Observe,
+		Authorize: authorizer.Authorize, Around: o.Around,
 	}
 	for service, at := range c.services.endpoints {
 		proxy.Targets[service], proxy.Settings[service] = at.URL, at.Setting

@@ -215,7 +215,7 @@ func (e *environment) shutdown(trouble error) {
 	_ = e.server.Close()
 }
 
-func (e *environment) running() []*process {
+func (e *environment) started() []*process {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return slices.Clone(e.processes)

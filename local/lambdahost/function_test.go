@@ -252,7 +252,9 @@ func TestKilledProcessFailsTheInvocationAndTheNextOneWorks(t *testing.T) {
 			t.Errorf("got %+v", got)
 		}
 		h.do(event{}) // and while it is idle:
-		h.Kill(name)
+		if n, again := h.Kill(name), h.Kill(name); n != 1 || again != 0 {
+			t.Errorf("killed %d idle processes named %s, and then %d more", n, name, again)
+		}
 		for e := range h.environments.Range {
 			<-e.(*environment).ctx.Done()
 		}
@@ -373,7 +375,7 @@ func TestCloseInterruptsAndKillsWhatDoesNotEnd(t *testing.T) {
 	h.await("function has an event")
 	var processes []*process
 	for e := range h.environments.Range {
-		processes = e.(*environment).running()
+		processes = e.(*environment).started()
 	}
 	start := time.Now()
 	if err := h.Close(); err != nil {

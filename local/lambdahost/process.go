@@ -75,12 +75,14 @@ func (p *process) wait(cmd *exec.Cmd, out *lineWriter) {
 	close(p.exited)
 }
 
-// signal reaches the child and everything in its process group.
-func (p *process) signal(sig syscall.Signal) {
+// signal reaches the child and everything in its process group, and says whether there was
+// anybody to reach.
+func (p *process) signal(sig syscall.Signal) bool {
 	select {
 	case <-p.exited: // the number may belong to somebody else by now
+		return false
 	default:
-		_ = syscall.Kill(-p.pid, sig)
+		return syscall.Kill(-p.pid, sig) == nil
 	}
 }
 
