@@ -93,7 +93,9 @@ func (f *Function) Invoke(ctx context.Context, payload []byte) (_ Result, err er
 	go func() { // in the background: the environment has work left after the answer
 		err := e.serve(inv)
 		if err != nil {
-			fmt.Fprintf(f.cfg.Log, "%s: RequestId: %s Error: %v\n", f.cfg.Name, inv.id, err)
+			if !errors.Is(err, ErrClosed) { // which is no trouble, and often comes after the answer
+				fmt.Fprintf(f.cfg.Log, "%s: RequestId: %s Error: %v\n", f.cfg.Name, inv.id, err)
+			}
 			inv.finish(Result{}, err) // unless it has its answer
 		}
 		f.put(e, err)
