@@ -77,11 +77,11 @@ func TestMessagesPassBetweenOursAndTheJavaScriptEncryptionSDK(t *testing.T) {
 			{message, right},
 			{message, rightToWrite}, // another order's token
 			{message, less},
-			{message, with(right, "account_id", "210987654321")},
-			{message, with(right, "table", "CustomerOrderTable")},
-			{message, with(right, "purpose", "refund")},
+			{message, contextWith(right, "account_id", "210987654321")},
+			{message, contextWith(right, "table", "CustomerOrderTable")},
+			{message, contextWith(right, "purpose", "refund")},
 		},
-		Seal: []interopSeal{{payload, rightToWrite}, {payload, right}, {payload, with(rightToWrite, "purpose", "refund")}},
+		Seal: []interopSeal{{payload, rightToWrite}, {payload, right}, {payload, contextWith(rightToWrite, "purpose", "refund")}},
 	})
 
 	first := got.Open[0]
@@ -197,7 +197,7 @@ func (s *system) context(row map[string]types.AttributeValue) map[string]string 
 	return map[string]string{"table": "CreditCardTokenizerTable", "account_id": s.Outputs["AccountId"], "hash_key": str(row["Hash_Key"])}
 }
 
-func with(context map[string]string, key, value string) map[string]string {
+func contextWith(context map[string]string, key, value string) map[string]string {
 	changed := maps.Clone(context)
 	changed[key] = value
 	return changed

@@ -10,16 +10,18 @@
 //	message, err := e.Seal(ctx, key, context, plaintext)
 //	plaintext, err := e.Open(ctx, message, context, unwrap)
 //
-// Open compares the message's encryption context with the expected one, all of it, before the wrapped key is given to
-// unwrap. The library alone would accept a message that carries more than what is expected.
+// Open compares the message's encryption context with the expected one, all of it, before anything else: the library alone
+// would accept a message that carries more than what is expected, and takes seconds to read a context of thousands of pairs.
 package envelope
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 
 	mpl "github.com/aws/aws-cryptographic-material-providers-library/releases/go/mpl/awscryptographymaterialproviderssmithygeneratedtypes"
 	esdk "github.com/aws/aws-encryption-sdk/releases/go/encryption-sdk/awscryptographyencryptionsdksmithygenerated"
@@ -39,6 +41,7 @@ const KMSProvider = "aws-kms"
 const (
 	messageVersion = 2
 	suiteID        = 0x0478
+	contextOffset  = 1 + 2 + 32 // behind version, suite and message id
 )
 
 // Context is an encryption context: authenticated, not encrypted, and visible in CloudTrail. Keys are lower case, since
@@ -72,6 +75,9 @@ var (
 	ErrAuthentication = errors.New("the message does not authenticate")
 )
 
+// errSeal stands for whatever the library says, whose text may quote values.
+var errSeal = errors.New("envelope: the encryption sdk refused to seal")
+
 // Envelope seals and opens messages. It is safe for concurrent use.
 type Envelope struct{ client *esdk.Client }
 
@@ -95,7 +101,10 @@ func (e *Envelope) Seal(ctx context.Context, key DataKey, c Context, plaintext [
 	case len(c) == 0:
 		return nil, errors.New("envelope: no encryption context; an envelope is always bound to something")
 	}
-	defer guard(&err)
+	if plaintext == nil {
+		plaintext = []byte{} // the library panics on nil
+	}
+	defer guard(&err, errSeal)
 	suite := mpl.ESDKAlgorithmSuiteIdAlgAes256GcmHkdfSha512CommitKey
 	out, err := e.client.Encrypt(ctx, esdktypes.EncryptInput{
 		Plaintext:         plaintext,
@@ -104,7 +113,10 @@ func (e *Envelope) Seal(ctx context.Context, key DataKey, c Context, plaintext [
 		Keyring:           &keyring{ctx: ctx, key: key},
 	})
 	if err != nil {
-		return nil, errors.New("envelope: the encryption sdk refused to seal") // its own text may quote values
+		return nil, errSeal
+	}
+	if len(out.Ciphertext) > MaxMessage {
+		return nil, fmt.Errorf("envelope: a message of %d bytes, at most %d are opened: shorten context or wrapped key", len(out.Ciphertext), MaxMessage)
 	}
 	return out.Ciphertext, nil
 }
@@ -115,7 +127,10 @@ func (e *Envelope) Open(ctx context.Context, message []byte, want Context, unwra
 	if !ours(message) {
 		return nil, ErrFormat
 	}
-	defer guard(&err)
+	if !boundTo(message, want) {
+		return nil, ErrContext
+	}
+	defer guard(&err, ErrAuthentication)
 	ring := &keyring{ctx: ctx, want: want, unwrap: unwrap}
 	// The expected context is not given to the library: it would merge it into the message's, and the keyring could no
 	// longer tell one from the other.
@@ -131,13 +146,29 @@ func (e *Envelope) Open(ctx context.Context, message []byte, want Context, unwra
 
 // ours checks what can be checked without parsing, so that nothing else reaches the library.
 func ours(message []byte) bool {
-	return len(message) >= 3 && len(message) <= MaxMessage &&
+	return len(message) >= contextOffset && len(message) <= MaxMessage &&
 		message[0] == messageVersion && binary.BigEndian.Uint16(message[1:]) == suiteID
 }
 
+// boundTo compares the context in the header, byte by byte, with c as a header carries it. The library authenticates those
+// bytes later, but needs seconds and gigabytes to parse thousands of pairs, which fit into MaxMessage. Nothing is bound to
+// an empty context.
+//
+// Form: https://github.com/awslabs/aws-encryption-sdk-specification/blob/master/data-format/message-header.md#aad
+func boundTo(message []byte, c Context) bool {
+	pairs := binary.BigEndian.AppendUint16(nil, uint16(len(c)))
+	for _, name := range slices.Sorted(maps.Keys(c)) {
+		for _, s := range []string{name, c[name]} {
+			pairs = append(binary.BigEndian.AppendUint16(pairs, uint16(len(s))), s...)
+		}
+	}
+	section := binary.BigEndian.AppendUint16(nil, uint16(len(pairs)))
+	return len(c) > 0 && bytes.HasPrefix(message[contextOffset:], append(section, pairs...))
+}
+
 // guard turns a panic of the library into an error: it panics where a message is cut off in unforeseen places.
-func guard(err *error) {
+func guard(err *error, instead error) {
 	if recover() != nil {
-		*err = ErrAuthentication
+		*err = instead
 	}
 }

@@ -32,12 +32,11 @@ func (k *keyring) OnEncrypt(in mpl.OnEncryptInput) (*mpl.OnEncryptOutput, error)
 	return &mpl.OnEncryptOutput{Materials: m}, nil
 }
 
-// OnDecrypt unwraps the message's only data key, after comparing the encryption context: a message that was moved to
-// another row, account or table is refused here, whatever the wrapping key's owner would say. So is a message that is bound
-// to nothing, which Seal does not make.
+// OnDecrypt unwraps the message's only data key, after comparing the encryption context as the library has read it: a
+// message that was moved to another row, account or table is refused, whatever the wrapping key's owner would say.
 func (k *keyring) OnDecrypt(in mpl.OnDecryptInput) (*mpl.OnDecryptOutput, error) {
 	m := in.Materials
-	if len(k.want) == 0 || !maps.Equal(m.EncryptionContext, k.want) {
+	if !maps.Equal(m.EncryptionContext, k.want) {
 		return nil, k.fail(ErrContext)
 	}
 	if len(in.EncryptedDataKeys) != 1 {
