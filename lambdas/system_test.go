@@ -76,27 +76,40 @@ type system struct {
 
 	orders  []*order
 	retries int
+	waits   int             // retries that a lease put off
 	orphans map[string]bool // tokens
 	log     *buffer         // all that was logged
 	answers strings.Builder
 }
 
-func newSystem(t *testing.T) *system {
+// app is the synthesized app. Each function's bootstrap is this binary.
+type app struct {
+	*assembly.Assembly
+	dir string
+	log *buffer // of the compilers, and of every system that runs it
+}
+
+func synthesize(t *testing.T) app {
 	t.Helper()
-	s := &system{
-		injector: newInjector(t), log: &buffer{}, orphans: map[string]bool{},
-		client: &http.Client{Timeout: time.Minute, Transport: &http.Transport{Proxy: nil}}, // longer than the gateway's 29 s
-	}
-	dir := t.TempDir()
-	a, err := localtest.Synthesize(t.Context(), dir, s.log)
-	if err != nil {
+	a := app{dir: t.TempDir(), log: &buffer{}}
+	var err error
+	if a.Assembly, err = localtest.Synthesize(t.Context(), a.dir, a.log); err != nil {
 		t.Fatal(err)
 	}
-	replaceBootstraps(t, a)
-	s.clock = filepath.Join(dir, clockFile)
+	replaceBootstraps(t, a.Assembly)
+	return a
+}
+
+func newSystem(t *testing.T, a app) *system {
+	t.Helper()
+	s := &system{
+		injector: newInjector(t), log: a.log, clock: filepath.Join(a.dir, clockFile), orphans: map[string]bool{},
+		client: &http.Client{Timeout: time.Minute, Transport: &http.Transport{Proxy: nil}}, // longer than the gateway's 29 s
+	}
 	s.advance(t, 0)
+	var err error
 	s.Cloud, err = cloud.Deploy(t.Context(), cloud.Options{
-		Assembly: a, Account: synth.Account, Region: synth.Region, Log: s.log, Around: s.around,
+		Assembly: a.Assembly, Account: synth.Account, Region: synth.Region, Log: s.log, Around: s.around,
 		Getenv: func(string) string { return "" },
 	})
 	if err != nil {
@@ -293,6 +306,9 @@ func (s *system) repeat(t *testing.T, try func() (answer, bool)) {
 		}
 		if got.status < http.StatusInternalServerError && got.retryAfter == 0 {
 			t.Fatalf("%d %s: nothing that repeating helps against", got.status, got.code)
+		}
+		if got.code == "charge-in-progress" {
+			s.waits++
 		}
 		s.advance(t, got.retryAfter)
 	}
