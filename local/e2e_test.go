@@ -24,6 +24,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
+	"github.com/lambda-tokenizer/lambda-tokenizer/local/localtest"
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/synth"
 )
 
@@ -51,27 +52,9 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// readSources makes the test's cached result depend on the programs under test: a child process builds them, which the
-// cache cannot see.
-func readSources() error {
-	for _, dir := range []string{"../app.go", "../cdk.json", "../stacks", "../lambdas", "../tokenizerlayer"} {
-		err := filepath.WalkDir(dir, func(path string, entry os.DirEntry, err error) error {
-			if err != nil || entry.IsDir() {
-				return err
-			}
-			_, err = os.ReadFile(path)
-			return err
-		})
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // serveWhile runs the command until use returns.
 func serveWhile(use func() int) (int, error) {
-	if err := readSources(); err != nil {
+	if err := localtest.ReadSources(); err != nil {
 		return 1, err
 	}
 	dir, err := os.MkdirTemp("", "local-e2e-")

@@ -21,6 +21,7 @@ import (
 
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/assembly"
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/cloud"
+	"github.com/lambda-tokenizer/lambda-tokenizer/local/localtest"
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/progress"
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/synth"
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/walkthrough"
@@ -50,12 +51,7 @@ func synthesized(use func() int) (code int, err error) {
 		return 1, err
 	}
 	defer os.RemoveAll(assemblyDir)
-	settings, err := synth.HostContext()
-	if err != nil {
-		return 1, err
-	}
-	settings["stage"] = "dev"
-	if err := synth.Run(context.Background(), synth.Options{Out: assemblyDir, Context: settings, Log: os.Stderr}); err != nil {
+	if _, err := localtest.Synthesize(context.Background(), assemblyDir, os.Stderr); err != nil {
 		return 1, err
 	}
 	return use(), nil

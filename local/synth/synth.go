@@ -55,7 +55,7 @@ func Run(ctx context.Context, o Options) error {
 	if _, err := exec.LookPath("node"); err != nil {
 		return errors.New("node is not on the PATH: install Node.js 22 or 24, which the CDK runs on")
 	}
-	root, err := moduleRoot(o.Dir)
+	root, err := ModuleRoot(o.Dir)
 	if err != nil {
 		return err
 	}
@@ -80,8 +80,8 @@ func Run(ctx context.Context, o Options) error {
 	return nil
 }
 
-// moduleRoot is the directory of the go.mod above dir.
-func moduleRoot(dir string) (string, error) {
+// ModuleRoot is the app's directory: dir ("" means the working directory), or the nearest above it that has a cdk.json.
+func ModuleRoot(dir string) (string, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
 		return "", err

@@ -1,0 +1,234 @@
+// Package lambdas_test holds the functions to the promise of package orders: a crash at any moment loses nothing and charges
+// nothing twice.
+//
+// What runs is the synthesized system, with real processes, the real extension and the real SDK. A fault ends a process with
+// SIGKILL, or loses a call or its answer. A caller then does what a person does: the same again, later if told so.
+package lambdas_test
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"github.com/lambda-tokenizer/lambda-tokenizer/lambdas/internal/orders"
+)
+
+// request is something that a caller wants in a situation.
+type request struct {
+	name    string
+	prepare func(*system, *testing.T, *order) // the situation; nil: a new order
+	ask     func(*system, *testing.T, *order)
+	calls   int // that it makes undisturbed, so that the test cannot shrink unnoticed
+	waits   int // at least: as often does a function die with a lease, which the caller must wait for
+}
+
+// figures are what the test did.
+type figures struct{ killed, lost, retries, waits, orders, charges, orphans int }
+
+func TestAFaultAtEveryUpstreamCall(t *testing.T) {
+	app := synthesize(t)
+	began := time.Now()
+	var sum figures
+	for _, r := range []request{
+		{"order", nil, (*system).place, 2, 0},
+		{"order again", (*system).place, (*system).place, 3, 0},
+		{"pay", (*system).place, (*system).pay, 5, 12},
+		{"pay what is charged but not recorded", (*system).chargedUnrecorded, (*system).pay, 6, 15},
+	} {
+		t.Run(r.name, func(t *testing.T) { // on a system of its own, for looking at tables takes longer the more there is in them
+			s := newSystem(t, app)
+			for n, call := range s.undisturbed(t, r) {
+				kills := []fault{
+					{function, n, before}, {function, n, carriedOut}, {function, n, answered},
+					{extension, n, before}, {extension, n, carriedOut}, {extension, n, answered},
+				}
+				var losses []fault
+				if strings.HasPrefix(call, function) { // the extension's calls change nothing
+					losses = []fault{{connection, n, before}, {connection, n, carriedOut}}
+				}
+				for _, f := range slices.Concat(kills, losses) {
+					t.Run(fmt.Sprintf("%s ends %s %s", f.ends, f.when, call), func(t *testing.T) { s.disturbed(t, r, f, call) })
+				}
+				sum.killed += len(kills)
+				sum.lost += len(losses)
+			}
+			sum.charges += s.finally(t)
+			if s.waits < r.waits {
+				t.Errorf("%d leases were waited for, want %d at least", s.waits, r.waits)
+			}
+			sum.retries += s.retries
+			sum.waits += s.waits
+			sum.orders += len(s.orders)
+			sum.orphans += len(s.orphans)
+		})
+	}
+	if sum.killed != 96 || sum.lost != 20 { // 16 calls, 2 victims, 3 moments; 10 calls of functions, lost before and after
+		t.Errorf("%d kill points and %d lost calls, want 96 and 20", sum.killed, sum.lost)
+	}
+	t.Logf("kill points %d, lost calls %d, retries %d (%d after a lease), orders %d, charges %d, orphans %d, in %v",
+		sum.killed, sum.lost, sum.retries, sum.waits, sum.orders, sum.charges, sum.orphans, time.Since(began).Round(time.Second))
+}
+
+// undisturbed finds out which calls a request makes.
+func (s *system) undisturbed(t *testing.T, r request) []string {
+	t.Helper()
+	o := s.prepared(t, r)
+	s.plan(nil)
+	r.ask(s, t, o)
+	calls, _ := s.made()
+	if len(calls) != r.calls {
+		t.Fatalf("%d calls, want %d: %q", len(calls), r.calls, calls)
+	}
+	s.pay(t, o)
+	return calls
+}
+
+// disturbed makes a request into a fault, and lets the caller finish.
+func (s *system) disturbed(t *testing.T, r request, f fault, call string) {
+	o := s.prepared(t, r)
+	s.plan(&f)
+	r.ask(s, t, o)
+	if made, happened := s.made(); !happened || made[f.call] != call {
+		t.Errorf("the fault did not happen, or at another call: %q", made)
+	}
+	s.plan(nil)
+	s.place(t, o)
+	s.pay(t, o)
+}
+
+func (s *system) prepared(t *testing.T, r request) *order {
+	t.Helper()
+	o := s.newOrder()
+	if r.prepare != nil {
+		r.prepare(s, t, o)
+	}
+	return o
+}
+
+// chargedUnrecorded leaves o as a function does that died between charging and recording, when its lease has run out.
+func (s *system) chargedUnrecorded(t *testing.T, o *order) {
+	t.Helper()
+	s.place(t, o)
+	const charging = 3 // after the lease, the vault's row and its key
+	s.plan(&fault{function, charging, carriedOut})
+	if got := s.postBill(t, o); got.status != http.StatusBadGateway {
+		t.Fatalf("%d %s, want no answer", got.status, got.code)
+	}
+	if charges := s.charges(o.number); len(charges) != 1 || !charges[0].entered {
+		t.Fatalf("not charged: %v", charges)
+	}
+	s.advance(t, orders.LeaseTime)
+}
+
+// consistent checks what must hold at every moment, of the vault as a whole and of o.
+func (s *system) consistent(t *testing.T, o *order) {
+	t.Helper()
+	s.still.Lock()
+	defer s.still.Unlock()
+	referred := map[string]bool{}
+	for _, row := range s.rows(t, orderTable) {
+		referred[text(row["CreditCard"])] = true
+		if text(row["CustomerOrder"]) == o.number {
+			s.readable(t, o, text(row["CreditCard"]))
+		}
+	}
+	for _, row := range s.rows(t, vaultTable) {
+		if token := text(row["Hash_Key"]); !referred[token] && !s.orphans[token] {
+			t.Errorf("%s: a vault row that no order refers to", o.number)
+			s.orphans[token] = true
+		}
+	}
+	entries := 0
+	for _, row := range s.rows(t, ledgerTable) {
+		if text(row["CustomerOrder"]) != o.number {
+			continue
+		}
+		if entries++; text(row["CreditCardCharged"]) != o.mask() {
+			t.Errorf("%s: another card is charged", o.number)
+		}
+	}
+	s.onePayment(t, o, entries)
+}
+
+// readable checks that a token opens to the order's own card.
+func (s *system) readable(t *testing.T, o *order, token string) {
+	t.Helper()
+	number, err := s.vault.Detokenize(t.Context(), token)
+	if err != nil {
+		t.Errorf("%s: no readable token: %v", o.number, err)
+	} else if number.Reveal() != o.card {
+		t.Errorf("%s: the token of another card", o.number)
+	}
+}
+
+// onePayment checks the attempts to charge an order: at most one is entered, and all are the same payment with the same card.
+func (s *system) onePayment(t *testing.T, o *order, entries int) (entered int) {
+	t.Helper()
+	attempts := s.charges(o.number)
+	for _, c := range attempts {
+		if c.entered {
+			entered++
+		}
+		if c.paymentID != attempts[0].paymentID || c.mask != o.mask() {
+			t.Errorf("%s: an attempt to charge another payment or another card", o.number)
+		}
+	}
+	if entered > 1 || entries != entered {
+		t.Errorf("%s: charged %d times, with %d entries in the ledger", o.number, entered, entries)
+	}
+	return entered
+}
+
+// finally checks that every order is paid, counts the charges, and looks for the cards in everything that came out.
+func (s *system) finally(t *testing.T) (charges int) {
+	t.Helper()
+	for _, o := range s.orders {
+		s.consistent(t, o)
+		charges += s.onePayment(t, o, 1)
+	}
+	logged, stored := s.log.String(), &strings.Builder{}
+	for _, table := range []string{orderTable, vaultTable, ledgerTable} {
+		rows := s.rows(t, table)
+		if len(rows) != len(s.orders) {
+			t.Errorf("%s has %d rows for %d orders", table, len(rows), len(s.orders))
+		}
+		for _, row := range rows {
+			if table == orderTable && text(row["State"]) != string(orders.Paid) {
+				t.Errorf("%s is not paid", text(row["CustomerOrder"]))
+			}
+			if token := text(row["Hash_Key"]); token != "" && strings.Contains(logged, token) {
+				t.Error("a token was logged")
+			}
+			for name, v := range row {
+				value := text(v)
+				if b, ok := v.(*types.AttributeValueMemberB); ok {
+					value = string(b.Value)
+				}
+				fmt.Fprintln(stored, name, value)
+			}
+		}
+	}
+	for place, content := range map[string]string{"log": logged, "tables": stored.String(), "answers": s.answers.String()} {
+		for _, o := range s.orders {
+			for _, card := range o.written() {
+				if strings.Contains(content, card) {
+					t.Errorf("the card of %s is in the %s", o.number, place)
+				}
+			}
+		}
+	}
+	for _, line := range []string{"POST /order 201", "POST /paybill 200", `"operation":"paybill"`, `"operation":"detokenize"`, "signal: killed"} {
+		if !strings.Contains(logged, line) {
+			t.Errorf("%s was not logged: the log is not what it was thought to be", line)
+		}
+	}
+	if strings.Contains(logged, "DATA RACE") {
+		t.Errorf("a function has a data race:\n%s", logged)
+	}
+	return charges
+}

@@ -1,0 +1,187 @@
+package lambdas_test
+
+import (
+	"context"
+	"encoding/json"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/lambda-tokenizer/lambda-tokenizer/local/awsproxy"
+)
+
+// What a fault ends: a process, by its name, or nothing but the connection of one call.
+const (
+	function   = "bootstrap"
+	extension  = "tokenizer"
+	connection = "connection"
+)
+
+// moment is when a fault happens, as seen from a call.
+type moment string
+
+const (
+	before     moment = "before"              // the call is not sent on, if its caller dies
+	carriedOut moment = "after carrying out"  // the answer is not given, if its caller dies
+	answered   moment = "after the answer to" // which the victim may or may not come to read
+)
+
+// fault is one crash.
+type fault struct {
+	ends string
+	call int // of the request, from 0
+	when moment
+}
+
+// process is a process of one execution environment, which is known by its session token.
+type process struct{ environment, name string }
+
+// charge is an attempt to enter a payment into the ledger.
+type charge struct {
+	paymentID, mask string
+	entered         bool
+}
+
+// injector stands between the functions and the services. It makes a fault happen, and watches who charges what.
+type injector struct {
+	t    *testing.T
+	kill func(roleARN, process string) int
+
+	// still is held for reading while a call is carried out. Whoever holds it for writing sees tables that nobody changes.
+	still sync.RWMutex
+
+	mu      sync.Mutex
+	next    *fault   // nil: there is none to come
+	calls   []string // since plan
+	dead    map[process]bool
+	ending  map[string]bool     // environments that somebody died in
+	charged map[string][]charge // by order
+}
+
+func newInjector(t *testing.T) *injector {
+	return &injector{t: t, dead: map[process]bool{}, ending: map[string]bool{}, charged: map[string][]charge{}}
+}
+
+// plan begins a request, with a fault or with nil.
+func (i *injector) plan(f *fault) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.next, i.calls = f, nil
+}
+
+// made are the calls since plan. happened says whether there is no fault left to come.
+func (i *injector) made() (calls []string, happened bool) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return slices.Clone(i.calls), i.next == nil
+}
+
+func (i *injector) charges(number string) []charge {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return slices.Clone(i.charged[number])
+}
+
+// around carries a call out, with what is planned for it. What is sent on is carried out even if its caller dies meanwhile:
+// on AWS, too, it is out of the caller's hands.
+func (i *injector) around(w http.ResponseWriter, r *http.Request, call awsproxy.Call, next http.Handler) {
+	i.still.RLock()
+	defer i.still.RUnlock()
+	caller := process{r.Header.Get("X-Amz-Security-Token"), extension}
+	if strings.Contains(r.UserAgent(), "app/"+function) {
+		caller.name = function
+	}
+	f := i.arrived(caller, call)
+	if f.when == before {
+		i.happen(f, caller, call)
+	}
+	answer := httptest.NewRecorder()
+	next.ServeHTTP(answer, r.WithContext(context.WithoutCancel(r.Context())))
+	i.watch(call, answer.Code)
+	if f.when == carriedOut {
+		i.happen(f, caller, call)
+	}
+	maps.Copy(w.Header(), answer.Header())
+	w.WriteHeader(answer.Code)
+	_, _ = w.Write(answer.Body.Bytes()) // the caller may be dead
+	_ = http.NewResponseController(w).Flush()
+	if f.when == answered {
+		i.happen(f, caller, call)
+	}
+}
+
+// arrived counts a call and gives its fault, if it has one. The dead do not call: what the kernel still delivers of theirs is
+// dropped. Whoever lives on beside somebody who died may go on, but is not part of the next request.
+func (i *injector) arrived(caller process, call awsproxy.Call) (f fault) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.dead[caller] {
+		panic(http.ErrAbortHandler)
+	}
+	if i.ending[caller.environment] {
+		return f
+	}
+	i.calls = append(i.calls, describe(caller, call))
+	if i.next != nil && len(i.calls) == i.next.call+1 {
+		f, i.next = *i.next, nil
+	}
+	return f
+}
+
+// happen ends what f ends, and breaks off the connection of a call that nobody waits for any more.
+func (i *injector) happen(f fault, caller process, call awsproxy.Call) {
+	if f.ends == connection {
+		panic(http.ErrAbortHandler)
+	}
+	victim := process{caller.environment, f.ends}
+	i.mu.Lock()
+	i.dead[victim], i.ending[caller.environment] = true, true
+	i.mu.Unlock()
+	if i.kill(call.Principal, f.ends) == 0 {
+		i.t.Errorf("%s: there was no %s to kill", describe(caller, call), f.ends)
+	}
+	if victim == caller {
+		panic(http.ErrAbortHandler)
+	}
+}
+
+// body is what matters here of a call's body.
+type body struct {
+	TableName     string
+	TransactItems []struct{ Put struct{ TableName string } }
+	Item          map[string]struct{ S string }
+}
+
+func parse(call awsproxy.Call) (b body) {
+	_ = json.Unmarshal(call.Body, &b) // bodies of other calls have other members
+	return b
+}
+
+// describe names a call: its process, service, operation and tables.
+func describe(caller process, call awsproxy.Call) string {
+	b := parse(call)
+	words := []string{caller.name, call.Service, call.Operation}
+	if b.TableName != "" {
+		words = append(words, b.TableName)
+	}
+	for _, item := range b.TransactItems {
+		words = append(words, item.Put.TableName)
+	}
+	return strings.Join(words, " ")
+}
+
+// watch notes what the ledger was asked to enter, and whether it did.
+func (i *injector) watch(call awsproxy.Call, status int) {
+	b := parse(call)
+	if call.Operation != "PutItem" || b.TableName != ledgerTable {
+		return
+	}
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	number := b.Item["CustomerOrder"].S
+	i.charged[number] = append(i.charged[number], charge{b.Item["PaymentId"].S, b.Item["CreditCardCharged"].S, status == http.StatusOK})
+}

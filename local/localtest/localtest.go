@@ -1,0 +1,50 @@
+// Package localtest is what tests of the whole system share.
+package localtest
+
+import (
+	"context"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/lambda-tokenizer/lambda-tokenizer/local/assembly"
+	"github.com/lambda-tokenizer/lambda-tokenizer/local/synth"
+)
+
+// ReadSources makes a test's cached result depend on what a synthesis builds: a child process reads it, which the cache
+// cannot see.
+func ReadSources() error {
+	root, err := synth.ModuleRoot("")
+	if err != nil {
+		return err
+	}
+	for _, name := range []string{"go.mod", "app.go", "cdk.json", "stacks", "lambdas", "tokenizerlayer"} {
+		err := filepath.WalkDir(filepath.Join(root, name), func(path string, entry fs.DirEntry, err error) error {
+			if err != nil || entry.IsDir() {
+				return err
+			}
+			_, err = os.ReadFile(path)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Synthesize reads the sources and leaves the app's cloud assembly, built for this machine, in dir.
+func Synthesize(ctx context.Context, dir string, log io.Writer) (*assembly.Assembly, error) {
+	if err := ReadSources(); err != nil {
+		return nil, err
+	}
+	settings, err := synth.HostContext()
+	if err != nil {
+		return nil, err
+	}
+	if err := synth.Run(ctx, synth.Options{Out: dir, Context: settings, Log: log}); err != nil {
+		return nil, err
+	}
+	return assembly.Load(dir)
+}
