@@ -126,15 +126,16 @@ func (s *system) chargedUnrecorded(t *testing.T, o *order) {
 }
 
 // consistent checks what must hold at every moment, of the vault as a whole and of o.
-func (s *system) consistent(t *testing.T, o *order) {
+func (s *system) consistent(t *testing.T, o *order) (charges int) {
 	t.Helper()
 	s.still.Lock()
 	defer s.still.Unlock()
-	referred := map[string]bool{}
+	referred, paid := map[string]bool{}, false
 	for _, row := range s.rows(t, orderTable) {
 		referred[text(row["CreditCard"])] = true
 		if text(row["CustomerOrder"]) == o.number {
 			s.readable(t, o, text(row["CreditCard"]))
+			paid = text(row["State"]) == string(orders.Paid)
 		}
 	}
 	for _, row := range s.rows(t, vaultTable) {
@@ -152,7 +153,11 @@ func (s *system) consistent(t *testing.T, o *order) {
 			t.Errorf("%s: another card is charged", o.number)
 		}
 	}
-	s.onePayment(t, o, entries)
+	charges = s.onePayment(t, o, entries)
+	if paid && charges == 0 {
+		t.Errorf("%s: recorded as paid, but not charged", o.number)
+	}
+	return charges
 }
 
 // readable checks that a token opens to the order's own card.
@@ -188,8 +193,7 @@ func (s *system) onePayment(t *testing.T, o *order, entries int) (entered int) {
 func (s *system) finally(t *testing.T) (charges int) {
 	t.Helper()
 	for _, o := range s.orders {
-		s.consistent(t, o)
-		charges += s.onePayment(t, o, 1)
+		charges += s.consistent(t, o)
 	}
 	logged, stored := s.log.String(), &strings.Builder{}
 	for _, table := range []string{orderTable, vaultTable, ledgerTable} {
