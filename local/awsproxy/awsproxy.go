@@ -3,7 +3,7 @@
 // implementation.
 //
 //	proxy := awsproxy.New(awsproxy.Config{Targets: map[string]*url.URL{"kms": kmsURL, "dynamodb": dynamoURL}})
-//	proxy.Register("AKIDORDER", orderSessionToken, "arn:aws:sts::123456789012:assumed-role/order/local")
+//	proxy.Register("AKIDORDER", orderSessionToken, "arn:aws:iam::123456789012:role/order", "arn:aws:lambda:us-east-1:123456789012:function:order")
 //	// then start the function with AWS_ENDPOINT_URL and these credentials in its environment
 //
 // A caller is who its access key id and session token say; the signature itself is not verified, since the token is a secret
@@ -53,6 +53,7 @@ type Around func(w http.ResponseWriter, r *http.Request, call Call, next http.Ha
 // Call is one request of a known caller.
 type Call struct {
 	Principal string // the ARN that the caller was registered with
+	Function  string // the ARN of its function
 	Service   string // signing name, such as kms
 	Operation string // such as Decrypt
 	Region    string
@@ -68,7 +69,7 @@ type Proxy struct {
 	callers map[string]caller // by access key id
 }
 
-type caller struct{ sessionToken, principal string }
+type caller struct{ sessionToken, principal, function string }
 
 // New returns a proxy that knows no callers yet.
 func New(config Config) *Proxy {
@@ -99,10 +100,10 @@ func NewTransport() *http.Transport {
 }
 
 // Register makes a caller known by its credentials. Registering an access key id again replaces what it stood for.
-func (p *Proxy) Register(accessKeyID, sessionToken, principalARN string) {
+func (p *Proxy) Register(accessKeyID, sessionToken, principalARN, functionARN string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.callers[accessKeyID] = caller{sessionToken, principalARN}
+	p.callers[accessKeyID] = caller{sessionToken, principalARN, functionARN}
 }
 
 // ServeHTTP passes one call on, or refuses it in the form of the service's own errors.
@@ -164,7 +165,7 @@ func (p *Proxy) identify(r *http.Request) (Call, error) {
 	if !ok || subtle.ConstantTimeCompare([]byte(r.Header.Get("X-Amz-Security-Token")), []byte(known.sessionToken)) == 0 {
 		return Call{}, forbidden("UnrecognizedClientException", "The security token included in the request is invalid.")
 	}
-	return Call{Principal: known.principal, Region: scope[2], Service: scope[3], Operation: awsjson.Operation(r)}, nil
+	return Call{Principal: known.principal, Function: known.function, Region: scope[2], Service: scope[3], Operation: awsjson.Operation(r)}, nil
 }
 
 func forbidden(code, message string) error {

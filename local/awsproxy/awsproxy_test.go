@@ -27,8 +27,9 @@ import (
 )
 
 const (
-	orderARN   = "arn:aws:sts::123456789012:assumed-role/order/local"
-	paybillARN = "arn:aws:sts::123456789012:assumed-role/paybill/local"
+	orderARN    = "arn:aws:sts::123456789012:assumed-role/order/local"
+	functionARN = "arn:aws:lambda:us-east-1:123456789012:function:f"
+	paybillARN  = "arn:aws:sts::123456789012:assumed-role/paybill/local"
 )
 
 // start serves h and returns its URL.
@@ -50,8 +51,8 @@ func startProxy(t *testing.T, config awsproxy.Config) string {
 		config.Targets = map[string]*url.URL{"kms": start(t, kmsserver.New(kmsserver.Config{AccountID: "123456789012", Region: "us-east-1"}))}
 	}
 	proxy := awsproxy.New(config)
-	proxy.Register("AKIDORDER", "order-session", orderARN)
-	proxy.Register("AKIDPAYBILL", "paybill-session", paybillARN)
+	proxy.Register("AKIDORDER", "order-session", orderARN, functionARN)
+	proxy.Register("AKIDPAYBILL", "paybill-session", paybillARN, functionARN)
 	return start(t, proxy).String()
 }
 
@@ -92,8 +93,8 @@ func TestCallsPassUnderTheirCallersNames(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []awsproxy.Call{
-		{Principal: orderARN, Service: "kms", Operation: "CreateKey", Region: "us-east-1", Body: []byte(`{}`)},
-		{Principal: paybillARN, Service: "kms", Operation: "DescribeKey", Region: "us-east-1", Body: []byte(`{"KeyId":"` + *created.KeyMetadata.Arn + `"}`)},
+		{Principal: orderARN, Function: functionARN, Service: "kms", Operation: "CreateKey", Region: "us-east-1", Body: []byte(`{}`)},
+		{Principal: paybillARN, Function: functionARN, Service: "kms", Operation: "DescribeKey", Region: "us-east-1", Body: []byte(`{"KeyId":"` + *created.KeyMetadata.Arn + `"}`)},
 	}
 	mu.Lock()
 	defer mu.Unlock()
@@ -324,7 +325,7 @@ func TestCallersMayRegisterWhileOthersCall(t *testing.T) {
 	var group sync.WaitGroup
 	for range 30 {
 		group.Go(func() {
-			proxy.Register("AKIDORDER", "order-session", orderARN)
+			proxy.Register("AKIDORDER", "order-session", orderARN, functionARN)
 			if _, err := kmsClient(endpoint, "AKIDORDER", "order-session").CreateKey(t.Context(), &kms.CreateKeyInput{}); err != nil {
 				t.Error(err)
 			}

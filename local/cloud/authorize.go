@@ -60,6 +60,7 @@ func (a *authorizer) Authorize(_ context.Context, call awsproxy.Call) error {
 		use.Context["aws:principalarn"] = call.Principal
 		use.Context["aws:principalaccount"] = a.id
 		use.Context["aws:principalisawsservice"] = "false"
+		use.Context["lambda:sourcefunctionarn"] = call.Function
 		if refusal := a.account.Decide(use.Request); refusal != nil {
 			a.troubles.add(fmt.Sprintf("access denied: role %s: %s on %s%s: %s", refusal.Role, refusal.Action, refusal.Resource, use.why, refusal.Missing))
 			return awsjson.Errorf("AccessDeniedException", "%s", refusal)

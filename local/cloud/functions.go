@@ -137,28 +137,28 @@ func (r *request) newEnvironment() (map[string]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := r.d.cloud.assume(r.str("Role"))
+	c := r.d.cloud.assume(r.str("Role"), r.arn("lambda", "function:"+r.physicalName("FunctionName")))
 	return map[string]string{
 		"AWS_ACCESS_KEY_ID": c.AccessKeyID, "AWS_SECRET_ACCESS_KEY": c.SecretAccessKey, "AWS_SESSION_TOKEN": c.SessionToken,
 		"TOKENIZER_PORT": strconv.Itoa(port),
 	}, nil
 }
 
-// assume makes credentials by which the proxy knows a role.
-func (c *Cloud) assume(role string) aws.Credentials {
+// assume makes credentials by which the proxy knows a function and its role.
+func (c *Cloud) assume(role, function string) aws.Credentials {
 	made := aws.Credentials{
 		AccessKeyID: "ASIA" + crand.Text()[:16], SecretAccessKey: crand.Text(), SessionToken: crand.Text() + crand.Text(),
 	}
-	c.proxy.Register(made.AccessKeyID, made.SessionToken, role)
+	c.proxy.Register(made.AccessKeyID, made.SessionToken, role, function)
 	return made
 }
 
 // ActAs returns an SDK configuration that calls the services as a function would: with credentials like those of a new
 // environment, through the proxy that enforces its role's policies. The function is named by the start of its name.
 func (c *Cloud) ActAs(function string) (aws.Config, error) {
-	for _, f := range c.functions {
+	for arn, f := range c.functions {
 		if strings.HasPrefix(f.name, function) {
-			return sdkConfig(c.proxyURL, c.region, credentials.StaticCredentialsProvider{Value: c.assume(f.role)}, awsproxy.NewTransport()), nil
+			return sdkConfig(c.proxyURL, c.region, credentials.StaticCredentialsProvider{Value: c.assume(f.role, arn)}, awsproxy.NewTransport()), nil
 		}
 	}
 	return aws.Config{}, fmt.Errorf("no function's name begins with %q", function)

@@ -205,8 +205,8 @@ func (c condition) holds(context map[string]string) bool {
 // keys are the condition keys whose value, or absence, a request's context states truly; prefixes end in a colon.
 var keys = []string{
 	"aws:principalarn", "aws:principalaccount", "aws:principalisawsservice",
-	"kms:calleraccount", "kms:viaservice", "kms:encryptioncontext:",
-	"dynamodb:returnvalues",
+	"kms:calleraccount", "kms:viaservice", "kms:encryptioncontext:", "kms:grantisforawsresource",
+	"dynamodb:returnvalues", "lambda:sourcefunctionarn",
 }
 
 func isKnown(key string) bool {
