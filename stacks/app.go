@@ -30,12 +30,14 @@ func newAppStack(scope constructs.Construct, props appStackProps) (*AppStack, er
 	// The simulated processor's books, outside the function that charges, as a real processor's would be.
 	ledger := newAppTable(stack, "SimulatedPaymentLedger", "PaymentId", props)
 
+	logs := logGroups{stack, config, props.StorageKey}
 	order, err := newFunction(stack, functionProps{
 		Config: config, ID: "Order", Package: "order", TimeoutSeconds: 15,
 		Description: "Takes an order and tokenizes its card",
 		RolePath:    "/" + config.NamePrefix + "tokenizer/tokenize/",
 		Environment: map[string]*string{"ORDER_TABLE": orders.TableName()},
 		Layer:       props.Layer, Vault: props.Vault, Access: tokenizerlayer.Tokenize,
+		Logs: logs.make("OrderLogs", ""),
 	})
 	if err != nil {
 		return nil, err
@@ -46,6 +48,7 @@ func newAppStack(scope constructs.Construct, props appStackProps) (*AppStack, er
 		RolePath:    config.detokenizePath(),
 		Environment: map[string]*string{"ORDER_TABLE": orders.TableName(), "LEDGER_TABLE": ledger.TableName()},
 		Layer:       props.Layer, Vault: props.Vault, Access: tokenizerlayer.Detokenize,
+		Logs: logs.make("PaybillLogs", ""),
 	})
 	if err != nil {
 		return nil, err

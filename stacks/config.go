@@ -130,6 +130,9 @@ func (c Config) architecture() tokenizerlayer.Architecture {
 // detokenizePath is the IAM path of every role that may decrypt with TokenKey.
 func (c Config) detokenizePath() string { return "/" + c.NamePrefix + "tokenizer/detokenize/" }
 
+// firewallLogGroup is the name of the firewall's log group. AWS WAF demands how it starts.
+func (c Config) firewallLogGroup() string { return "aws-waf-logs-" + c.NamePrefix + "tokenizer" }
+
 // newStack makes a stack where the configuration says. Account and region stay open if it says nothing.
 func (c Config) newStack(scope constructs.Construct, name, description string) awscdk.Stack {
 	return awscdk.NewStack(scope, new(c.NamePrefix+name), &awscdk.StackProps{

@@ -20,6 +20,7 @@ type functionProps struct {
 	Layer          *tokenizerlayer.Layer
 	Vault          *tokenizerlayer.Vault
 	Access         tokenizerlayer.Access
+	Logs           awslogs.ILogGroup
 }
 
 // newFunction makes a Go function with the tokenizer layer attached, its own role and its own log group.
@@ -34,14 +35,13 @@ func newFunction(stack awscdk.Stack, props functionProps) (awslambda.Function, e
 	if err != nil {
 		return nil, err
 	}
-	logs := newLogGroup(stack, props.ID+"Logs", config)
 	role := awsiam.NewRole(stack, new(props.ID+"Role"), &awsiam.RoleProps{
 		AssumedBy:   awsiam.NewServicePrincipal(new("lambda.amazonaws.com"), nil),
 		Path:        &props.RolePath,
 		Description: &props.Description,
 	})
 	// In place of AWSLambdaBasicExecutionRole, which may write to every log group of the account and make new ones.
-	logs.Grant(role, new("logs:CreateLogStream"), new("logs:PutLogEvents"))
+	props.Logs.Grant(role, new("logs:CreateLogStream"), new("logs:PutLogEvents"))
 
 	function := awslambda.NewFunction(stack, new(props.ID+"Function"), &awslambda.FunctionProps{
 		Description:  &props.Description,
@@ -50,22 +50,11 @@ func newFunction(stack awscdk.Stack, props functionProps) (awslambda.Function, e
 		Handler:      new("bootstrap"),
 		Code:         tokenizerlayer.Code(asset),
 		Role:         role,
-		LogGroup:     logs,
+		LogGroup:     props.Logs,
 		MemorySize:   new(512.0),                                     // MB; CPU comes in proportion, and sealing and TLS are what takes time here
 		Timeout:      awscdk.Duration_Seconds(&props.TimeoutSeconds), // below API Gateway's 29 s
 		Environment:  &props.Environment,
 	})
 	asset.AddResourceMetadata(function.Node().DefaultChild().(awscdk.CfnResource), new("Code"))
 	return function, props.Layer.Attach(function, props.Vault, props.Access)
-}
-
-func newLogGroup(stack awscdk.Stack, id string, config Config) awslogs.LogGroup {
-	retention := awslogs.RetentionDays_ONE_YEAR // PCI DSS 4.0.1, requirement 10.5.1: twelve months
-	if config.destroyable() {
-		retention = awslogs.RetentionDays_ONE_WEEK
-	}
-	return awslogs.NewLogGroup(stack, &id, &awslogs.LogGroupProps{
-		Retention:     retention,
-		RemovalPolicy: tokenizerlayer.RemovalPolicy(config.destroyable()),
-	})
 }

@@ -2,6 +2,7 @@ package test
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -158,6 +159,53 @@ func TestTokenKeyDeniesDecryptOutsideTheDetokenizeRoles(t *testing.T) {
 	}
 }
 
+// The use of each key, but for its administration.
+func TestKeyPoliciesSeparateAdministrationFromUse(t *testing.T) {
+	const (
+		account  = "AWS=arn:${AWS::Partition}:iam::${AWS::AccountId}:root may "
+		envelope = "kms:Decrypt,kms:Encrypt,kms:GenerateDataKey,kms:GenerateDataKeyWithoutPlaintext,kms:ReEncryptFrom,kms:ReEncryptTo"
+		logs     = "arn:${AWS::Partition}:logs:${AWS::Region}:${AWS::AccountId}:log-group:"
+	)
+	want := map[string][]string{
+		"TokenKey":       {account + "kms:Decrypt,kms:GenerateDataKey if Null=kms:ViaService=true"},
+		"FingerprintKey": {account + "kms:GenerateMac if Null=kms:ViaService=true"},
+		"StorageKey": {
+			account + envelope + " if StringEquals=" + storageViaDynamoDB,
+			account + "kms:CreateGrant if Bool=kms:GrantIsForAWSResource=true StringEquals=" + storageViaDynamoDB,
+			"Service=logs.${AWS::Region}.amazonaws.com may " + envelope +
+				" if ArnLike=kms:EncryptionContext:aws:logs:arn=" + logs + "AppStack-*," + logs + "aws-waf-logs-tokenizer",
+		},
+	}
+	assembly := prodAssembly(t)
+	for id, key := range assembly.ofType(t, "AWS::KMS::Key") {
+		name := hash.ReplaceAllString(id, "")
+		statements := assembly.statements(t, key.Properties["KeyPolicy"])
+		administration := statements[0]
+		if administration.principal+" may " != account || administration.conditions != "" {
+			t.Errorf("%s: the first statement is %s", id, administration)
+		}
+		for action := range strings.SplitSeq(administration.actions, ",") {
+			if action == "kms:CreateGrant" || !administrative.MatchString(action) {
+				t.Errorf("%s: administrators may %s", id, action)
+			}
+		}
+		var use []string
+		for _, s := range statements[1:] {
+			if s.effect == "Allow" {
+				use = append(use, s.principal+" may "+s.actions+" if "+s.conditions)
+			}
+		}
+		if diff := cmp.Diff(want[name], use); diff != "" {
+			t.Errorf("%s's users (-want +got):\n%s", id, diff)
+		}
+	}
+}
+
+// administrative are actions that neither use a key nor hand it out.
+var administrative = regexp.MustCompile(`^kms:(CancelKeyDeletion|ScheduleKeyDeletion|PutKeyPolicy|RevokeGrant|RotateKeyOnDemand|` +
+	`TagResource|UntagResource|UpdateKeyDescription|(Create|Delete|Update)Alias|(Describe|Disable|Enable)Key|` +
+	`(Disable|Enable)KeyRotation|Get(KeyPolicy|KeyRotationStatus)|List[A-Za-z]+)$`)
+
 func TestNothingIsAllowedToEverybodyOrOnEverything(t *testing.T) {
 	assembly := prodAssembly(t)
 	for id, policy := range assembly.ofType(t, "AWS::IAM::Policy") {
@@ -176,7 +224,7 @@ func TestNothingIsAllowedToEverybodyOrOnEverything(t *testing.T) {
 	}
 	for id, key := range assembly.ofType(t, "AWS::KMS::Key") {
 		for _, statement := range assembly.statements(t, key.Properties["KeyPolicy"]) {
-			if statement.effect == "Allow" && statement.principal != "AWS=arn:${AWS::Partition}:iam::${AWS::AccountId}:root" {
+			if statement.effect == "Allow" && (strings.Contains(statement.actions, "*") || strings.Contains(statement.principal, "*")) {
 				t.Errorf("%s allows %s to %s", id, statement.actions, statement.principal)
 			}
 		}

@@ -161,7 +161,11 @@ func TestDataOutlivesTheStackInProdAndGoesWithItInDev(t *testing.T) {
 			}
 		}
 		for id, key := range assembly.ofType(t, "AWS::KMS::Key") {
-			if key.Properties["PendingWindowInDays"] != want.keyDeletionInDays || key.Properties["EnableKeyRotation"] != true {
+			rotated := any(true)
+			if key.Properties["KeySpec"] == "HMAC_256" {
+				rotated = nil // KMS cannot rotate these
+			}
+			if key.Properties["PendingWindowInDays"] != want.keyDeletionInDays || key.Properties["EnableKeyRotation"] != rotated {
 				t.Errorf("%s: %s has window %v, rotation %v", stage, id, key.Properties["PendingWindowInDays"], key.Properties["EnableKeyRotation"])
 			}
 		}
@@ -196,6 +200,29 @@ func TestOutputsHaveTheWalkthroughsNames(t *testing.T) {
 		}
 		if diff := cmp.Diff(outputs, got); diff != "" {
 			t.Errorf("%s outputs (-want +got):\n%s", stack, diff)
+		}
+	}
+}
+
+func TestLogGroupsAreEncryptedAndTheKeyKnowsThem(t *testing.T) {
+	assembly := prodAssembly(t)
+	_, key := assembly.one(t, "AWS::KMS::Key", "StorageKey")
+	policy := assembly.text(t, key.Properties["KeyPolicy"])
+	for stack, template := range assembly.templates {
+		for id, group := range template.Resources {
+			if group.Type != "AWS::Logs::LogGroup" {
+				continue
+			}
+			if got := assembly.text(t, group.Properties["KmsKeyId"]); got != "${StorageKey.Arn}" || group.Properties["RetentionInDays"] == nil {
+				t.Errorf("%s has key %q, retention %v", id, got, group.Properties["RetentionInDays"])
+			}
+			pattern := stack + "-*"
+			if name, named := group.Properties["LogGroupName"].(string); named {
+				pattern = name
+			}
+			if !strings.Contains(policy, ":log-group:"+pattern) {
+				t.Errorf("StorageKey's policy does not know %s as %s", id, pattern)
+			}
 		}
 	}
 }
