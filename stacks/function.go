@@ -56,5 +56,5 @@ func newFunction(stack awscdk.Stack, props functionProps) (awslambda.Function, e
 		Environment:  &props.Environment,
 	})
 	asset.AddResourceMetadata(function.Node().DefaultChild().(awscdk.CfnResource), new("Code"))
-	return function, props.Layer.Attach(function, props.Vault, props.Access)
+	return function, props.Layer.Attach(function, props.Vault, props.Access, tokenizerlayer.AttachOptions{})
 }

@@ -34,6 +34,7 @@ func newTokenizerStack(scope constructs.Construct, props tokenizerStackProps) (*
 	})
 	layer, err := tokenizerlayer.NewLayer(stack, "Layer", &tokenizerlayer.LayerProps{
 		LayerVersionName: config.NamePrefix + "TokenizeData",
+		OrganizationID:   config.OrgID,
 		Architecture:     config.architecture(),
 		Destroyable:      config.destroyable(),
 		BuildOS:          config.BuildOS,

@@ -227,6 +227,27 @@ func TestLogGroupsAreEncryptedAndTheKeyKnowsThem(t *testing.T) {
 	}
 }
 
+func TestLayerIsSharedWithAnOrganizationOnRequestOnly(t *testing.T) {
+	for _, template := range prodAssembly(t).templates {
+		for id, resource := range template.Resources {
+			if resource.Type == "AWS::Lambda::LayerVersionPermission" {
+				t.Errorf("%s shares the layer", id)
+			}
+		}
+	}
+	for stage, policy := range map[string]string{stacks.Prod: "Retain", stacks.Dev: "Delete"} {
+		assembly := synth(t, stacks.Config{Stage: stage, OrgID: "o-exampleorg1"})
+		_, permission := assembly.one(t, "AWS::Lambda::LayerVersionPermission", "")
+		got := assembly.text(t, permission.Properties)
+		if want := "Action=lambda:GetLayerVersion LayerVersionArn=${LayerVersion} OrganizationId=o-exampleorg1 Principal=*"; got != want {
+			t.Errorf("permission is %q, want %q", got, want)
+		}
+		if permission.DeletionPolicy != policy || permission.UpdateReplacePolicy != policy {
+			t.Errorf("%s: permission has policies %s and %s, want %s", stage, permission.DeletionPolicy, permission.UpdateReplacePolicy, policy)
+		}
+	}
+}
+
 func TestNamePrefixIsOnEveryName(t *testing.T) {
 	const prefix = "acme-"
 	assembly := synth(t, stacks.Config{NamePrefix: prefix})
