@@ -3,6 +3,7 @@ package stacks
 import (
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsdynamodb"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
 	"github.com/aws/constructs-go/constructs/v10"
@@ -26,18 +27,20 @@ type appStackProps struct {
 func newAppStack(scope constructs.Construct, props appStackProps) (*AppStack, error) {
 	config := props.Config
 	stack := config.newStack(scope, "AppStack", "Tokenizer: example application")
+	setTwoZones(stack)
 	orders := newAppTable(stack, "CustomerOrderTable", "CustomerOrder", props)
 	// The simulated processor's books, outside the function that charges, as a real processor's would be.
 	ledger := newAppTable(stack, "SimulatedPaymentLedger", "PaymentId", props)
 
 	logs := logGroups{stack, config, props.StorageKey}
+	network := newNetwork(stack, config, logs)
 	order, err := newFunction(stack, functionProps{
 		Config: config, ID: "Order", Package: "order", TimeoutSeconds: 15,
 		Description: "Takes an order and tokenizes its card",
 		RolePath:    "/" + config.NamePrefix + "tokenizer/tokenize/",
 		Environment: map[string]*string{"ORDER_TABLE": orders.TableName()},
 		Layer:       props.Layer, Vault: props.Vault, Access: tokenizerlayer.Tokenize,
-		Logs: logs.make("OrderLogs", ""),
+		Logs: logs.make("OrderLogs", ""), Network: network,
 	})
 	if err != nil {
 		return nil, err
@@ -48,7 +51,7 @@ func newAppStack(scope constructs.Construct, props appStackProps) (*AppStack, er
 		RolePath:    config.detokenizePath(),
 		Environment: map[string]*string{"ORDER_TABLE": orders.TableName(), "LEDGER_TABLE": ledger.TableName()},
 		Layer:       props.Layer, Vault: props.Vault, Access: tokenizerlayer.Detokenize,
-		Logs: logs.make("PaybillLogs", ""),
+		Logs: logs.make("PaybillLogs", ""), Network: network, CallsOut: true,
 	})
 	if err != nil {
 		return nil, err
@@ -58,6 +61,13 @@ func newAppStack(scope constructs.Construct, props appStackProps) (*AppStack, er
 	grantTable(order, props.StorageKey, orders, "dynamodb:GetItem", "dynamodb:PutItem")
 	grantTable(paybill, props.StorageKey, orders, "dynamodb:GetItem", "dynamodb:UpdateItem")
 	grantTable(paybill, props.StorageKey, ledger, "dynamodb:GetItem", "dynamodb:PutItem")
+
+	if network != nil {
+		roles := []awsiam.IRole{order.Role(), paybill.Role()}
+		network.allow(network.dynamoDB, roles, []string{"dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"},
+			props.Vault.Table().TableArn(), orders.TableArn(), ledger.TableArn())
+		network.allow(network.kms, roles, []string{"kms:Decrypt", "kms:GenerateDataKey"}, props.Vault.TokenKey().KeyArn())
+	}
 
 	users := newUsers(stack, config)
 	api := newAPI(stack, config, users.pool)

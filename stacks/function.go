@@ -2,6 +2,7 @@ package stacks
 
 import (
 	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsec2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslogs"
@@ -21,6 +22,8 @@ type functionProps struct {
 	Vault          *tokenizerlayer.Vault
 	Access         tokenizerlayer.Access
 	Logs           awslogs.ILogGroup
+	Network        *network // nil for none
+	CallsOut       bool     // to others than AWS
 }
 
 // newFunction makes a Go function with the tokenizer layer attached, its own role and its own log group.
@@ -43,7 +46,7 @@ func newFunction(stack awscdk.Stack, props functionProps) (awslambda.Function, e
 	// In place of AWSLambdaBasicExecutionRole, which may write to every log group of the account and make new ones.
 	props.Logs.Grant(role, new("logs:CreateLogStream"), new("logs:PutLogEvents"))
 
-	function := awslambda.NewFunction(stack, new(props.ID+"Function"), &awslambda.FunctionProps{
+	lambda := &awslambda.FunctionProps{
 		Description:  &props.Description,
 		Runtime:      awslambda.Runtime_PROVIDED_AL2023(),
 		Architecture: config.architecture().Lambda(),
@@ -54,7 +57,12 @@ func newFunction(stack awscdk.Stack, props functionProps) (awslambda.Function, e
 		MemorySize:   new(512.0),                                     // MB; CPU comes in proportion, and sealing and TLS are what takes time here
 		Timeout:      awscdk.Duration_Seconds(&props.TimeoutSeconds), // below API Gateway's 29 s
 		Environment:  &props.Environment,
-	})
+	}
+	if n := props.Network; n != nil {
+		grantInterfaces(role)
+		lambda.Vpc, lambda.VpcSubnets, lambda.SecurityGroups = n.vpc, n.placement(props.CallsOut), &[]awsec2.ISecurityGroup{n.group}
+	}
+	function := awslambda.NewFunction(stack, new(props.ID+"Function"), lambda)
 	asset.AddResourceMetadata(function.Node().DefaultChild().(awscdk.CfnResource), new("Code"))
 	return function, props.Layer.Attach(function, props.Vault, props.Access, tokenizerlayer.AttachOptions{})
 }

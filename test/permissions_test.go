@@ -70,6 +70,8 @@ const (
 	storageViaDynamoDB = "kms:ViaService=dynamodb.${AWS::Region}.amazonaws.com"
 	sealedHere         = "Null=kms:EncryptionContext:purpose=true " +
 		"StringEquals=kms:EncryptionContext:account_id=${AWS::AccountId} kms:EncryptionContext:table=${VaultTable}"
+	networkInterfaces = "Allow ec2:AssignPrivateIpAddresses,ec2:CreateNetworkInterface,ec2:DeleteNetworkInterface,ec2:DescribeNetworkInterfaces," +
+		"ec2:DescribeSubnets,ec2:UnassignPrivateIpAddresses on * if Null=lambda:SourceFunctionArn=true"
 )
 
 func useOfStorageKey(table string) string {
@@ -86,6 +88,7 @@ func TestEachRoleMayDoExactlyThis(t *testing.T) {
 			useOfStorageKey("CustomerOrderTable"),
 			"Allow kms:DescribeKey on ${StorageKey.Arn} if StringEquals=" + storageViaDynamoDB,
 			"Allow logs:CreateLogStream,logs:PutLogEvents on ${OrderLogs.Arn}",
+			networkInterfaces,
 		},
 		"Paybill": {
 			"Allow kms:Decrypt on ${TokenKey.Arn} if " + sealedHere,
@@ -97,6 +100,7 @@ func TestEachRoleMayDoExactlyThis(t *testing.T) {
 			useOfStorageKey("SimulatedPaymentLedger"),
 			"Allow kms:DescribeKey on ${StorageKey.Arn} if StringEquals=" + storageViaDynamoDB,
 			"Allow logs:CreateLogStream,logs:PutLogEvents on ${PaybillLogs.Arn}",
+			networkInterfaces,
 		},
 	}
 	assembly := prodAssembly(t)
@@ -121,7 +125,7 @@ func TestOrderCannotDecryptAndPaybillCannotMakeTokens(t *testing.T) {
 	for function := range forbidden {
 		var onTokenKey []string
 		for _, statement := range assembly.roleStatements(t, function) {
-			if strings.Contains(statement.resource, "TokenKey") || strings.Contains(statement.resource, "*") {
+			if strings.Contains(statement.resource, "TokenKey") || strings.Contains(statement.resource, "*") && statement.String() != networkInterfaces {
 				onTokenKey = append(onTokenKey, strings.Split(statement.actions, ",")...)
 			}
 		}
@@ -206,33 +210,82 @@ var administrative = regexp.MustCompile(`^kms:(CancelKeyDeletion|ScheduleKeyDele
 	`TagResource|UntagResource|UpdateKeyDescription|(Create|Delete|Update)Alias|(Describe|Disable|Enable)Key|` +
 	`(Disable|Enable)KeyRotation|Get(KeyPolicy|KeyRotationStatus)|List[A-Za-z]+)$`)
 
-func TestNothingIsAllowedToEverybodyOrOnEverything(t *testing.T) {
-	assembly := prodAssembly(t)
-	for id, policy := range assembly.ofType(t, "AWS::IAM::Policy") {
-		for _, statement := range assembly.statements(t, policy.Properties["PolicyDocument"]) {
-			if statement.effect == "Allow" && (strings.Contains(statement.actions, "*") || strings.Contains(statement.resource, "*")) {
-				t.Errorf("%s has a wildcard: %s", id, statement)
+// onEverything are the only actions that are allowed on every resource, and only so: they know no resources.
+var onEverything = map[string]string{
+	"ec2:AssignPrivateIpAddresses,ec2:CreateNetworkInterface,ec2:DeleteNetworkInterface,ec2:DescribeNetworkInterfaces," +
+		"ec2:DescribeSubnets,ec2:UnassignPrivateIpAddresses": "Null=lambda:SourceFunctionArn=true",
+}
+
+func TestNoRoleMayDoEverythingOrActOnEverything(t *testing.T) {
+	inEveryConfiguration(t, func(t *testing.T, assembly assembly) {
+		for id, policy := range assembly.ofType(t, "AWS::IAM::Policy") {
+			for _, statement := range assembly.statements(t, policy.Properties["PolicyDocument"]) {
+				conditions, known := onEverything[statement.actions]
+				if known && statement.resource == "*" && statement.conditions == conditions {
+					continue
+				}
+				if statement.effect == "Allow" && (strings.Contains(statement.actions, "*") || strings.Contains(statement.resource, "*")) {
+					t.Errorf("%s has a wildcard: %s", id, statement)
+				}
 			}
 		}
-	}
-	for id, role := range assembly.ofType(t, "AWS::IAM::Role") {
-		for _, statement := range assembly.statements(t, role.Properties["AssumeRolePolicyDocument"]) {
-			if statement.principal != "Service=lambda.amazonaws.com" {
-				t.Errorf("%s can be assumed by %s", id, statement.principal)
+		for id, role := range assembly.ofType(t, "AWS::IAM::Role") {
+			if role.Properties["ManagedPolicyArns"] != nil || role.Properties["Policies"] != nil {
+				t.Errorf("%s has policies beside its own: %v, %v", id, role.Properties["ManagedPolicyArns"], role.Properties["Policies"])
 			}
 		}
+	})
+}
+
+// A role can be assumed by one service, each for what it is for.
+func TestRolesAreAssumedByTheirServiceOnly(t *testing.T) {
+	want := map[string]string{
+		"OrderRole":    "Service=lambda.amazonaws.com",
+		"PaybillRole":  "Service=lambda.amazonaws.com",
+		"FlowLogsRole": "Service=vpc-flow-logs.amazonaws.com if StringEquals=aws:SourceAccount=${AWS::AccountId}",
 	}
-	for id, key := range assembly.ofType(t, "AWS::KMS::Key") {
-		for _, statement := range assembly.statements(t, key.Properties["KeyPolicy"]) {
-			if statement.effect == "Allow" && (strings.Contains(statement.actions, "*") || strings.Contains(statement.principal, "*")) {
-				t.Errorf("%s allows %s to %s", id, statement.actions, statement.principal)
+	inEveryConfiguration(t, func(t *testing.T, assembly assembly) {
+		for id, role := range assembly.ofType(t, "AWS::IAM::Role") {
+			for _, statement := range assembly.statements(t, role.Properties["AssumeRolePolicyDocument"]) {
+				got := statement.principal
+				if statement.conditions != "" {
+					got += " if " + statement.conditions
+				}
+				if got != want[hash.ReplaceAllString(id, "")] {
+					t.Errorf("%s can be assumed by %s", id, got)
+				}
 			}
 		}
-	}
-	for id, permission := range assembly.ofType(t, "AWS::Lambda::Permission") {
-		source := assembly.text(t, permission.Properties["SourceArn"])
-		if strings.Contains(source, "*") || !strings.Contains(source, "/${ApiDeploymentStagedev}/POST/") {
-			t.Errorf("%s lets API Gateway invoke from %s, want one method of one stage", id, source)
+	})
+}
+
+func TestNothingIsAllowedToEverybody(t *testing.T) {
+	inEveryConfiguration(t, func(t *testing.T, assembly assembly) {
+		for id, key := range assembly.ofType(t, "AWS::KMS::Key") {
+			for _, statement := range assembly.statements(t, key.Properties["KeyPolicy"]) {
+				if statement.effect == "Allow" && (strings.Contains(statement.actions, "*") || strings.Contains(statement.principal, "*")) {
+					t.Errorf("%s allows %s to %s", id, statement.actions, statement.principal)
+				}
+			}
 		}
-	}
+		for id, permission := range assembly.ofType(t, "AWS::Lambda::Permission") {
+			source := assembly.text(t, permission.Properties["SourceArn"])
+			if strings.Contains(source, "*") || !strings.Contains(source, "/${ApiDeploymentStagedev}/POST/") {
+				t.Errorf("%s lets API Gateway invoke from %s, want one method of one stage", id, source)
+			}
+		}
+		for id, permission := range assembly.anyOfType("AWS::Lambda::LayerVersionPermission") {
+			if permission.Properties["Principal"] == "*" && permission.Properties["OrganizationId"] == nil {
+				t.Errorf("%s shares the layer with everybody", id)
+			}
+		}
+		for id, endpoint := range assembly.anyOfType("AWS::EC2::VPCEndpoint") {
+			for _, statement := range assembly.statements(t, endpoint.Properties["PolicyDocument"]) {
+				const roles = "ArnEquals=aws:PrincipalArn=${OrderRole.Arn},${PaybillRole.Arn}"
+				if statement.conditions != roles || strings.Contains(statement.actions+statement.resource, "*") {
+					t.Errorf("%s lets through: %s", id, statement)
+				}
+			}
+		}
+	})
 }

@@ -17,16 +17,26 @@ import (
 // After a change on purpose: UPDATE_SNAPS=true go test ./test, and review the difference for resources that CloudFormation
 // would replace.
 func TestTemplatesMatchTheirSnapshots(t *testing.T) {
-	dir := t.TempDir()
-	if _, err := synthesize(dir, stacks.Config{}, nil); err != nil {
-		t.Fatal(err)
-	}
-	for _, stack := range []string{"KmsStack", "TokenizerStack", "AppStack"} {
-		content, err := os.ReadFile(filepath.Join(dir, stack+".template.json"))
-		if err != nil {
+	for suffix, config := range map[string]stacks.Config{
+		"":     {},
+		"-dev": {Stage: stacks.Dev},
+		// The keys and the vault are as they are without.
+		"-no-network": {Network: stacks.NoNetwork},
+	} {
+		dir := t.TempDir()
+		if _, err := synthesize(dir, config, nil); err != nil {
 			t.Fatal(err)
 		}
-		snaps.WithConfig(snaps.Filename(stack)).MatchStandaloneJSON(t, content)
+		for _, stack := range []string{"KmsStack", "TokenizerStack", "AppStack"} {
+			if suffix == "-no-network" && stack != "AppStack" {
+				continue
+			}
+			content, err := os.ReadFile(filepath.Join(dir, stack+".template.json"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			snaps.WithConfig(snaps.Filename(stack+suffix)).MatchStandaloneJSON(t, content)
+		}
 	}
 }
 

@@ -59,11 +59,26 @@ var kinds = map[string]kind{
 	"AWS::Lambda::LayerVersionPermission": {create: named, skipped: "sharing with other accounts"},
 	"AWS::Logs::LogGroup":                 {create: createLogGroup, skipped: "functions log to this terminal"},
 	"AWS::SSM::Parameter":                 {create: named, skipped: "nothing here reads it"},
+	// Networks: functions run on this machine.
+	"AWS::EC2::EIP":                         {create: named},
+	"AWS::EC2::FlowLog":                     {create: named},
+	"AWS::EC2::InternetGateway":             {create: named},
+	"AWS::EC2::NatGateway":                  {create: named},
+	"AWS::EC2::Route":                       {create: named},
+	"AWS::EC2::RouteTable":                  {create: named},
+	"AWS::EC2::SecurityGroup":               {create: named, skipped: "nothing is filtered"},
+	"AWS::EC2::SecurityGroupIngress":        {create: named},
+	"AWS::EC2::Subnet":                      {create: named},
+	"AWS::EC2::SubnetRouteTableAssociation": {create: named},
+	"AWS::EC2::VPC":                         {create: named, skipped: "functions share this machine's network"},
+	"AWS::EC2::VPCEndpoint":                 {create: named, skipped: "endpoint policies are not evaluated"},
+	"AWS::EC2::VPCGatewayAttachment":        {create: named},
 }
 
 // named creates nothing: the resource exists as a name, for others to refer to.
 func named(_ context.Context, r *request) (made, error) {
-	return made{ref: r.physicalName("Name")}, nil
+	name := r.physicalName("Name")
+	return made{name, map[string]string{"AllocationId": name, "GroupId": name}}, nil
 }
 
 // physicalName is the template's own name for a resource, or one like CloudFormation's.
