@@ -70,9 +70,12 @@ func newAppStack(scope constructs.Construct, props appStackProps) (*AppStack, er
 	}
 
 	users := newUsers(stack, config)
-	api := newAPI(stack, config, users.pool)
+	api := newAPI(stack, config, users.pool, logs.make("ApiLogs", ""))
 	api.addRoute("order", order, "CustomerOrder", "CustomerName", "CreditCard", "Address")
 	api.addRoute("paybill", paybill, "CustomerOrder")
+	if config.WAF {
+		newFirewall(stack, config, api.rest.DeploymentStage().StageArn(), logs.make("FirewallLogs", config.firewallLogGroup()))
+	}
 
 	output(stack, "CustomerOrderFunction", "ARN of the order function", order.FunctionArn())
 	output(stack, "PaymentMethodApiURL", "Base URL of the API, without a trailing slash", api.url())
@@ -94,11 +97,7 @@ func newAppTable(stack awscdk.Stack, name, key string, props appStackProps) awsd
 
 // grantTable grants exact actions on a table, and the use of the key that it is encrypted with.
 func grantTable(fn awslambda.Function, storageKey awskms.IKey, table awsdynamodb.Table, actions ...string) {
-	list := make([]*string, len(actions))
-	for i := range actions {
-		list[i] = &actions[i]
-	}
 	// Grant, unlike GrantReadData and GrantWriteData, gives what it is told, and no right to the key.
-	table.Grant(fn, list...)
+	table.Grant(fn, *pointers(actions)...)
 	tokenizerlayer.GrantStorage(fn, storageKey, table)
 }

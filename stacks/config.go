@@ -149,6 +149,14 @@ func orNil(s string) *string {
 	return &s
 }
 
+func pointers(values []string) *[]*string {
+	list := make([]*string, len(values))
+	for i := range values {
+		list[i] = &values[i]
+	}
+	return &list
+}
+
 // output makes a stack output that scripts read; its logical id is exactly name.
 func output(stack awscdk.Stack, name, description string, value *string) {
 	awscdk.NewCfnOutput(stack, &name, &awscdk.CfnOutputProps{Description: &description, Value: value})

@@ -1,6 +1,8 @@
 package stacks
 
 import (
+	"strings"
+
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsec2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
@@ -57,6 +59,10 @@ func newFunction(stack awscdk.Stack, props functionProps) (awslambda.Function, e
 		MemorySize:   new(512.0),                                     // MB; CPU comes in proportion, and sealing and TLS are what takes time here
 		Timeout:      awscdk.Duration_Seconds(&props.TimeoutSeconds), // below API Gateway's 29 s
 		Environment:  &props.Environment,
+		Tracing:      awslambda.Tracing_ACTIVE, // names of calls and how long they took, no content
+	}
+	if origins := config.AllowedOrigins; len(origins) > 0 {
+		props.Environment["ALLOWED_ORIGINS"] = new(strings.Join(origins, ","))
 	}
 	if n := props.Network; n != nil {
 		grantInterfaces(role)

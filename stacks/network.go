@@ -102,14 +102,10 @@ func (n *network) allow(endpoint awsec2.VpcEndpoint, roles []awsiam.IRole, actio
 	for i, role := range roles {
 		arns[i] = role.RoleArn()
 	}
-	list := make([]*string, len(actions))
-	for i := range actions {
-		list[i] = &actions[i]
-	}
 	endpoint.AddToPolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
 		// A gateway endpoint takes no other principal: the condition names whom it means.
 		Principals: &[]awsiam.IPrincipal{awsiam.NewAnyPrincipal()},
-		Actions:    &list,
+		Actions:    pointers(actions),
 		Resources:  &resources,
 		Conditions: &map[string]any{"ArnEquals": map[string]any{"aws:PrincipalArn": arns}},
 	}))

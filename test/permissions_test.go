@@ -72,6 +72,7 @@ const (
 		"StringEquals=kms:EncryptionContext:account_id=${AWS::AccountId} kms:EncryptionContext:table=${VaultTable}"
 	networkInterfaces = "Allow ec2:AssignPrivateIpAddresses,ec2:CreateNetworkInterface,ec2:DeleteNetworkInterface,ec2:DescribeNetworkInterfaces," +
 		"ec2:DescribeSubnets,ec2:UnassignPrivateIpAddresses on * if Null=lambda:SourceFunctionArn=true"
+	traces = "Allow xray:PutTelemetryRecords,xray:PutTraceSegments on *"
 )
 
 func useOfStorageKey(table string) string {
@@ -88,6 +89,7 @@ func TestEachRoleMayDoExactlyThis(t *testing.T) {
 			useOfStorageKey("CustomerOrderTable"),
 			"Allow kms:DescribeKey on ${StorageKey.Arn} if StringEquals=" + storageViaDynamoDB,
 			"Allow logs:CreateLogStream,logs:PutLogEvents on ${OrderLogs.Arn}",
+			traces,
 			networkInterfaces,
 		},
 		"Paybill": {
@@ -100,6 +102,7 @@ func TestEachRoleMayDoExactlyThis(t *testing.T) {
 			useOfStorageKey("SimulatedPaymentLedger"),
 			"Allow kms:DescribeKey on ${StorageKey.Arn} if StringEquals=" + storageViaDynamoDB,
 			"Allow logs:CreateLogStream,logs:PutLogEvents on ${PaybillLogs.Arn}",
+			traces,
 			networkInterfaces,
 		},
 	}
@@ -125,7 +128,7 @@ func TestOrderCannotDecryptAndPaybillCannotMakeTokens(t *testing.T) {
 	for function := range forbidden {
 		var onTokenKey []string
 		for _, statement := range assembly.roleStatements(t, function) {
-			if strings.Contains(statement.resource, "TokenKey") || strings.Contains(statement.resource, "*") && statement.String() != networkInterfaces {
+			if strings.Contains(statement.resource, "TokenKey") || strings.Contains(statement.resource, "*") && statement.String() != networkInterfaces && statement.String() != traces {
 				onTokenKey = append(onTokenKey, strings.Split(statement.actions, ",")...)
 			}
 		}
@@ -214,6 +217,7 @@ var administrative = regexp.MustCompile(`^kms:(CancelKeyDeletion|ScheduleKeyDele
 var onEverything = map[string]string{
 	"ec2:AssignPrivateIpAddresses,ec2:CreateNetworkInterface,ec2:DeleteNetworkInterface,ec2:DescribeNetworkInterfaces," +
 		"ec2:DescribeSubnets,ec2:UnassignPrivateIpAddresses": "Null=lambda:SourceFunctionArn=true",
+	"xray:PutTelemetryRecords,xray:PutTraceSegments": "",
 }
 
 func TestNoRoleMayDoEverythingOrActOnEverything(t *testing.T) {

@@ -1,6 +1,7 @@
 package test
 
 import (
+	"encoding/json"
 	"maps"
 	"os"
 	"path/filepath"
@@ -41,9 +42,18 @@ func TestTemplatesMatchTheirSnapshots(t *testing.T) {
 }
 
 func TestEveryRouteHasTheAuthorizerAndAModel(t *testing.T) {
-	assembly := prodAssembly(t)
+	inEveryConfiguration(t, checkRoutes)
+}
+
+func checkRoutes(t *testing.T, assembly assembly) {
 	for id, method := range assembly.ofType(t, "AWS::ApiGateway::Method") {
 		p := method.Properties
+		if p["HttpMethod"] == "OPTIONS" { // a browser's question before it sends a token; answered by API Gateway itself
+			if p["Integration"].(map[string]any)["Type"] != "MOCK" {
+				t.Errorf("%s reaches something", id)
+			}
+			continue
+		}
 		if p["AuthorizationType"] != "COGNITO_USER_POOLS" || p["AuthorizerId"] == nil {
 			t.Errorf("%s has authorization %v by %v", id, p["AuthorizationType"], p["AuthorizerId"])
 		}
@@ -80,13 +90,122 @@ func TestModelsNameTypesAndNothingElse(t *testing.T) {
 }
 
 func TestNoRequestIsLogged(t *testing.T) {
-	_, stage := prodAssembly(t).one(t, "AWS::ApiGateway::Stage", "")
+	inEveryConfiguration(t, checkNoRequestIsLogged)
+}
+
+func checkNoRequestIsLogged(t *testing.T, assembly assembly) {
+	_, stage := assembly.one(t, "AWS::ApiGateway::Stage", "")
 	if stage.Properties["StageName"] != "dev" {
 		t.Errorf("stage is %v, want dev", stage.Properties["StageName"])
 	}
 	for _, raw := range stage.Properties["MethodSettings"].([]any) {
 		if settings := raw.(map[string]any); settings["DataTraceEnabled"] != false || settings["LoggingLevel"] != "OFF" {
 			t.Errorf("stage logs requests: %v", settings)
+		}
+	}
+	access := stage.Properties["AccessLogSetting"].(map[string]any)
+	var line map[string]string
+	if err := json.Unmarshal([]byte(access["Format"].(string)), &line); err != nil {
+		t.Fatalf("access log's line is not JSON: %v", err)
+	}
+	for name, variable := range line {
+		if variable != "$context."+name || !slices.Contains(loggable, name) {
+			t.Errorf("access log has %s as %s", variable, name)
+		}
+	}
+	if got := assembly.text(t, access["DestinationArn"]); got != "${ApiLogs.Arn}" || line["requestId"] == "" || line["authorizer.claims.sub"] == "" {
+		t.Errorf("access log goes to %s, with %v", got, line)
+	}
+}
+
+// loggable are the facts about a request that are not the caller's own text.
+var loggable = strings.Fields("requestId extendedRequestId xrayTraceId requestTime identity.sourceIp authorizer.claims.sub httpMethod resourcePath " +
+	"protocol tlsVersion status error.responseType wafResponseCode responseLength responseLatency integrationStatus integrationLatency")
+
+func TestAPIIsThrottledTracedAndNeedsTLS12(t *testing.T) {
+	inEveryConfiguration(t, func(t *testing.T, assembly assembly) {
+		_, stage := assembly.one(t, "AWS::ApiGateway::Stage", "")
+		for _, raw := range stage.Properties["MethodSettings"].([]any) {
+			if got := raw.(map[string]any); got["ThrottlingRateLimit"] != 50.0 || got["ThrottlingBurstLimit"] != 100.0 {
+				t.Errorf("stage is throttled by %v", got)
+			}
+		}
+		if stage.Properties["TracingEnabled"] != true {
+			t.Error("stage is not traced")
+		}
+		_, api := assembly.one(t, "AWS::ApiGateway::RestApi", "")
+		if api.Properties["SecurityPolicy"] != "SecurityPolicy_TLS13_1_2_PFS_PQ_2025_09" || api.Properties["EndpointAccessMode"] == nil {
+			t.Errorf("API has TLS policy %v, access mode %v", api.Properties["SecurityPolicy"], api.Properties["EndpointAccessMode"])
+		}
+		for id, function := range assembly.ofType(t, "AWS::Lambda::Function") {
+			if assembly.text(t, function.Properties["TracingConfig"]) != "Mode=Active" {
+				t.Errorf("%s is not traced", id)
+			}
+		}
+	})
+}
+
+func TestBrowsersMayCallFromTheGivenOriginsOnly(t *testing.T) {
+	for _, name := range []string{"prod", "everything"} {
+		assembly, origins := configured(t, name), configurations[name].AllowedOrigins
+		asked := 0
+		for id, method := range assembly.ofType(t, "AWS::ApiGateway::Method") {
+			if method.Properties["HttpMethod"] == "OPTIONS" {
+				asked++
+				if answer := assembly.text(t, method.Properties["Integration"]); !strings.Contains(answer, "'https://a.example'") ||
+					!strings.Contains(answer, `"https://b.example"`) || strings.Contains(answer, "'*'") {
+					t.Errorf("%s answers %s", id, answer)
+				}
+			}
+		}
+		if asked > 0 != (len(origins) > 0) {
+			t.Errorf("%s: %d routes answer browsers", name, asked)
+		}
+		for id, function := range assembly.ofType(t, "AWS::Lambda::Function") {
+			got, _ := function.Properties["Environment"].(map[string]any)["Variables"].(map[string]any)["ALLOWED_ORIGINS"].(string)
+			if got != strings.Join(origins, ",") {
+				t.Errorf("%s: %s has origins %q", name, id, got)
+			}
+		}
+	}
+}
+
+func TestFirewallIsThereOnRequestAndLogsNoBodyAndNoToken(t *testing.T) {
+	for _, name := range []string{"prod", "dev", "no network"} {
+		if got := configured(t, name).anyOfType("AWS::WAFv2::WebACL"); len(got) > 0 {
+			t.Errorf("%s has a firewall", name)
+		}
+	}
+	assembly := configured(t, "everything")
+	_, acl := assembly.one(t, "AWS::WAFv2::WebACL", "")
+	var rules []string
+	for _, raw := range acl.Properties["Rules"].([]any) {
+		rule := raw.(map[string]any)
+		rules = append(rules, assembly.text(t, rule["Name"])+": "+assembly.text(t, rule["Action"])+assembly.text(t, rule["OverrideAction"]))
+	}
+	want := []string{"RatePerAddress: Block=", "AWSManagedRulesAmazonIpReputationList: None=", "AWSManagedRulesCommonRuleSet: None=", "AWSManagedRulesKnownBadInputsRuleSet: None="}
+	if diff := cmp.Diff(want, rules); diff != "" {
+		t.Errorf("rules (-want +got):\n%s", diff)
+	}
+	_, logging := assembly.one(t, "AWS::WAFv2::LoggingConfiguration", "")
+	_, association := assembly.one(t, "AWS::WAFv2::WebACLAssociation", "")
+	_, group := assembly.one(t, "AWS::Logs::LogGroup", "FirewallLogs")
+	for what, pair := range map[string][2]string{
+		"data protection": {assembly.text(t, acl.Properties["DataProtectionConfig"]), "DataProtections=Action=SUBSTITUTION Field=FieldType=BODY," +
+			"Action=SUBSTITUTION Field=FieldType=QUERY_STRING,Action=SUBSTITUTION Field=FieldKeys=authorization FieldType=SINGLE_HEADER"},
+		"redaction":   {assembly.text(t, logging.Properties["RedactedFields"]), "SingleHeader=Name=authorization,QueryString="},
+		"destination": {assembly.text(t, logging.Properties["LogDestinationConfigs"]), "arn:${AWS::Partition}:logs:${AWS::Region}:${AWS::AccountId}:log-group:${FirewallLogs}"},
+		"target": {assembly.text(t, association.Properties["ResourceArn"]),
+			"arn:${AWS::Partition}:apigateway:${AWS::Region}::/restapis/${Api}/stages/${ApiDeploymentStagedev}"},
+		"log group": {group.Properties["LogGroupName"].(string), "aws-waf-logs-tokenizer"}, // AWS WAF demands the start
+	} {
+		if pair[0] != pair[1] {
+			t.Errorf("%s is %s, want %s", what, pair[0], pair[1])
+		}
+	}
+	for _, sampled := range calls(acl.Properties, "SampledRequestsEnabled") {
+		if sampled != false {
+			t.Error("samples of requests are kept, with their headers")
 		}
 	}
 }
@@ -130,8 +249,22 @@ func TestKeyAndTableReferencesAreStrong(t *testing.T) {
 	}
 }
 
+func TestVaultRowsCanExpireAndOrdersCannot(t *testing.T) {
+	want := map[string]string{"VaultTable": "AttributeName=ExpiresAt Enabled=true", "CustomerOrderTable": "", "SimulatedPaymentLedger": ""}
+	got := map[string]string{}
+	for id, table := range prodAssembly(t).ofType(t, "AWS::DynamoDB::Table") {
+		got[hash.ReplaceAllString(id, "")] = prodAssembly(t).text(t, table.Properties["TimeToLiveSpecification"])
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("expiry (-want +got):\n%s", diff)
+	}
+}
+
 func TestTablesAreEncryptedRecoverableAndPaidPerRequest(t *testing.T) {
-	assembly := prodAssembly(t)
+	inEveryConfiguration(t, checkTables)
+}
+
+func checkTables(t *testing.T, assembly assembly) {
 	for id, table := range assembly.ofType(t, "AWS::DynamoDB::Table") {
 		p := table.Properties
 		for name, want := range map[string]string{
@@ -215,7 +348,10 @@ func TestOutputsHaveTheWalkthroughsNames(t *testing.T) {
 }
 
 func TestLogGroupsAreEncryptedAndTheKeyKnowsThem(t *testing.T) {
-	assembly := prodAssembly(t)
+	inEveryConfiguration(t, checkLogGroups)
+}
+
+func checkLogGroups(t *testing.T, assembly assembly) {
 	_, key := assembly.one(t, "AWS::KMS::Key", "StorageKey")
 	policy := assembly.text(t, key.Properties["KeyPolicy"])
 	for stack, template := range assembly.templates {
@@ -291,6 +427,9 @@ func TestUsersSignUpByEMailWithAStrongPassword(t *testing.T) {
 		"UsernameAttributes":     "email",
 		"AutoVerifiedAttributes": "email",
 		"AdminCreateUserConfig":  "AllowAdminCreateUserOnly=false",
+		"MfaConfiguration":       "OPTIONAL",
+		"EnabledMfas":            "SOFTWARE_TOKEN_MFA",
+		"UserPoolTier":           "ESSENTIALS",
 		"Policies": "PasswordPolicy=MinimumLength=12 RequireLowercase=true RequireNumbers=true RequireSymbols=true " +
 			"RequireUppercase=true TemporaryPasswordValidityDays=1",
 	} {
@@ -303,9 +442,27 @@ func TestUsersSignUpByEMailWithAStrongPassword(t *testing.T) {
 		"ExplicitAuthFlows":          "ALLOW_USER_PASSWORD_AUTH,ALLOW_REFRESH_TOKEN_AUTH",
 		"GenerateSecret":             "false",
 		"PreventUserExistenceErrors": "ENABLED",
+		"EnableTokenRevocation":      "true",
+		"IdTokenValidity":            "60",
+		"AccessTokenValidity":        "60",
+		"RefreshTokenValidity":       "1440",
+		"TokenValidityUnits":         "AccessToken=minutes IdToken=minutes RefreshToken=minutes",
 	} {
 		if got := assembly.text(t, client.Properties[name]); got != want {
 			t.Errorf("client has %s %q, want %q", name, got, want)
+		}
+	}
+}
+
+func TestSecondFactorsAndThreatProtectionAreAChoice(t *testing.T) {
+	for mfa, want := range map[string]string{stacks.MFAOptional: "OPTIONAL", stacks.MFARequired: "ON", stacks.MFAOff: "OFF"} {
+		for protected, tier := range map[bool]string{false: "ESSENTIALS", true: "PLUS"} {
+			assembly := synth(t, stacks.Config{MFA: mfa, ThreatProtection: protected, Network: stacks.NoNetwork})
+			_, pool := assembly.one(t, "AWS::Cognito::UserPool", "")
+			p := pool.Properties
+			if p["MfaConfiguration"] != want || p["UserPoolTier"] != tier || strings.Contains(assembly.text(t, p["UserPoolAddOns"]), "ENFORCED") != protected {
+				t.Errorf("%s, %t: pool has %v, %v, %v", mfa, protected, p["MfaConfiguration"], p["UserPoolTier"], p["UserPoolAddOns"])
+			}
 		}
 	}
 }

@@ -31,7 +31,7 @@ func run(ctx context.Context) error {
 		Store:  &orders.Store{DynamoDB: dynamo, Table: settings["ORDER_TABLE"]},
 		Sealer: tokenizer,
 	})
-	gateway := orders.Gateway{Name: "order", Do: place, Log: start.Logger(os.Stdout)}
+	gateway := orders.Gateway{Name: "order", Do: place, Log: start.Logger(os.Stdout), Origins: start.Origins()}
 	start.Serve(ctx, gateway.Handle)
 	return nil
 }

@@ -32,7 +32,7 @@ func run(ctx context.Context) error {
 		Revealer:  tokenizer,
 		Processor: &orders.SimulatedProcessor{DynamoDB: dynamo, Table: settings["LEDGER_TABLE"]},
 	})
-	gateway := orders.Gateway{Name: "paybill", Do: pay, Log: start.Logger(os.Stdout)}
+	gateway := orders.Gateway{Name: "paybill", Do: pay, Log: start.Logger(os.Stdout), Origins: start.Origins()}
 	start.Serve(ctx, gateway.Handle)
 	return nil
 }

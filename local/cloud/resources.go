@@ -40,8 +40,8 @@ type kind struct {
 var kinds = map[string]kind{
 	"AWS::KMS::Key":                       {create: createKey, skipped: "rotation and deletion windows; the key policy is not enforced yet"},
 	"AWS::KMS::Alias":                     {create: createAlias},
-	"AWS::DynamoDB::Table":                {create: createTable, skipped: "encryption at rest, point-in-time recovery, deletion protection"},
-	"AWS::Cognito::UserPool":              {create: createUserPool},
+	"AWS::DynamoDB::Table":                {create: createTable, skipped: "encryption at rest, point-in-time recovery, deletion protection, removal of expired rows"},
+	"AWS::Cognito::UserPool":              {create: createUserPool, skipped: "second factors, threat protection, how long tokens are valid"},
 	"AWS::Cognito::UserPoolClient":        {create: createUserPoolClient},
 	"AWS::Lambda::LayerVersion":           {create: createLayerVersion},
 	"AWS::Lambda::Function":               {create: createFunction},
@@ -52,13 +52,16 @@ var kinds = map[string]kind{
 	"AWS::ApiGateway::Resource":           {create: createAPIResource},
 	"AWS::ApiGateway::Method":             {create: createMethod},
 	"AWS::ApiGateway::Deployment":         {create: named},
-	"AWS::ApiGateway::Stage":              {create: createStage},
+	"AWS::ApiGateway::Stage":              {create: createStage, skipped: "access log, throttling, traces, TLS"},
 	"AWS::IAM::Role":                      {create: createRole, skipped: "policies are not enforced yet"},
 	"AWS::IAM::Policy":                    {create: named},
 	"AWS::Lambda::Permission":             {create: named, skipped: "the API may always invoke its functions"},
 	"AWS::Lambda::LayerVersionPermission": {create: named, skipped: "sharing with other accounts"},
 	"AWS::Logs::LogGroup":                 {create: createLogGroup, skipped: "functions log to this terminal"},
 	"AWS::SSM::Parameter":                 {create: named, skipped: "nothing here reads it"},
+	"AWS::WAFv2::LoggingConfiguration":    {create: named},
+	"AWS::WAFv2::WebACL":                  {create: named, skipped: "requests are not filtered"},
+	"AWS::WAFv2::WebACLAssociation":       {create: named},
 	// Networks: functions run on this machine.
 	"AWS::EC2::EIP":                         {create: named},
 	"AWS::EC2::FlowLog":                     {create: named},
@@ -78,7 +81,7 @@ var kinds = map[string]kind{
 // named creates nothing: the resource exists as a name, for others to refer to.
 func named(_ context.Context, r *request) (made, error) {
 	name := r.physicalName("Name")
-	return made{name, map[string]string{"AllocationId": name, "GroupId": name}}, nil
+	return made{name, map[string]string{"AllocationId": name, "GroupId": name, "Arn": name}}, nil
 }
 
 // physicalName is the template's own name for a resource, or one like CloudFormation's.
