@@ -59,7 +59,10 @@ func newAPI(stack awscdk.Stack, config Config, pool awscognito.UserPool, logs aw
 	resource.SetEndpointAccessMode(new("BASIC"))
 	// CDK's own output for the URL has a trailing slash and a generated name.
 	rest.Node().TryRemoveChild(new("Endpoint"))
-	validator := rest.AddRequestValidator(new("BodyValidator"), &awsapigateway.RequestValidatorOptions{ValidateRequestBody: new(true)})
+	validator := rest.AddRequestValidator(new("BodyValidator"), &awsapigateway.RequestValidatorOptions{
+		ValidateRequestBody: new(true), ValidateRequestParameters: new(true), // of which no route declares any
+	})
+	acceptStage(rest.DeploymentStage())
 	return api{stack: stack, rest: rest, validator: validator}
 }
 

@@ -87,12 +87,14 @@ func newAppStack(scope constructs.Construct, props appStackProps) (*AppStack, er
 }
 
 func newAppTable(stack awscdk.Stack, name, key string, props appStackProps) awsdynamodb.Table {
-	return tokenizerlayer.NewTable(stack, name, &tokenizerlayer.TableProps{
+	table := tokenizerlayer.NewTable(stack, name, &tokenizerlayer.TableProps{
 		Name:         props.Config.NamePrefix + name,
 		PartitionKey: key,
 		StorageKey:   props.StorageKey,
 		Destroyable:  props.Config.destroyable(),
 	})
+	acceptTable(table)
+	return table
 }
 
 // grantTable grants exact actions on a table, and the use of the key that it is encrypted with.

@@ -69,6 +69,12 @@ func newFunction(stack awscdk.Stack, props functionProps) (awslambda.Function, e
 		lambda.Vpc, lambda.VpcSubnets, lambda.SecurityGroups = n.vpc, n.placement(props.CallsOut), &[]awsec2.ISecurityGroup{n.group}
 	}
 	function := awslambda.NewFunction(stack, new(props.ID+"Function"), lambda)
+	everywhere := "X-Ray's actions know no resources."
+	if props.Network != nil {
+		everywhere += " Lambda demands those for network interfaces on every resource; the function's own code is excluded by a condition."
+	}
+	acceptRolePolicy(role, everywhere)
+	acceptFunction(function)
 	asset.AddResourceMetadata(function.Node().DefaultChild().(awscdk.CfnResource), new("Code"))
 	return function, props.Layer.Attach(function, props.Vault, props.Access, tokenizerlayer.AttachOptions{})
 }

@@ -33,6 +33,10 @@ func newNetwork(stack awscdk.Stack, config Config, logs logGroups) *network {
 		RestrictDefaultSecurityGroup: new(false),
 		SubnetConfiguration:          config.subnets(),
 	})
+	acceptVPC(n.vpc)
+	for _, subnet := range *n.vpc.PublicSubnets() {
+		acceptNATRoute(subnet)
+	}
 	n.group = awsec2.NewSecurityGroup(stack, new("FunctionSecurityGroup"), &awsec2.SecurityGroupProps{
 		Vpc: n.vpc, Description: new("Functions: nothing in, HTTPS out"), AllowAllOutbound: new(false),
 	})
@@ -121,6 +125,7 @@ func (n *network) addFlowLog(group awslogs.LogGroup) {
 		Description: new("Writes the VPC's flow logs"),
 	})
 	group.Grant(role, new("logs:CreateLogStream"), new("logs:DescribeLogStreams"), new("logs:PutLogEvents"))
+	acceptRolePolicy(role, "")
 	awsec2.NewCfnFlowLog(n.stack, new("FlowLog"), &awsec2.CfnFlowLogProps{
 		ResourceType: new("VPC"), ResourceId: n.vpc.VpcId(), TrafficType: new("ALL"),
 		LogDestinationType: new("cloud-watch-logs"), LogGroupName: group.LogGroupName(), DeliverLogsPermissionArn: role.RoleArn(),

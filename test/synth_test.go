@@ -40,12 +40,14 @@ type resource struct {
 	Properties          map[string]any
 	DeletionPolicy      string
 	UpdateReplacePolicy string
+	Metadata            map[string]any
 }
 
 // assembly is what one synthesis wrote: the templates by the stack's name, without the prefix.
 type assembly struct {
-	dir       string
-	templates map[string]template
+	dir        string
+	templates  map[string]template
+	validation []any // findings of the CDK's own rules
 }
 
 // configurations are those that every invariant holds for.
@@ -151,7 +153,14 @@ func synthesize(outdir string, config stacks.Config, bundle []string) (got assem
 		}
 		got.templates[stack] = parsed
 	}
-	return got, nil
+	content, err := os.ReadFile(filepath.Join(outdir, "validation-report.json"))
+	if err != nil {
+		return assembly{}, err
+	}
+	var report struct{ PluginReports []any }
+	err = json.Unmarshal(content, &report)
+	got.validation = report.PluginReports
+	return got, err
 }
 
 // ofType yields a template's resources of one type by logical id, and fails the test if there are none.
