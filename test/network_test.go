@@ -120,27 +120,6 @@ func TestNoAddressIsPublicAndSubnetsAreInTwoZones(t *testing.T) {
 	}
 }
 
-func TestEndpointsLetTheFunctionsReachTheirTablesAndTheTokenKeyOnly(t *testing.T) {
-	const roles = " if ArnEquals=aws:PrincipalArn=${OrderRole.Arn},${PaybillRole.Arn}"
-	want := map[string]string{
-		"VpcDynamoDB": "Allow dynamodb:GetItem,dynamodb:PutItem,dynamodb:UpdateItem on ${CustomerOrderTable.Arn},${SimulatedPaymentLedger.Arn},${VaultTable.Arn}" + roles,
-		"VpcKms":      "Allow kms:Decrypt,kms:GenerateDataKey on ${TokenKey.Arn}" + roles,
-	}
-	for _, name := range []string{"prod", "everything"} {
-		assembly, got := configured(t, name), map[string]string{}
-		for id, endpoint := range assembly.ofType(t, "AWS::EC2::VPCEndpoint") {
-			var lines []string
-			for _, statement := range assembly.statements(t, endpoint.Properties["PolicyDocument"]) {
-				lines = append(lines, statement.String())
-			}
-			got[hash.ReplaceAllString(id, "")] = strings.Join(lines, "\n")
-		}
-		if diff := cmp.Diff(want, got); diff != "" {
-			t.Errorf("%s: endpoint policies (-want +got):\n%s", name, diff)
-		}
-	}
-}
-
 func TestNoNetworkIsNoNetwork(t *testing.T) {
 	assembly := configured(t, "no network")
 	for _, template := range assembly.templates {
