@@ -319,6 +319,58 @@ func TestDataOutlivesTheStackInProdAndGoesWithItInDev(t *testing.T) {
 	}
 }
 
+// `cdk destroy --all` leaves nothing in dev, and takes nothing with it in prod that cannot be made again.
+func TestNothingIsLeftBehindInDev(t *testing.T) {
+	for _, name := range []string{"dev", "no network"} {
+		for stack, template := range configured(t, name).templates {
+			for id, resource := range template.Resources {
+				if resource.DeletionPolicy == "Retain" || resource.UpdateReplacePolicy == "Retain" || strings.HasPrefix(resource.DeletionPolicy, "Snapshot") {
+					t.Errorf("%s: %s/%s (%s) stays", name, stack, id, resource.Type)
+				}
+				if protected := resource.Properties["DeletionProtectionEnabled"]; protected == true {
+					t.Errorf("%s: %s/%s is protected from deletion", name, stack, id)
+				}
+			}
+		}
+	}
+}
+
+func TestEveryFunctionHasALogGroupOfItsOwn(t *testing.T) {
+	inEveryConfiguration(t, func(t *testing.T, assembly assembly) {
+		owner := map[string]string{}
+		for id, function := range assembly.ofType(t, "AWS::Lambda::Function") {
+			group := assembly.text(t, function.Properties["LoggingConfig"])
+			if group != "LogGroup=${"+strings.TrimSuffix(hash.ReplaceAllString(id, ""), "Function")+"Logs}" || owner[group] != "" {
+				t.Errorf("%s logs to %q, as %q does", id, group, owner[group])
+			}
+			owner[group] = id
+		}
+	})
+}
+
+func TestStacksDependOnEarlierOnesOnly(t *testing.T) {
+	order := []string{"KmsStack", "TokenizerStack", "AppStack"}
+	inEveryConfiguration(t, func(t *testing.T, assembly assembly) {
+		for stack, template := range assembly.templates {
+			for id, resource := range template.Resources {
+				var sources []string
+				for _, name := range calls(resource.Properties, "Fn::ImportValue") {
+					source, _, _ := strings.Cut(name.(string), ":")
+					sources = append(sources, source)
+				}
+				for _, call := range calls(resource.Properties, "Fn::GetStackOutput") {
+					sources = append(sources, call.(map[string]any)["StackName"].(string))
+				}
+				for _, source := range sources {
+					if at := slices.Index(order, source); at < 0 || at >= slices.Index(order, stack) {
+						t.Errorf("%s/%s needs %s", stack, id, source)
+					}
+				}
+			}
+		}
+	})
+}
+
 // Scripts and the walkthrough read these by name.
 func TestOutputsHaveTheWalkthroughsNames(t *testing.T) {
 	want := map[string]map[string]string{
