@@ -12,8 +12,11 @@ import (
 )
 
 func main() {
-	err := synth(awscdk.NewApp(nil))
+	app := awscdk.NewApp(nil)
+	err := synth(app)
 	if err != nil {
+		// NewApp makes the directory before it gives access to the context. Only an empty one can be removed.
+		_ = os.Remove(*app.Outdir())
 		fmt.Fprintln(os.Stderr, err)
 		os.Stderr = nil // jsii.Close can complain about its own process; nothing should follow the message
 	}
@@ -23,7 +26,12 @@ func main() {
 	}
 }
 
-func synth(app awscdk.App) error {
+func synth(app awscdk.App) (err error) {
+	defer func() {
+		if panicked := recover(); panicked != nil { // how the CDK reports its errors to Go
+			err = fmt.Errorf("synthesis failed: %v", panicked)
+		}
+	}()
 	config, err := stacks.ConfigFromContext(app)
 	if err != nil {
 		return err

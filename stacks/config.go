@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -21,6 +20,20 @@ const (
 	Dev  = "dev"  // everything goes with its stack
 )
 
+// Networks, which decide how functions reach the services they call.
+const (
+	Isolated  = "isolated" // in a VPC without any way out but endpoints for DynamoDB and KMS
+	Egress    = "egress"   // as Isolated, and the function that charges reaches the internet through NAT gateways
+	NoNetwork = "none"     // outside a VPC
+)
+
+// Multi-factor authentication with an authenticator app.
+const (
+	MFAOptional = "optional" // users may turn it on
+	MFARequired = "required"
+	MFAOff      = "off"
+)
+
 // Config is what can be chosen about an installation. The zero value of each field means its documented default.
 type Config struct {
 	// Stage is [Prod] or [Dev]; "" means [Prod], the safe one. It does not rename the API's stage.
@@ -30,6 +43,20 @@ type Config struct {
 	NamePrefix string
 	// Architecture is the functions' instruction set, "arm64" or "x86_64"; "" means arm64.
 	Architecture string
+	// Network is [Isolated], [Egress] or [NoNetwork]; "" means [Isolated].
+	Network string
+	// WAF puts a web application firewall in front of the API. It costs extra, so the default is without.
+	WAF bool
+	// OrgID shares the layer with every account of this AWS organization; "" shares it with nobody.
+	OrgID string
+	// AllowedOrigins are the web origins whose scripts may call the API, such as "https://shop.example.com".
+	// None means that no browser lets any do so.
+	AllowedOrigins []string
+	// MFA is [MFAOptional], [MFARequired] or [MFAOff]; "" means [MFAOptional].
+	MFA string
+	// ThreatProtection has Cognito refuse compromised passwords and risky sign-ins. It needs Cognito's Plus plan,
+	// which is paid per user, so the default is without.
+	ThreatProtection bool
 	// BuildOS is "linux" or "darwin", what functions and extension are compiled for; "" means linux. It is for
 	// running the system on the developer's own machine: Lambda runs linux only.
 	BuildOS string
@@ -40,44 +67,16 @@ type Config struct {
 	ModuleDir string
 }
 
-// contextKeys are the fields that `-c key=value` or cdk.json set.
-func (c *Config) contextKeys() map[string]*string {
-	return map[string]*string{
-		"stage":        &c.Stage,
-		"namePrefix":   &c.NamePrefix,
-		"architecture": &c.Architecture,
-		"localBuildOS": &c.BuildOS,
-	}
-}
-
-// ConfigFromContext reads the configuration from the app's context, and account and region from the environment in
-// which the CDK CLI puts those of the current credentials, if there are any. The result is valid if the error is nil.
-func ConfigFromContext(scope constructs.Construct) (Config, error) {
-	var config Config
-	// Both or neither: without credentials the CLI still names a region, its own default.
-	if account := os.Getenv("CDK_DEFAULT_ACCOUNT"); account != "" {
-		config.Account, config.Region = account, os.Getenv("CDK_DEFAULT_REGION")
-	}
-	var problems []error
-	for key, field := range config.contextKeys() {
-		switch value := scope.Node().TryGetContext(&key).(type) {
-		case nil:
-		case string:
-			*field = value
-		default:
-			problems = append(problems, fmt.Errorf("%s: got %v, want a string: set it with -c %s=... or in cdk.json", key, value, key))
-		}
-	}
-	problems = append(problems, config.Validate())
-	return config, inOrder(problems)
-}
-
 var (
 	stages        = []string{Prod, Dev}
 	architectures = []string{string(tokenizerlayer.ARM64), string(tokenizerlayer.X86_64)}
+	networks      = []string{Isolated, Egress, NoNetwork}
+	factors       = []string{MFAOptional, MFARequired, MFAOff}
 	systems       = []string{"linux", "darwin"}
 	// A stack's name allows the least of all the names that the prefix becomes part of.
-	namePrefix = regexp.MustCompile(`^([A-Za-z][A-Za-z0-9-]{0,19})?$`)
+	namePrefix   = regexp.MustCompile(`^([A-Za-z][A-Za-z0-9-]{0,19})?$`)
+	organization = regexp.MustCompile(`^(o-[a-z0-9]{10,32})?$`)
+	origin       = regexp.MustCompile(`^https?://[a-z0-9.-]+(:[0-9]{1,5})?$`)
 )
 
 // Validate reports every problem at once, each with the context key, the value received and what to do.
@@ -85,10 +84,22 @@ func (c Config) Validate() error {
 	problems := []error{
 		oneOf("stage", c.Stage, stages),
 		oneOf("architecture", c.Architecture, architectures),
+		oneOf("network", c.Network, networks),
+		oneOf("tokenizer:mfa", c.MFA, factors),
 		oneOf("localBuildOS", c.BuildOS, systems),
 	}
 	if !namePrefix.MatchString(c.NamePrefix) {
 		problems = append(problems, fmt.Errorf("namePrefix: got %q, want at most 20 letters, digits and dashes, starting with a letter: choose another", c.NamePrefix))
+	}
+	if !organization.MatchString(c.OrgID) {
+		problems = append(problems, fmt.Errorf("orgId: got %q, want o- and 10 to 32 lower-case letters and digits: "+
+			"see `aws organizations describe-organization`", c.OrgID))
+	}
+	for _, o := range c.AllowedOrigins {
+		if !origin.MatchString(o) {
+			problems = append(problems, fmt.Errorf("tokenizer:allowedOrigins: got %q, want a web origin in lower case, without a path: "+
+				"give them like https://shop.example.com, separated by commas", o))
+		}
 	}
 	return inOrder(problems)
 }
@@ -119,6 +130,9 @@ func (c Config) architecture() tokenizerlayer.Architecture {
 // detokenizePath is the IAM path of every role that may decrypt with TokenKey.
 func (c Config) detokenizePath() string { return "/" + c.NamePrefix + "tokenizer/detokenize/" }
 
+// firewallLogGroup is the name of the firewall's log group. AWS WAF demands how it starts.
+func (c Config) firewallLogGroup() string { return "aws-waf-logs-" + c.NamePrefix + "tokenizer" }
+
 // newStack makes a stack where the configuration says. Account and region stay open if it says nothing.
 func (c Config) newStack(scope constructs.Construct, name, description string) awscdk.Stack {
 	return awscdk.NewStack(scope, new(c.NamePrefix+name), &awscdk.StackProps{
@@ -133,6 +147,14 @@ func orNil(s string) *string {
 		return nil
 	}
 	return &s
+}
+
+func pointers(values []string) *[]*string {
+	list := make([]*string, len(values))
+	for i := range values {
+		list[i] = &values[i]
+	}
+	return &list
 }
 
 // output makes a stack output that scripts read; its logical id is exactly name.

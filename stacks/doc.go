@@ -1,6 +1,6 @@
 // Package stacks wires the system into three CloudFormation stacks:
 //
-//	KmsStack        the two keys                                  security team
+//	KmsStack        the three keys                                security team
 //	TokenizerStack  the vault's table and the tokenizer layer     security team
 //	AppStack        API, users, functions and the app's tables    application team
 //

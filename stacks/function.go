@@ -1,7 +1,10 @@
 package stacks
 
 import (
+	"strings"
+
 	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsec2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslogs"
@@ -20,6 +23,9 @@ type functionProps struct {
 	Layer          *tokenizerlayer.Layer
 	Vault          *tokenizerlayer.Vault
 	Access         tokenizerlayer.Access
+	Logs           awslogs.ILogGroup
+	Network        *network // nil for none
+	CallsOut       bool     // to others than AWS
 }
 
 // newFunction makes a Go function with the tokenizer layer attached, its own role and its own log group.
@@ -34,38 +40,41 @@ func newFunction(stack awscdk.Stack, props functionProps) (awslambda.Function, e
 	if err != nil {
 		return nil, err
 	}
-	logs := newLogGroup(stack, props.ID+"Logs", config)
 	role := awsiam.NewRole(stack, new(props.ID+"Role"), &awsiam.RoleProps{
 		AssumedBy:   awsiam.NewServicePrincipal(new("lambda.amazonaws.com"), nil),
 		Path:        &props.RolePath,
 		Description: &props.Description,
 	})
 	// In place of AWSLambdaBasicExecutionRole, which may write to every log group of the account and make new ones.
-	logs.Grant(role, new("logs:CreateLogStream"), new("logs:PutLogEvents"))
+	props.Logs.Grant(role, new("logs:CreateLogStream"), new("logs:PutLogEvents"))
 
-	function := awslambda.NewFunction(stack, new(props.ID+"Function"), &awslambda.FunctionProps{
+	lambda := &awslambda.FunctionProps{
 		Description:  &props.Description,
 		Runtime:      awslambda.Runtime_PROVIDED_AL2023(),
 		Architecture: config.architecture().Lambda(),
 		Handler:      new("bootstrap"),
 		Code:         tokenizerlayer.Code(asset),
 		Role:         role,
-		LogGroup:     logs,
+		LogGroup:     props.Logs,
 		MemorySize:   new(512.0),                                     // MB; CPU comes in proportion, and sealing and TLS are what takes time here
 		Timeout:      awscdk.Duration_Seconds(&props.TimeoutSeconds), // below API Gateway's 29 s
 		Environment:  &props.Environment,
-	})
-	asset.AddResourceMetadata(function.Node().DefaultChild().(awscdk.CfnResource), new("Code"))
-	return function, props.Layer.Attach(function, props.Vault, props.Access)
-}
-
-func newLogGroup(stack awscdk.Stack, id string, config Config) awslogs.LogGroup {
-	retention := awslogs.RetentionDays_ONE_YEAR // PCI DSS 4.0.1, requirement 10.5.1: twelve months
-	if config.destroyable() {
-		retention = awslogs.RetentionDays_ONE_WEEK
+		Tracing:      awslambda.Tracing_ACTIVE, // names of calls and how long they took, no content
 	}
-	return awslogs.NewLogGroup(stack, &id, &awslogs.LogGroupProps{
-		Retention:     retention,
-		RemovalPolicy: tokenizerlayer.RemovalPolicy(config.destroyable()),
-	})
+	if origins := config.AllowedOrigins; len(origins) > 0 {
+		props.Environment["ALLOWED_ORIGINS"] = new(strings.Join(origins, ","))
+	}
+	if n := props.Network; n != nil {
+		grantInterfaces(role)
+		lambda.Vpc, lambda.VpcSubnets, lambda.SecurityGroups = n.vpc, n.placement(props.CallsOut), &[]awsec2.ISecurityGroup{n.group}
+	}
+	function := awslambda.NewFunction(stack, new(props.ID+"Function"), lambda)
+	everywhere := "X-Ray's actions know no resources."
+	if props.Network != nil {
+		everywhere += " Lambda demands those for network interfaces on every resource; the function's own code is excluded by a condition."
+	}
+	acceptRolePolicy(role, everywhere)
+	acceptFunction(function)
+	asset.AddResourceMetadata(function.Node().DefaultChild().(awscdk.CfnResource), new("Code"))
+	return function, props.Layer.Attach(function, props.Vault, props.Access, tokenizerlayer.AttachOptions{})
 }

@@ -8,37 +8,32 @@ import (
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer"
 )
 
-// KmsStack holds the keys.
+// KmsStack holds the keys. Their policies name accounts, services and patterns, but nothing of a later stack.
 type KmsStack struct {
 	Stack awscdk.Stack
 	// TokenKey seals card numbers on the client side. No AWS service is ever granted it.
 	TokenKey awskms.Key
-	// StorageKey encrypts tables at rest.
+	// FingerprintKey makes keyed fingerprints, by which the same value can be found again.
+	FingerprintKey awskms.Key
+	// StorageKey encrypts tables and logs at rest.
 	StorageKey awskms.Key
 }
 
 func newKmsStack(scope constructs.Construct, config Config) *KmsStack {
 	stack := config.newStack(scope, "KmsStack", "Tokenizer: encryption keys")
-	kms := &KmsStack{
-		Stack:      stack,
-		TokenKey:   newKey(stack, "TokenKey", "token", "Seals tokenized values on the client side", config),
-		StorageKey: newKey(stack, "StorageKey", "storage", "Encrypts the tokenizer's and the application's tables at rest", config),
+	props := func(alias string) tokenizerlayer.KeyProps {
+		return tokenizerlayer.KeyProps{Alias: config.NamePrefix + "tokenizer/" + alias, Destroyable: config.destroyable()}
 	}
-	tokenizerlayer.DenyDecryptOutside(config.detokenizePath(), kms.TokenKey)
+	kms := &KmsStack{
+		Stack:          stack,
+		TokenKey:       tokenizerlayer.NewTokenKey(stack, "TokenKey", config.detokenizePath(), new(props("token"))),
+		FingerprintKey: tokenizerlayer.NewFingerprintKey(stack, "FingerprintKey", new(props("fingerprint"))),
+		StorageKey: tokenizerlayer.NewStorageKey(stack, "StorageKey", &tokenizerlayer.StorageKeyProps{
+			KeyProps: props("storage"),
+			// CloudFormation names log groups after their stack; only the firewall's needs a name of its own.
+			LogGroups: []string{config.NamePrefix + "AppStack-*", config.firewallLogGroup()},
+		}),
+	}
 	output(stack, "KMSKeyID", "ARN of the key that seals tokenized values", kms.TokenKey.KeyArn())
 	return kms
-}
-
-func newKey(stack awscdk.Stack, id, alias, description string, config Config) awskms.Key {
-	window := 30.0 // days in which a deletion can be taken back; KMS allows 7 to 30
-	if config.destroyable() {
-		window = 7
-	}
-	return awskms.NewKey(stack, &id, &awskms.KeyProps{
-		Alias:             new("alias/" + config.NamePrefix + "tokenizer/" + alias),
-		Description:       &description,
-		EnableKeyRotation: new(true),
-		PendingWindow:     awscdk.Duration_Days(&window),
-		RemovalPolicy:     tokenizerlayer.RemovalPolicy(config.destroyable()),
-	})
 }

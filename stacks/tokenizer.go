@@ -32,8 +32,10 @@ func newTokenizerStack(scope constructs.Construct, props tokenizerStackProps) (*
 		TableName:      config.NamePrefix + tokenizerlayer.DefaultVaultTable,
 		Destroyable:    config.destroyable(),
 	})
+	acceptTable(vault.Table())
 	layer, err := tokenizerlayer.NewLayer(stack, "Layer", &tokenizerlayer.LayerProps{
 		LayerVersionName: config.NamePrefix + "TokenizeData",
+		OrganizationID:   config.OrgID,
 		Architecture:     config.architecture(),
 		Destroyable:      config.destroyable(),
 		BuildOS:          config.BuildOS,

@@ -12,8 +12,19 @@ type users struct {
 	client awscognito.UserPoolClient
 }
 
+var secondFactors = map[string]awscognito.Mfa{
+	"":          awscognito.Mfa_OPTIONAL,
+	MFAOptional: awscognito.Mfa_OPTIONAL,
+	MFARequired: awscognito.Mfa_REQUIRED,
+	MFAOff:      awscognito.Mfa_OFF,
+}
+
 // newUsers makes the user pool: users sign up with their e-mail address and confirm it with a code.
 func newUsers(stack awscdk.Stack, config Config) users {
+	plan, threats := awscognito.FeaturePlan_ESSENTIALS, awscognito.StandardThreatProtectionMode_NO_ENFORCEMENT
+	if config.ThreatProtection {
+		plan, threats = awscognito.FeaturePlan_PLUS, awscognito.StandardThreatProtectionMode_FULL_FUNCTION
+	}
 	pool := awscognito.NewUserPool(stack, new("UserPool"), &awscognito.UserPoolProps{
 		UserPoolName:        new(config.NamePrefix + "CustomerUserPool"),
 		SelfSignUpEnabled:   new(true),
@@ -29,8 +40,12 @@ func newUsers(stack awscdk.Stack, config Config) users {
 			RequireSymbols:       new(true),
 			TempPasswordValidity: awscdk.Duration_Days(new(1.0)),
 		},
-		DeletionProtection: new(!config.destroyable()),
-		RemovalPolicy:      tokenizerlayer.RemovalPolicy(config.destroyable()),
+		Mfa:                          secondFactors[config.MFA],
+		MfaSecondFactor:              &awscognito.MfaSecondFactor{Otp: new(true), Sms: new(false)},
+		FeaturePlan:                  plan,
+		StandardThreatProtectionMode: threats,
+		DeletionProtection:           new(!config.destroyable()),
+		RemovalPolicy:                tokenizerlayer.RemovalPolicy(config.destroyable()),
 	})
 	client := pool.AddClient(new("AppClient"), &awscognito.UserPoolClientOptions{
 		// No secret: the walkthrough's `aws cognito-idp` commands, and any browser, could not keep one.
@@ -38,6 +53,12 @@ func newUsers(stack awscdk.Stack, config Config) users {
 		AuthFlows:                  &awscognito.AuthFlow{UserPassword: new(true)},
 		DisableOAuth:               new(true),
 		PreventUserExistenceErrors: new(true),
+		// Long enough for the walkthrough by hand; the refresh token ends a session after a day.
+		IdTokenValidity:       awscdk.Duration_Hours(new(1.0)),
+		AccessTokenValidity:   awscdk.Duration_Hours(new(1.0)),
+		RefreshTokenValidity:  awscdk.Duration_Days(new(1.0)),
+		AuthSessionValidity:   awscdk.Duration_Minutes(new(3.0)), // between password and second factor
+		EnableTokenRevocation: new(true),
 	})
 	return users{pool: pool, client: client}
 }

@@ -17,9 +17,6 @@ import (
 	"testing"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
-	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
-	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
-	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/lambda-tokenizer/lambda-tokenizer/stacks"
@@ -226,58 +223,6 @@ func bundledStack(t *testing.T) awscdk.Stack {
 		t.Fatal(err)
 	}
 	return awscdk.NewStack(app, new("Stack"), nil)
-}
-
-func TestAttachRefusesWhatWouldFailInLambda(t *testing.T) {
-	tests := map[string]struct {
-		architecture tokenizerlayer.Architecture
-		rolePath     string
-		access       tokenizerlayer.Access
-		want         string
-	}{
-		"another architecture": {tokenizerlayer.X86_64, "/tokenizer/detokenize/", tokenizerlayer.Tokenize,
-			"Stack/Function: function is for x86_64, but the tokenizer layer for arm64: give both the same architecture"},
-		"a role that the key's policy refuses": {tokenizerlayer.ARM64, "/elsewhere/", tokenizerlayer.Detokenize,
-			"Stack/Function: role has IAM path /elsewhere/, but TokenKey's policy lets only roles under /tokenizer/detokenize/ decrypt: give the function a role with that path"},
-		"a role without a path": {tokenizerlayer.ARM64, "", tokenizerlayer.Detokenize,
-			"Stack/Function: role has IAM path /, but TokenKey's policy lets only roles under /tokenizer/detokenize/ decrypt: give the function a role with that path"},
-		"no access": {tokenizerlayer.ARM64, "/tokenizer/detokenize/", 0,
-			"Stack/Function: access 0 is unknown: use Tokenize or Detokenize"},
-		"nothing": {tokenizerlayer.ARM64, "/tokenizer/detokenize/", tokenizerlayer.Detokenize, ""},
-	}
-	for name, test := range tests {
-		t.Run(name, func(t *testing.T) {
-			app, err := newApp(t.TempDir(), nil)
-			if err != nil {
-				t.Fatal(err)
-			}
-			stack := awscdk.NewStack(app, new("Stack"), nil)
-			layer, err := tokenizerlayer.NewLayer(stack, "Layer", &tokenizerlayer.LayerProps{})
-			if err != nil {
-				t.Fatal(err)
-			}
-			vault := tokenizerlayer.NewVault(stack, "Vault", &tokenizerlayer.VaultProps{
-				TokenKey:       awskms.NewKey(stack, new("TokenKey"), nil),
-				StorageKey:     awskms.NewKey(stack, new("StorageKey"), nil),
-				DetokenizePath: "/tokenizer/detokenize/",
-			})
-			roleProps := &awsiam.RoleProps{AssumedBy: awsiam.NewServicePrincipal(new("lambda.amazonaws.com"), nil)}
-			if test.rolePath != "" {
-				roleProps.Path = &test.rolePath
-			}
-			function := awslambda.NewFunction(stack, new("Function"), &awslambda.FunctionProps{
-				Runtime: awslambda.Runtime_PYTHON_3_13(), Handler: new("index.handler"), Code: awslambda.Code_FromInline(new("x = 1")),
-				Architecture: test.architecture.Lambda(), Role: awsiam.NewRole(stack, new("Role"), roleProps),
-			})
-			got := ""
-			if err := layer.Attach(function, vault, test.access); err != nil {
-				got = err.Error()
-			}
-			if got != test.want {
-				t.Errorf("got error %q, want %q", got, test.want)
-			}
-		})
-	}
 }
 
 // The CDK is for synthesis; in a function it would add megabytes and a JavaScript engine.

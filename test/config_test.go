@@ -2,6 +2,8 @@ package test
 
 import (
 	"bytes"
+	"errors"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -19,12 +21,17 @@ func TestConfigNamesTheKeyTheValueAndTheRemedy(t *testing.T) {
 		config stacks.Config
 		want   []string // lines of the message
 	}{
-		"zero value":      {stacks.Config{}, nil},
-		"everything set":  {stacks.Config{Stage: "dev", NamePrefix: "acme-2", Architecture: "x86_64", BuildOS: "darwin"}, nil},
+		"zero value": {stacks.Config{}, nil},
+		"everything set": {stacks.Config{Stage: "dev", NamePrefix: "acme-2", Architecture: "x86_64", BuildOS: "darwin", Network: "egress", WAF: true,
+			OrgID: "o-exampleorg1", AllowedOrigins: []string{"http://127.0.0.1:8080"}, MFA: "off", ThreatProtection: true}, nil},
 		"stage":           {stacks.Config{Stage: "production"}, []string{`stage: got "production", want one of prod, dev: set it with -c stage=prod or in cdk.json`}},
 		"stage's case":    {stacks.Config{Stage: "Dev"}, []string{`stage: got "Dev", want one of prod, dev: set it with -c stage=prod or in cdk.json`}},
 		"architecture":    {stacks.Config{Architecture: "amd64"}, []string{`architecture: got "amd64", want one of arm64, x86_64: set it with -c architecture=arm64 or in cdk.json`}},
 		"build system":    {stacks.Config{BuildOS: "plan9"}, []string{`localBuildOS: got "plan9", want one of linux, darwin: set it with -c localBuildOS=linux or in cdk.json`}},
+		"network":         {stacks.Config{Network: "private"}, []string{`network: got "private", want one of isolated, egress, none: set it with -c network=isolated or in cdk.json`}},
+		"second factor":   {stacks.Config{MFA: "on"}, []string{`tokenizer:mfa: got "on", want one of optional, required, off: set it with -c tokenizer:mfa=optional or in cdk.json`}},
+		"organization":    {stacks.Config{OrgID: "o-Example"}, []string{"orgId: got \"o-Example\", want o- and 10 to 32 lower-case letters and digits: see `aws organizations describe-organization`"}},
+		"origin":          {stacks.Config{AllowedOrigins: []string{"https://shop.example.com", "*"}}, []string{`tokenizer:allowedOrigins: got "*", want a web origin in lower case, without a path: give them like https://shop.example.com, separated by commas`}},
 		"prefix's start":  {stacks.Config{NamePrefix: "1x"}, []string{`namePrefix: got "1x", want at most 20 letters, digits and dashes, starting with a letter: choose another`}},
 		"prefix's length": {stacks.Config{NamePrefix: "abcdefghijklmnopqrstu"}, []string{`namePrefix: got "abcdefghijklmnopqrstu", want at most 20 letters, digits and dashes, starting with a letter: choose another`}},
 		"prefix's end":    {stacks.Config{NamePrefix: "a\n"}, []string{`namePrefix: got "a\n", want at most 20 letters, digits and dashes, starting with a letter: choose another`}},
@@ -50,11 +57,40 @@ func TestConfigNamesTheKeyTheValueAndTheRemedy(t *testing.T) {
 func TestConfigComesFromContextAndEnvironment(t *testing.T) {
 	t.Setenv("CDK_DEFAULT_ACCOUNT", "123456789012")
 	t.Setenv("CDK_DEFAULT_REGION", "eu-central-1")
-	context := map[string]any{"stage": "dev", "namePrefix": "acme-", "architecture": "x86_64", "localBuildOS": "darwin"}
+	context := map[string]any{
+		"stage": "dev", "namePrefix": "acme-", "architecture": "x86_64", "localBuildOS": "darwin", "network": "none", "waf": "true",
+		"orgId": "o-exampleorg1", "tokenizer:allowedOrigins": "https://a.example,https://b.example", "tokenizer:mfa": "required", "tokenizer:threatProtection": true,
+		"stages of grief": "somebody else's", "@aws-cdk/core:stage": true,
+	}
 	got, err := stacks.ConfigFromContext(awscdk.NewApp(&awscdk.AppProps{Context: &context, Outdir: new(t.TempDir())}))
-	want := stacks.Config{Stage: "dev", NamePrefix: "acme-", Architecture: "x86_64", BuildOS: "darwin", Account: "123456789012", Region: "eu-central-1"}
+	want := stacks.Config{Stage: "dev", NamePrefix: "acme-", Architecture: "x86_64", BuildOS: "darwin", Network: "none", WAF: true,
+		OrgID: "o-exampleorg1", AllowedOrigins: []string{"https://a.example", "https://b.example"}, MFA: "required", ThreatProtection: true, Account: "123456789012", Region: "eu-central-1"}
 	if diff := cmp.Diff(want, got); err != nil || diff != "" {
 		t.Errorf("error %v, config (-want +got):\n%s", err, diff)
+	}
+}
+
+func TestMistypedContextKeysAndValuesAreRefused(t *testing.T) {
+	tests := map[string]struct {
+		value any
+		want  string
+	}{
+		"tokenizer:mfaa":    {"off", "tokenizer:mfaa: unknown context key: did you mean tokenizer:mfa?"},
+		"tokenizer:network": {"none", "tokenizer:network: unknown context key: use one of architecture, localBuildOS, namePrefix, network, orgId, stage, tokenizer:allowedOrigins, tokenizer:mfa, tokenizer:threatProtection, waf"},
+		"netwrok":           {"none", "netwrok: unknown context key: did you mean network?"},
+		"networks":          {"none", "networks: unknown context key: did you mean network?"},
+		"stge":              {"dev", "stge: unknown context key: did you mean stage?"},
+		"wfa":               {"true", "wfa: unknown context key: did you mean waf?"},
+		"WAF":               {"true", "WAF: unknown context key: did you mean waf?"},
+		"waf":               {"yes", "waf: got yes, want true or false: set it with -c waf=... or in cdk.json"},
+		"orgId":             {7, "orgId: got 7, want a string: set it with -c orgId=... or in cdk.json"},
+	}
+	for key, test := range tests {
+		context := map[string]any{key: test.value}
+		_, err := stacks.ConfigFromContext(awscdk.NewApp(&awscdk.AppProps{Context: &context, Outdir: new(t.TempDir())}))
+		if err == nil || err.Error() != test.want {
+			t.Errorf("%s: got error %v, want %s", key, err, test.want)
+		}
 	}
 }
 
@@ -98,8 +134,7 @@ func TestAppRefusesBadContextInOneMessageAndWritesNothing(t *testing.T) {
 	if got := strings.TrimSuffix(stderr.String(), "exit status 1\n"); got != want || stdout.Len() > 0 {
 		t.Errorf("stderr %q, want %q; stdout %q", got, want, stdout.String())
 	}
-	// CDK makes the directory before it gives access to the context.
-	if files, err := os.ReadDir(outdir); err != nil || len(files) > 0 {
-		t.Errorf("%v was written (%v)", files, err)
+	if _, err := os.Stat(outdir); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("%s was made (%v)", outdir, err)
 	}
 }

@@ -2,6 +2,7 @@ package test
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -65,56 +66,12 @@ func (a assembly) roleStatements(t *testing.T, function string) []statement {
 	return found
 }
 
-const (
-	storageViaDynamoDB = "kms:ViaService=dynamodb.${AWS::Region}.amazonaws.com"
-	sealedHere         = "Null=kms:EncryptionContext:purpose=true " +
-		"StringEquals=kms:EncryptionContext:account_id=${AWS::AccountId} kms:EncryptionContext:table=${VaultTable}"
-)
-
-func useOfStorageKey(table string) string {
-	return "Allow kms:Decrypt on ${StorageKey.Arn} if StringEquals=kms:EncryptionContext:aws:dynamodb:tableName=${" + table + "} " + storageViaDynamoDB
-}
-
-func TestEachRoleMayDoExactlyThis(t *testing.T) {
-	want := map[string][]string{
-		"Order": {
-			"Allow kms:GenerateDataKey on ${TokenKey.Arn} if " + sealedHere,
-			"Allow dynamodb:PutItem on ${VaultTable.Arn} if StringEqualsIfExists=dynamodb:ReturnValues=NONE",
-			"Allow dynamodb:GetItem,dynamodb:PutItem on ${CustomerOrderTable.Arn}",
-			useOfStorageKey("VaultTable"),
-			useOfStorageKey("CustomerOrderTable"),
-			"Allow kms:DescribeKey on ${StorageKey.Arn} if StringEquals=" + storageViaDynamoDB,
-			"Allow logs:CreateLogStream,logs:PutLogEvents on ${OrderLogs.Arn}",
-		},
-		"Paybill": {
-			"Allow kms:Decrypt on ${TokenKey.Arn} if " + sealedHere,
-			"Allow dynamodb:GetItem on ${VaultTable.Arn}",
-			"Allow dynamodb:GetItem,dynamodb:UpdateItem on ${CustomerOrderTable.Arn}",
-			"Allow dynamodb:GetItem,dynamodb:PutItem on ${SimulatedPaymentLedger.Arn}",
-			useOfStorageKey("VaultTable"),
-			useOfStorageKey("CustomerOrderTable"),
-			useOfStorageKey("SimulatedPaymentLedger"),
-			"Allow kms:DescribeKey on ${StorageKey.Arn} if StringEquals=" + storageViaDynamoDB,
-			"Allow logs:CreateLogStream,logs:PutLogEvents on ${PaybillLogs.Arn}",
-		},
-	}
-	assembly := prodAssembly(t)
-	for function, lines := range want {
-		var got []string
-		for _, statement := range assembly.roleStatements(t, function) {
-			got = append(got, statement.String())
-		}
-		slices.Sort(got)
-		slices.Sort(lines)
-		if diff := cmp.Diff(lines, got); diff != "" {
-			t.Errorf("%s function's permissions (-want +got):\n%s", function, diff)
-		}
-	}
-}
-
-// The central promise, in a test of its own: a change of the table above should not be able to take it back unnoticed.
+// The central promise, in a test of its own: a change of docs/permissions.md should not be able to take it back unnoticed.
 func TestOrderCannotDecryptAndPaybillCannotMakeTokens(t *testing.T) {
-	assembly := prodAssembly(t)
+	inEveryConfiguration(t, checkSeparation)
+}
+
+func checkSeparation(t *testing.T, assembly assembly) {
 	forbidden := map[string]string{"Order": "kms:Decrypt", "Paybill": "kms:GenerateDataKey"}
 	needed := map[string]string{"Order": "kms:GenerateDataKey", "Paybill": "kms:Decrypt"}
 	for function := range forbidden {
@@ -158,33 +115,110 @@ func TestTokenKeyDeniesDecryptOutsideTheDetokenizeRoles(t *testing.T) {
 	}
 }
 
-func TestNothingIsAllowedToEverybodyOrOnEverything(t *testing.T) {
-	assembly := prodAssembly(t)
-	for id, policy := range assembly.ofType(t, "AWS::IAM::Policy") {
-		for _, statement := range assembly.statements(t, policy.Properties["PolicyDocument"]) {
-			if statement.effect == "Allow" && (strings.Contains(statement.actions, "*") || strings.Contains(statement.resource, "*")) {
-				t.Errorf("%s has a wildcard: %s", id, statement)
+// The tables in docs/permissions.md say who may use a key; this is what they must never say.
+func TestAdministratorsNeitherUseKeysNorHandThemOut(t *testing.T) {
+	inEveryConfiguration(t, func(t *testing.T, assembly assembly) {
+		for id, key := range assembly.ofType(t, "AWS::KMS::Key") {
+			for i, s := range assembly.statements(t, key.Properties["KeyPolicy"]) {
+				unconditional := s.effect == "Allow" && s.conditions == ""
+				if unconditional != (i == 0) {
+					t.Errorf("%s: statement %d is %s; want the first, and no other, without conditions", id, i, s)
+				}
+				for action := range strings.SplitSeq(s.actions, ",") {
+					if unconditional && !administrative.MatchString(action) {
+						t.Errorf("%s: administrators may %s", id, action)
+					}
+				}
+				if action := "kms:CreateGrant"; strings.Contains(s.actions, action) && !strings.HasPrefix(id, "StorageKey") {
+					t.Errorf("%s can be handed out: %s", id, s)
+				}
 			}
 		}
-	}
-	for id, role := range assembly.ofType(t, "AWS::IAM::Role") {
-		for _, statement := range assembly.statements(t, role.Properties["AssumeRolePolicyDocument"]) {
-			if statement.principal != "Service=lambda.amazonaws.com" {
-				t.Errorf("%s can be assumed by %s", id, statement.principal)
+	})
+}
+
+// administrative are actions that neither use a key nor hand it out.
+var administrative = regexp.MustCompile(`^kms:(CancelKeyDeletion|ScheduleKeyDeletion|PutKeyPolicy|RevokeGrant|RotateKeyOnDemand|` +
+	`TagResource|UntagResource|UpdateKeyDescription|(Create|Delete|Update)Alias|(Describe|Disable|Enable)Key|` +
+	`(Disable|Enable)KeyRotation|Get(KeyPolicy|KeyRotationStatus)|List[A-Za-z]+)$`)
+
+// onEverything are the only actions that are allowed on every resource, and only so: they know no resources.
+var onEverything = map[string]string{
+	"ec2:AssignPrivateIpAddresses,ec2:CreateNetworkInterface,ec2:DeleteNetworkInterface,ec2:DescribeNetworkInterfaces," +
+		"ec2:DescribeSubnets,ec2:UnassignPrivateIpAddresses": "Null=lambda:SourceFunctionArn=true",
+	"xray:PutTelemetryRecords,xray:PutTraceSegments": "",
+}
+
+func TestNoRoleMayDoEverythingOrActOnEverything(t *testing.T) {
+	inEveryConfiguration(t, func(t *testing.T, assembly assembly) {
+		for id, policy := range assembly.ofType(t, "AWS::IAM::Policy") {
+			for _, statement := range assembly.statements(t, policy.Properties["PolicyDocument"]) {
+				conditions, known := onEverything[statement.actions]
+				if known && statement.resource == "*" && statement.conditions == conditions {
+					continue
+				}
+				if statement.effect == "Allow" && (strings.Contains(statement.actions, "*") || strings.Contains(statement.resource, "*")) {
+					t.Errorf("%s has a wildcard: %s", id, statement)
+				}
 			}
 		}
-	}
-	for id, key := range assembly.ofType(t, "AWS::KMS::Key") {
-		for _, statement := range assembly.statements(t, key.Properties["KeyPolicy"]) {
-			if statement.effect == "Allow" && statement.principal != "AWS=arn:${AWS::Partition}:iam::${AWS::AccountId}:root" {
-				t.Errorf("%s allows %s to %s", id, statement.actions, statement.principal)
+		for id, role := range assembly.ofType(t, "AWS::IAM::Role") {
+			if role.Properties["ManagedPolicyArns"] != nil || role.Properties["Policies"] != nil {
+				t.Errorf("%s has policies beside its own: %v, %v", id, role.Properties["ManagedPolicyArns"], role.Properties["Policies"])
 			}
 		}
+	})
+}
+
+// A role can be assumed by one service, each for what it is for.
+func TestRolesAreAssumedByTheirServiceOnly(t *testing.T) {
+	want := map[string]string{
+		"OrderRole":    "Service=lambda.amazonaws.com",
+		"PaybillRole":  "Service=lambda.amazonaws.com",
+		"FlowLogsRole": "Service=vpc-flow-logs.amazonaws.com if StringEquals=aws:SourceAccount=${AWS::AccountId}",
 	}
-	for id, permission := range assembly.ofType(t, "AWS::Lambda::Permission") {
-		source := assembly.text(t, permission.Properties["SourceArn"])
-		if strings.Contains(source, "*") || !strings.Contains(source, "/${ApiDeploymentStagedev}/POST/") {
-			t.Errorf("%s lets API Gateway invoke from %s, want one method of one stage", id, source)
+	inEveryConfiguration(t, func(t *testing.T, assembly assembly) {
+		for id, role := range assembly.ofType(t, "AWS::IAM::Role") {
+			for _, statement := range assembly.statements(t, role.Properties["AssumeRolePolicyDocument"]) {
+				got := statement.principal
+				if statement.conditions != "" {
+					got += " if " + statement.conditions
+				}
+				if got != want[hash.ReplaceAllString(id, "")] {
+					t.Errorf("%s can be assumed by %s", id, got)
+				}
+			}
 		}
-	}
+	})
+}
+
+func TestNothingIsAllowedToEverybody(t *testing.T) {
+	inEveryConfiguration(t, func(t *testing.T, assembly assembly) {
+		for id, key := range assembly.ofType(t, "AWS::KMS::Key") {
+			for _, statement := range assembly.statements(t, key.Properties["KeyPolicy"]) {
+				if statement.effect == "Allow" && (strings.Contains(statement.actions, "*") || strings.Contains(statement.principal, "*")) {
+					t.Errorf("%s allows %s to %s", id, statement.actions, statement.principal)
+				}
+			}
+		}
+		for id, permission := range assembly.ofType(t, "AWS::Lambda::Permission") {
+			source := assembly.text(t, permission.Properties["SourceArn"])
+			if strings.Contains(source, "*") || !strings.Contains(source, "/${ApiDeploymentStagedev}/POST/") {
+				t.Errorf("%s lets API Gateway invoke from %s, want one method of one stage", id, source)
+			}
+		}
+		for id, permission := range assembly.anyOfType("AWS::Lambda::LayerVersionPermission") {
+			if permission.Properties["Principal"] == "*" && permission.Properties["OrganizationId"] == nil {
+				t.Errorf("%s shares the layer with everybody", id)
+			}
+		}
+		for id, endpoint := range assembly.anyOfType("AWS::EC2::VPCEndpoint") {
+			for _, statement := range assembly.statements(t, endpoint.Properties["PolicyDocument"]) {
+				const roles = "ArnEquals=aws:PrincipalArn=${OrderRole.Arn},${PaybillRole.Arn}"
+				if statement.conditions != roles || strings.Contains(statement.actions+statement.resource, "*") {
+					t.Errorf("%s lets through: %s", id, statement)
+				}
+			}
+		}
+	})
 }

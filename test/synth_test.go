@@ -40,34 +40,67 @@ type resource struct {
 	Properties          map[string]any
 	DeletionPolicy      string
 	UpdateReplacePolicy string
+	Metadata            map[string]any
 }
 
 // assembly is what one synthesis wrote: the templates by the stack's name, without the prefix.
 type assembly struct {
-	dir       string
-	templates map[string]template
+	dir        string
+	templates  map[string]template
+	validation []any // findings of the CDK's own rules
 }
 
-// prod is the default configuration. It is synthesized once: nobody changes an assembly.
-var prod = sync.OnceValues(func() (assembly, error) {
-	dir, err := os.MkdirTemp("", "synth")
-	if err != nil {
-		return assembly{}, err
-	}
-	return synthesize(dir, stacks.Config{}, nil)
-})
+// configurations are those that every invariant holds for.
+var configurations = map[string]stacks.Config{
+	"prod":       {},
+	"dev":        {Stage: stacks.Dev},
+	"no network": {Stage: stacks.Dev, Network: stacks.NoNetwork},
+	"everything": everything,
+}
 
-func prodAssembly(t *testing.T) assembly {
+// everything is what a production user could turn on.
+var everything = stacks.Config{
+	Network: stacks.Egress, WAF: true, OrgID: "o-exampleorg1", AllowedOrigins: []string{"https://a.example", "https://b.example"},
+	MFA: stacks.MFARequired, ThreatProtection: true,
+}
+
+// synthesized are the configurations' assemblies. Each is made once: nobody changes an assembly.
+var synthesized = func() map[string]func() (assembly, error) {
+	made := map[string]func() (assembly, error){}
+	for name, config := range configurations {
+		made[name] = sync.OnceValues(func() (assembly, error) {
+			dir, err := os.MkdirTemp("", "synth")
+			if err != nil {
+				return assembly{}, err
+			}
+			defer os.RemoveAll(dir) // read already
+			return synthesize(dir, config, nil)
+		})
+	}
+	return made
+}()
+
+func configured(t *testing.T, name string) assembly {
 	t.Helper()
-	got, err := prod()
+	got, err := synthesized[name]()
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		// Read already; whichever test comes last, nothing is left behind.
-		_ = os.RemoveAll(got.dir)
-	})
 	return got
+}
+
+// prodAssembly is the default configuration.
+func prodAssembly(t *testing.T) assembly {
+	t.Helper()
+	return configured(t, "prod")
+}
+
+// inEveryConfiguration checks what holds whatever is configured.
+func inEveryConfiguration(t *testing.T, check func(*testing.T, assembly)) {
+	t.Helper()
+	for _, name := range slices.Sorted(maps.Keys(configurations)) {
+		t.Run(name, func(t *testing.T) { check(t, configured(t, name)) })
+	}
 }
 
 func synth(t *testing.T, config stacks.Config, bundle ...string) assembly {
@@ -120,12 +153,27 @@ func synthesize(outdir string, config stacks.Config, bundle []string) (got assem
 		}
 		got.templates[stack] = parsed
 	}
-	return got, nil
+	content, err := os.ReadFile(filepath.Join(outdir, "validation-report.json"))
+	if err != nil {
+		return assembly{}, err
+	}
+	var report struct{ PluginReports []any }
+	err = json.Unmarshal(content, &report)
+	got.validation = report.PluginReports
+	return got, err
 }
 
 // ofType yields a template's resources of one type by logical id, and fails the test if there are none.
 func (a assembly) ofType(t *testing.T, kind string) map[string]resource {
 	t.Helper()
+	found := a.anyOfType(kind)
+	if len(found) == 0 {
+		t.Fatalf("no resource of type %s in any template", kind)
+	}
+	return found
+}
+
+func (a assembly) anyOfType(kind string) map[string]resource {
 	found := map[string]resource{}
 	for _, template := range a.templates {
 		for id, resource := range template.Resources {
@@ -133,9 +181,6 @@ func (a assembly) ofType(t *testing.T, kind string) map[string]resource {
 				found[id] = resource
 			}
 		}
-	}
-	if len(found) == 0 {
-		t.Fatalf("no resource of type %s in any template", kind)
 	}
 	return found
 }

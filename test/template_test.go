@@ -1,6 +1,7 @@
 package test
 
 import (
+	"encoding/json"
 	"maps"
 	"os"
 	"path/filepath"
@@ -17,23 +18,42 @@ import (
 // After a change on purpose: UPDATE_SNAPS=true go test ./test, and review the difference for resources that CloudFormation
 // would replace.
 func TestTemplatesMatchTheirSnapshots(t *testing.T) {
-	dir := t.TempDir()
-	if _, err := synthesize(dir, stacks.Config{}, nil); err != nil {
-		t.Fatal(err)
-	}
-	for _, stack := range []string{"KmsStack", "TokenizerStack", "AppStack"} {
-		content, err := os.ReadFile(filepath.Join(dir, stack+".template.json"))
-		if err != nil {
+	for suffix, config := range map[string]stacks.Config{
+		"":     {},
+		"-dev": {Stage: stacks.Dev},
+		// The keys and the vault are as they are without.
+		"-no-network": {Network: stacks.NoNetwork},
+	} {
+		dir := t.TempDir()
+		if _, err := synthesize(dir, config, nil); err != nil {
 			t.Fatal(err)
 		}
-		snaps.WithConfig(snaps.Filename(stack)).MatchStandaloneJSON(t, content)
+		for _, stack := range []string{"KmsStack", "TokenizerStack", "AppStack"} {
+			if suffix == "-no-network" && stack != "AppStack" {
+				continue
+			}
+			content, err := os.ReadFile(filepath.Join(dir, stack+".template.json"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			snaps.WithConfig(snaps.Filename(stack+suffix)).MatchStandaloneJSON(t, content)
+		}
 	}
 }
 
 func TestEveryRouteHasTheAuthorizerAndAModel(t *testing.T) {
-	assembly := prodAssembly(t)
+	inEveryConfiguration(t, checkRoutes)
+}
+
+func checkRoutes(t *testing.T, assembly assembly) {
 	for id, method := range assembly.ofType(t, "AWS::ApiGateway::Method") {
 		p := method.Properties
+		if p["HttpMethod"] == "OPTIONS" { // a browser's question before it sends a token; answered by API Gateway itself
+			if p["Integration"].(map[string]any)["Type"] != "MOCK" {
+				t.Errorf("%s reaches something", id)
+			}
+			continue
+		}
 		if p["AuthorizationType"] != "COGNITO_USER_POOLS" || p["AuthorizerId"] == nil {
 			t.Errorf("%s has authorization %v by %v", id, p["AuthorizationType"], p["AuthorizerId"])
 		}
@@ -70,13 +90,122 @@ func TestModelsNameTypesAndNothingElse(t *testing.T) {
 }
 
 func TestNoRequestIsLogged(t *testing.T) {
-	_, stage := prodAssembly(t).one(t, "AWS::ApiGateway::Stage", "")
+	inEveryConfiguration(t, checkNoRequestIsLogged)
+}
+
+func checkNoRequestIsLogged(t *testing.T, assembly assembly) {
+	_, stage := assembly.one(t, "AWS::ApiGateway::Stage", "")
 	if stage.Properties["StageName"] != "dev" {
 		t.Errorf("stage is %v, want dev", stage.Properties["StageName"])
 	}
 	for _, raw := range stage.Properties["MethodSettings"].([]any) {
 		if settings := raw.(map[string]any); settings["DataTraceEnabled"] != false || settings["LoggingLevel"] != "OFF" {
 			t.Errorf("stage logs requests: %v", settings)
+		}
+	}
+	access := stage.Properties["AccessLogSetting"].(map[string]any)
+	var line map[string]string
+	if err := json.Unmarshal([]byte(access["Format"].(string)), &line); err != nil {
+		t.Fatalf("access log's line is not JSON: %v", err)
+	}
+	for name, variable := range line {
+		if variable != "$context."+name || !slices.Contains(loggable, name) {
+			t.Errorf("access log has %s as %s", variable, name)
+		}
+	}
+	if got := assembly.text(t, access["DestinationArn"]); got != "${ApiLogs.Arn}" || line["requestId"] == "" || line["authorizer.claims.sub"] == "" {
+		t.Errorf("access log goes to %s, with %v", got, line)
+	}
+}
+
+// loggable are the facts about a request that are not the caller's own text.
+var loggable = strings.Fields("requestId extendedRequestId xrayTraceId requestTime identity.sourceIp authorizer.claims.sub httpMethod resourcePath " +
+	"protocol tlsVersion status error.responseType wafResponseCode responseLength responseLatency integrationStatus integrationLatency")
+
+func TestAPIIsThrottledTracedAndNeedsTLS12(t *testing.T) {
+	inEveryConfiguration(t, func(t *testing.T, assembly assembly) {
+		_, stage := assembly.one(t, "AWS::ApiGateway::Stage", "")
+		for _, raw := range stage.Properties["MethodSettings"].([]any) {
+			if got := raw.(map[string]any); got["ThrottlingRateLimit"] != 50.0 || got["ThrottlingBurstLimit"] != 100.0 {
+				t.Errorf("stage is throttled by %v", got)
+			}
+		}
+		if stage.Properties["TracingEnabled"] != true {
+			t.Error("stage is not traced")
+		}
+		_, api := assembly.one(t, "AWS::ApiGateway::RestApi", "")
+		if api.Properties["SecurityPolicy"] != "SecurityPolicy_TLS13_1_2_PFS_PQ_2025_09" || api.Properties["EndpointAccessMode"] == nil {
+			t.Errorf("API has TLS policy %v, access mode %v", api.Properties["SecurityPolicy"], api.Properties["EndpointAccessMode"])
+		}
+		for id, function := range assembly.ofType(t, "AWS::Lambda::Function") {
+			if assembly.text(t, function.Properties["TracingConfig"]) != "Mode=Active" {
+				t.Errorf("%s is not traced", id)
+			}
+		}
+	})
+}
+
+func TestBrowsersMayCallFromTheGivenOriginsOnly(t *testing.T) {
+	for _, name := range []string{"prod", "everything"} {
+		assembly, origins := configured(t, name), configurations[name].AllowedOrigins
+		asked := 0
+		for id, method := range assembly.ofType(t, "AWS::ApiGateway::Method") {
+			if method.Properties["HttpMethod"] == "OPTIONS" {
+				asked++
+				if answer := assembly.text(t, method.Properties["Integration"]); !strings.Contains(answer, "'https://a.example'") ||
+					!strings.Contains(answer, `"https://b.example"`) || strings.Contains(answer, "'*'") {
+					t.Errorf("%s answers %s", id, answer)
+				}
+			}
+		}
+		if asked > 0 != (len(origins) > 0) {
+			t.Errorf("%s: %d routes answer browsers", name, asked)
+		}
+		for id, function := range assembly.ofType(t, "AWS::Lambda::Function") {
+			got, _ := function.Properties["Environment"].(map[string]any)["Variables"].(map[string]any)["ALLOWED_ORIGINS"].(string)
+			if got != strings.Join(origins, ",") {
+				t.Errorf("%s: %s has origins %q", name, id, got)
+			}
+		}
+	}
+}
+
+func TestFirewallIsThereOnRequestAndLogsNoBodyAndNoToken(t *testing.T) {
+	for _, name := range []string{"prod", "dev", "no network"} {
+		if got := configured(t, name).anyOfType("AWS::WAFv2::WebACL"); len(got) > 0 {
+			t.Errorf("%s has a firewall", name)
+		}
+	}
+	assembly := configured(t, "everything")
+	_, acl := assembly.one(t, "AWS::WAFv2::WebACL", "")
+	var rules []string
+	for _, raw := range acl.Properties["Rules"].([]any) {
+		rule := raw.(map[string]any)
+		rules = append(rules, assembly.text(t, rule["Name"])+": "+assembly.text(t, rule["Action"])+assembly.text(t, rule["OverrideAction"]))
+	}
+	want := []string{"RatePerAddress: Block=", "AWSManagedRulesAmazonIpReputationList: None=", "AWSManagedRulesCommonRuleSet: None=", "AWSManagedRulesKnownBadInputsRuleSet: None="}
+	if diff := cmp.Diff(want, rules); diff != "" {
+		t.Errorf("rules (-want +got):\n%s", diff)
+	}
+	_, logging := assembly.one(t, "AWS::WAFv2::LoggingConfiguration", "")
+	_, association := assembly.one(t, "AWS::WAFv2::WebACLAssociation", "")
+	_, group := assembly.one(t, "AWS::Logs::LogGroup", "FirewallLogs")
+	for what, pair := range map[string][2]string{
+		"data protection": {assembly.text(t, acl.Properties["DataProtectionConfig"]), "DataProtections=Action=SUBSTITUTION Field=FieldType=BODY," +
+			"Action=SUBSTITUTION Field=FieldType=QUERY_STRING,Action=SUBSTITUTION Field=FieldKeys=authorization FieldType=SINGLE_HEADER"},
+		"redaction":   {assembly.text(t, logging.Properties["RedactedFields"]), "SingleHeader=Name=authorization,QueryString="},
+		"destination": {assembly.text(t, logging.Properties["LogDestinationConfigs"]), "arn:${AWS::Partition}:logs:${AWS::Region}:${AWS::AccountId}:log-group:${FirewallLogs}"},
+		"target": {assembly.text(t, association.Properties["ResourceArn"]),
+			"arn:${AWS::Partition}:apigateway:${AWS::Region}::/restapis/${Api}/stages/${ApiDeploymentStagedev}"},
+		"log group": {group.Properties["LogGroupName"].(string), "aws-waf-logs-tokenizer"}, // AWS WAF demands the start
+	} {
+		if pair[0] != pair[1] {
+			t.Errorf("%s is %s, want %s", what, pair[0], pair[1])
+		}
+	}
+	for _, sampled := range calls(acl.Properties, "SampledRequestsEnabled") {
+		if sampled != false {
+			t.Error("samples of requests are kept, with their headers")
 		}
 	}
 }
@@ -120,8 +249,22 @@ func TestKeyAndTableReferencesAreStrong(t *testing.T) {
 	}
 }
 
+func TestVaultRowsCanExpireAndOrdersCannot(t *testing.T) {
+	want := map[string]string{"VaultTable": "AttributeName=ExpiresAt Enabled=true", "CustomerOrderTable": "", "SimulatedPaymentLedger": ""}
+	got := map[string]string{}
+	for id, table := range prodAssembly(t).ofType(t, "AWS::DynamoDB::Table") {
+		got[hash.ReplaceAllString(id, "")] = prodAssembly(t).text(t, table.Properties["TimeToLiveSpecification"])
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("expiry (-want +got):\n%s", diff)
+	}
+}
+
 func TestTablesAreEncryptedRecoverableAndPaidPerRequest(t *testing.T) {
-	assembly := prodAssembly(t)
+	inEveryConfiguration(t, checkTables)
+}
+
+func checkTables(t *testing.T, assembly assembly) {
 	for id, table := range assembly.ofType(t, "AWS::DynamoDB::Table") {
 		p := table.Properties
 		for name, want := range map[string]string{
@@ -161,7 +304,11 @@ func TestDataOutlivesTheStackInProdAndGoesWithItInDev(t *testing.T) {
 			}
 		}
 		for id, key := range assembly.ofType(t, "AWS::KMS::Key") {
-			if key.Properties["PendingWindowInDays"] != want.keyDeletionInDays || key.Properties["EnableKeyRotation"] != true {
+			rotated := any(true)
+			if key.Properties["KeySpec"] == "HMAC_256" {
+				rotated = nil // KMS cannot rotate these
+			}
+			if key.Properties["PendingWindowInDays"] != want.keyDeletionInDays || key.Properties["EnableKeyRotation"] != rotated {
 				t.Errorf("%s: %s has window %v, rotation %v", stage, id, key.Properties["PendingWindowInDays"], key.Properties["EnableKeyRotation"])
 			}
 		}
@@ -170,6 +317,58 @@ func TestDataOutlivesTheStackInProdAndGoesWithItInDev(t *testing.T) {
 			t.Errorf("%s: user pool has deletion protection %v, want %s", stage, got, want.poolProtection)
 		}
 	}
+}
+
+// `cdk destroy --all` leaves nothing in dev, and takes nothing with it in prod that cannot be made again.
+func TestNothingIsLeftBehindInDev(t *testing.T) {
+	for _, name := range []string{"dev", "no network"} {
+		for stack, template := range configured(t, name).templates {
+			for id, resource := range template.Resources {
+				if resource.DeletionPolicy == "Retain" || resource.UpdateReplacePolicy == "Retain" || strings.HasPrefix(resource.DeletionPolicy, "Snapshot") {
+					t.Errorf("%s: %s/%s (%s) stays", name, stack, id, resource.Type)
+				}
+				if protected := resource.Properties["DeletionProtectionEnabled"]; protected == true {
+					t.Errorf("%s: %s/%s is protected from deletion", name, stack, id)
+				}
+			}
+		}
+	}
+}
+
+func TestEveryFunctionHasALogGroupOfItsOwn(t *testing.T) {
+	inEveryConfiguration(t, func(t *testing.T, assembly assembly) {
+		owner := map[string]string{}
+		for id, function := range assembly.ofType(t, "AWS::Lambda::Function") {
+			group := assembly.text(t, function.Properties["LoggingConfig"])
+			if group != "LogGroup=${"+strings.TrimSuffix(hash.ReplaceAllString(id, ""), "Function")+"Logs}" || owner[group] != "" {
+				t.Errorf("%s logs to %q, as %q does", id, group, owner[group])
+			}
+			owner[group] = id
+		}
+	})
+}
+
+func TestStacksDependOnEarlierOnesOnly(t *testing.T) {
+	order := []string{"KmsStack", "TokenizerStack", "AppStack"}
+	inEveryConfiguration(t, func(t *testing.T, assembly assembly) {
+		for stack, template := range assembly.templates {
+			for id, resource := range template.Resources {
+				var sources []string
+				for _, name := range calls(resource.Properties, "Fn::ImportValue") {
+					source, _, _ := strings.Cut(name.(string), ":")
+					sources = append(sources, source)
+				}
+				for _, call := range calls(resource.Properties, "Fn::GetStackOutput") {
+					sources = append(sources, call.(map[string]any)["StackName"].(string))
+				}
+				for _, source := range sources {
+					if at := slices.Index(order, source); at < 0 || at >= slices.Index(order, stack) {
+						t.Errorf("%s/%s needs %s", stack, id, source)
+					}
+				}
+			}
+		}
+	})
 }
 
 // Scripts and the walkthrough read these by name.
@@ -196,6 +395,53 @@ func TestOutputsHaveTheWalkthroughsNames(t *testing.T) {
 		}
 		if diff := cmp.Diff(outputs, got); diff != "" {
 			t.Errorf("%s outputs (-want +got):\n%s", stack, diff)
+		}
+	}
+}
+
+func TestLogGroupsAreEncryptedAndTheKeyKnowsThem(t *testing.T) {
+	inEveryConfiguration(t, checkLogGroups)
+}
+
+func checkLogGroups(t *testing.T, assembly assembly) {
+	_, key := assembly.one(t, "AWS::KMS::Key", "StorageKey")
+	policy := assembly.text(t, key.Properties["KeyPolicy"])
+	for stack, template := range assembly.templates {
+		for id, group := range template.Resources {
+			if group.Type != "AWS::Logs::LogGroup" {
+				continue
+			}
+			if got := assembly.text(t, group.Properties["KmsKeyId"]); got != "${StorageKey.Arn}" || group.Properties["RetentionInDays"] == nil {
+				t.Errorf("%s has key %q, retention %v", id, got, group.Properties["RetentionInDays"])
+			}
+			pattern := stack + "-*"
+			if name, named := group.Properties["LogGroupName"].(string); named {
+				pattern = name
+			}
+			if !strings.Contains(policy, ":log-group:"+pattern) {
+				t.Errorf("StorageKey's policy does not know %s as %s", id, pattern)
+			}
+		}
+	}
+}
+
+func TestLayerIsSharedWithAnOrganizationOnRequestOnly(t *testing.T) {
+	for _, template := range prodAssembly(t).templates {
+		for id, resource := range template.Resources {
+			if resource.Type == "AWS::Lambda::LayerVersionPermission" {
+				t.Errorf("%s shares the layer", id)
+			}
+		}
+	}
+	for stage, policy := range map[string]string{stacks.Prod: "Retain", stacks.Dev: "Delete"} {
+		assembly := synth(t, stacks.Config{Stage: stage, OrgID: "o-exampleorg1"})
+		_, permission := assembly.one(t, "AWS::Lambda::LayerVersionPermission", "")
+		got := assembly.text(t, permission.Properties)
+		if want := "Action=lambda:GetLayerVersion LayerVersionArn=${LayerVersion} OrganizationId=o-exampleorg1 Principal=*"; got != want {
+			t.Errorf("permission is %q, want %q", got, want)
+		}
+		if permission.DeletionPolicy != policy || permission.UpdateReplacePolicy != policy {
+			t.Errorf("%s: permission has policies %s and %s, want %s", stage, permission.DeletionPolicy, permission.UpdateReplacePolicy, policy)
 		}
 	}
 }
@@ -233,6 +479,9 @@ func TestUsersSignUpByEMailWithAStrongPassword(t *testing.T) {
 		"UsernameAttributes":     "email",
 		"AutoVerifiedAttributes": "email",
 		"AdminCreateUserConfig":  "AllowAdminCreateUserOnly=false",
+		"MfaConfiguration":       "OPTIONAL",
+		"EnabledMfas":            "SOFTWARE_TOKEN_MFA",
+		"UserPoolTier":           "ESSENTIALS",
 		"Policies": "PasswordPolicy=MinimumLength=12 RequireLowercase=true RequireNumbers=true RequireSymbols=true " +
 			"RequireUppercase=true TemporaryPasswordValidityDays=1",
 	} {
@@ -245,9 +494,27 @@ func TestUsersSignUpByEMailWithAStrongPassword(t *testing.T) {
 		"ExplicitAuthFlows":          "ALLOW_USER_PASSWORD_AUTH,ALLOW_REFRESH_TOKEN_AUTH",
 		"GenerateSecret":             "false",
 		"PreventUserExistenceErrors": "ENABLED",
+		"EnableTokenRevocation":      "true",
+		"IdTokenValidity":            "60",
+		"AccessTokenValidity":        "60",
+		"RefreshTokenValidity":       "1440",
+		"TokenValidityUnits":         "AccessToken=minutes IdToken=minutes RefreshToken=minutes",
 	} {
 		if got := assembly.text(t, client.Properties[name]); got != want {
 			t.Errorf("client has %s %q, want %q", name, got, want)
+		}
+	}
+}
+
+func TestSecondFactorsAndThreatProtectionAreAChoice(t *testing.T) {
+	for mfa, want := range map[string]string{stacks.MFAOptional: "OPTIONAL", stacks.MFARequired: "ON", stacks.MFAOff: "OFF"} {
+		for protected, tier := range map[bool]string{false: "ESSENTIALS", true: "PLUS"} {
+			assembly := synth(t, stacks.Config{MFA: mfa, ThreatProtection: protected, Network: stacks.NoNetwork})
+			_, pool := assembly.one(t, "AWS::Cognito::UserPool", "")
+			p := pool.Properties
+			if p["MfaConfiguration"] != want || p["UserPoolTier"] != tier || strings.Contains(assembly.text(t, p["UserPoolAddOns"]), "ENFORCED") != protected {
+				t.Errorf("%s, %t: pool has %v, %v, %v", mfa, protected, p["MfaConfiguration"], p["UserPoolTier"], p["UserPoolAddOns"])
+			}
 		}
 	}
 }

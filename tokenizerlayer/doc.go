@@ -1,11 +1,16 @@
 // Package tokenizerlayer holds the AWS CDK constructs of the tokenizer layer: what a security team publishes and an
 // application team attaches to its functions.
 //
-//	vault := tokenizerlayer.NewVault(stack, "Vault", &tokenizerlayer.VaultProps{TokenKey: tokenKey, StorageKey: storageKey})
+//	const path = "/tokenizer/detokenize/" // IAM path of the roles that may read values back
+//	vault := tokenizerlayer.NewVault(stack, "Vault", &tokenizerlayer.VaultProps{
+//		TokenKey:       tokenizerlayer.NewTokenKey(stack, "TokenKey", path, &tokenizerlayer.KeyProps{}),
+//		StorageKey:     tokenizerlayer.NewStorageKey(stack, "StorageKey", &tokenizerlayer.StorageKeyProps{}),
+//		DetokenizePath: path,
+//	})
 //	layer, err := tokenizerlayer.NewLayer(stack, "Layer", &tokenizerlayer.LayerProps{})
 //	...
-//	err = layer.Attach(orderFunction, vault, tokenizerlayer.Tokenize)
-//	err = layer.Attach(paybillFunction, vault, tokenizerlayer.Detokenize)
+//	err = layer.Attach(orderFunction, vault, tokenizerlayer.Tokenize, tokenizerlayer.AttachOptions{})
+//	err = layer.Attach(paybillFunction, vault, tokenizerlayer.Detokenize, tokenizerlayer.AttachOptions{Port: 2775})
 //
 // A [Vault] is a table of sealed values and the two keys around it. TokenKey seals each value on the client side, so
 // whoever lacks kms:Decrypt on it cannot read a value even with full access to the table. StorageKey encrypts tables

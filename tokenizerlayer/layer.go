@@ -2,8 +2,6 @@ package tokenizerlayer
 
 import (
 	"cmp"
-	"fmt"
-	"strings"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
@@ -21,6 +19,8 @@ const (
 type LayerProps struct {
 	// LayerVersionName names the layer; "" means TokenizeData.
 	LayerVersionName string
+	// OrganizationID shares the layer with every account of this AWS organization; "" shares it with nobody.
+	OrganizationID string
 	// Architecture is the instruction set of the functions it will serve; the zero value means [ARM64].
 	Architecture Architecture
 	// Destroyable lets layer versions go when a newer one replaces them or their stack is deleted. The zero value
@@ -66,7 +66,18 @@ func NewLayer(scope constructs.Construct, id string, props *LayerProps) (*Layer,
 	// Weak: every release is a new resource with a new ARN, and CloudFormation refuses to change an export that a
 	// function's stack imports. Attach makes up for what a weak reference loses.
 	awscdk.CrossStackReferences_Of(layer.version).Produce(awscdk.ReferenceStrength_WEAK)
+	if props.OrganizationID != "" {
+		layer.share(props.OrganizationID, props.Destroyable)
+	}
 	return layer, nil
+}
+
+// share lets every account of an organization use this version. Where versions are kept, so is their permission: a
+// function of another account that uses an old version could not be updated otherwise.
+func (l *Layer) share(organization string, destroyable bool) {
+	const id = "Organization"
+	l.version.AddPermission(new(id), &awslambda.LayerVersionPermission{AccountId: new("*"), OrganizationId: &organization})
+	l.version.Node().FindChild(new(id)).(awscdk.CfnResource).ApplyRemovalPolicy(RemovalPolicy(destroyable), nil)
 }
 
 // Version is the layer version of this release.
@@ -75,43 +86,3 @@ func (l *Layer) Version() awslambda.LayerVersion { return l.version }
 // Digest identifies the layer's content: it changes with every release and with nothing else. The extension reports
 // the same digest, read from a file in the layer, as its release.
 func (l *Layer) Digest() *string { return l.digest }
-
-// Access is what a function may do with a vault.
-type Access int
-
-const (
-	// Tokenize turns values into tokens: see [Grants.Tokenize].
-	Tokenize Access = iota + 1
-	// Detokenize reads values back: see [Grants.Detokenize].
-	Detokenize
-)
-
-// Attach adds the layer to fn, points it at vault and grants it access.
-//
-// An error says what is wrong with fn: another architecture than the layer's (CDK does not check; Lambda would fail to
-// start the extension), or a role to detokenize that the key's policy would refuse.
-func (l *Layer) Attach(fn awslambda.Function, vault *Vault, access Access) error {
-	if architecture := *fn.Architecture().Name(); architecture != string(l.architecture) {
-		return fmt.Errorf("%s: function is for %s, but the tokenizer layer for %s: give both the same architecture",
-			*fn.Node().Path(), architecture, l.architecture)
-	}
-	switch access {
-	case Tokenize:
-		vault.Grants().Tokenize(fn)
-	case Detokenize:
-		if path, known := rolePath(fn.Role()); known && !strings.HasPrefix(path, vault.detokenizePath) {
-			return fmt.Errorf("%s: role has IAM path %s, but TokenKey's policy lets only roles under %s decrypt: give the function a role with that path",
-				*fn.Node().Path(), path, vault.detokenizePath)
-		}
-		vault.Grants().Detokenize(fn)
-	default:
-		return fmt.Errorf("%s: access %d is unknown: use Tokenize or Detokenize", *fn.Node().Path(), access)
-	}
-	fn.AddLayers(l.version)
-	fn.AddEnvironment(new("TOKENIZER_TABLE"), vault.table.TableName(), nil)
-	fn.AddEnvironment(new("TOKENIZER_KEY_ARN"), vault.tokenKey.KeyArn(), nil)
-	// A weak reference leaves this stack's template as it was when the layer changes, and `cdk deploy` skips stacks
-	// whose template did not change. With the digest in the environment a release changes the template.
-	fn.AddEnvironment(new("TOKENIZER_LAYER_DIGEST"), l.digest, nil)
-	return nil
-}

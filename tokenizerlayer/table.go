@@ -14,6 +14,9 @@ type TableProps struct {
 	Name string
 	// PartitionKey and SortKey are attribute names of type S; SortKey "" means none.
 	PartitionKey, SortKey string
+	// ExpiryAttribute is the attribute with the time (seconds since 1970) after which DynamoDB removes a row, within
+	// about two days; "" means that rows stay.
+	ExpiryAttribute string
 	// StorageKey encrypts the table at rest.
 	StorageKey awskms.IKey
 	// Destroyable lets the table go with its stack. The zero value keeps it: deletion protection, and retained.
@@ -33,6 +36,7 @@ func NewTable(scope constructs.Construct, id string, props *TableProps) awsdynam
 		TableName:                        &props.Name,
 		PartitionKey:                     stringAttribute(props.PartitionKey),
 		SortKey:                          sortKey,
+		TimeToLiveAttribute:              orNil(props.ExpiryAttribute),
 		BillingMode:                      awsdynamodb.BillingMode_PAY_PER_REQUEST,
 		Encryption:                       awsdynamodb.TableEncryption_CUSTOMER_MANAGED,
 		EncryptionKey:                    props.StorageKey,
@@ -48,6 +52,13 @@ func RemovalPolicy(destroyable bool) awscdk.RemovalPolicy {
 		return awscdk.RemovalPolicy_DESTROY
 	}
 	return awscdk.RemovalPolicy_RETAIN
+}
+
+func orNil(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
 }
 
 func stringAttribute(name string) *awsdynamodb.Attribute {

@@ -29,7 +29,7 @@ type VaultProps struct {
 }
 
 // Vault is a table of sealed values: partition key Hash_Key (the token), sort key Account_Id, and the sealed value in
-// CandidateString.
+// CandidateString. DynamoDB removes rows whose ExpiresAt has passed.
 type Vault struct {
 	table          awsdynamodb.Table
 	tokenKey       awskms.IKey
@@ -44,8 +44,10 @@ func NewVault(scope constructs.Construct, id string, props *VaultProps) *Vault {
 		Name:         cmp.Or(props.TableName, DefaultVaultTable),
 		PartitionKey: "Hash_Key",
 		SortKey:      "Account_Id",
-		StorageKey:   props.StorageKey,
-		Destroyable:  props.Destroyable,
+		// Only purges: what must not be forged, such as an expiry that is enforced, is inside the envelope.
+		ExpiryAttribute: "ExpiresAt",
+		StorageKey:      props.StorageKey,
+		Destroyable:     props.Destroyable,
 	})
 	// Strong, whatever the app's default is: CloudFormation then refuses to replace a table or key that functions of
 	// another stack still use. Losing either loses every value.

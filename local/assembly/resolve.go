@@ -24,7 +24,7 @@ func (e *NotCreatedError) Error() string {
 }
 
 // Resolver replaces the intrinsic functions in values of the templates: Ref, Fn::GetAtt, Fn::Sub, Fn::Join, Fn::Select,
-// Fn::Split, Fn::ImportValue and Fn::GetStackOutput, with the pseudo parameters (but AWS::NotificationARNs) of the partition
+// Fn::Split, Fn::GetAZs, Fn::ImportValue and Fn::GetStackOutput, with the pseudo parameters (but AWS::NotificationARNs) of the partition
 // aws. Any other function, and a dynamic reference like {{resolve:…}}, is an error that names it and where it stands.
 //
 // It is safe for concurrent use, and resolving changes nothing.
@@ -183,6 +183,8 @@ func (e evaluation) call(name string, argument any) (any, error) {
 	switch name {
 	case "Fn::Join", "Fn::Split", "Fn::Select":
 		return combine(name, argument)
+	case "Fn::GetAZs": // no region has fewer than three
+		return []any{e.region + "a", e.region + "b", e.region + "c"}, nil
 	case "Fn::ImportValue":
 		return e.importValue(argument)
 	case "Fn::GetStackOutput":

@@ -79,9 +79,6 @@ func createValidator(_ context.Context, r *request) (made, error) {
 	if err != nil {
 		return made{}, err
 	}
-	if r.boolean("ValidateRequestParameters") {
-		return made{}, fmt.Errorf("ValidateRequestParameters is not simulated")
-	}
 	id := newID()
 	a.validators[id] = r.boolean("ValidateRequestBody")
 	return made{id, map[string]string{"RequestValidatorId": id}}, nil
@@ -115,6 +112,9 @@ func createMethod(_ context.Context, r *request) (made, error) {
 	a, err := r.api()
 	if err != nil {
 		return made{}, err
+	}
+	if len(r.object("RequestParameters").value) > 0 {
+		return made{}, fmt.Errorf("RequestParameters are not simulated")
 	}
 	a.methods = append(a.methods, r.properties)
 	return made{ref: r.physicalName("")}, nil

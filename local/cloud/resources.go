@@ -41,8 +41,8 @@ type kind struct {
 var kinds = map[string]kind{
 	"AWS::KMS::Key":                       {create: createKey, skipped: "rotation and deletion windows"},
 	"AWS::KMS::Alias":                     {create: createAlias},
-	"AWS::DynamoDB::Table":                {create: createTable, skipped: "encryption at rest, point-in-time recovery, deletion protection"},
-	"AWS::Cognito::UserPool":              {create: createUserPool},
+	"AWS::DynamoDB::Table":                {create: createTable, skipped: "encryption at rest, point-in-time recovery, deletion protection, removal of expired rows"},
+	"AWS::Cognito::UserPool":              {create: createUserPool, skipped: "second factors, threat protection, how long tokens are valid"},
 	"AWS::Cognito::UserPoolClient":        {create: createUserPoolClient},
 	"AWS::Lambda::LayerVersion":           {create: createLayerVersion},
 	"AWS::Lambda::Function":               {create: createFunction},
@@ -53,18 +53,36 @@ var kinds = map[string]kind{
 	"AWS::ApiGateway::Resource":           {create: createAPIResource},
 	"AWS::ApiGateway::Method":             {create: createMethod},
 	"AWS::ApiGateway::Deployment":         {create: named},
-	"AWS::ApiGateway::Stage":              {create: createStage},
+	"AWS::ApiGateway::Stage":              {create: createStage, skipped: "access log, throttling, traces, TLS"},
 	"AWS::IAM::Role":                      {create: createRole, skipped: "who may assume it"},
 	"AWS::IAM::Policy":                    {create: createPolicy},
 	"AWS::Lambda::Permission":             {create: named, skipped: "the API may always invoke its functions"},
 	"AWS::Lambda::LayerVersionPermission": {create: named, skipped: "sharing with other accounts"},
 	"AWS::Logs::LogGroup":                 {create: createLogGroup, skipped: "functions log to this terminal"},
 	"AWS::SSM::Parameter":                 {create: named, skipped: "nothing here reads it"},
+	"AWS::WAFv2::LoggingConfiguration":    {create: named},
+	"AWS::WAFv2::WebACL":                  {create: named, skipped: "requests are not filtered"},
+	"AWS::WAFv2::WebACLAssociation":       {create: named},
+	// Networks: functions run on this machine.
+	"AWS::EC2::EIP":                         {create: named},
+	"AWS::EC2::FlowLog":                     {create: named},
+	"AWS::EC2::InternetGateway":             {create: named},
+	"AWS::EC2::NatGateway":                  {create: named},
+	"AWS::EC2::Route":                       {create: named},
+	"AWS::EC2::RouteTable":                  {create: named},
+	"AWS::EC2::SecurityGroup":               {create: named, skipped: "nothing is filtered"},
+	"AWS::EC2::SecurityGroupIngress":        {create: named},
+	"AWS::EC2::Subnet":                      {create: named},
+	"AWS::EC2::SubnetRouteTableAssociation": {create: named},
+	"AWS::EC2::VPC":                         {create: named, skipped: "functions share this machine's network"},
+	"AWS::EC2::VPCEndpoint":                 {create: named, skipped: "endpoint policies are not evaluated"},
+	"AWS::EC2::VPCGatewayAttachment":        {create: named},
 }
 
 // named creates nothing: the resource exists as a name, for others to refer to.
 func named(_ context.Context, r *request) (made, error) {
-	return made{ref: r.physicalName("Name")}, nil
+	name := r.physicalName("Name")
+	return made{name, map[string]string{"AllocationId": name, "GroupId": name, "Arn": name}}, nil
 }
 
 // physicalName is the template's own name for a resource, or one like CloudFormation's.

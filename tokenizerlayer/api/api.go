@@ -30,6 +30,9 @@ const TokenHeader = "X-Tokenizer-Token"
 // MaxBody bounds a request's and an answer's body, in bytes.
 const MaxBody = 16 << 10
 
+// MinBodyLimit is the smallest bound that an extension may be given for the bodies of requests, in bytes.
+const MinBodyLimit = 64
+
 // TokenizeRequest is the body of POST /v1/tokenize.
 type TokenizeRequest struct {
 	// Data is the card number.

@@ -56,7 +56,7 @@ func run(ctx context.Context, executable string, getenv func(string) string) err
 	var current backend
 	release := digest(executable)
 	srv := server.New(server.Config{
-		Vault: current.vault, Port: s.port, SessionToken: s.sessionToken, Release: release, Audit: log,
+		Vault: current.vault, Port: s.port, SessionToken: s.sessionToken, Release: release, MaxBody: s.maxBody, Audit: log,
 	})
 	served := make(chan error, 1)
 	go func() { served <- srv.Serve(listener) }()

@@ -136,6 +136,7 @@ func TestWrongSettingsAreANamed503AndDoNotEndTheExtension(t *testing.T) {
 		"nothing set":     {map[string]string{"TOKENIZER_TABLE": "", "TOKENIZER_KEY_ARN": ""}, "123456789012", []string{"TOKENIZER_TABLE", "TOKENIZER_KEY_ARN"}},
 		"an alias":        {map[string]string{"TOKENIZER_KEY_ARN": "alias/token"}, "123456789012", []string{"TOKENIZER_KEY_ARN"}},
 		"log level":       {map[string]string{"TOKENIZER_LOG_LEVEL": "LOUD"}, "123456789012", []string{"TOKENIZER_LOG_LEVEL"}},
+		"body limit":      {map[string]string{"TOKENIZER_MAX_BODY_BYTES": "1e3"}, "123456789012", []string{"TOKENIZER_MAX_BODY_BYTES"}},
 		"no account":      {nil, "", []string{"account id"}},
 		"several at once": {map[string]string{"TOKENIZER_LOG_LEVEL": "x", "TOKENIZER_TABLE": "!"}, "", []string{"TOKENIZER_LOG_LEVEL", "TOKENIZER_TABLE", "account id"}},
 	} {

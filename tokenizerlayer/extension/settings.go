@@ -17,6 +17,7 @@ type settings struct {
 	keyARN       string     // TOKENIZER_KEY_ARN: ARN of the key that wraps data keys
 	port         int        // TOKENIZER_PORT: default 2774
 	level        slog.Level // TOKENIZER_LOG_LEVEL: DEBUG, INFO (default), WARN or ERROR
+	maxBody      int64      // TOKENIZER_MAX_BODY_BYTES: of a request; default api.MaxBody
 }
 
 // loadSettings reads all settings and reports all that are wrong. What it returns is usable in any case: where a value
@@ -28,6 +29,7 @@ func loadSettings(getenv func(string) string) (settings, error) {
 		table:        getenv("TOKENIZER_TABLE"),
 		keyARN:       getenv("TOKENIZER_KEY_ARN"),
 		port:         api.DefaultPort,
+		maxBody:      api.MaxBody,
 	}
 	var errs []error
 	if s.sessionToken == "" {
@@ -43,6 +45,13 @@ func loadSettings(getenv func(string) string) (settings, error) {
 	if v := getenv("TOKENIZER_LOG_LEVEL"); v != "" {
 		if s.level.UnmarshalText([]byte(v)) != nil {
 			errs = append(errs, errors.New("TOKENIZER_LOG_LEVEL must be DEBUG, INFO, WARN or ERROR"))
+		}
+	}
+	if v := getenv("TOKENIZER_MAX_BODY_BYTES"); v != "" {
+		if n, err := strconv.ParseInt(v, 10, 64); err != nil || n < api.MinBodyLimit || n > api.MaxBody {
+			errs = append(errs, fmt.Errorf("TOKENIZER_MAX_BODY_BYTES must be a number from %d to %d; the default %[2]d is used", api.MinBodyLimit, api.MaxBody))
+		} else {
+			s.maxBody = n
 		}
 	}
 	return s, errors.Join(errs...)

@@ -6,6 +6,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"crypto/subtle"
@@ -31,7 +32,7 @@ type Vault interface {
 	Detokenize(context.Context, string) (card.Number, error)
 }
 
-// Config describes a server. All fields are required but Release.
+// Config describes a server. All fields are required but Release and MaxBody.
 type Config struct {
 	// Vault returns the vault, or why there is none yet: an error of kind api.ErrNotReady.
 	Vault func() (Vault, error)
@@ -41,6 +42,8 @@ type Config struct {
 	SessionToken string
 	// Release is what GET /ping tells.
 	Release string
+	// MaxBody bounds the body of a request, in bytes; 0 means [api.MaxBody].
+	MaxBody int64
 	Audit   *audit.Log
 }
 
@@ -51,6 +54,7 @@ type server struct {
 
 // New returns a server that is not started: the caller owns the listener.
 func New(c Config) *http.Server {
+	c.MaxBody = cmp.Or(c.MaxBody, api.MaxBody)
 	s := &server{Config: c, token: sha256.Sum256([]byte(c.SessionToken))}
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST "+api.PathTokenize, s.tokenize)
@@ -100,7 +104,7 @@ func (s *server) tokenize(w http.ResponseWriter, r *http.Request) {
 	event := audit.Event{Operation: "tokenize"}
 	s.answer(w, r, &event, func(v Vault) (any, error) {
 		var in api.TokenizeRequest
-		if err := decode(w, r, &in); err != nil {
+		if err := s.decode(w, r, &in); err != nil {
 			return nil, err
 		}
 		n, err := card.Parse(in.Data.Reveal())
@@ -121,7 +125,7 @@ func (s *server) detokenize(w http.ResponseWriter, r *http.Request) {
 	event := audit.Event{Operation: "detokenize"}
 	s.answer(w, r, &event, func(v Vault) (any, error) {
 		var in api.DetokenizeRequest
-		if err := decode(w, r, &in); err != nil {
+		if err := s.decode(w, r, &in); err != nil {
 			return nil, err
 		}
 		if in.Redaction == "" {
@@ -174,10 +178,10 @@ func (s *server) answer(w http.ResponseWriter, r *http.Request, event *audit.Eve
 	s.Audit.Record(r.Context(), *event)
 }
 
-func decode(w http.ResponseWriter, r *http.Request, into any) error {
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, api.MaxBody))
+func (s *server) decode(w http.ResponseWriter, r *http.Request, into any) error {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, s.MaxBody))
 	if _, large := errors.AsType[*http.MaxBytesError](err); large {
-		return api.Errorf(api.ErrTooLarge, "", "a body has at most %d bytes", api.MaxBody)
+		return api.Errorf(api.ErrTooLarge, "", "a body has at most %d bytes", s.MaxBody)
 	}
 	if err != nil {
 		return api.Errorf(api.ErrInvalid, "", "the body did not arrive")

@@ -322,3 +322,22 @@ func TestClient(t *testing.T) {
 		t.Error("KMS away:", err)
 	}
 }
+
+func TestTheBodyLimitIsTheOneThatWasSet(t *testing.T) {
+	r := start(t, func(c *server.Config) { c.MaxBody = 64 })
+	for size, want := range map[int]int{64: http.StatusBadRequest, 65: http.StatusRequestEntityTooLarge} {
+		request, err := http.NewRequest(http.MethodPost, "http://127.0.0.1:"+strconv.Itoa(r.port)+api.PathTokenize, strings.NewReader(strings.Repeat(" ", size)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		request.Header.Set(api.TokenHeader, session)
+		answer, err := http.DefaultClient.Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer.Body.Close()
+		if answer.StatusCode != want {
+			t.Errorf("%d bytes: status %d, want %d", size, answer.StatusCode, want)
+		}
+	}
+}

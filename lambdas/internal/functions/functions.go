@@ -30,7 +30,7 @@ func Order(ctx context.Context, now func() time.Time) error {
 		Store:  &orders.Store{DynamoDB: dynamo, Table: settings["ORDER_TABLE"]},
 		Sealer: tokenizer, Now: now,
 	})
-	gateway := orders.Gateway{Name: "order", Do: place, Log: start.Logger(os.Stdout), Now: now}
+	gateway := orders.Gateway{Name: "order", Do: place, Log: start.Logger(os.Stdout), Origins: start.Origins(), Now: now}
 	start.Serve(ctx, gateway.Handle)
 	return nil
 }
@@ -55,7 +55,7 @@ func Paybill(ctx context.Context, now func() time.Time) error {
 		Processor: &orders.SimulatedProcessor{DynamoDB: dynamo, Table: settings["LEDGER_TABLE"], Now: now},
 		Now:       now,
 	})
-	gateway := orders.Gateway{Name: "paybill", Do: pay, Log: start.Logger(os.Stdout), Now: now}
+	gateway := orders.Gateway{Name: "paybill", Do: pay, Log: start.Logger(os.Stdout), Origins: start.Origins(), Now: now}
 	start.Serve(ctx, gateway.Handle)
 	return nil
 }

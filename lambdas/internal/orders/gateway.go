@@ -10,6 +10,7 @@ import (
 	"mime"
 	"net/http"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 
@@ -46,6 +47,8 @@ type Gateway struct {
 	Name string
 	Do   Operation
 	Log  *slog.Logger
+	// Origins are the web origins whose scripts may read the answers; nil means none.
+	Origins []string
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
 }
@@ -61,6 +64,9 @@ func (g *Gateway) Handle(ctx context.Context, r events.APIGatewayProxyRequest) (
 	}
 	answer, err := g.do(ctx, r)
 	response, outcome := render(answer, err)
+	if origin := header(r, "Origin"); origin != "" && slices.Contains(g.Origins, origin) {
+		response.Headers["Access-Control-Allow-Origin"], response.Headers["Vary"] = origin, "Origin"
+	}
 	g.log(ctx, r, response.StatusCode, outcome, err, clock(g.Now)().Sub(start))
 	return response, nil
 }

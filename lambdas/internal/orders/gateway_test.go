@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"log/slog"
 	"strings"
 	"testing"
 	"time"
@@ -269,6 +270,21 @@ func TestOneLogLineARequest(t *testing.T) {
 		delete(got, "time")
 		if diff := cmp.Diff(wanted[i], got); diff != "" {
 			t.Errorf("line %d (-want +got):\n%s", i, diff)
+		}
+	}
+}
+
+func TestScriptsOfTheGivenOriginsMayReadAnswers(t *testing.T) {
+	refuse := func(context.Context, string, []byte) (orders.Answer, error) {
+		return orders.Answer{}, &orders.Error{Kind: orders.ErrNotFound}
+	}
+	g := orders.Gateway{Name: "order", Do: refuse, Log: slog.New(slog.DiscardHandler), Origins: []string{"https://a.example"}}
+	for origin, want := range map[string]string{"https://a.example": "https://a.example", "https://b.example": "", "": ""} {
+		r := event(alice, "{}")
+		r.Headers["origin"] = origin
+		response, err := g.Handle(t.Context(), r)
+		if got := response.Headers["Access-Control-Allow-Origin"]; err != nil || got != want || (response.Headers["Vary"] == "Origin") != (want != "") {
+			t.Errorf("%q: answer allows %q (%v), want %q", origin, got, response.Headers, want)
 		}
 	}
 }

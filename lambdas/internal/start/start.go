@@ -67,6 +67,11 @@ func Settings(names ...string) (map[string]string, error) {
 	return settings, nil
 }
 
+// Origins are the web origins of ALLOWED_ORIGINS, separated by commas. It need not be set.
+func Origins() []string {
+	return strings.FieldsFunc(os.Getenv("ALLOWED_ORIGINS"), func(r rune) bool { return r == ',' })
+}
+
 // DynamoDB returns a client for the function's region and role. AWS_ENDPOINT_URL and AWS_ENDPOINT_URL_DYNAMODB are
 // honoured. https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html
 func DynamoDB(ctx context.Context) (*dynamodb.Client, error) {

@@ -1,0 +1,93 @@
+package test
+
+import (
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+const exampleDir = moduleRoot + "/examples/functions"
+
+// The example is a module of its own, as the app of somebody who imports the constructs is: it builds the layer by its
+// own go.mod, from its own directory.
+func TestExampleSynthesizesFromItsOwnDirectory(t *testing.T) {
+	outdir := filepath.Join(t.TempDir(), "cdk.out")
+	settings := struct{ Context json.RawMessage }{}
+	if err := json.Unmarshal([]byte(read(t, filepath.Join(exampleDir, "cdk.json"))), &settings); err != nil {
+		t.Fatal(err)
+	}
+	command := exec.Command("go", "run", ".")
+	command.Dir = exampleDir
+	command.Env = append(os.Environ(), "CDK_OUTDIR="+outdir, "CDK_CONTEXT_JSON="+string(settings.Context),
+		"JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION=20")
+	if output, err := command.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, output)
+	}
+	var parsed template
+	if err := json.Unmarshal([]byte(read(t, filepath.Join(outdir, "Functions.template.json"))), &parsed); err != nil {
+		t.Fatal(err)
+	}
+	example := assembly{dir: outdir, templates: map[string]template{"Functions": parsed}}
+	checkLayer(t, example)
+	got := map[string][]string{}
+	for _, function := range []string{"Tokenize", "Detokenize"} {
+		_, lambda := example.one(t, "AWS::Lambda::Function", function)
+		if layers := example.text(t, lambda.Properties["Layers"]); layers != "${LayerVersion}" {
+			t.Errorf("%s has layers %s", function, layers)
+		}
+		for _, s := range example.roleStatements(t, function) {
+			if !strings.Contains(s.resource, "StorageKey") {
+				got[function] = append(got[function], s.actions+" on "+s.resource)
+			}
+		}
+	}
+	want := map[string][]string{
+		"Tokenize":   {"logs:CreateLogStream,logs:PutLogEvents on ${TokenizeLogs.Arn}", "kms:GenerateDataKey on ${TokenKey.Arn}", "dynamodb:PutItem on ${VaultTable.Arn}"},
+		"Detokenize": {"logs:CreateLogStream,logs:PutLogEvents on ${DetokenizeLogs.Arn}", "kms:Decrypt on ${TokenKey.Arn}", "dynamodb:GetItem on ${VaultTable.Arn}"},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("permissions (-want +got):\n%s", diff)
+	}
+}
+
+func TestExampleFunctionsWorkWithTheLayersClients(t *testing.T) {
+	// The layer is at /opt in Lambda only.
+	layer, err := filepath.Abs(filepath.Join(moduleRoot, "tokenizerlayer"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	node := filepath.Join(t.TempDir(), "index.mjs")
+	write(t, node, strings.ReplaceAll(read(t, filepath.Join(exampleDir, "node", "index.mjs")), `"/opt/`, `"`+layer+`/`))
+	for name, program := range map[string][]string{
+		"python": {"python3", "-c", read(t, filepath.Join(exampleDir, "python", "index.py")) +
+			`import json; print(json.dumps([handler({"card": "card-canary"}, None), handler({"card": "unknown"}, None)]))`},
+		"node": {"node", "--input-type=module", "-e",
+			`const { handler } = await import("` + node + `"); console.log(JSON.stringify([await handler({ token: "known" }), await handler({ token: "unknown" })]));`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if _, err := exec.LookPath(program[0]); err != nil && os.Getenv("CI") == "" {
+				t.Skipf("%s is not installed", program[0])
+			}
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				body, _ := io.ReadAll(r.Body)
+				answerLikeTheExtension(w, body)
+			}))
+			defer server.Close()
+			want := map[string]string{
+				"python": `[{"token":"the-token"},{"error":"token-not-found"}]`,
+				"node":   `[{"card":"card-canary"},{"error":"token-not-found"}]`,
+			}[name]
+			if got := runClient(t, program, server.Listener.Addr()); got != want {
+				t.Errorf("got %s, want %s", got, want)
+			}
+		})
+	}
+}
