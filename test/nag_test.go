@@ -149,7 +149,7 @@ func TestExceptionsAreCountedByRule(t *testing.T) {
 // The packs must be able to find something: without the options they do, and the docs say what.
 func TestCompliancePacksFindWhatTheOptionsAreFor(t *testing.T) {
 	var got []string
-	for _, line := range nag(t, t.TempDir(), stacks.Config{}) {
+	for _, line := range nag(t, t.TempDir(), stacks.Config{Network: stacks.NoNetwork}) {
 		if line.Compliance != "Suppressed" {
 			got = append(got, line.RuleID)
 		}
@@ -160,8 +160,8 @@ func TestCompliancePacksFindWhatTheOptionsAreFor(t *testing.T) {
 	}
 	slices.Sort(got)
 	slices.Sort(want)
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("findings on the defaults (-docs/compliance.md +packs):\n%s", diff)
+	if diff := cmp.Diff(want, slices.Compact(got)); diff != "" {
+		t.Errorf("findings without the options (-docs/compliance.md +packs):\n%s", diff)
 	}
 }
 
