@@ -53,7 +53,8 @@ func newAPI(stack awscdk.Stack, config Config, pool awscognito.UserPool, logs aw
 		},
 	})
 	// API Gateway's default for a regional API is TLS 1.0. This policy has 1.2 and 1.3, with forward secrecy only. The
-	// CDK's own class does not know these settings yet.
+	// CDK's own class does not know these settings yet. BASIC is how an API starts; docs/operations.md says when to be
+	// STRICT, which also refuses requests whose TLS server name is not the API's.
 	resource := rest.Node().DefaultChild().(awsapigateway.CfnRestApi)
 	resource.SetSecurityPolicy(new("SecurityPolicy_TLS13_1_2_PFS_PQ_2025_09"))
 	resource.SetEndpointAccessMode(new("BASIC"))

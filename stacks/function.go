@@ -40,14 +40,10 @@ func newFunction(stack awscdk.Stack, props functionProps) (awslambda.Function, e
 	if err != nil {
 		return nil, err
 	}
-	role := awsiam.NewRole(stack, new(props.ID+"Role"), &awsiam.RoleProps{
-		AssumedBy:   awsiam.NewServicePrincipal(new("lambda.amazonaws.com"), nil),
-		Path:        &props.RolePath,
-		Description: &props.Description,
-	})
-	// In place of AWSLambdaBasicExecutionRole, which may write to every log group of the account and make new ones.
-	props.Logs.Grant(role, new("logs:CreateLogStream"), new("logs:PutLogEvents"))
-
+	if origins := config.AllowedOrigins; len(origins) > 0 {
+		props.Environment["ALLOWED_ORIGINS"] = new(strings.Join(origins, ","))
+	}
+	role := newFunctionRole(stack, props)
 	lambda := &awslambda.FunctionProps{
 		Description:  &props.Description,
 		Runtime:      awslambda.Runtime_PROVIDED_AL2023(),
@@ -61,20 +57,27 @@ func newFunction(stack awscdk.Stack, props functionProps) (awslambda.Function, e
 		Environment:  &props.Environment,
 		Tracing:      awslambda.Tracing_ACTIVE, // names of calls and how long they took, no content
 	}
-	if origins := config.AllowedOrigins; len(origins) > 0 {
-		props.Environment["ALLOWED_ORIGINS"] = new(strings.Join(origins, ","))
-	}
+	everywhere := "X-Ray's actions know no resources."
 	if n := props.Network; n != nil {
 		grantInterfaces(role)
+		everywhere += " Lambda demands those for network interfaces on every resource; the function's own code is excluded by a condition."
 		lambda.Vpc, lambda.VpcSubnets, lambda.SecurityGroups = n.vpc, n.placement(props.CallsOut), &[]awsec2.ISecurityGroup{n.group}
 	}
 	function := awslambda.NewFunction(stack, new(props.ID+"Function"), lambda)
-	everywhere := "X-Ray's actions know no resources."
-	if props.Network != nil {
-		everywhere += " Lambda demands those for network interfaces on every resource; the function's own code is excluded by a condition."
-	}
 	acceptRolePolicy(role, everywhere)
 	acceptFunction(function)
 	asset.AddResourceMetadata(function.Node().DefaultChild().(awscdk.CfnResource), new("Code"))
 	return function, props.Layer.Attach(function, props.Vault, props.Access, tokenizerlayer.AttachOptions{})
+}
+
+// newFunctionRole makes a role that may write its function's log, in place of AWSLambdaBasicExecutionRole, which may write
+// to every log group of the account and make new ones.
+func newFunctionRole(stack awscdk.Stack, props functionProps) awsiam.Role {
+	role := awsiam.NewRole(stack, new(props.ID+"Role"), &awsiam.RoleProps{
+		AssumedBy:   awsiam.NewServicePrincipal(new("lambda.amazonaws.com"), nil),
+		Path:        &props.RolePath,
+		Description: &props.Description,
+	})
+	props.Logs.Grant(role, new("logs:CreateLogStream"), new("logs:PutLogEvents"))
+	return role
 }

@@ -51,7 +51,7 @@ func newNetwork(stack awscdk.Stack, config Config, logs logGroups) *network {
 // setTwoZones keeps the CDK from looking up the zones of a known account and region, which needs credentials and a file
 // in the repository: the region's first two are chosen when the stack is deployed. The stack must be empty still.
 func setTwoZones(stack awscdk.Stack) {
-	if *awscdk.Token_IsUnresolved(stack.Region()) {
+	if *awscdk.Token_IsUnresolved(stack.Account()) || *awscdk.Token_IsUnresolved(stack.Region()) {
 		return // the CDK does just that then
 	}
 	key := awscdk.ContextProvider_GetKey(stack, &awscdk.GetContextKeyOptions{Provider: new("availability-zones")}).Key

@@ -21,7 +21,7 @@ var secondFactors = map[string]awscognito.Mfa{
 
 // newUsers makes the user pool: users sign up with their e-mail address and confirm it with a code.
 func newUsers(stack awscdk.Stack, config Config) users {
-	plan, threats := awscognito.FeaturePlan_ESSENTIALS, awscognito.StandardThreatProtectionMode_NO_ENFORCEMENT
+	plan, threats := awscognito.FeaturePlan_ESSENTIALS, awscognito.StandardThreatProtectionMode("") // "": not mentioned
 	if config.ThreatProtection {
 		plan, threats = awscognito.FeaturePlan_PLUS, awscognito.StandardThreatProtectionMode_FULL_FUNCTION
 	}

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsecr"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
@@ -92,6 +93,13 @@ func TestAttachRefusesWhatWouldFailInLambda(t *testing.T) {
 			want: "access -1 is unknown: use Tokenize or Detokenize"},
 		"SnapStart": {change: func(b *bench) { b.props.SnapStart = awslambda.SnapStartConf_ON_PUBLISHED_VERSIONS() },
 			want: "function has SnapStart, and a snapshot would clone data keys: turn SnapStart off"},
+		"a container image": {
+			change: func(b *bench) {
+				repository := awsecr.Repository_FromRepositoryName(b.stack, new("Repository"), new("images"))
+				b.props.Runtime, b.props.Handler = awslambda.Runtime_FROM_IMAGE(), awslambda.Handler_FROM_IMAGE()
+				b.props.Code = awslambda.Code_FromEcrImage(repository, nil)
+			},
+			want: "function is a container image, which takes no layers: package it as a zip file"},
 		"the port of a known extension": {options: tokenizerlayer.AttachOptions{Port: 2773},
 			want: "port 2773 is taken by the AWS Parameters and Secrets extension: set another with AttachOptions.Port"},
 		"the port that another extension was given": {

@@ -86,10 +86,6 @@ func (a assembly) matrix(t *testing.T) (rows [][]string) {
 // What the documentation says is all that is allowed, in every configuration.
 func TestPermissionsAreTheDocumentedOnes(t *testing.T) {
 	inEveryConfiguration(t, func(t *testing.T, assembly assembly) {
-		config := configurations[t.Name()[strings.Index(t.Name(), "/")+1:]]
-		if strings.HasSuffix(t.Name(), "no_network") {
-			config = configurations["no network"]
-		}
 		var want [][]string
 		for _, heading := range []string{"Functions", "Keys", "Network", "Others"} {
 			for _, row := range documented(t, "permissions.md", heading) {
@@ -97,7 +93,7 @@ func TestPermissionsAreTheDocumentedOnes(t *testing.T) {
 					t.Errorf("docs/permissions.md: %q needs five cells, the last saying why", row)
 					continue
 				}
-				if isConfigured(config, row) {
+				if isConfigured(assembly.config, row) {
 					want = append(want, row[:4])
 				}
 			}

@@ -25,9 +25,8 @@ type nagLine struct {
 
 // nag runs the four packs over the stacks. Everything but "Compliant" and "N/A" is in the result: "Non-Compliant",
 // "Suppressed", and whatever a rule says that could not look.
-func nag(t *testing.T, config stacks.Config) []nagLine {
+func nag(t *testing.T, dir string, config stacks.Config) []nagLine {
 	t.Helper()
-	dir := t.TempDir()
 	app, err := newApp(dir, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -74,7 +73,8 @@ func TestCompliancePacksFindNothingBeyondTheDocumentedExceptions(t *testing.T) {
 	isolated.Network = stacks.Isolated
 	for name, config := range map[string]stacks.Config{"egress": everything, "isolated": isolated} {
 		var findings, exceptions []string
-		for _, line := range nag(t, config) {
+		dir := t.TempDir()
+		for _, line := range nag(t, dir, config) {
 			rule, _, _ := strings.Cut(line.RuleID, "[")
 			if line.Compliance == "Suppressed" {
 				exceptions = append(exceptions, fmt.Sprintf("%s | %s | %s", rule, line.ResourceID, line.ExceptionReason))
@@ -96,16 +96,20 @@ func TestCompliancePacksFindNothingBeyondTheDocumentedExceptions(t *testing.T) {
 		if diff := cmp.Diff(want, exceptions); diff != "" {
 			t.Errorf("%s: exceptions (-docs/compliance.md +templates):\n%s", name, diff)
 		}
-		if inTemplates := countExceptions(t, config); inTemplates != len(exceptions) {
+		if inTemplates := countExceptions(t, dir); inTemplates != len(exceptions) {
 			t.Errorf("%s: the templates have %d exceptions, of which %d are needed", name, inTemplates, len(exceptions))
 		}
 	}
 }
 
 // countExceptions counts those in the templates, whether a rule asks for them or not.
-func countExceptions(t *testing.T, config stacks.Config) (n int) {
+func countExceptions(t *testing.T, dir string) (n int) {
 	t.Helper()
-	for _, template := range synth(t, config).templates {
+	for _, stack := range []string{"KmsStack", "TokenizerStack", "AppStack"} {
+		var template template
+		if err := json.Unmarshal([]byte(read(t, filepath.Join(dir, stack+".template.json"))), &template); err != nil {
+			t.Fatal(err)
+		}
 		for id, resource := range template.Resources {
 			metadata, ok := resource.Metadata["cdk_nag"].(map[string]any)
 			if !ok {
@@ -145,7 +149,7 @@ func TestExceptionsAreCountedByRule(t *testing.T) {
 // The packs must be able to find something: without the options they do, and the docs say what.
 func TestCompliancePacksFindWhatTheOptionsAreFor(t *testing.T) {
 	var got []string
-	for _, line := range nag(t, stacks.Config{}) {
+	for _, line := range nag(t, t.TempDir(), stacks.Config{Network: stacks.NoNetwork}) {
 		if line.Compliance != "Suppressed" {
 			got = append(got, line.RuleID)
 		}
@@ -156,8 +160,8 @@ func TestCompliancePacksFindWhatTheOptionsAreFor(t *testing.T) {
 	}
 	slices.Sort(got)
 	slices.Sort(want)
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("findings on the defaults (-docs/compliance.md +packs):\n%s", diff)
+	if diff := cmp.Diff(want, slices.Compact(got)); diff != "" {
+		t.Errorf("findings without the options (-docs/compliance.md +packs):\n%s", diff)
 	}
 }
 

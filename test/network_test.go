@@ -88,11 +88,15 @@ func TestIsolatedFunctionsHaveNoWayOut(t *testing.T) {
 }
 
 func TestEgressIsForTheFunctionThatChargesOnly(t *testing.T) {
-	for stage, want := range map[string][]string{
-		stacks.Prod: {"0.0.0.0/0 via ${VpcNatSubnet1NATGateway}", "0.0.0.0/0 via ${VpcNatSubnet2NATGateway}"},
-		stacks.Dev:  {"0.0.0.0/0 via ${VpcNatSubnet1NATGateway}", "0.0.0.0/0 via ${VpcNatSubnet1NATGateway}"},
+	for stage, test := range map[string]struct {
+		assembly assembly
+		want     []string
+	}{
+		stacks.Prod: {configured(t, "everything"), []string{"0.0.0.0/0 via ${VpcNatSubnet1NATGateway}", "0.0.0.0/0 via ${VpcNatSubnet2NATGateway}"}},
+		stacks.Dev: {synth(t, stacks.Config{Stage: stacks.Dev, Network: stacks.Egress}),
+			[]string{"0.0.0.0/0 via ${VpcNatSubnet1NATGateway}", "0.0.0.0/0 via ${VpcNatSubnet1NATGateway}"}},
 	} {
-		assembly := synth(t, stacks.Config{Stage: stage, Network: stacks.Egress})
+		assembly, want := test.assembly, test.want
 		_, order := assembly.one(t, "AWS::Lambda::Function", "Order")
 		_, paybill := assembly.one(t, "AWS::Lambda::Function", "Paybill")
 		if got := assembly.routes(t, order); len(got) > 0 {

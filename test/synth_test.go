@@ -45,6 +45,7 @@ type resource struct {
 
 // assembly is what one synthesis wrote: the templates by the stack's name, without the prefix.
 type assembly struct {
+	config     stacks.Config
 	dir        string
 	templates  map[string]template
 	validation []any // findings of the CDK's own rules
@@ -54,7 +55,7 @@ type assembly struct {
 var configurations = map[string]stacks.Config{
 	"prod":       {},
 	"dev":        {Stage: stacks.Dev},
-	"no network": {Stage: stacks.Dev, Network: stacks.NoNetwork},
+	"no network": {Stage: stacks.Dev, Network: stacks.NoNetwork, OrgID: "o-exampleorg1", MFA: stacks.MFAOff},
 	"everything": everything,
 }
 
@@ -141,7 +142,7 @@ func synthesize(outdir string, config stacks.Config, bundle []string) (got assem
 		return assembly{}, err
 	}
 	app.Synth(nil)
-	got = assembly{dir: outdir, templates: map[string]template{}}
+	got = assembly{config: config, dir: outdir, templates: map[string]template{}}
 	for _, stack := range []string{"KmsStack", "TokenizerStack", "AppStack"} {
 		content, err := os.ReadFile(filepath.Join(outdir, config.NamePrefix+stack+".template.json"))
 		if err != nil {

@@ -290,7 +290,7 @@ func TestDataOutlivesTheStackInProdAndGoesWithItInDev(t *testing.T) {
 		stacks.Prod: {policy: "Retain", tableProtected: true, poolProtection: "ACTIVE", keyDeletionInDays: 30},
 		stacks.Dev:  {policy: "Delete", tableProtected: false, poolProtection: "INACTIVE", keyDeletionInDays: 7},
 	} {
-		assembly := synth(t, stacks.Config{Stage: stage})
+		assembly := configured(t, stage)
 		for _, kind := range kinds {
 			for id, resource := range assembly.ofType(t, kind) {
 				if resource.DeletionPolicy != want.policy || resource.UpdateReplacePolicy != want.policy {
@@ -433,15 +433,15 @@ func TestLayerIsSharedWithAnOrganizationOnRequestOnly(t *testing.T) {
 			}
 		}
 	}
-	for stage, policy := range map[string]string{stacks.Prod: "Retain", stacks.Dev: "Delete"} {
-		assembly := synth(t, stacks.Config{Stage: stage, OrgID: "o-exampleorg1"})
+	for name, policy := range map[string]string{"everything": "Retain", "no network": "Delete"} {
+		assembly := configured(t, name)
 		_, permission := assembly.one(t, "AWS::Lambda::LayerVersionPermission", "")
 		got := assembly.text(t, permission.Properties)
 		if want := "Action=lambda:GetLayerVersion LayerVersionArn=${LayerVersion} OrganizationId=o-exampleorg1 Principal=*"; got != want {
 			t.Errorf("permission is %q, want %q", got, want)
 		}
 		if permission.DeletionPolicy != policy || permission.UpdateReplacePolicy != policy {
-			t.Errorf("%s: permission has policies %s and %s, want %s", stage, permission.DeletionPolicy, permission.UpdateReplacePolicy, policy)
+			t.Errorf("%s: permission has policies %s and %s, want %s", name, permission.DeletionPolicy, permission.UpdateReplacePolicy, policy)
 		}
 	}
 }
@@ -507,14 +507,14 @@ func TestUsersSignUpByEMailWithAStrongPassword(t *testing.T) {
 }
 
 func TestSecondFactorsAndThreatProtectionAreAChoice(t *testing.T) {
-	for mfa, want := range map[string]string{stacks.MFAOptional: "OPTIONAL", stacks.MFARequired: "ON", stacks.MFAOff: "OFF"} {
-		for protected, tier := range map[bool]string{false: "ESSENTIALS", true: "PLUS"} {
-			assembly := synth(t, stacks.Config{MFA: mfa, ThreatProtection: protected, Network: stacks.NoNetwork})
-			_, pool := assembly.one(t, "AWS::Cognito::UserPool", "")
-			p := pool.Properties
-			if p["MfaConfiguration"] != want || p["UserPoolTier"] != tier || strings.Contains(assembly.text(t, p["UserPoolAddOns"]), "ENFORCED") != protected {
-				t.Errorf("%s, %t: pool has %v, %v, %v", mfa, protected, p["MfaConfiguration"], p["UserPoolTier"], p["UserPoolAddOns"])
-			}
+	for name, want := range map[string]string{
+		"prod": "OPTIONAL ESSENTIALS ", "everything": "ON PLUS AdvancedSecurityMode=ENFORCED", "no network": "OFF ESSENTIALS ",
+	} {
+		assembly := configured(t, name)
+		_, pool := assembly.one(t, "AWS::Cognito::UserPool", "")
+		p := pool.Properties
+		if got := strings.Join([]string{p["MfaConfiguration"].(string), p["UserPoolTier"].(string), assembly.text(t, p["UserPoolAddOns"])}, " "); got != want {
+			t.Errorf("%s: pool has %q, want %q", name, got, want)
 		}
 	}
 }
