@@ -73,8 +73,9 @@ func (l *Layer) Attach(fn awslambda.Function, vault *Vault, access Access, optio
 		vault.Grants().Detokenize(fn)
 	}
 	fn.AddLayers(l.version)
-	for name, value := range l.environment(vault, options) {
-		fn.AddEnvironment(&name, value, nil)
+	variables := l.environment(vault, options)
+	for _, name := range slices.Sorted(maps.Keys(variables)) { // in one order, for the same template every time
+		fn.AddEnvironment(&name, variables[name], nil)
 	}
 	return nil
 }
