@@ -118,6 +118,7 @@ func TestKnownAccountAndRegionKeepTheReferences(t *testing.T) {
 }
 
 func TestAppRefusesBadContextInOneMessageAndWritesNothing(t *testing.T) {
+	dependsOn(t, filepath.Join(moduleRoot, "app.go"))
 	outdir := filepath.Join(t.TempDir(), "cdk.out")
 	command := exec.Command("go", "run", ".")
 	command.Dir = moduleRoot
