@@ -74,7 +74,7 @@ func newAppStack(scope constructs.Construct, props appStackProps) (*AppStack, er
 	api.addRoute("order", order, "CustomerOrder", "CustomerName", "CreditCard", "Address")
 	api.addRoute("paybill", paybill, "CustomerOrder")
 	if config.WAF {
-		newFirewall(stack, config, api.rest.DeploymentStage().StageArn(), logs.make("FirewallLogs", config.firewallLogGroup()))
+		newFirewall(stack, config, api.rest.DeploymentStage(), logs.make("FirewallLogs", config.firewallLogGroup()))
 	}
 
 	output(stack, "CustomerOrderFunction", "ARN of the order function", order.FunctionArn())

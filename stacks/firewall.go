@@ -2,6 +2,7 @@ package stacks
 
 import (
 	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsapigateway"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslogs"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awswafv2"
 )
@@ -14,7 +15,7 @@ const requestsPerAddress = 1000.0
 var managedRules = []string{"AWSManagedRulesAmazonIpReputationList", "AWSManagedRulesCommonRuleSet", "AWSManagedRulesKnownBadInputsRuleSet"}
 
 // newFirewall puts a web application firewall in front of an API's stage, and logs what it does without what it reads.
-func newFirewall(stack awscdk.Stack, config Config, target *string, logs awslogs.LogGroup) {
+func newFirewall(stack awscdk.Stack, config Config, stage awsapigateway.Stage, logs awslogs.LogGroup) {
 	acl := awswafv2.NewCfnWebACL(stack, new("Firewall"), &awswafv2.CfnWebACLProps{
 		Name:             new(config.NamePrefix + "tokenizer"),
 		Scope:            new("REGIONAL"),
@@ -27,7 +28,7 @@ func newFirewall(stack awscdk.Stack, config Config, target *string, logs awslogs
 		}},
 	})
 	awswafv2.NewCfnWebACLAssociation(stack, new("FirewallAssociation"), &awswafv2.CfnWebACLAssociationProps{
-		ResourceArn: target, WebAclArn: acl.AttrArn(),
+		ResourceArn: stage.StageArn(), WebAclArn: acl.AttrArn(),
 	})
 	awswafv2.NewCfnLoggingConfiguration(stack, new("FirewallLogging"), &awswafv2.CfnLoggingConfigurationProps{
 		ResourceArn: acl.AttrArn(),

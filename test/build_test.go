@@ -277,6 +277,14 @@ func copyFiles(t *testing.T, dir string, names ...string) {
 	}
 }
 
+// dependsOn makes the test's cached result depend on files that a child process builds, which the cache cannot see.
+func dependsOn(t *testing.T, paths ...string) {
+	t.Helper()
+	for _, path := range paths {
+		read(t, path)
+	}
+}
+
 func run(t *testing.T, dir, name string, arguments ...string) string {
 	t.Helper()
 	command := exec.Command(name, arguments...)

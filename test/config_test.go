@@ -78,6 +78,7 @@ func TestMistypedContextKeysAndValuesAreRefused(t *testing.T) {
 		"tokenizer:mfaa":    {"off", "tokenizer:mfaa: unknown context key: did you mean tokenizer:mfa?"},
 		"tokenizer:network": {"none", "tokenizer:network: unknown context key: use one of architecture, localBuildOS, namePrefix, network, orgId, stage, tokenizer:allowedOrigins, tokenizer:mfa, tokenizer:threatProtection, waf"},
 		"netwrok":           {"none", "netwrok: unknown context key: did you mean network?"},
+		"netwerk":           {"none", "netwerk: unknown context key: did you mean network?"},
 		"networks":          {"none", "networks: unknown context key: did you mean network?"},
 		"stge":              {"dev", "stge: unknown context key: did you mean stage?"},
 		"wfa":               {"true", "wfa: unknown context key: did you mean waf?"},
@@ -117,6 +118,7 @@ func TestKnownAccountAndRegionKeepTheReferences(t *testing.T) {
 }
 
 func TestAppRefusesBadContextInOneMessageAndWritesNothing(t *testing.T) {
+	dependsOn(t, filepath.Join(moduleRoot, "app.go"))
 	outdir := filepath.Join(t.TempDir(), "cdk.out")
 	command := exec.Command("go", "run", ".")
 	command.Dir = moduleRoot

@@ -19,6 +19,7 @@ const exampleDir = moduleRoot + "/examples/functions"
 // The example is a module of its own, as the app of somebody who imports the constructs is: it builds the layer by its
 // own go.mod, from its own directory.
 func TestExampleSynthesizesFromItsOwnDirectory(t *testing.T) {
+	dependsOn(t, filepath.Join(exampleDir, "main.go"), filepath.Join(exampleDir, "go.mod"), filepath.Join(exampleDir, "go.sum"))
 	outdir := filepath.Join(t.TempDir(), "cdk.out")
 	settings := struct{ Context json.RawMessage }{}
 	if err := json.Unmarshal([]byte(read(t, filepath.Join(exampleDir, "cdk.json"))), &settings); err != nil {

@@ -204,6 +204,7 @@ func TestResolve(t *testing.T) {
 		{"select", `{"Fn::Select":["1",["a",{"Fn::Sub":"${Thing}!"}]]}`, `"thing-1!"`},
 		{"sub", `{"Fn::Sub":"${Thing} ${Thing.Arn} ${Thing.Endpoint.Port} ${AWS::Region} ${!Literal} $x"}`, `"thing-1 arn:thing 80 us-east-1 ${Literal} $x"`},
 		{"sub with variables", `{"Fn::Sub":["${Thing}/${n}/${a.b}",{"Thing":"mine","n":{"Fn::GetAtt":["Thing","Arn"]},"a.b":7}]}`, `"mine/arn:thing/7"`},
+		{"zones", `{"Fn::Select":[1,{"Fn::GetAZs":""}]}`, `"us-east-1b"`},
 		{"a member named Ref beside others is data", `{"Ref":"main","Repo":"x"}`, `{"Ref":"main","Repo":"x"}`},
 	}
 	for _, test := range tests {
