@@ -146,6 +146,13 @@ func (s system) post(ctx context.Context, path, idToken, body string, status int
 	return err
 }
 
+// The test cache sees what a test reads, not what TestMain does, nor the child processes that build the programs under test.
+func TestResultsDependOnTheSources(t *testing.T) {
+	if err := localtest.ReadSources(); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestTheRolesCanDoWhatTheApplicationDoes(t *testing.T) {
 	s := deploy(t, load(t))
 	if err := s.use(t.Context()); err != nil {
