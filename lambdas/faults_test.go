@@ -59,17 +59,21 @@ type injector struct {
 	calls   []string // since plan
 	dead    map[process]bool
 	ending  map[string]bool     // environments that somebody died in
+	roles   map[string]bool     // of the functions
 	charged map[string][]charge // by order
 }
 
 func newInjector(t *testing.T) *injector {
-	return &injector{t: t, dead: map[process]bool{}, ending: map[string]bool{}, charged: map[string][]charge{}}
+	return &injector{t: t, dead: map[process]bool{}, ending: map[string]bool{}, roles: map[string]bool{}, charged: map[string][]charge{}}
 }
 
-// plan begins a request, with a fault or with nil.
+// plan begins a request, with a fault or with nil. It begins in new environments, so that what these do first is part of it.
 func (i *injector) plan(f *fault) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
+	for role := range i.roles {
+		i.kill(role, function)
+	}
 	i.next, i.calls = f, nil
 }
 
@@ -125,6 +129,7 @@ func (i *injector) arrived(caller process, call awsproxy.Call) (f fault) {
 	if i.ending[caller.environment] {
 		return f
 	}
+	i.roles[call.Principal] = true
 	i.calls = append(i.calls, describe(caller, call))
 	if i.next != nil && len(i.calls) == i.next.call+1 {
 		f, i.next = *i.next, nil

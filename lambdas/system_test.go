@@ -11,7 +11,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -76,9 +75,9 @@ type system struct {
 
 	orders  []*order
 	retries int
-	waits   int             // retries that a lease put off
-	orphans map[string]bool // tokens
-	log     *buffer         // all that was logged
+	waits   int               // retries that a lease put off
+	orphans map[string]bool   // tokens
+	log     *localtest.Buffer // all that was logged
 	answers strings.Builder
 }
 
@@ -86,12 +85,12 @@ type system struct {
 type app struct {
 	*assembly.Assembly
 	dir string
-	log *buffer // of the compilers, and of every system that runs it
+	log *localtest.Buffer // of the compilers, and of every system that runs it
 }
 
 func synthesize(t *testing.T) app {
 	t.Helper()
-	a := app{dir: t.TempDir(), log: &buffer{}}
+	a := app{dir: t.TempDir(), log: &localtest.Buffer{}}
 	var err error
 	if a.Assembly, err = localtest.Synthesize(t.Context(), a.dir, a.log); err != nil {
 		t.Fatal(err)
@@ -122,6 +121,7 @@ func newSystem(t *testing.T, a app) *system {
 	s.kill = s.Kill
 	s.vault, err = vault.New(vault.Config{
 		KeyARN: s.Outputs["KMSKeyID"], Table: vaultTable, AccountID: synth.Account, KMS: s.Clients.KMS, Store: s.Clients.DynamoDB,
+		FingerprintKeys: []vault.FingerprintKey{{Version: "1", ARN: s.Outputs["KMSKeyID"]}}, // not used: nothing is fingerprinted
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -332,22 +332,4 @@ func text(v types.AttributeValue) string {
 		return ""
 	}
 	return s.Value
-}
-
-// buffer is for concurrent writers.
-type buffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
 }

@@ -70,7 +70,7 @@ func TestMessagesPassBetweenOursAndTheJavaScriptEncryptionSDK(t *testing.T) {
 	less := maps.Clone(right)
 	delete(less, "hash_key")
 
-	payload := `{"v":1,"type":"card","data":"` + javascriptCard + `"}`
+	payload := `{"v":2,"type":"card","data":"` + javascriptCard + `"}`
 	got := runInterop(t, interopRequest{
 		Endpoint: s.Endpoints["kms"], KeyARN: s.Outputs["KMSKeyID"],
 		Open: []interopOpen{
@@ -95,7 +95,7 @@ func TestMessagesPassBetweenOursAndTheJavaScriptEncryptionSDK(t *testing.T) {
 		V          int
 		Type, Data string
 	}
-	if err := json.Unmarshal([]byte(first.Plaintext), &card); err != nil || card.V != 1 || card.Type != "card" || card.Data != canary {
+	if err := json.Unmarshal([]byte(first.Plaintext), &card); err != nil || card.V != 2 || card.Type != "card" || card.Data != canary {
 		t.Error("the plaintext is not the payload with the card") // and is not printed
 	}
 	for i, opened := range got.Open[1:] {

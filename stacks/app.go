@@ -67,6 +67,7 @@ func newAppStack(scope constructs.Construct, props appStackProps) (*AppStack, er
 		network.allow(network.dynamoDB, roles, []string{"dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"},
 			props.Vault.Table().TableArn(), orders.TableArn(), ledger.TableArn())
 		network.allow(network.kms, roles, []string{"kms:Decrypt", "kms:GenerateDataKey"}, props.Vault.TokenKey().KeyArn())
+		network.allow(network.kms, roles, []string{"kms:GenerateMac"}, props.Vault.FingerprintKeys()[0].Key.KeyArn())
 	}
 
 	users := newUsers(stack, config)

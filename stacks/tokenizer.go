@@ -25,14 +25,20 @@ func newTokenizerStack(scope constructs.Construct, props tokenizerStackProps) (*
 	stack := config.newStack(scope, "TokenizerStack", "Tokenizer: vault and layer")
 	buildWithEveryStack(stack)
 
-	vault := tokenizerlayer.NewVault(stack, "Vault", &tokenizerlayer.VaultProps{
-		TokenKey:       props.Kms.TokenKey,
-		StorageKey:     props.Kms.StorageKey,
-		DetokenizePath: config.detokenizePath(),
-		TableName:      config.NamePrefix + tokenizerlayer.DefaultVaultTable,
-		Destroyable:    config.destroyable(),
+	vault, err := tokenizerlayer.NewVault(stack, "Vault", &tokenizerlayer.VaultProps{
+		TokenKey:        props.Kms.TokenKey,
+		StorageKey:      props.Kms.StorageKey,
+		FingerprintKeys: []tokenizerlayer.FingerprintKey{{Version: "1", Key: props.Kms.FingerprintKey}},
+		DetokenizePath:  config.detokenizePath(),
+		TableName:       config.NamePrefix + tokenizerlayer.DefaultVaultTable,
+		IndexName:       config.NamePrefix + tokenizerlayer.DefaultIndexTable,
+		Destroyable:     config.destroyable(),
 	})
+	if err != nil {
+		return nil, err
+	}
 	acceptTable(vault.Table())
+	acceptTable(vault.Index())
 	layer, err := tokenizerlayer.NewLayer(stack, "Layer", &tokenizerlayer.LayerProps{
 		LayerVersionName: config.NamePrefix + "TokenizeData",
 		OrganizationID:   config.OrgID,

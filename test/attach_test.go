@@ -1,7 +1,10 @@
 package test
 
 import (
+	"encoding/json"
 	"fmt"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -37,13 +40,17 @@ func newBench(t *testing.T, change func(*bench)) *bench {
 	if err != nil {
 		t.Fatal(err)
 	}
+	vault, err := tokenizerlayer.NewVault(stack, "Vault", &tokenizerlayer.VaultProps{
+		TokenKey:        awskms.NewKey(stack, new("TokenKey"), nil),
+		StorageKey:      awskms.NewKey(stack, new("StorageKey"), nil),
+		FingerprintKeys: []tokenizerlayer.FingerprintKey{{Version: "1", Key: tokenizerlayer.NewFingerprintKey(stack, "FingerprintKey", &tokenizerlayer.KeyProps{})}},
+		DetokenizePath:  "/tokenizer/detokenize/",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 	b := &bench{
-		app: app, stack: stack, layer: layer,
-		vault: tokenizerlayer.NewVault(stack, "Vault", &tokenizerlayer.VaultProps{
-			TokenKey:       awskms.NewKey(stack, new("TokenKey"), nil),
-			StorageKey:     awskms.NewKey(stack, new("StorageKey"), nil),
-			DetokenizePath: "/tokenizer/detokenize/",
-		}),
+		app: app, stack: stack, layer: layer, vault: vault,
 		role: awsiam.RoleProps{AssumedBy: awsiam.NewServicePrincipal(new("lambda.amazonaws.com"), nil), Path: new("/tokenizer/detokenize/")},
 		props: awslambda.FunctionProps{
 			Runtime: awslambda.Runtime_PYTHON_3_13(), Handler: new("index.handler"), Code: awslambda.Code_FromInline(new("x = 1")),
@@ -90,7 +97,7 @@ func TestAttachRefusesWhatWouldFailInLambda(t *testing.T) {
 		"a role without a path": {change: func(b *bench) { b.role.Path = nil },
 			want: "role has IAM path /, but TokenKey's policy lets only roles under /tokenizer/detokenize/ decrypt: give the function a role with that path"},
 		"no access": {access: -1,
-			want: "access -1 is unknown: use Tokenize or Detokenize"},
+			want: "access -1 is unknown: use Tokenize, Detokenize or Revoke"},
 		"SnapStart": {change: func(b *bench) { b.props.SnapStart = awslambda.SnapStartConf_ON_PUBLISHED_VERSIONS() },
 			want: "function has SnapStart, and a snapshot would clone data keys: turn SnapStart off"},
 		"a container image": {
@@ -110,8 +117,14 @@ func TestAttachRefusesWhatWouldFailInLambda(t *testing.T) {
 			want: "port 2774 is taken by PARAMETERS_SECRETS_EXTENSION_HTTP_PORT: set another with AttachOptions.Port"},
 		"impossible options": {options: tokenizerlayer.AttachOptions{Port: 80, LogLevel: "TRACE", MaxBodyBytes: 1 << 20},
 			want: "port: got 80, want 1024 to 65535: leave it out for 2774; " +
-				`log level: got "TRACE", want one of [DEBUG INFO WARN ERROR]: leave it out for INFO; ` +
-				"largest body: got 1048576 bytes, want 64 to 16384: leave it out for the most"},
+				"largest body, in bytes: got 1048576, want 64 to 32768: leave it out for 32768; " +
+				`log level: got "TRACE", want one of [DEBUG INFO WARN ERROR]: leave it out for INFO`},
+		"a purpose that no token can have": {options: tokenizerlayer.AttachOptions{Purposes: []string{"Refund"}},
+			want: `purpose: got "Refund", want 1 to 64 of a-z 0-9 _ -, the first a letter or digit: no token can have another`},
+		"an index for a reader": {options: tokenizerlayer.AttachOptions{Index: true},
+			want: "index: only a function that may tokenize uses it: leave it out"},
+		"purposes to revoke for": {access: tokenizerlayer.Revoke, options: tokenizerlayer.AttachOptions{Purposes: []string{"refund"}},
+			want: "purposes: revoking knows none: leave them out"},
 		"nothing": {options: tokenizerlayer.AttachOptions{Port: 2775, LogLevel: tokenizerlayer.LogWarn, MaxBodyBytes: 4096}},
 	}
 	for name, test := range tests {
@@ -178,16 +191,81 @@ func TestWhatIsDoneToAFunctionLaterIsRefusedAtSynthesis(t *testing.T) {
 
 func TestOptionsReachTheExtension(t *testing.T) {
 	b := newBench(t, nil)
-	if got := b.attach(tokenizerlayer.Tokenize, tokenizerlayer.AttachOptions{Port: 2775, LogLevel: tokenizerlayer.LogDebug, MaxBodyBytes: 4096}); got != "" {
+	if got := b.attach(tokenizerlayer.Tokenize, tokenizerlayer.AttachOptions{
+		Port: 2775, LogLevel: tokenizerlayer.LogDebug, MaxBodyBytes: 4096, ReadRate: 5, MaxConnections: 8,
+	}); got != "" {
 		t.Fatal(got)
 	}
 	environment := b.stack.Resolve(b.fn.Node().DefaultChild().(awslambda.CfnFunction).Environment()).(map[string]any)
 	got := environment["variables"].(map[string]any)
 	delete(got, "TOKENIZER_TABLE")
 	delete(got, "TOKENIZER_KEY_ARN")
+	delete(got, "TOKENIZER_INDEX_TABLE")
+	delete(got, "TOKENIZER_FINGERPRINT_KEYS")
 	delete(got, "TOKENIZER_LAYER_DIGEST")
-	want := map[string]any{"TOKENIZER_PORT": "2775", "TOKENIZER_LOG_LEVEL": "DEBUG", "TOKENIZER_MAX_BODY_BYTES": "4096"}
+	want := map[string]any{
+		"TOKENIZER_PORT": "2775", "TOKENIZER_LOG_LEVEL": "DEBUG", "TOKENIZER_MAX_BODY_BYTES": "4096",
+		"TOKENIZER_READ_RATE": "5", "TOKENIZER_MAX_CONNECTIONS": "8",
+	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("environment (-want +got):\n%s", diff)
+	}
+}
+
+func TestAVaultWithoutItsKeysIsRefused(t *testing.T) {
+	app, err := newApp(t.TempDir(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stack := awscdk.NewStack(app, new("Stack"), nil)
+	key, other := awskms.NewKey(stack, new("Key"), nil), awskms.NewKey(stack, new("Other"), nil)
+	one := []tokenizerlayer.FingerprintKey{{Version: "1", Key: key}}
+	for want, props := range map[string]tokenizerlayer.VaultProps{
+		"TokenKey and StorageKey are required":    {StorageKey: key, FingerprintKeys: one},
+		"must be two keys":                        {TokenKey: key, StorageKey: key, FingerprintKeys: one},
+		"FingerprintKeys: got 0, want 1 to 4":     {TokenKey: key, StorageKey: other},
+		`FingerprintKeys: got version "1", want`:  {TokenKey: key, StorageKey: other, FingerprintKeys: append(one, one...)},
+		`FingerprintKeys: got version "V2", want`: {TokenKey: key, StorageKey: other, FingerprintKeys: []tokenizerlayer.FingerprintKey{{Version: "V2", Key: key}}},
+	} {
+		if _, err := tokenizerlayer.NewVault(stack, "Vault", &props); err == nil || !strings.Contains(err.Error(), want) || !strings.HasPrefix(err.Error(), "Stack/Vault: ") {
+			t.Errorf("got error %v, want %q", err, want)
+		}
+	}
+}
+
+// The example application does not use every grant: docs/permissions.md has the others in a table of their own.
+func TestGrantsAreTheDocumentedOnes(t *testing.T) {
+	b := newBench(t, nil)
+	role := func(name string) awsiam.Role {
+		return awsiam.NewRole(b.stack, &name, &awsiam.RoleProps{AssumedBy: awsiam.NewServicePrincipal(new("lambda.amazonaws.com"), nil)})
+	}
+	grants := b.vault.Grants()
+	grants.Tokenize(role("TokenizeRefunds"), "refund", "charge")
+	grants.Detokenize(role("DetokenizeRefunds"), "refund")
+	grants.Index(role("Index"))
+	grants.Revoke(role("Revoke"))
+	b.app.Synth(nil)
+	var parsed template
+	if err := json.Unmarshal([]byte(read(t, filepath.Join(*b.app.Outdir(), "Stack.template.json"))), &parsed); err != nil {
+		t.Fatal(err)
+	}
+	assembly := assembly{templates: map[string]template{"Stack": parsed}}
+	var got, want [][]string
+	for _, policy := range assembly.ofType(t, "AWS::IAM::Policy") {
+		for _, s := range assembly.statements(t, policy.Properties["PolicyDocument"]) {
+			got = append(got, s.cells(t, assembly.text(t, policy.Properties["Roles"])))
+		}
+	}
+	for _, row := range documented(t, "permissions.md", "Grants") {
+		if len(row) != 5 || len(row[4]) < 15 {
+			t.Errorf("docs/permissions.md: %q needs five cells, the last saying why", row)
+			continue
+		}
+		want = append(want, row[:4])
+	}
+	slices.SortFunc(got, slices.Compare)
+	slices.SortFunc(want, slices.Compare)
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("grants (-docs/permissions.md +templates):\n%s", diff)
 	}
 }

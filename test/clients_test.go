@@ -15,13 +15,14 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// The thin clients run a program that makes three calls: one that succeeds with each endpoint, and one that is refused.
-// They print what they got as JSON.
+// The thin clients run a program that calls each endpoint, and one that is refused. They print what they got as JSON.
 var clientPrograms = map[string][]string{
 	"python": {"python3", "-c", `
 import json
-from lambda_tokenizer import tokenize, detokenize, TokenizerError
+from lambda_tokenizer import tokenize, detokenize, validate, metadata, revoke, TokenizerError
 answers = [tokenize("card-canary", store=False), detokenize("known", redaction="PLAIN_TEXT")]
+tokenize("card-canary", idempotency_key="order-1", ttl=60)
+validate("token-1"), metadata("token-1", reason="why"), revoke("token-1")
 try:
     detokenize("unknown")
 except TokenizerError as error:
@@ -29,8 +30,10 @@ except TokenizerError as error:
 print(json.dumps(answers))
 `},
 	"node": {"node", "--input-type=module", "-e", `
-const { tokenize, detokenize, TokenizerError } = await import(process.env.CLIENT);
+const { tokenize, detokenize, validate, metadata, revoke, TokenizerError } = await import(process.env.CLIENT);
 const answers = [await tokenize("card-canary", { store: false }), await detokenize("known", { redaction: "PLAIN_TEXT" })];
+await tokenize("card-canary", { idempotencyKey: "order-1", ttl: 60 });
+await validate("token-1"); await metadata("token-1", { reason: "why" }); await revoke("token-1");
 try {
   await detokenize("unknown");
 } catch (error) {
@@ -50,7 +53,7 @@ func TestThinClientsSpeakTheExtensionsAPI(t *testing.T) {
 			var requests []string
 			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				body, _ := io.ReadAll(r.Body)
-				requests = append(requests, strings.Join([]string{r.Method, r.URL.Path, r.Header.Get("X-Tokenizer-Token"), r.Header.Get("Content-Type"), compact(body)}, " "))
+				requests = append(requests, strings.Join([]string{r.Method, r.URL.Path, r.Header.Get("X-Tokenizer-Token"), r.Header.Get("Content-Type"), r.Header.Get("Idempotency-Key") + compact(body)}, " "))
 				answerLikeTheExtension(w, body)
 			}))
 			defer server.Close()
@@ -59,6 +62,10 @@ func TestThinClientsSpeakTheExtensionsAPI(t *testing.T) {
 			wantRequests := []string{
 				`POST /v1/tokenize the-session application/json {"data":"card-canary","store":false}`,
 				`POST /v1/detokenize the-session application/json {"redaction":"PLAIN_TEXT","token":"known"}`,
+				`POST /v1/tokenize the-session application/json order-1{"data":"card-canary","ttl":60}`,
+				`POST /v1/validate the-session application/json {"token":"token-1"}`,
+				`POST /v1/metadata the-session application/json {"reason":"why","token":"token-1"}`,
+				`POST /v1/revoke the-session application/json {"token":"token-1"}`,
 				`POST /v1/detokenize the-session application/json {"redaction":"MASKED","token":"unknown"}`,
 			}
 			if diff := cmp.Diff(wantRequests, requests); diff != "" {

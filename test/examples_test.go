@@ -51,8 +51,10 @@ func TestExampleSynthesizesFromItsOwnDirectory(t *testing.T) {
 		}
 	}
 	want := map[string][]string{
-		"Tokenize":   {"logs:CreateLogStream,logs:PutLogEvents on ${TokenizeLogs.Arn}", "kms:GenerateDataKey on ${TokenKey.Arn}", "dynamodb:PutItem on ${VaultTable.Arn}"},
-		"Detokenize": {"logs:CreateLogStream,logs:PutLogEvents on ${DetokenizeLogs.Arn}", "kms:Decrypt on ${TokenKey.Arn}", "dynamodb:GetItem on ${VaultTable.Arn}"},
+		"Tokenize": {"logs:CreateLogStream,logs:PutLogEvents on ${TokenizeLogs.Arn}", "kms:GenerateMac on ${FingerprintKey.Arn}",
+			"kms:GenerateDataKey on ${TokenKey.Arn}", "dynamodb:PutItem on ${VaultTable.Arn}"},
+		"Detokenize": {"logs:CreateLogStream,logs:PutLogEvents on ${DetokenizeLogs.Arn}", "kms:GenerateMac on ${FingerprintKey.Arn}",
+			"kms:Decrypt on ${TokenKey.Arn}", "dynamodb:GetItem on ${VaultTable.Arn}", "dynamodb:UpdateItem on ${VaultTable.Arn}"},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("permissions (-want +got):\n%s", diff)

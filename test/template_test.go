@@ -242,7 +242,7 @@ func TestKeyAndTableReferencesAreStrong(t *testing.T) {
 	}
 	_, function := assembly.one(t, "AWS::Lambda::Function", "Order")
 	variables := function.Properties["Environment"].(map[string]any)["Variables"].(map[string]any)
-	for name, want := range map[string]string{"TOKENIZER_TABLE": "${VaultTable}", "TOKENIZER_KEY_ARN": "${TokenKey.Arn}"} {
+	for name, want := range map[string]string{"TOKENIZER_TABLE": "${VaultTable}", "TOKENIZER_KEY_ARN": "${TokenKey.Arn}", "TOKENIZER_FINGERPRINT_KEYS": "1=${FingerprintKey.Arn}", "TOKENIZER_INDEX_TABLE": "${VaultIndex}"} {
 		if len(calls(variables[name], "Fn::ImportValue")) != 1 || assembly.text(t, variables[name]) != want {
 			t.Errorf("%s is %v, want an import of %s", name, variables[name], want)
 		}
@@ -250,7 +250,8 @@ func TestKeyAndTableReferencesAreStrong(t *testing.T) {
 }
 
 func TestVaultRowsCanExpireAndOrdersCannot(t *testing.T) {
-	want := map[string]string{"VaultTable": "AttributeName=ExpiresAt Enabled=true", "CustomerOrderTable": "", "SimulatedPaymentLedger": ""}
+	const expiry = "AttributeName=ExpiresAt Enabled=true"
+	want := map[string]string{"VaultTable": expiry, "VaultIndex": expiry, "CustomerOrderTable": "", "SimulatedPaymentLedger": ""}
 	got := map[string]string{}
 	for id, table := range prodAssembly(t).ofType(t, "AWS::DynamoDB::Table") {
 		got[hash.ReplaceAllString(id, "")] = prodAssembly(t).text(t, table.Properties["TimeToLiveSpecification"])

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -25,6 +26,8 @@ const (
 	Tokenize Access = iota + 1
 	// Detokenize reads values back: see [Grants.Detokenize].
 	Detokenize
+	// Revoke deletes tokens: see [Grants.Revoke]. A function with another access can be granted it beside.
+	Revoke
 )
 
 // LogLevel is from which severity on the extension logs. The zero value means [LogInfo].
@@ -44,8 +47,16 @@ type AttachOptions struct {
 	Port int
 	// LogLevel is from which severity on the extension logs to the function's log; "" means [LogInfo].
 	LogLevel LogLevel
-	// MaxBodyBytes bounds the body of a request to the extension, from 64 to 16384; 0 means 16384.
+	// MaxBodyBytes bounds the body of a request to the extension, from 64 to 32768; 0 means 32768.
 	MaxBodyBytes int
+	// ReadRate is how many tokens the extension opens a second in one environment, 1 to 10000; 0 means 100.
+	ReadRate int
+	// MaxConnections bounds the connections to the extension at a time, 1 to 1024; 0 means 64. More wait.
+	MaxConnections int
+	// Purposes are those that the function may tokenize or detokenize for; none: tokens that are bound to no purpose.
+	Purposes []string
+	// Index lets a function that may tokenize make deterministic tokens and idempotent requests: see [Grants.Index].
+	Index bool
 }
 
 // Attach adds the layer to fn, points it at vault and grants it access.
@@ -56,7 +67,7 @@ type AttachOptions struct {
 // Nothing has been changed then. What is done to fn afterwards is checked once more when the app is synthesized.
 func (l *Layer) Attach(fn awslambda.Function, vault *Vault, access Access, options AttachOptions) error {
 	a := &attachment{layer: l, fn: fn, port: cmp.Or(options.Port, api.DefaultPort)}
-	problems := append(options.validate(), a.problems()...)
+	problems := append(options.validate(access), a.problems()...)
 	problems = append(problems, checkAccess(fn, vault, access))
 	if fn.Node().TryFindChild(new(attachmentID)) != nil {
 		problems = append(problems, errors.New("the tokenizer layer is attached already: attach it once; "+
@@ -67,10 +78,16 @@ func (l *Layer) Attach(fn awslambda.Function, vault *Vault, access Access, optio
 	}
 	constructs.NewConstruct(fn, new(attachmentID)).Node().AddValidation(a)
 
-	if access == Tokenize {
-		vault.Grants().Tokenize(fn)
-	} else {
-		vault.Grants().Detokenize(fn)
+	switch access {
+	case Tokenize:
+		vault.Grants().Tokenize(fn, options.Purposes...)
+	case Detokenize:
+		vault.Grants().Detokenize(fn, options.Purposes...)
+	case Revoke:
+		vault.Grants().Revoke(fn)
+	}
+	if options.Index {
+		vault.Grants().Index(fn)
 	}
 	fn.AddLayers(l.version)
 	variables := l.environment(vault, options)
@@ -82,9 +99,15 @@ func (l *Layer) Attach(fn awslambda.Function, vault *Vault, access Access, optio
 
 // environment are the extension's settings; docs/api.md lists them.
 func (l *Layer) environment(vault *Vault, options AttachOptions) map[string]*string {
+	var fingerprintKeys []string
+	for _, key := range vault.fingerprintKeys {
+		fingerprintKeys = append(fingerprintKeys, key.Version+"="+*key.Key.KeyArn())
+	}
 	variables := map[string]*string{
-		"TOKENIZER_TABLE":   vault.table.TableName(),
-		"TOKENIZER_KEY_ARN": vault.tokenKey.KeyArn(),
+		"TOKENIZER_TABLE":            vault.table.TableName(),
+		"TOKENIZER_INDEX_TABLE":      vault.index.TableName(),
+		"TOKENIZER_KEY_ARN":          vault.tokenKey.KeyArn(),
+		"TOKENIZER_FINGERPRINT_KEYS": new(strings.Join(fingerprintKeys, ",")),
 		// A weak reference leaves this stack's template as it was when the layer changes, and `cdk deploy` skips stacks
 		// whose template did not change. With the digest in the environment a release changes the template.
 		"TOKENIZER_LAYER_DIGEST": l.digest,
@@ -95,29 +118,55 @@ func (l *Layer) environment(vault *Vault, options AttachOptions) map[string]*str
 	if options.LogLevel != "" {
 		variables["TOKENIZER_LOG_LEVEL"] = new(string(options.LogLevel))
 	}
-	if options.MaxBodyBytes != 0 {
-		variables["TOKENIZER_MAX_BODY_BYTES"] = new(strconv.Itoa(options.MaxBodyBytes))
+	for name, n := range map[string]int{
+		"TOKENIZER_MAX_BODY_BYTES": options.MaxBodyBytes, "TOKENIZER_READ_RATE": options.ReadRate, "TOKENIZER_MAX_CONNECTIONS": options.MaxConnections,
+	} {
+		if n != 0 {
+			variables[name] = new(strconv.Itoa(n))
+		}
 	}
 	return variables
 }
 
-func (o AttachOptions) validate() []error {
+// purposeForm is what package vault accepts as a purpose.
+var purposeForm = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,63}$`)
+
+func (o AttachOptions) validate(access Access) []error {
 	var problems []error
-	if o.Port != 0 && (o.Port < 1024 || o.Port > 65535) {
-		problems = append(problems, fmt.Errorf("port: got %d, want 1024 to 65535: leave it out for %d", o.Port, api.DefaultPort))
+	for _, n := range []struct {
+		what             string
+		got, least, most int
+		standard         int
+	}{
+		{"port", o.Port, 1024, 65535, api.DefaultPort},
+		{"largest body, in bytes", o.MaxBodyBytes, api.MinBodyLimit, api.MaxBody, api.MaxBody},
+		{"read rate", o.ReadRate, 1, 10_000, 100},
+		{"connections", o.MaxConnections, 1, 1024, 64},
+	} {
+		if n.got != 0 && (n.got < n.least || n.got > n.most) {
+			problems = append(problems, fmt.Errorf("%s: got %d, want %d to %d: leave it out for %d", n.what, n.got, n.least, n.most, n.standard))
+		}
 	}
 	if levels := []LogLevel{"", LogDebug, LogInfo, LogWarn, LogError}; !slices.Contains(levels, o.LogLevel) {
 		problems = append(problems, fmt.Errorf("log level: got %q, want one of %v: leave it out for INFO", o.LogLevel, levels[1:]))
 	}
-	if o.MaxBodyBytes != 0 && (o.MaxBodyBytes < api.MinBodyLimit || o.MaxBodyBytes > api.MaxBody) {
-		problems = append(problems, fmt.Errorf("largest body: got %d bytes, want %d to %d: leave it out for the most", o.MaxBodyBytes, api.MinBodyLimit, api.MaxBody))
+	for _, purpose := range o.Purposes {
+		if !purposeForm.MatchString(purpose) {
+			problems = append(problems, fmt.Errorf("purpose: got %q, want 1 to 64 of a-z 0-9 _ -, the first a letter or digit: no token can have another", purpose))
+		}
+	}
+	if len(o.Purposes) > 0 && access == Revoke {
+		problems = append(problems, errors.New("purposes: revoking knows none: leave them out"))
+	}
+	if o.Index && access != Tokenize {
+		problems = append(problems, errors.New("index: only a function that may tokenize uses it: leave it out"))
 	}
 	return problems
 }
 
 func checkAccess(fn awslambda.Function, vault *Vault, access Access) error {
 	switch access {
-	case Tokenize:
+	case Tokenize, Revoke:
 		return nil
 	case Detokenize:
 		if path, known := rolePath(fn.Role()); known && !strings.HasPrefix(path, vault.detokenizePath) {
@@ -126,7 +175,7 @@ func checkAccess(fn awslambda.Function, vault *Vault, access Access) error {
 		}
 		return nil
 	}
-	return fmt.Errorf("access %d is unknown: use Tokenize or Detokenize", access)
+	return fmt.Errorf("access %d is unknown: use Tokenize, Detokenize or Revoke", access)
 }
 
 // attachmentID is the id below a function that says that the layer is attached.

@@ -1,6 +1,8 @@
 package tokenizerlayer
 
 import (
+	"slices"
+
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsdynamodb"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
@@ -14,60 +16,101 @@ type Grants struct{ vault *Vault }
 // permission is one statement of a grant.
 type permission struct {
 	actions    []string
-	resource   *string
+	resources  []*string
 	conditions conditions
 }
 
 type conditions = map[string]*map[string]any
 
-// Tokenize lets grantee turn values into tokens, and nothing more.
+// on is a permission without conditions.
+func on(resource *string, actions ...string) permission {
+	return permission{actions, []*string{resource}, nil}
+}
+
+// Tokenize lets grantee turn values into tokens, and nothing more: tokens that are bound to one of the purposes or, without
+// purposes, tokens that are bound to none.
 //
 // On TokenKey: GenerateDataKey. Left out: Encrypt (the envelope needs a fresh data key for each token) and Decrypt
 // (it would read every value).
 // On the table: PutItem, which TransactWriteItems is authorized as too. Left out: GetItem, Query and Scan (a writer has
 // no use for sealed rows), UpdateItem and DeleteItem (rows never change).
-func (g Grants) Tokenize(grantee awsiam.IGrantable) awsiam.Grant {
-	return grantAll(grantee, append(g.storage(),
-		permission{[]string{"kms:GenerateDataKey"}, g.vault.tokenKey.KeyArn(), g.sealedHere(grantee)},
-		permission{[]string{"dynamodb:PutItem"}, g.vault.table.TableArn(), conditions{
-			// PutItem can be asked for the row it replaces: a read through the back door. IfExists, because requests
-			// that ask for nothing need not carry the key.
-			"StringEqualsIfExists": {"dynamodb:ReturnValues": "NONE"},
+// On FingerprintKey: GenerateMac, for the log's token hash.
+func (g Grants) Tokenize(grantee awsiam.IGrantable, purposes ...string) awsiam.Grant {
+	return grantAll(grantee, append(g.common(),
+		permission{[]string{"kms:GenerateDataKey"}, []*string{g.vault.tokenKey.KeyArn()}, g.sealedHere(grantee, purposes)},
+		permission{[]string{"dynamodb:PutItem"}, []*string{g.vault.table.TableArn()}, noOldRow},
+	))
+}
+
+// noOldRow: PutItem can be asked for the row it replaces, a read through the back door. IfExists, because requests that ask for
+// nothing need not carry the key.
+var noOldRow = conditions{"StringEqualsIfExists": {"dynamodb:ReturnValues": "NONE"}}
+
+// Index lets grantee, which may tokenize, make deterministic tokens and idempotent requests too.
+//
+// On the index: GetItem and PutItem. Left out: Query and Scan, and changing or deleting what is there. The vault stays
+// write-only. On FingerprintKey: GenerateMac in all versions. It can try values against the index, one call each, which
+// CloudTrail records.
+func (g Grants) Index(grantee awsiam.IGrantable) awsiam.Grant {
+	return grantAll(grantee, append(storagePermissions(g.vault.storageKey, g.vault.index),
+		permission{[]string{"kms:GenerateMac"}, g.vault.fingerprintARNs(), nil},
+		on(g.vault.index.TableArn(), "dynamodb:GetItem"),
+		permission{[]string{"dynamodb:PutItem"}, []*string{g.vault.index.TableArn()}, noOldRow},
+	))
+}
+
+// Detokenize lets grantee read values back: those that are bound to one of the purposes or, without purposes, those that are
+// bound to none. KMS itself refuses others. If a key policy ties Decrypt on TokenKey to a role path (see
+// [DenyDecryptOutside]), the role must be under that path: a grant cannot override the key's Deny.
+//
+// On TokenKey: Decrypt. Left out: GenerateDataKey and Encrypt (a reader must not be able to forge a row).
+// On the table: GetItem, and UpdateItem of the attributes that count uses. Left out: Query and Scan (a token is known or it
+// is not; nobody lists the vault) and every other kind of write.
+// On FingerprintKey: GenerateMac, for the log's token hash.
+func (g Grants) Detokenize(grantee awsiam.IGrantable, purposes ...string) awsiam.Grant {
+	return grantAll(grantee, append(g.common(),
+		permission{[]string{"kms:Decrypt"}, []*string{g.vault.tokenKey.KeyArn()}, g.sealedHere(grantee, purposes)},
+		on(g.vault.table.TableArn(), "dynamodb:GetItem"),
+		permission{[]string{"dynamodb:UpdateItem"}, []*string{g.vault.table.TableArn()}, conditions{
+			"ForAllValues:StringEquals": {"dynamodb:Attributes": []string{"Account_Id", "Hash_Key", "LastAttempt", "LastAttemptAt", "Uses"}},
 		}},
 	))
 }
 
-// Detokenize lets grantee read values back. If a key policy ties Decrypt on TokenKey to a role path
-// (see [DenyDecryptOutside]), the role must be under that path: a grant cannot override the key's Deny.
+// Revoke lets grantee delete tokens that it knows, with what the index has of them. It opens nothing.
 //
-// On TokenKey: Decrypt. Left out: GenerateDataKey and Encrypt (a reader must not be able to forge a row).
-// On the table: GetItem. Left out: Query and Scan (a token is known or it is not; nobody lists the vault) and every
-// kind of write.
-func (g Grants) Detokenize(grantee awsiam.IGrantable) awsiam.Grant {
-	return grantAll(grantee, append(g.storage(),
-		permission{[]string{"kms:Decrypt"}, g.vault.tokenKey.KeyArn(), g.sealedHere(grantee)},
-		permission{[]string{"dynamodb:GetItem"}, g.vault.table.TableArn(), nil},
-	))
+// On table and index: DeleteItem. On the table also GetItem, which tells where in the index the token is. Left out: Query and
+// Scan. On FingerprintKey: GenerateMac, for the log's token hash.
+func (g Grants) Revoke(grantee awsiam.IGrantable) awsiam.Grant {
+	return grantAll(grantee, slices.Concat(g.common(), storagePermissions(g.vault.storageKey, g.vault.index), []permission{
+		on(g.vault.table.TableArn(), "dynamodb:DeleteItem", "dynamodb:GetItem"),
+		on(g.vault.index.TableArn(), "dynamodb:DeleteItem"),
+	}))
 }
 
-// sealedHere holds a use of TokenKey to messages of this vault and of the grantee's account. The token itself is in
-// the encryption context as well, but needs no condition: KMS already binds a data key to it.
-func (g Grants) sealedHere(grantee awsiam.IGrantable) conditions {
+// sealedHere holds a use of TokenKey to messages of this vault, of the grantee's account and of these purposes. The token
+// itself is in the encryption context as well, but needs no condition: KMS already binds a data key to it.
+func (g Grants) sealedHere(grantee awsiam.IGrantable, purposes []string) conditions {
 	account := grantee.GrantPrincipal().PrincipalAccount()
 	if account == nil {
 		account = g.vault.table.Stack().Account()
 	}
-	return conditions{
-		"StringEquals": {
-			"kms:EncryptionContext:table":      g.vault.table.TableName(),
-			"kms:EncryptionContext:account_id": account,
-		},
-		// A grant that names no purpose is not a grant for every purpose.
-		"Null": {"kms:EncryptionContext:purpose": "true"},
+	equal := map[string]any{
+		"kms:EncryptionContext:table":      g.vault.table.TableName(),
+		"kms:EncryptionContext:account_id": account,
 	}
+	if len(purposes) > 0 {
+		equal["kms:EncryptionContext:purpose"] = purposes
+		return conditions{"StringEquals": &equal}
+	}
+	// A grant that names no purpose is not a grant for every purpose.
+	return conditions{"StringEquals": &equal, "Null": {"kms:EncryptionContext:purpose": "true"}}
 }
 
-func (g Grants) storage() []permission { return storagePermissions(g.vault.storageKey, g.vault.table) }
+// common is what every operation needs: the use of the table's key, and the key of the log's token hash.
+func (g Grants) common() []permission {
+	return append(storagePermissions(g.vault.storageKey, g.vault.table), on(g.vault.fingerprintKeys[0].Key.KeyArn(), "kms:GenerateMac"))
+}
 
 // GrantStorage lets grantee use a table that storageKey encrypts at rest. DynamoDB reads and writes such a table with
 // the *caller's* right to the key, so every role that touches it needs this, next to its own DynamoDB actions
@@ -82,13 +125,13 @@ func GrantStorage(grantee awsiam.IGrantable, storageKey awskms.IKey, table awsdy
 func storagePermissions(storageKey awskms.IKey, table awsdynamodb.ITable) []permission {
 	viaDynamoDB := "dynamodb." + *table.Stack().Region() + ".amazonaws.com"
 	return []permission{
-		{[]string{"kms:Decrypt"}, storageKey.KeyArn(), conditions{"StringEquals": {
+		{[]string{"kms:Decrypt"}, []*string{storageKey.KeyArn()}, conditions{"StringEquals": {
 			// Through DynamoDB only, for this table only: the role cannot use the key by itself.
 			"kms:ViaService": viaDynamoDB,
 			"kms:EncryptionContext:aws:dynamodb:tableName": table.TableName(),
 		}}},
 		// DescribeKey has no encryption context, hence a statement of its own.
-		{[]string{"kms:DescribeKey"}, storageKey.KeyArn(), conditions{"StringEquals": {"kms:ViaService": viaDynamoDB}}},
+		{[]string{"kms:DescribeKey"}, []*string{storageKey.KeyArn()}, conditions{"StringEquals": {"kms:ViaService": viaDynamoDB}}},
 	}
 }
 
@@ -100,7 +143,7 @@ func grantAll(grantee awsiam.IGrantable, permissions []permission) awsiam.Grant 
 		next := awsiam.Grant_AddToPrincipal(&awsiam.GrantOnPrincipalOptions{
 			Grantee:      grantee,
 			Actions:      pointers(permission.actions),
-			ResourceArns: &[]*string{permission.resource},
+			ResourceArns: &permission.resources,
 			Conditions:   permission.jsiiConditions(),
 		})
 		if grant != nil {

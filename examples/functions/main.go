@@ -35,13 +35,20 @@ func build(app awscdk.App) error {
 	stack := awscdk.NewStack(app, new("Functions"), nil)
 
 	// What a security team owns: here in the same stack, to be short. Destroyable, because it is an example.
-	vault := tokenizerlayer.NewVault(stack, "Vault", &tokenizerlayer.VaultProps{
-		TokenKey:       tokenizerlayer.NewTokenKey(stack, "TokenKey", detokenizePath, &tokenizerlayer.KeyProps{Destroyable: true}),
-		StorageKey:     tokenizerlayer.NewStorageKey(stack, "StorageKey", &tokenizerlayer.StorageKeyProps{KeyProps: tokenizerlayer.KeyProps{Destroyable: true}}),
+	vault, err := tokenizerlayer.NewVault(stack, "Vault", &tokenizerlayer.VaultProps{
+		TokenKey:   tokenizerlayer.NewTokenKey(stack, "TokenKey", detokenizePath, &tokenizerlayer.KeyProps{Destroyable: true}),
+		StorageKey: tokenizerlayer.NewStorageKey(stack, "StorageKey", &tokenizerlayer.StorageKeyProps{KeyProps: tokenizerlayer.KeyProps{Destroyable: true}}),
+		FingerprintKeys: []tokenizerlayer.FingerprintKey{
+			{Version: "1", Key: tokenizerlayer.NewFingerprintKey(stack, "FingerprintKey", &tokenizerlayer.KeyProps{Destroyable: true})},
+		},
 		DetokenizePath: detokenizePath,
 		TableName:      "ExampleVault",
+		IndexName:      "ExampleVaultIndex",
 		Destroyable:    true,
 	})
+	if err != nil {
+		return err
+	}
 	layer, err := tokenizerlayer.NewLayer(stack, "Layer", &tokenizerlayer.LayerProps{LayerVersionName: "ExampleTokenizeData", Destroyable: true})
 	if err != nil {
 		return err

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -57,10 +58,10 @@ func (a *authorizer) Authorize(_ context.Context, call awsproxy.Call) error {
 	}
 	for _, use := range uses {
 		use.Role = call.Principal
-		use.Context["aws:principalarn"] = call.Principal
-		use.Context["aws:principalaccount"] = a.id
-		use.Context["aws:principalisawsservice"] = "false"
-		use.Context["lambda:sourcefunctionarn"] = call.Function
+		use.Context["aws:principalarn"] = []string{call.Principal}
+		use.Context["aws:principalaccount"] = []string{a.id}
+		use.Context["aws:principalisawsservice"] = []string{"false"}
+		use.Context["lambda:sourcefunctionarn"] = []string{call.Function}
 		if refusal := a.account.Decide(use.Request); refusal != nil {
 			a.troubles.add(fmt.Sprintf("access denied: role %s: %s on %s%s: %s", refusal.Role, refusal.Action, refusal.Resource, use.why, refusal.Missing))
 			return awsjson.Errorf("AccessDeniedException", "%s", refusal)
@@ -87,7 +88,7 @@ func (a *authorizer) uses(call awsproxy.Call) ([]use, error) {
 }
 
 func newUse(action, resource string) use {
-	return use{Request: iam.Request{Action: action, Resource: resource, Context: map[string]string{}}}
+	return use{Request: iam.Request{Action: action, Resource: resource, Context: map[string][]string{}}}
 }
 
 func unreadable(call awsproxy.Call) error {
@@ -111,9 +112,9 @@ func (a *authorizer) usesOfKMS(call awsproxy.Call) ([]use, error) {
 
 func (a *authorizer) useOfKey(action, key string, encryptionContext map[string]string) use {
 	u := newUse(action, a.keyARN(key))
-	u.Context["kms:calleraccount"] = a.id
+	u.Context["kms:calleraccount"] = []string{a.id}
 	for name, value := range encryptionContext {
-		u.Context["kms:encryptioncontext:"+strings.ToLower(name)] = value
+		u.Context["kms:encryptioncontext:"+strings.ToLower(name)] = []string{value}
 	}
 	return u
 }
@@ -136,8 +137,41 @@ func (a *authorizer) keyARN(ref string) string {
 
 // tableUse is an operation on one table, as far as policies see it.
 type tableUse struct {
-	TableName, IndexName string
-	ReturnValues         string
+	TableName, IndexName     string
+	ReturnValues             string
+	Key, Item                map[string]any
+	ExpressionAttributeNames map[string]string
+	// What expressions have replaced, and DynamoDB still takes.
+	AttributeUpdates, Expected map[string]any
+	AttributesToGet            []string
+
+	UpdateExpression, ConditionExpression, ProjectionExpression, FilterExpression, KeyConditionExpression string
+}
+
+// names finds what an expression calls by name: attributes, functions and keywords. Placeholders begin with : or #, and what
+// follows a dot is within an attribute.
+var names = regexp.MustCompile(`[:#.]?[A-Za-z_][A-Za-z0-9_]*`)
+
+// words are the names in expressions that are no attributes, in lower case.
+var words = []string{
+	"set", "remove", "add", "delete", "and", "or", "not", "between", "in", "if_not_exists", "list_append",
+	"attribute_exists", "attribute_not_exists", "attribute_type", "begins_with", "contains", "size",
+}
+
+// attributes are the top-level attributes that an operation names: the condition key dynamodb:Attributes.
+// https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/specifying-conditions.html
+func (t tableUse) attributes() []string {
+	all := slices.Concat(slices.Collect(maps.Keys(t.Key)), slices.Collect(maps.Keys(t.Item)), slices.Collect(maps.Values(t.ExpressionAttributeNames)),
+		slices.Collect(maps.Keys(t.AttributeUpdates)), slices.Collect(maps.Keys(t.Expected)), t.AttributesToGet)
+	for _, expression := range []string{t.UpdateExpression, t.ConditionExpression, t.ProjectionExpression, t.FilterExpression, t.KeyConditionExpression} {
+		for _, name := range names.FindAllString(expression, -1) {
+			if !strings.ContainsAny(name[:1], ":#.") && !slices.Contains(words, strings.ToLower(name)) {
+				all = append(all, name)
+			}
+		}
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
 }
 
 // usesOfDynamoDB: the action on each table, and the caller's right to the keys that encrypt them. A transaction is authorized
@@ -187,8 +221,11 @@ func (a *authorizer) usesOfTable(operation string, on tableUse) []use {
 	if on.IndexName != "" {
 		u.Resource += "/index/" + on.IndexName
 	}
+	if attributes := on.attributes(); len(attributes) > 0 {
+		u.Context["dynamodb:attributes"] = attributes
+	}
 	if on.ReturnValues != "" {
-		u.Context["dynamodb:returnvalues"] = on.ReturnValues
+		u.Context["dynamodb:returnvalues"] = []string{on.ReturnValues}
 	}
 	return append([]use{u}, a.usesOfStorageKey(table)...)
 }
@@ -203,7 +240,7 @@ func (a *authorizer) usesOfStorageKey(table string) []use {
 	decrypt := a.useOfKey("kms:Decrypt", key, map[string]string{"aws:dynamodb:tableName": table, "aws:dynamodb:subscriberId": a.id})
 	describe := a.useOfKey("kms:DescribeKey", key, nil)
 	for _, u := range []*use{&decrypt, &describe} {
-		u.Context["kms:viaservice"] = "dynamodb." + a.region + ".amazonaws.com"
+		u.Context["kms:viaservice"] = []string{"dynamodb." + a.region + ".amazonaws.com"}
 		u.why = " (through DynamoDB, whose table " + table + " it encrypts)"
 	}
 	return []use{decrypt, describe}

@@ -1,7 +1,6 @@
 package cloud_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -10,7 +9,6 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -25,10 +23,14 @@ import (
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/progress"
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/synth"
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/walkthrough"
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/api"
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/sensitive"
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/vault"
 )
 
 const (
 	vaultTable  = "CreditCardTokenizerTable"
+	indexTable  = "CreditCardTokenizerIndex"
 	orderTable  = "CustomerOrderTable"
 	ledgerTable = "SimulatedPaymentLedger"
 	token       = "00000000-0000-4000-8000-000000000000" // of no row
@@ -69,7 +71,7 @@ func load(t *testing.T) *assembly.Assembly {
 // system is a deployed assembly and its log.
 type system struct {
 	*cloud.Cloud
-	log *lockedBuffer
+	log *localtest.Buffer
 }
 
 func deploy(t *testing.T, a *assembly.Assembly) system {
@@ -79,7 +81,7 @@ func deploy(t *testing.T, a *assembly.Assembly) system {
 
 func deployWith(t *testing.T, options cloud.Options) system {
 	t.Helper()
-	log := &lockedBuffer{}
+	log := &localtest.Buffer{}
 	options.Log = log
 	c, err := cloud.Deploy(t.Context(), options)
 	if err != nil {
@@ -94,37 +96,71 @@ func deployWith(t *testing.T, options cloud.Options) system {
 }
 
 // use drives the application through everything that it does: an order, its repeat, its payment, the repeat of that, and the
-// payment of an order that was charged by a function that died before it said so. It returns what did not go as expected.
+// payment of an order that was charged by a function that died before it said so, from a token for one use. It returns what did
+// not go as expected.
 func (s system) use(ctx context.Context) error {
+	_, err := s.used(ctx)
+	return err
+}
+
+// used is use, and gives the user's ID token.
+func (s system) used(ctx context.Context) (idToken string, err error) {
 	w := walkthrough.Walk{
 		System: walkthrough.System{Cognito: s.Clients.Cognito, DynamoDB: s.Clients.DynamoDB, Outputs: s.Outputs, Tables: s.Tables, Code: s.Code},
 		Order:  "1", Card: walkthrough.SampleCard, Print: progress.New(io.Discard),
 	}
-	idToken, err := w.SignIn(ctx)
-	if err != nil {
-		return err
+	if idToken, err = w.SignIn(ctx); err != nil {
+		return "", err
 	}
 	if err := w.Pay(ctx); err != nil {
-		return err
+		return idToken, err
 	}
 	order := `{"CustomerOrder":"1","CustomerName":"N","CreditCard":"` + walkthrough.SampleCard + `","Address":"A"}`
 	if err := s.post(ctx, "/order", idToken, order, http.StatusConflict); err != nil {
-		return err
+		return idToken, err
 	}
 	if err := s.post(ctx, "/paybill", idToken, `{"CustomerOrder":"1"}`, http.StatusConflict); err != nil {
-		return err
+		return idToken, err
 	}
+	oneUse, err := s.token(ctx, func(c *vault.Create) { c.MaxUses = 1 })
+	if err != nil {
+		return idToken, err
+	}
+	return idToken, s.payWith(ctx, idToken, oneUse, http.StatusOK)
+}
+
+// token makes a token past the functions, as an administrator.
+func (s system) token(ctx context.Context, change func(*vault.Create)) (string, error) {
+	v, err := vault.New(vault.Config{
+		KeyARN: s.Outputs["KMSKeyID"], Table: vaultTable, AccountID: synth.Account, KMS: s.Clients.KMS, Store: s.Clients.DynamoDB,
+		FingerprintKeys: []vault.FingerprintKey{{Version: "1", ARN: s.Outputs["KMSKeyID"]}}, // not used
+	})
+	if err != nil {
+		return "", err
+	}
+	c := vault.Create{}
+	if c.Data, err = vault.ParseData(api.TypeCard, sensitive.New(walkthrough.SampleCard)); err != nil {
+		return "", err
+	}
+	change(&c)
+	created, err := v.Create(ctx, c)
+	return created.Token, err
+}
+
+// payWith pays the order once more, with another token, as if the function that charged it had died before it said so.
+func (s system) payWith(ctx context.Context, idToken, token string, status int) error {
 	if _, err := s.Clients.DynamoDB.UpdateItem(ctx, &dynamodb.UpdateItemInput{
 		TableName: new(orderTable), Key: key("CustomerOrder", "1"),
-		UpdateExpression:         new("SET #State = :charging, LeaseUntil = :past"),
+		UpdateExpression:         new("SET #State = :charging, LeaseUntil = :past, CreditCard = :token"),
 		ExpressionAttributeNames: map[string]string{"#State": "State"},
 		ExpressionAttributeValues: map[string]types.AttributeValue{
 			":charging": &types.AttributeValueMemberS{Value: "CHARGING"}, ":past": &types.AttributeValueMemberN{Value: "1"},
+			":token": &types.AttributeValueMemberS{Value: token},
 		},
 	}); err != nil {
 		return err
 	}
-	return s.post(ctx, "/paybill", idToken, `{"CustomerOrder":"1"}`, http.StatusOK)
+	return s.post(ctx, "/paybill", idToken, `{"CustomerOrder":"1"}`, status)
 }
 
 func (s system) post(ctx context.Context, path, idToken, body string, status int) error {
@@ -237,7 +273,7 @@ func remove(a *assembly.Assembly, x action) {
 // missing.
 func TestEveryGrantedActionIsNeededAndEnforced(t *testing.T) {
 	all := granted(load(t))
-	if len(all) < 17 {
+	if len(all) < 20 {
 		t.Fatalf("%d granted actions: the templates have more", len(all))
 	}
 	for _, x := range all {
@@ -322,10 +358,39 @@ func TestARoleCanDoNothingElse(t *testing.T) {
 			_, err := order.kms.Encrypt(ctx, &kms.EncryptInput{KeyId: &order.tokenKey, Plaintext: []byte("x"), EncryptionContext: sealed})
 			return err
 		},
-		"paybill makes a data key":         func() error { return second(paybill.generate(t, sealed)) },
-		"paybill puts into the vault":      func() error { return paybill.put(t, vaultTable, row, "") },
-		"paybill deletes from the vault":   func() error { return paybill.delete(t, vaultTable, row) },
-		"paybill scans the vault":          func() error { return paybill.scan(t, vaultTable) },
+		"paybill makes a data key":       func() error { return second(paybill.generate(t, sealed)) },
+		"paybill puts into the vault":    func() error { return paybill.put(t, vaultTable, row, "") },
+		"paybill deletes from the vault": func() error { return paybill.delete(t, vaultTable, row) },
+		"paybill scans the vault":        func() error { return paybill.scan(t, vaultTable) },
+		"paybill changes a sealed row": func() error {
+			return second(paybill.dynamo.UpdateItem(ctx, &dynamodb.UpdateItemInput{
+				TableName: new(vaultTable), Key: row, UpdateExpression: new("SET CandidateString = :x"),
+				ExpressionAttributeValues: map[string]types.AttributeValue{":x": &types.AttributeValueMemberB{Value: []byte("x")}},
+			}))
+		},
+		"paybill changes a row under another name": func() error {
+			return second(paybill.dynamo.UpdateItem(ctx, &dynamodb.UpdateItemInput{
+				TableName: new(vaultTable), Key: row, UpdateExpression: new("SET #x = :x"), ExpressionAttributeNames: map[string]string{"#x": "Purpose"},
+				ExpressionAttributeValues: map[string]types.AttributeValue{":x": &types.AttributeValueMemberS{Value: "x"}},
+			}))
+		},
+		"paybill changes a row by the parameters of old": func() error {
+			return second(paybill.dynamo.UpdateItem(ctx, &dynamodb.UpdateItemInput{
+				TableName: new(vaultTable), Key: row,
+				AttributeUpdates: map[string]types.AttributeValueUpdate{"Purpose": {Value: &types.AttributeValueMemberS{Value: "x"}}},
+			}))
+		},
+		"order counts a use": func() error {
+			return second(order.dynamo.UpdateItem(ctx, &dynamodb.UpdateItemInput{
+				TableName: new(vaultTable), Key: row, UpdateExpression: new("SET Uses = :x"),
+				ExpressionAttributeValues: map[string]types.AttributeValue{":x": &types.AttributeValueMemberN{Value: "0"}},
+			}))
+		},
+		"order reads the index":   func() error { return order.get(t, indexTable, key("Index_Key", "1")) },
+		"paybill reads the index": func() error { return paybill.get(t, indexTable, key("Index_Key", "1")) },
+		"order makes a MAC with the token key": func() error {
+			return second(order.kms.GenerateMac(ctx, &kms.GenerateMacInput{KeyId: &order.tokenKey, Message: []byte("x"), MacAlgorithm: "HMAC_SHA_256"}))
+		},
 		"paybill puts an order":            func() error { return paybill.put(t, orderTable, key("CustomerOrder", "2"), "") },
 		"paybill decrypts a purpose's key": func() error { return paybill.decrypt(t, purposed.CiphertextBlob, with("purpose", "refund")) },
 		"paybill decrypts without context": func() error { return paybill.decrypt(t, dataKey, nil) },
@@ -392,6 +457,68 @@ func TestTheKeysPolicyOverridesARolesGrant(t *testing.T) {
 	}
 	if want := `"DenyDecryptOutsideDetokenizeRoles" of the policy of key TokenKey`; !strings.Contains(s.log.String(), want) {
 		t.Errorf("the log lacks %s:\n%s", want, s.log)
+	}
+}
+
+// bindTo makes the paybill function's grant one for a purpose, in the form that tokenizerlayer's Grants have, which a test of the
+// templates holds.
+func bindTo(t *testing.T, a *assembly.Assembly, purpose string) {
+	t.Helper()
+	for _, x := range granted(a) {
+		statement := statements(a, x.policy)[x.statement].(map[string]any)
+		condition, _ := statement["Condition"].(map[string]any)
+		if x.name == "kms:Decrypt" && condition["Null"] != nil {
+			delete(condition, "Null")
+			condition["StringEquals"].(map[string]any)["kms:EncryptionContext:purpose"] = []any{purpose}
+			return
+		}
+	}
+	t.Fatal("no grant to decrypt without a purpose")
+}
+
+// A token that is bound to a purpose opens for a function whose grant names it. Another function is refused by KMS, by the
+// policies of the templates: the extension asks KMS for the key all the same.
+func TestAPurposeIsEnforcedByThePolicies(t *testing.T) {
+	for _, tt := range []struct {
+		name, grant, token string // purposes; "" is none
+		status             int
+		failing            string
+	}{
+		{"the right purpose", "charge", "charge", http.StatusOK, ""},
+		{"a wrong purpose", "charge", "refund", http.StatusServiceUnavailable, "StringEquals kms:EncryptionContext:purpose"},
+		{"a token without a purpose", "charge", "", http.StatusServiceUnavailable, "StringEquals kms:EncryptionContext:purpose"},
+		{"a grant without a purpose", "", "refund", http.StatusServiceUnavailable, "Null kms:EncryptionContext:purpose"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			a := load(t)
+			if tt.grant != "" {
+				bindTo(t, a, tt.grant)
+			}
+			s := deploy(t, a)
+			w := walkthrough.Walk{
+				System: walkthrough.System{Cognito: s.Clients.Cognito, DynamoDB: s.Clients.DynamoDB, Outputs: s.Outputs, Tables: s.Tables, Code: s.Code},
+				Print:  progress.New(io.Discard),
+			}
+			idToken, err := w.SignIn(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			order := `{"CustomerOrder":"1","CustomerName":"N","CreditCard":"` + walkthrough.SampleCard + `","Address":"A"}`
+			if err := s.post(t.Context(), "/order", idToken, order, http.StatusCreated); err != nil {
+				t.Fatal(err)
+			}
+			bound, err := s.token(t.Context(), func(c *vault.Create) { c.Purpose = tt.token })
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := s.payWith(t.Context(), idToken, bound, tt.status); err != nil {
+				t.Errorf("%v\n%s", err, s.log)
+			}
+			trouble := strings.Join(s.Trouble(), "\n")
+			if tt.failing == "" && trouble != "" || !strings.Contains(trouble, tt.failing) || tt.failing != "" && !strings.Contains(trouble, ": kms:Decrypt on ") {
+				t.Errorf("refused: %q, want a condition %q", trouble, tt.failing)
+			}
+		})
 	}
 }
 
@@ -479,17 +606,3 @@ func second[T any](_ T, err error) error { return err }
 func key(name, value string) map[string]types.AttributeValue {
 	return map[string]types.AttributeValue{name: &types.AttributeValueMemberS{Value: value}}
 }
-
-// lockedBuffer is a buffer for concurrent writers.
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string { l.mu.Lock(); defer l.mu.Unlock(); return l.b.String() }

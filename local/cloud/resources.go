@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	dynamotypes "github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
+	kmstypes "github.com/aws/aws-sdk-go-v2/service/kms/types"
 
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/assembly"
 )
@@ -103,7 +104,10 @@ func createKey(ctx context.Context, r *request) (made, error) {
 	if err != nil {
 		return made{}, err
 	}
-	out, err := r.d.cloud.Clients.KMS.CreateKey(ctx, &kms.CreateKeyInput{Description: r.optional("Description"), Policy: new(string(policy))})
+	out, err := r.d.cloud.Clients.KMS.CreateKey(ctx, &kms.CreateKeyInput{
+		Description: r.optional("Description"), Policy: new(string(policy)),
+		KeySpec: kmstypes.KeySpec(r.str("KeySpec")), KeyUsage: kmstypes.KeyUsageType(r.str("KeyUsage")),
+	})
 	if err != nil {
 		return made{}, err
 	}

@@ -29,8 +29,9 @@ type Request struct {
 	Role     string // ARN of the role, with its path
 	Action   string // such as kms:Decrypt
 	Resource string // ARN, or "*" where the action is not about a resource
-	// Context are the condition keys of the request, in lower case. A key that is not there is absent to conditions.
-	Context map[string]string
+	// Context are the condition keys of the request, in lower case. A key that is not there is absent to conditions. Only keys
+	// that the operator ForAllValues is meant for have more than one value.
+	Context map[string][]string
 }
 
 // Account holds the policies of one AWS account. It is safe for concurrent use.

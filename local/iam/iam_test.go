@@ -83,7 +83,7 @@ func TestWhoMayDoWhat(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			a := account(t, tt.ofRole, tt.resource, tt.ofResource)
-			refusal := a.Decide(iam.Request{Role: role, Action: tt.action, Resource: tt.resource, Context: map[string]string{"aws:principalarn": role}})
+			refusal := a.Decide(iam.Request{Role: role, Action: tt.action, Resource: tt.resource, Context: map[string][]string{"aws:principalarn": {role}}})
 			switch {
 			case tt.because == "" && refusal != nil:
 				t.Errorf("refused: %v", refusal)
@@ -92,6 +92,15 @@ func TestWhoMayDoWhat(t *testing.T) {
 			}
 		})
 	}
+}
+
+// lists splits values at commas.
+func lists(context map[string]string) map[string][]string {
+	split := map[string][]string{}
+	for key, value := range context {
+		split[key] = strings.Split(value, ",")
+	}
+	return split
 }
 
 func TestConditions(t *testing.T) {
@@ -113,6 +122,10 @@ func TestConditions(t *testing.T) {
 		{`"ArnLike":{"aws:PrincipalArn":"arn:aws:iam::1:role/a/*"}`, map[string]string{"aws:principalarn": "arn:aws:iam::1:role/a/b/c"}, true},
 		{`"ArnLike":{"aws:PrincipalArn":"arn:*:role/a/*"}`, map[string]string{"aws:principalarn": "arn:aws:iam::1:role/a/b"}, false},
 		{`"ArnNotEquals":{"aws:PrincipalArn":"arn:aws:iam::1:role/a"}`, map[string]string{"aws:principalarn": "arn:aws:iam::1:role/a"}, false},
+		{`"ForAllValues:StringEquals":{"dynamodb:Attributes":["a","b"]}`, map[string]string{"dynamodb:attributes": "b,a,b"}, true},
+		{`"ForAllValues:StringEquals":{"dynamodb:Attributes":["a","b"]}`, map[string]string{"dynamodb:attributes": "a,c"}, false},
+		{`"ForAllValues:StringEquals":{"dynamodb:Attributes":["a","b"]}`, nil, true},
+		{`"StringEquals":{"dynamodb:Attributes":["a","b"]}`, map[string]string{"dynamodb:attributes": "a,b"}, false},
 		{`"Bool":{"aws:PrincipalIsAWSService":false}`, map[string]string{"aws:principalisawsservice": "false"}, true},
 		{`"Null":{"kms:EncryptionContext:purpose":"true"}`, nil, true},
 		{`"Null":{"kms:EncryptionContext:purpose":"true"}`, map[string]string{"kms:encryptioncontext:purpose": "x"}, false},
@@ -120,7 +133,7 @@ func TestConditions(t *testing.T) {
 		{`"StringEquals":{"kms:ViaService":"a"},"Null":{"kms:EncryptionContext:purpose":"true"}`, map[string]string{"kms:viaservice": "a", "kms:encryptioncontext:purpose": "x"}, false},
 	} {
 		a := account(t, `{"Sid":"S","Effect":"Allow","Action":"dynamodb:GetItem","Resource":"*","Condition":{`+tt.condition+`}}`, "", "")
-		refusal := a.Decide(iam.Request{Role: role, Action: "dynamodb:GetItem", Resource: tableARN, Context: tt.context})
+		refusal := a.Decide(iam.Request{Role: role, Action: "dynamodb:GetItem", Resource: tableARN, Context: lists(tt.context)})
 		if (refusal == nil) != tt.holds {
 			t.Errorf("{%s} on %v: refusal = %v", tt.condition, tt.context, refusal)
 		}
@@ -132,7 +145,7 @@ func TestConditions(t *testing.T) {
 
 func TestARefusalQuotesNoValueOfTheRequest(t *testing.T) {
 	a := account(t, `{"Effect":"Allow","Action":"kms:Decrypt","Resource":"*","Condition":{"StringEquals":{"kms:EncryptionContext:table":"T"}}}`, keyARN, delegated)
-	refusal := a.Decide(iam.Request{Role: role, Action: "kms:Decrypt", Resource: keyARN, Context: map[string]string{"kms:encryptioncontext:table": "secret"}})
+	refusal := a.Decide(iam.Request{Role: role, Action: "kms:Decrypt", Resource: keyARN, Context: map[string][]string{"kms:encryptioncontext:table": {"secret"}}})
 	if refusal == nil || strings.Contains(refusal.Error()+refusal.Missing, "secret") {
 		t.Errorf("refusal = %v", refusal)
 	}
@@ -151,7 +164,7 @@ func TestWhatIsNotUnderstoodIsAnError(t *testing.T) {
 		"Resource: want":     `{"Effect":"Allow","Action":"a:b","Resource":{"Ref":"x"}}`,
 		"Principal belongs":  `{"Effect":"Allow","Action":"a:b","Resource":"*","Principal":"*"}`,
 		"policy variable":    `{"Effect":"Allow","Action":"a:b","Resource":"arn:${aws:userid}"}`,
-		"ForAllValues":       `{"Effect":"Allow","Action":"a:b","Resource":"*","Condition":{"ForAllValues:StringEquals":{"kms:ViaService":"x"}}}`,
+		"ForAnyValue":        `{"Effect":"Allow","Action":"a:b","Resource":"*","Condition":{"ForAnyValue:StringEquals":{"kms:ViaService":"x"}}}`,
 		"NullIfExists":       `{"Effect":"Allow","Action":"a:b","Resource":"*","Condition":{"NullIfExists":{"kms:ViaService":"true"}}}`,
 		"aws:SourceIp":       `{"Effect":"Allow","Action":"a:b","Resource":"*","Condition":{"StringEquals":{"aws:SourceIp":"x"}}}`,
 		"Condition: want":    `{"Effect":"Allow","Action":"a:b","Resource":"*","Condition":"x"}`,

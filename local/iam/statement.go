@@ -188,25 +188,28 @@ type condition struct {
 	negated       bool // holds for an absent key, and where test does not
 	ifExists      bool // holds for an absent key
 	null          bool // about presence only; test gets "true" or "false"
+	forAll        bool // about every value of the key; holds where there is none
 }
 
 // holds decides on a context whose keys are in lower case: names of condition keys have no case.
-func (c condition) holds(context map[string]string) bool {
-	value, present := context[strings.ToLower(c.key)]
+func (c condition) holds(context map[string][]string) bool {
+	values, present := context[strings.ToLower(c.key)]
 	switch {
 	case c.null:
 		return c.test(strconv.FormatBool(!present))
 	case !present:
-		return c.negated || c.ifExists
+		return c.negated || c.ifExists || c.forAll
+	case !c.forAll && len(values) != 1:
+		return false // what IAM makes of this depends on the operator: better not to rely on it
 	}
-	return c.test(value) != c.negated
+	return !slices.ContainsFunc(values, func(v string) bool { return c.test(v) == c.negated })
 }
 
 // keys are the condition keys whose value, or absence, a request's context states truly; prefixes end in a colon.
 var keys = []string{
 	"aws:principalarn", "aws:principalaccount", "aws:principalisawsservice",
 	"kms:calleraccount", "kms:viaservice", "kms:encryptioncontext:", "kms:grantisforawsresource",
-	"dynamodb:returnvalues", "lambda:sourcefunctionarn",
+	"dynamodb:returnvalues", "dynamodb:attributes", "lambda:sourcefunctionarn",
 }
 
 func isKnown(key string) bool {
@@ -245,8 +248,9 @@ func newCondition(operator, key string, v any) (condition, error) {
 	if !isKnown(strings.ToLower(key)) {
 		return condition{}, errors.New("this condition key is not evaluated here")
 	}
-	base, ifExists := strings.CutSuffix(operator, "IfExists")
-	c := condition{operator: operator, key: key, ifExists: ifExists, negated: strings.Contains(base, "Not")}
+	base, forAll := strings.CutPrefix(operator, "ForAllValues:")
+	base, ifExists := strings.CutSuffix(base, "IfExists")
+	c := condition{operator: operator, key: key, ifExists: ifExists, forAll: forAll, negated: strings.Contains(base, "Not")}
 	switch base {
 	case "StringEquals", "StringNotEquals", "Bool":
 		c.test = func(value string) bool { return slices.Contains(values, value) }
@@ -262,7 +266,7 @@ func newCondition(operator, key string, v any) (condition, error) {
 	case "Null":
 		c.null, c.test = true, func(absent string) bool { return slices.Contains(values, absent) }
 	}
-	if c.test == nil || c.null && ifExists {
+	if c.test == nil || c.null && (ifExists || forAll) {
 		return condition{}, errors.New("this condition operator is not evaluated here")
 	}
 	return c, nil

@@ -5,7 +5,9 @@ import (
 	"context"
 	"crypto/aes"
 	"crypto/cipher"
+	"crypto/hmac"
 	"crypto/rand"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 
@@ -22,8 +24,16 @@ const (
 	maxContext    = 8192
 )
 
-// algorithm is the name of a symmetric key's spec and of its only algorithm.
-const algorithm = "SYMMETRIC_DEFAULT"
+// The specs of keys: of symmetric keys, whose only algorithm has the same name, and of HMAC keys.
+const (
+	algorithm = "SYMMETRIC_DEFAULT"
+	hmacSpec  = "HMAC_256"
+)
+
+var (
+	usages = map[string]string{algorithm: "ENCRYPT_DECRYPT", hmacSpec: "GENERATE_VERIFY_MAC"}
+	names  = map[string]string{algorithm: algorithm, hmacSpec: "HMAC_SHA_256"} // of their algorithms
+)
 
 // A ciphertext blob is blobVersion, the 16 bytes of the key's id, and what AES-256-GCM makes of the plaintext: nonce,
 // ciphertext, tag. Like that of AWS it is opaque to clients, and names its key, so that Decrypt needs no KeyId.
@@ -91,7 +101,7 @@ func (s *Server) seal(in cryptoInput, plaintext []byte) (object, error) {
 	if err != nil {
 		return nil, err
 	}
-	k, err := s.usable(in.KeyId)
+	k, err := s.usable(in.KeyId, algorithm)
 	if err != nil {
 		return nil, err
 	}
@@ -136,7 +146,7 @@ func (s *Server) decryptionKey(ref string, blob []byte) (*key, error) {
 		return nil, errInvalidCiphertext
 	}
 	id := uuid.UUID(blob[1:blobHeader]).String()
-	k, err := s.usable(cmp.Or(ref, id))
+	k, err := s.usable(cmp.Or(ref, id), algorithm)
 	if e, ok := errors.AsType[*awsjson.Error](err); ok && ref == "" && e.Code == "NotFoundException" {
 		return nil, awsjson.Errorf("AccessDeniedException", "The ciphertext refers to a customer master key that does not exist, does not exist in this region, or you are not allowed to access.")
 	}
@@ -146,14 +156,37 @@ func (s *Server) decryptionKey(ref string, blob []byte) (*key, error) {
 	return k, err
 }
 
-func newAEAD() (cipher.AEAD, error) {
+func newKey(spec string) (*key, error) {
 	material := make([]byte, 32)
 	rand.Read(material)
+	if spec == hmacSpec {
+		return &key{mac: material}, nil
+	}
 	block, err := aes.NewCipher(material)
 	if err != nil {
 		return nil, err
 	}
-	return cipher.NewGCMWithRandomNonce(block)
+	aead, err := cipher.NewGCMWithRandomNonce(block)
+	return &key{aead: aead}, err
+}
+
+func (s *Server) generateMac(_ context.Context, in struct {
+	KeyId, MacAlgorithm string
+	Message             []byte
+}) (object, error) {
+	if n := len(in.Message); n < 1 || n > maxPlaintext {
+		return nil, awsjson.Errorf("ValidationException", "Message has %d bytes: want 1 to %d", n, maxPlaintext)
+	}
+	k, err := s.usable(in.KeyId, hmacSpec)
+	if err != nil {
+		return nil, err
+	}
+	if in.MacAlgorithm != names[hmacSpec] {
+		return nil, awsjson.Errorf("InvalidKeyUsageException", "MacAlgorithm %q does not go with KeySpec %s", in.MacAlgorithm, hmacSpec)
+	}
+	h := hmac.New(sha256.New, k.mac)
+	h.Write(in.Message)
+	return object{"KeyId": k.arn, "Mac": h.Sum(nil), "MacAlgorithm": in.MacAlgorithm}, nil
 }
 
 // additionalData checks algorithm and context and returns the bytes that authenticate the context. JSON is canonical here:

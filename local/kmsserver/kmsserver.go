@@ -1,4 +1,4 @@
-// Package kmsserver is a small AWS KMS for local runs: symmetric keys and aliases in memory, behind the JSON API that the
+// Package kmsserver is a small AWS KMS for local runs: symmetric keys, HMAC keys and aliases in memory, behind the JSON API that the
 // ordinary SDK clients speak.
 //
 //	server := httptest.NewServer(kmsserver.New(kmsserver.Config{AccountID: "123456789012", Region: "us-east-1"}))
@@ -13,6 +13,7 @@
 package kmsserver
 
 import (
+	"cmp"
 	"context"
 	"crypto/cipher"
 	"encoding/json"
@@ -46,7 +47,8 @@ type Server struct {
 type key struct {
 	id, arn, description, policy string
 	created                      time.Time
-	aead                         cipher.AEAD
+	aead                         cipher.AEAD // of a symmetric key
+	mac                          []byte      // of an HMAC key
 	disabled, rotated            bool
 }
 
@@ -65,6 +67,7 @@ func New(config Config) *Server {
 		"Encrypt":         awsjson.Op(s.encrypt),
 		"GenerateDataKey": awsjson.Op(s.generateDataKey),
 		"Decrypt":         awsjson.Op(s.decrypt),
+		"GenerateMac":     awsjson.Op(s.generateMac),
 
 		"EnableKeyRotation": s.withKey(s.findKey, func(k *key) object { k.rotated = true; return nil }),
 		"GetKeyRotationStatus": s.withKey(s.findKey, func(k *key) object {
@@ -99,22 +102,24 @@ type createKeyInput struct {
 }
 
 func (s *Server) createKey(_ context.Context, in createKeyInput) (object, error) {
+	spec := cmp.Or(in.KeySpec, algorithm)
+	usage, known := usages[spec]
 	switch {
-	case in.KeySpec != "" && in.KeySpec != algorithm:
-		return nil, awsjson.Errorf("UnsupportedOperationException", "the local KMS lacks KeySpec %q: it has %s only", in.KeySpec, algorithm)
-	case in.KeyUsage != "" && in.KeyUsage != "ENCRYPT_DECRYPT":
-		return nil, awsjson.Errorf("ValidationException", "KeyUsage %q does not go with KeySpec %s: use ENCRYPT_DECRYPT", in.KeyUsage, algorithm)
+	case !known:
+		return nil, awsjson.Errorf("UnsupportedOperationException", "the local KMS lacks KeySpec %q: it has %s and %s only", spec, algorithm, hmacSpec)
+	case cmp.Or(in.KeyUsage, usages[algorithm]) != usage: // an HMAC key's usage must be given
+		return nil, awsjson.Errorf("ValidationException", "KeyUsage %q does not go with KeySpec %s: use %s", in.KeyUsage, spec, usage)
 	case in.MultiRegion:
 		return nil, awsjson.Errorf("UnsupportedOperationException", "the local KMS lacks multi-Region keys")
 	case in.Policy != "" && !json.Valid([]byte(in.Policy)):
 		return nil, awsjson.Errorf("MalformedPolicyDocumentException", "Policy is not JSON")
 	}
-	aead, err := newAEAD()
+	k, err := newKey(spec)
 	if err != nil {
 		return nil, err
 	}
 	id := uuid.NewString()
-	k := &key{id: id, arn: s.arn("key/" + id), description: in.Description, policy: in.Policy, created: time.Now(), aead: aead}
+	k.id, k.arn, k.description, k.policy, k.created = id, s.arn("key/"+id), in.Description, in.Policy, time.Now()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.keys[id] = k
@@ -126,9 +131,13 @@ func (s *Server) describe(k *key) object {
 	if k.disabled {
 		state = "Disabled"
 	}
+	spec, algorithms := algorithm, "EncryptionAlgorithms"
+	if k.mac != nil {
+		spec, algorithms = hmacSpec, "MacAlgorithms"
+	}
 	return object{"KeyMetadata": object{
 		"AWSAccountId": s.config.AccountID, "KeyId": k.id, "Arn": k.arn, "Description": k.description,
-		"KeySpec": algorithm, "EncryptionAlgorithms": []string{algorithm}, "KeyUsage": "ENCRYPT_DECRYPT",
+		"KeySpec": spec, algorithms: []string{names[spec]}, "KeyUsage": usages[spec],
 		"KeyState": state, "Enabled": !k.disabled, "KeyManager": "CUSTOMER", "Origin": "AWS_KMS", "MultiRegion": false,
 		"CreationDate": float64(k.created.UnixMilli()) / 1000, // seconds since 1970
 	}}
@@ -186,8 +195,8 @@ func (s *Server) findKey(ref string) (*key, error) {
 	}
 }
 
-// usable finds a key for a cryptographic operation.
-func (s *Server) usable(ref string) (*key, error) {
+// usable finds a key for a cryptographic operation, which is for keys of one spec.
+func (s *Server) usable(ref, spec string) (*key, error) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	k, err := s.find(ref)
@@ -196,6 +205,9 @@ func (s *Server) usable(ref string) (*key, error) {
 	}
 	if k.disabled {
 		return nil, awsjson.Errorf("DisabledException", "%s is disabled.", k.arn)
+	}
+	if (k.mac != nil) != (spec == hmacSpec) {
+		return nil, awsjson.Errorf("InvalidKeyUsageException", "%s is not a key of the spec %s.", k.arn, spec)
 	}
 	return k, nil
 }

@@ -244,7 +244,8 @@ func TestRefusalsHaveTheNamesOfKMS(t *testing.T) {
 		"no such key":          {decrypt(kms.DecryptInput{KeyId: new(unknown), CiphertextBlob: sealed.CiphertextBlob}), "NotFoundException"},
 		"another algorithm":    {decrypt(kms.DecryptInput{CiphertextBlob: sealed.CiphertextBlob, EncryptionAlgorithm: types.EncryptionAlgorithmSpecRsaesOaepSha1}), "InvalidKeyUsageException"},
 		"too long a blob":      {decrypt(kms.DecryptInput{CiphertextBlob: make([]byte, 6145)}), "ValidationException"},
-		"an HMAC key":          {create(kms.CreateKeyInput{KeySpec: types.KeySpecHmac256, KeyUsage: types.KeyUsageTypeGenerateVerifyMac}), "UnsupportedOperationException"},
+		"an RSA key":           {create(kms.CreateKeyInput{KeySpec: types.KeySpecRsa2048, KeyUsage: types.KeyUsageTypeSignVerify}), "UnsupportedOperationException"},
+		"an HMAC key's usage":  {create(kms.CreateKeyInput{KeySpec: types.KeySpecHmac256}), "ValidationException"},
 		"a wrong usage":        {create(kms.CreateKeyInput{KeyUsage: types.KeyUsageTypeSignVerify}), "ValidationException"},
 		"a multi-Region key":   {create(kms.CreateKeyInput{MultiRegion: new(true)}), "UnsupportedOperationException"},
 		"a malformed policy":   {create(kms.CreateKeyInput{Policy: new("{")}), "MalformedPolicyDocumentException"},
@@ -298,4 +299,47 @@ func TestConcurrentCallersEachGetTheirOwnKeyBack(t *testing.T) {
 		})
 	}
 	group.Wait()
+}
+
+func TestAnHMACKeyMakesMACsAndNothingElse(t *testing.T) {
+	client := newClient(t)
+	ctx := t.Context()
+	hmacKey := func() string {
+		out, err := client.CreateKey(ctx, &kms.CreateKeyInput{KeySpec: types.KeySpecHmac256, KeyUsage: types.KeyUsageTypeGenerateVerifyMac})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if m := out.KeyMetadata; m.KeySpec != types.KeySpecHmac256 || len(m.MacAlgorithms) != 1 || m.MacAlgorithms[0] != types.MacAlgorithmSpecHmacSha256 || m.EncryptionAlgorithms != nil {
+			t.Errorf("metadata %+v", m)
+		}
+		return *out.KeyMetadata.Arn
+	}
+	mac := func(key, message string, algorithm types.MacAlgorithmSpec) ([]byte, error) {
+		out, err := client.GenerateMac(ctx, &kms.GenerateMacInput{KeyId: &key, Message: []byte(message), MacAlgorithm: algorithm})
+		if err != nil {
+			return nil, err
+		}
+		return out.Mac, nil
+	}
+	one, other := hmacKey(), hmacKey()
+	first, err := mac(one, "message", types.MacAlgorithmSpecHmacSha256)
+	if err != nil || len(first) != 32 {
+		t.Fatalf("%d bytes, %v", len(first), err)
+	}
+	again, _ := mac(one, "message", types.MacAlgorithmSpecHmacSha256)
+	otherMessage, _ := mac(one, "massage", types.MacAlgorithmSpecHmacSha256)
+	otherKey, _ := mac(other, "message", types.MacAlgorithmSpecHmacSha256)
+	if !bytes.Equal(first, again) || bytes.Equal(first, otherMessage) || bytes.Equal(first, otherKey) {
+		t.Error("a MAC does not depend on key and message alone")
+	}
+	symmetric, err := client.CreateKey(ctx, &kms.CreateKeyInput{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = mac(*symmetric.KeyMetadata.Arn, "message", types.MacAlgorithmSpecHmacSha256)
+	wantCode(t, err, "InvalidKeyUsageException")
+	_, err = mac(one, "message", types.MacAlgorithmSpecHmacSha512)
+	wantCode(t, err, "InvalidKeyUsageException")
+	_, err = client.GenerateDataKey(ctx, &kms.GenerateDataKeyInput{KeyId: &one, KeySpec: types.DataKeySpecAes256})
+	wantCode(t, err, "InvalidKeyUsageException")
 }

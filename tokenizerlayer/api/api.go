@@ -9,9 +9,11 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/problem"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/sensitive"
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/token"
 )
 
 // Where the API is. Use the address, not the name localhost, which may mean IPv6.
@@ -20,30 +22,87 @@ const (
 	DefaultPort    = 2774
 	PathTokenize   = "/v1/tokenize"
 	PathDetokenize = "/v1/detokenize"
+	PathValidate   = "/v1/validate"
+	PathMetadata   = "/v1/metadata"
+	PathRevoke     = "/v1/revoke"
 	PathPing       = "/ping"
 )
 
-// TokenHeader must carry the function's AWS_SESSION_TOKEN, which a request that was merely reflected to the loopback
-// address cannot know.
-const TokenHeader = "X-Tokenizer-Token"
+// Headers of a request.
+const (
+	// TokenHeader must carry the function's AWS_SESSION_TOKEN, which a request that was merely reflected to the loopback
+	// address cannot know.
+	TokenHeader = "X-Tokenizer-Token"
+	// IdempotencyHeader makes POST /v1/tokenize safe to repeat for 24 hours.
+	IdempotencyHeader = "Idempotency-Key"
+	// RequestHeader is the caller's own name for the request, for the log; the extension makes one up otherwise. Answers
+	// carry it too.
+	RequestHeader = "X-Request-Id"
+)
 
-// MaxBody bounds a request's and an answer's body, in bytes.
-const MaxBody = 16 << 10
+// MaxBody bounds a request's and an answer's body, in bytes. MinBodyLimit is the least that a lower limit can be set to.
+const (
+	MaxBody      = 32 << 10
+	MinBodyLimit = 64
+)
 
-// MinBodyLimit is the smallest bound that an extension may be given for the bodies of requests, in bytes.
-const MinBodyLimit = 64
+// Limits of members, which docs/api.md lists as well.
+const (
+	MaxText           = 4 << 10              // bytes of UTF-8
+	MaxTTL            = 10 * 365 * 24 * 3600 // seconds: ten years
+	MaxUses           = 1_000_000            // of one token
+	MaxMetadata       = 16                   // members
+	MaxMetadataBytes  = 2 << 10              // names and values together
+	MaxReason         = 256                  // characters
+	IdempotencyPeriod = 24 * time.Hour       // for which an Idempotency-Key is remembered
+	AttemptPeriod     = 15 * time.Minute     // in which the last attempt may be repeated
+	RecoveryPeriod    = 35 * 24 * time.Hour  // of the table's point-in-time recovery
+)
 
-// TokenizeRequest is the body of POST /v1/tokenize.
+// Type says what data is.
+type Type string
+
+// The types. TypeCard is what an absent one means.
+const (
+	TypeCard Type = "card" // a card number: validated, and stored as digits only
+	TypeText Type = "text" // any text of at most MaxText bytes, stored as it is
+)
+
+// TokenizeRequest is the body of POST /v1/tokenize. Zero values mean that nothing is asked for.
 type TokenizeRequest struct {
-	// Data is the card number.
+	// Data is what the token will stand for.
 	Data sensitive.Wire `json:"data"`
+	Type Type           `json:"type,omitempty"`
+	// Format is how the token looks: token.UUID, which "" means, or token.Card for data of TypeCard.
+	Format token.Format `json:"format,omitempty"`
+	// TTL is how long the token lives, in seconds; nil means until it is revoked.
+	TTL *int64 `json:"ttl,omitempty"`
+	// MaxUses is how often the token can be detokenized; nil means without limit.
+	MaxUses *int64 `json:"max_uses,omitempty"`
+	// Deterministic gives the same data in the same Scope the same token.
+	Deterministic bool   `json:"deterministic,omitempty"`
+	Scope         string `json:"scope,omitempty"`
+	// Binding restricts who can detokenize.
+	Binding *Binding `json:"binding,omitempty"`
+	// Metadata is sealed beside the data and can be read without it.
+	Metadata map[string]string `json:"metadata,omitempty"`
 	// Store false leaves the row to the caller, who commits it with rows of its own; nil means true.
 	Store *bool `json:"store,omitempty"`
+}
+
+// Binding ties a token to what it is for.
+type Binding struct {
+	// Purpose becomes part of the encryption context: only a function whose grant names it can detokenize.
+	Purpose string `json:"purpose,omitempty"`
 }
 
 // TokenizeResponse answers POST /v1/tokenize.
 type TokenizeResponse struct {
 	Token string `json:"token"`
+	// ExpiresAt is when the token's life ends, in RFC 3339; absent for one without a TTL.
+	ExpiresAt *time.Time `json:"expires_at,omitempty"`
+	// Deduplicated tells, for a deterministic token, whether it was there already; absent otherwise.
+	Deduplicated *bool `json:"deduplicated,omitempty"`
 	// Row is what the caller has to put when Store was false. It is nil otherwise.
 	Row *Row `json:"row,omitempty"`
 }
@@ -75,16 +134,61 @@ const (
 	PlainText Redaction = "PLAIN_TEXT"
 )
 
+// Mask says which characters Masked leaves.
+type Mask string
+
+// The masks. LastFour is what an absent one means.
+const (
+	LastFour         Mask = "LAST_4"
+	FirstSixLastFour Mask = "FIRST_6_LAST_4" // of cards with 15 digits and more; PCI DSS 3.4.1 allows no more
+)
+
 // DetokenizeRequest is the body of POST /v1/detokenize.
 type DetokenizeRequest struct {
 	Token     string    `json:"token"`
 	Redaction Redaction `json:"redaction,omitempty"`
+	Mask      Mask      `json:"mask,omitempty"`
+	// Attempt is the caller's name for this attempt at a token of limited uses: repeated within AttemptPeriod it gets the
+	// same answer and counts once.
+	Attempt string `json:"attempt,omitempty"`
+	// Reason is recorded.
+	Reason string `json:"reason,omitempty"`
 }
 
 // DetokenizeResponse answers POST /v1/detokenize.
 type DetokenizeResponse struct {
 	Data      sensitive.Wire `json:"data"`
 	Redaction Redaction      `json:"redaction"`
+}
+
+// TokenRequest is the body of POST /v1/validate, /v1/metadata and /v1/revoke.
+type TokenRequest struct {
+	Token  string `json:"token"`
+	Reason string `json:"reason,omitempty"`
+}
+
+// ValidateResponse answers POST /v1/validate.
+type ValidateResponse struct {
+	// Live tells whether a detokenize would be answered now.
+	Live bool `json:"live"`
+}
+
+// MetadataResponse answers POST /v1/metadata. All of it but Uses is authenticated by the envelope.
+type MetadataResponse struct {
+	Type      Type              `json:"type"`
+	Purpose   string            `json:"purpose,omitempty"`
+	CreatedAt *time.Time        `json:"created_at,omitempty"` // absent for tokens of the first release
+	ExpiresAt *time.Time        `json:"expires_at,omitempty"`
+	MaxUses   int64             `json:"max_uses,omitempty"`
+	Uses      int64             `json:"uses,omitempty"`
+	Metadata  map[string]string `json:"metadata,omitempty"`
+}
+
+// RevokeResponse answers POST /v1/revoke.
+type RevokeResponse struct {
+	Revoked bool `json:"revoked"`
+	// RecoverableUntil is when the last backup that an administrator could restore the row from is gone.
+	RecoverableUntil time.Time `json:"recoverable_until"`
 }
 
 // PingResponse answers GET /ping.
@@ -108,6 +212,16 @@ var (
 	ErrNotFound = errors.New("token not found")
 	// ErrDenied: the function's role lacks a permission; the text names the operation.
 	ErrDenied = errors.New("permission denied")
+	// ErrExpired: the token's life is over.
+	ErrExpired = errors.New("token expired")
+	// ErrUsedUp: the token has been detokenized as often as it may be.
+	ErrUsedUp = errors.New("token used up")
+	// ErrKeyReused: the Idempotency-Key came with another request before.
+	ErrKeyReused = errors.New("idempotency key reused")
+	// ErrInFlight: another request for the same is being carried out. Try again after RetryAfter.
+	ErrInFlight = errors.New("same request in flight")
+	// ErrRateLimited: more detokenizes than this environment serves. Try again after RetryAfter.
+	ErrRateLimited = errors.New("rate limited")
 	// ErrIntegrity: the stored row does not open: it was altered, or belongs to another token.
 	ErrIntegrity = errors.New("stored row failed verification")
 	// ErrUnavailable: KMS or DynamoDB did not answer in time. Try again.
@@ -132,6 +246,11 @@ var kinds = []struct {
 	{ErrDenied, "permission-denied", http.StatusForbidden},
 	{ErrNotFound, "token-not-found", http.StatusNotFound},
 	{ErrNoEndpoint, "no-such-endpoint", http.StatusNotFound},
+	{ErrKeyReused, "idempotency-key-reused", http.StatusConflict},
+	{ErrInFlight, "request-in-flight", http.StatusConflict},
+	{ErrExpired, "token-expired", http.StatusGone},
+	{ErrUsedUp, "token-used-up", http.StatusGone},
+	{ErrRateLimited, "rate-limited", http.StatusTooManyRequests},
 	{ErrTooLarge, "request-too-large", http.StatusRequestEntityTooLarge},
 	{ErrIntegrity, "integrity", http.StatusInternalServerError},
 	{ErrInternal, "internal-error", http.StatusInternalServerError},
@@ -144,6 +263,8 @@ type Error struct {
 	Kind   error
 	Field  string
 	Detail string
+	// RetryAfter is when trying again may succeed; 0 where that is not known.
+	RetryAfter time.Duration
 }
 
 // Errorf returns an Error of the given kind. Neither field nor arguments may come from a request's values or from an
@@ -178,7 +299,9 @@ func Problem(err error) problem.Document {
 	}
 	for _, k := range kinds {
 		if errors.Is(e.Kind, k.err) {
-			return problem.New(k.status, k.code, k.err.Error(), e.Detail, e.Field)
+			d := problem.New(k.status, k.code, k.err.Error(), e.Detail, e.Field)
+			d.RetryAfter = e.RetryAfter
+			return d
 		}
 	}
 	return problem.New(http.StatusInternalServerError, "internal-error", ErrInternal.Error(), "", "")
@@ -188,7 +311,7 @@ func Problem(err error) problem.Document {
 func FromProblem(d problem.Document) error {
 	for _, k := range kinds {
 		if d.Code == k.code {
-			return &Error{Kind: k.err, Field: d.Field, Detail: d.Detail}
+			return &Error{Kind: k.err, Field: d.Field, Detail: d.Detail, RetryAfter: d.RetryAfter}
 		}
 	}
 	return &Error{Kind: ErrInternal}

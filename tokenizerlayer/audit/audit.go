@@ -10,39 +10,69 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"sync"
 	"time"
 )
 
-// Event is one finished operation.
+// Event is one finished operation. docs/api.md is its schema. Empty members are left out.
 type Event struct {
-	// Operation is tokenize, seal or detokenize.
+	// Operation is tokenize, seal, detokenize, validate, metadata or revoke.
 	Operation string
 	// Outcome is "ok" or the code of the problem document.
 	Outcome string
 	// Detail is the problem's fixed text.
 	Detail string
+	// RequestID is the caller's name for the request, or one that was made up.
+	RequestID string
+	// TokenHash stands for the token (vault.TokenHash).
+	TokenHash string
+	// Type and Purpose are the data's, once known.
+	Type, Purpose string
 	// Redaction is what a detokenize was asked to show.
 	Redaction string
-	Duration  time.Duration
+	// Reason is what the caller gave as such.
+	Reason   string
+	Duration time.Duration
 }
 
 // Log writes events. It is safe for concurrent use.
-type Log struct{ slog *slog.Logger }
+type Log struct {
+	slog  *slog.Logger
+	actor string
 
-// New returns a Log that writes to w what is at least as severe as level. Successful operations are INFO, refused ones
-// WARN.
-func New(w io.Writer, level slog.Level) *Log {
-	return &Log{slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level}))}
+	mu      sync.Mutex
+	account string
+}
+
+// New returns a Log that writes to w what is at least as severe as level. Successful operations are INFO, refused ones WARN.
+// Actor is the function on whose behalf the extension works.
+func New(w io.Writer, level slog.Level, actor string) *Log {
+	return &Log{slog: slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level})), actor: actor}
+}
+
+// SetAccount says in which AWS account the function is, which Lambda tells at registration.
+func (l *Log) SetAccount(id string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.account = id
 }
 
 // Record writes e.
 func (l *Log) Record(ctx context.Context, e Event) {
+	l.mu.Lock()
+	account := l.account
+	l.mu.Unlock()
 	level := slog.LevelInfo
-	attrs := []slog.Attr{slog.String("operation", e.Operation), slog.String("outcome", e.Outcome)}
 	if e.Outcome != "ok" {
 		level = slog.LevelWarn
 	}
-	for _, a := range []slog.Attr{slog.String("detail", e.Detail), slog.String("redaction", e.Redaction)} {
+	var attrs []slog.Attr
+	for _, a := range []slog.Attr{
+		slog.String("operation", e.Operation), slog.String("outcome", e.Outcome), slog.String("detail", e.Detail),
+		slog.String("actor", l.actor), slog.String("account", account), slog.String("request_id", e.RequestID),
+		slog.String("token_hash", e.TokenHash), slog.String("type", e.Type), slog.String("purpose", e.Purpose),
+		slog.String("redaction", e.Redaction), slog.String("reason", e.Reason),
+	} {
 		if a.Value.String() != "" {
 			attrs = append(attrs, a)
 		}

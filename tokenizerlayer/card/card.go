@@ -6,7 +6,10 @@ package card
 
 import (
 	"errors"
+	"regexp"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/sensitive"
 )
@@ -63,13 +66,98 @@ func Parse(s string) (Number, error) {
 	return Number{sensitive.New(string(digits))}, nil
 }
 
+// CheckDigitFits tells whether a text of ASCII digits, of any length, ends in the right check digit.
+func CheckDigitFits(digits string) bool { return luhn([]byte(digits)) }
+
+// likeDigits is the least number of digits that Like reacts to. Cards of 12 exist, but so do many other numbers.
+const likeDigits = 13
+
+// digitGroups finds runs of digits that at most three other characters separate, which is how people write cards.
+var digitGroups = regexp.MustCompile(`[0-9]+(?:[^0-9A-Za-z]{1,3}[0-9]+)*`)
+
+// Like reports whether whole groups of digits in s, next to each other, make a card number: somebody pasted a card where it
+// would be stored or shown in the clear. Digits are those of any script: people can read them.
+func Like(s string) bool {
+	s = strings.Map(asciiDigit, s)
+	for _, at := range digitGroups.FindAllStringIndex(s, -1) {
+		groups := strings.FieldsFunc(s[at[0]:at[1]], func(r rune) bool { return r < '0' || r > '9' })
+		// Digits that go on as letters are a piece of something else, such as a UUID, unless they are a card by themselves.
+		if len(groups[0]) < likeDigits && at[0] > 0 && isLetter(s[at[0]-1]) {
+			groups = groups[1:]
+		}
+		if n := len(groups); n > 0 && len(groups[n-1]) < likeDigits && at[1] < len(s) && isLetter(s[at[1]]) {
+			groups = groups[:n-1]
+		}
+		for first := range groups {
+			digits := ""
+			for _, group := range groups[first:] {
+				if digits += group; len(digits) > MaxDigits {
+					break
+				}
+				if _, err := Parse(digits); err == nil && len(digits) >= likeDigits {
+					return true
+				}
+			}
+		}
+	}
+	return false
+}
+
+// asciiDigit turns a decimal digit of any script into that of ASCII. Unicode has them in tens, each from zero to nine.
+func asciiDigit(r rune) rune {
+	if r < utf8.RuneSelf {
+		return r
+	}
+	for _, tens := range unicode.Nd.R16 {
+		if lo, hi := rune(tens.Lo), rune(tens.Hi); lo <= r && r <= hi {
+			return '0' + (r-lo)%10
+		}
+	}
+	for _, tens := range unicode.Nd.R32 {
+		if lo, hi := rune(tens.Lo), rune(tens.Hi); lo <= r && r <= hi {
+			return '0' + (r-lo)%10
+		}
+	}
+	return r
+}
+
+func isLetter(c byte) bool { return c|0x20 >= 'a' && c|0x20 <= 'z' }
+
+// authentication are the names under which card verification codes, track data and PINs travel, without separators.
+var authentication = regexp.MustCompile(`(?i)^(card)?(cvv2?|cvc2?|cav2?|csc|cid|cvn|(cvv|cvc|security|verification)(value|code)|track([12]|[12]?data)?|magstripe|pin|pinblock)$`)
+
+var separators = strings.NewReplacer("_", "", "-", "", ".", "", ":", "")
+
+// IsAuthenticationData tells whether a member's name is one of sensitive authentication data, which must never be stored after
+// authorization, not even encrypted (PCI DSS 3.3.1).
+func IsAuthenticationData(name string) bool {
+	return authentication.MatchString(separators.Replace(name))
+}
+
 // Mask shows the last four digits and hides the others, keeping the length: ************0000.
 func (n Number) Mask() string {
+	return n.mask(0)
+}
+
+// firstSixFrom is the number of digits from which the first six may be shown beside the last four: of a shorter number too
+// little would stay hidden.
+const firstSixFrom = 15
+
+// MaskMiddle shows the first six digits (the issuer) and the last four, the most that PCI DSS 3.4.1 lets be displayed. Of
+// numbers with fewer than 15 digits it shows the last four only.
+func (n Number) MaskMiddle() string {
+	if len(n.Reveal()) < firstSixFrom {
+		return n.mask(0)
+	}
+	return n.mask(6)
+}
+
+func (n Number) mask(first int) string {
 	d := n.Reveal()
 	if len(d) < MinDigits {
 		return "" // the zero Number
 	}
-	return strings.Repeat("*", len(d)-4) + d[len(d)-4:]
+	return d[:first] + strings.Repeat("*", len(d)-4-first) + d[len(d)-4:]
 }
 
 // luhn checks the digit sum of ISO/IEC 7812-1 annex B.

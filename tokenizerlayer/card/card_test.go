@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/uuid"
+
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/card"
 )
 
@@ -66,4 +68,38 @@ func TestNumberPrintsMasked(t *testing.T) {
 	if s := fmt.Sprintf("%v %+v %#v %s %x", n, n, n, n, n); strings.Contains(s, "4111") || strings.Contains(s, fmt.Sprintf("%x", "4111")) {
 		t.Errorf("printed: %s", s)
 	}
+}
+
+func TestLikeFindsCardsThatPeopleWrite(t *testing.T) {
+	for _, s := range []string{
+		"4111111111111111", "card 4111 1111 1111 1111.", "4111-1111-1111-1111", "x4111111111111111", "4111111111111111x", "no. 12: 4111.1111.1111.1111",
+		"378282246310005", "a4111111111111111 22", "22 4111111111111111b", "4222222222222",
+	} {
+		if !card.Like(s) {
+			t.Errorf("%q is not found", s)
+		}
+	}
+	for _, s := range []string{
+		"", "4111111111111112", "411111111111", "order 20260102", "4111,x1111", "4111a1111a1111a1111",
+		"a1234567-8901-4234-9234-567890123456b", "12 Main Street, 90210",
+	} {
+		if card.Like(s) {
+			t.Errorf("%q is found", s)
+		}
+	}
+}
+
+// Names that callers make up are UUIDs more often than not.
+func TestAUUIDIsHardlyEverLikeACard(t *testing.T) {
+	found := 0
+	const tries = 100_000
+	for range tries {
+		if card.Like(uuid.NewString()) {
+			found++
+		}
+	}
+	if found > tries/1000 {
+		t.Errorf("%d of %d UUIDs are taken for cards", found, tries)
+	}
+	t.Logf("%d of %d", found, tries)
 }

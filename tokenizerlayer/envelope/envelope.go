@@ -31,8 +31,8 @@ import (
 // Sizes in bytes.
 const (
 	KeySize      = 32
-	MaxPlaintext = 8 << 10
-	MaxMessage   = 16 << 10
+	MaxPlaintext = 16 << 10
+	MaxMessage   = 20 << 10
 )
 
 // KMSProvider is the provider id of data keys wrapped by AWS KMS, whose provider info is the key's ARN.

@@ -23,15 +23,26 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
+	"golang.org/x/net/netutil"
 
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/api"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/audit"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/lambdaext"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/server"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/vault"
+)
+
+// Bounds of a call to KMS or DynamoDB. Three attempts fit into the vault's own limit, so that one lost answer does not use it up.
+const (
+	attempts       = 3
+	attemptTimeout = 1200 * time.Millisecond
+	maxBackoff     = 200 * time.Millisecond
 )
 
 func main() {
@@ -46,7 +57,7 @@ func main() {
 // run serves until Lambda sends SHUTDOWN or ctx ends.
 func run(ctx context.Context, executable string, getenv func(string) string) error {
 	s, problems := loadSettings(getenv)
-	log := audit.New(os.Stdout, s.level)
+	log := audit.New(os.Stdout, s.level, s.actor)
 	lambda := lambdaext.New(s.runtimeAPI, filepath.Base(executable))
 
 	listener, err := net.Listen("tcp", net.JoinHostPort(api.Host, strconv.Itoa(s.port)))
@@ -56,16 +67,18 @@ func run(ctx context.Context, executable string, getenv func(string) string) err
 	var current backend
 	release := digest(executable)
 	srv := server.New(server.Config{
-		Vault: current.vault, Port: s.port, SessionToken: s.sessionToken, Release: release, MaxBody: s.maxBody, Audit: log,
+		Vault: current.vault, Port: s.port, SessionToken: s.sessionToken, Release: release,
+		MaxBody: s.maxBody, ReadRate: s.readRate, Audit: log,
 	})
 	served := make(chan error, 1)
-	go func() { served <- srv.Serve(listener) }()
+	go func() { served <- srv.Serve(netutil.LimitListener(listener, s.connections)) }() // more wait
 	defer stopServing(srv, served)
 
 	registration, err := lambda.Register(ctx, lambdaext.Shutdown)
 	if err != nil {
 		return err
 	}
+	log.SetAccount(registration.AccountID)
 	current.open(ctx, s, problems, registration.AccountID)
 	if _, err := current.vault(); err != nil {
 		log.Notice(ctx, slog.LevelError, err.Error())
@@ -131,13 +144,17 @@ func (b *backend) vault() (server.Vault, error) {
 
 // open makes the vault, or remembers everything that is wrong with its settings.
 func (b *backend) open(ctx context.Context, s settings, problems error, account string) {
-	aws, err := config.LoadDefaultConfig(ctx)
+	settings, err := config.LoadDefaultConfig(ctx,
+		config.WithHTTPClient(awshttp.NewBuildableClient().WithTimeout(attemptTimeout)),
+		config.WithRetryer(func() aws.Retryer {
+			return retry.NewStandard(func(r *retry.StandardOptions) { r.MaxAttempts, r.MaxBackoff = attempts, maxBackoff })
+		}))
 	if err != nil { // its text may quote the environment
 		problems = errors.Join(problems, errors.New("the AWS configuration in the environment does not load"))
 	}
 	v, err := vault.New(vault.Config{
-		KeyARN: s.keyARN, Table: s.table, AccountID: account,
-		KMS: kms.NewFromConfig(aws), Store: dynamodb.NewFromConfig(aws),
+		KeyARN: s.keyARN, Table: s.table, Index: s.index, FingerprintKeys: s.fingerprints, AccountID: account,
+		KMS: kms.NewFromConfig(settings), Store: dynamodb.NewFromConfig(settings),
 	})
 	if err := errors.Join(problems, err); err != nil {
 		detail := strings.ReplaceAll(err.Error(), "\n", "; ")

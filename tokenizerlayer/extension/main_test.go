@@ -78,12 +78,13 @@ func environment(t *testing.T, l *lambda, port int) map[string]string {
 	srv := httptest.NewServer(l)
 	t.Cleanup(srv.Close)
 	return map[string]string{
-		"AWS_LAMBDA_RUNTIME_API": strings.TrimPrefix(srv.URL, "http://"),
-		"AWS_SESSION_TOKEN":      session,
-		"TOKENIZER_TABLE":        "CreditCardTokenizerTable",
-		"TOKENIZER_KEY_ARN":      "arn:aws:kms:us-east-1:123456789012:key/11111111-2222-3333-4444-555555555555",
-		"TOKENIZER_PORT":         strconv.Itoa(port),
-		"TOKENIZER_LOG_LEVEL":    "ERROR",
+		"AWS_LAMBDA_RUNTIME_API":     strings.TrimPrefix(srv.URL, "http://"),
+		"AWS_SESSION_TOKEN":          session,
+		"TOKENIZER_TABLE":            "CreditCardTokenizerTable",
+		"TOKENIZER_KEY_ARN":          "arn:aws:kms:us-east-1:123456789012:key/11111111-2222-3333-4444-555555555555",
+		"TOKENIZER_FINGERPRINT_KEYS": "1=arn:aws:kms:us-east-1:123456789012:key/22222222-2222-3333-4444-555555555555",
+		"TOKENIZER_PORT":             strconv.Itoa(port),
+		"TOKENIZER_LOG_LEVEL":        "ERROR",
 	}
 }
 

@@ -5,20 +5,30 @@ import (
 	"fmt"
 	"log/slog"
 	"strconv"
+	"strings"
 
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/api"
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/server"
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/vault"
 )
 
 // settings are the environment variables of the extension. The layer's construct sets them; docs/api.md lists them.
 type settings struct {
-	runtimeAPI   string     // AWS_LAMBDA_RUNTIME_API
-	sessionToken string     // AWS_SESSION_TOKEN
-	table        string     // TOKENIZER_TABLE: name of the vault's table
-	keyARN       string     // TOKENIZER_KEY_ARN: ARN of the key that wraps data keys
-	port         int        // TOKENIZER_PORT: default 2774
-	level        slog.Level // TOKENIZER_LOG_LEVEL: DEBUG, INFO (default), WARN or ERROR
-	maxBody      int64      // TOKENIZER_MAX_BODY_BYTES: of a request; default api.MaxBody
+	runtimeAPI   string                 // AWS_LAMBDA_RUNTIME_API
+	sessionToken string                 // AWS_SESSION_TOKEN
+	actor        string                 // AWS_LAMBDA_FUNCTION_NAME
+	table        string                 // TOKENIZER_TABLE: name of the vault's table
+	keyARN       string                 // TOKENIZER_KEY_ARN: ARN of the key that wraps data keys
+	port         int                    // TOKENIZER_PORT: default 2774
+	level        slog.Level             // TOKENIZER_LOG_LEVEL: DEBUG, INFO (default), WARN or ERROR
+	maxBody      int64                  // TOKENIZER_MAX_BODY_BYTES: of a request; default api.MaxBody
+	index        string                 // TOKENIZER_INDEX_TABLE: name of the index table; unset leaves out what needs it
+	fingerprints []vault.FingerprintKey // TOKENIZER_FINGERPRINT_KEYS: VERSION=ARN, the current one first, separated by commas
+	readRate     int                    // TOKENIZER_READ_RATE: tokens opened a second; default server.DefaultReadRate
+	connections  int                    // TOKENIZER_MAX_CONNECTIONS: at a time; default defaultConnections
 }
+
+const defaultConnections = 64
 
 // loadSettings reads all settings and reports all that are wrong. What it returns is usable in any case: where a value
 // is wrong, the default stands.
@@ -28,31 +38,44 @@ func loadSettings(getenv func(string) string) (settings, error) {
 		sessionToken: getenv("AWS_SESSION_TOKEN"),
 		table:        getenv("TOKENIZER_TABLE"),
 		keyARN:       getenv("TOKENIZER_KEY_ARN"),
-		port:         api.DefaultPort,
-		maxBody:      api.MaxBody,
+		index:        getenv("TOKENIZER_INDEX_TABLE"),
+		fingerprints: fingerprintKeys(getenv("TOKENIZER_FINGERPRINT_KEYS")),
+		actor:        getenv("AWS_LAMBDA_FUNCTION_NAME"),
 	}
 	var errs []error
 	if s.sessionToken == "" {
 		errs = append(errs, errors.New("AWS_SESSION_TOKEN is not set: the function has no credentials"))
 	}
-	if v := getenv("TOKENIZER_PORT"); v != "" {
-		if n, err := strconv.Atoi(v); err != nil || n < 1024 || n > 65535 {
-			errs = append(errs, fmt.Errorf("TOKENIZER_PORT must be a number from 1024 to 65535; the default %d is used", api.DefaultPort))
-		} else {
-			s.port = n
+	number := func(name string, standard, least, most int) int {
+		v := getenv(name)
+		if v == "" {
+			return standard
 		}
+		n, err := strconv.Atoi(v)
+		if err != nil || n < least || n > most {
+			errs = append(errs, fmt.Errorf("%s must be a number from %d to %d; the default %d is used", name, least, most, standard))
+			return standard
+		}
+		return n
 	}
+	s.port = number("TOKENIZER_PORT", api.DefaultPort, 1024, 65535)
+	s.maxBody = int64(number("TOKENIZER_MAX_BODY_BYTES", api.MaxBody, api.MinBodyLimit, api.MaxBody))
+	s.readRate = number("TOKENIZER_READ_RATE", server.DefaultReadRate, 1, 10_000)
+	s.connections = number("TOKENIZER_MAX_CONNECTIONS", defaultConnections, 1, 1024)
 	if v := getenv("TOKENIZER_LOG_LEVEL"); v != "" {
 		if s.level.UnmarshalText([]byte(v)) != nil {
 			errs = append(errs, errors.New("TOKENIZER_LOG_LEVEL must be DEBUG, INFO, WARN or ERROR"))
 		}
 	}
-	if v := getenv("TOKENIZER_MAX_BODY_BYTES"); v != "" {
-		if n, err := strconv.ParseInt(v, 10, 64); err != nil || n < api.MinBodyLimit || n > api.MaxBody {
-			errs = append(errs, fmt.Errorf("TOKENIZER_MAX_BODY_BYTES must be a number from %d to %d; the default %[2]d is used", api.MinBodyLimit, api.MaxBody))
-		} else {
-			s.maxBody = n
+	return s, errors.Join(errs...)
+}
+
+// fingerprintKeys takes a list apart; the vault finds out what is wrong with it.
+func fingerprintKeys(list string) (keys []vault.FingerprintKey) {
+	for entry := range strings.SplitSeq(list, ",") {
+		if version, arn, _ := strings.Cut(entry, "="); entry != "" {
+			keys = append(keys, vault.FingerprintKey{Version: version, ARN: arn})
 		}
 	}
-	return s, errors.Join(errs...)
+	return keys
 }

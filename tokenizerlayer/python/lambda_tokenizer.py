@@ -5,8 +5,10 @@
     token = tokenize("0000-0000-0000-0000")["token"]
     masked = detokenize(token)["data"]                            # ************0000
     number = detokenize(token, redaction="PLAIN_TEXT")["data"]
+    once = tokenize("0000-0000-0000-0000", ttl=3600, max_uses=1, idempotency_key="order-1")["token"]
 
-Both return the answer of the extension as a dict and raise TokenizerError. Errors never hold the data.
+There are validate, metadata and revoke as well. All return the answer of the extension as a dict, take its request's other
+members as keywords, and raise TokenizerError. Errors never hold the data.
 """
 
 import http.client
@@ -26,9 +28,10 @@ class TokenizerError(Exception):
         self.title = title
 
 
-def tokenize(data, timeout=5.0, **options):
+def tokenize(data, timeout=5.0, idempotency_key=None, **options):
     """Exchange data for a token. Needs a function attached with access Tokenize. The timeout is in seconds."""
-    return _call("/v1/tokenize", {"data": data, **options}, timeout)
+    headers = {} if idempotency_key is None else {"Idempotency-Key": idempotency_key}
+    return _call("/v1/tokenize", {"data": data, **options}, timeout, headers)
 
 
 def detokenize(token, redaction="MASKED", timeout=5.0, **options):
@@ -36,13 +39,28 @@ def detokenize(token, redaction="MASKED", timeout=5.0, **options):
     return _call("/v1/detokenize", {"token": token, "redaction": redaction, **options}, timeout)
 
 
-def _call(path, body, timeout):
+def validate(token, timeout=5.0, **options):
+    """Tell whether a token could be detokenized now. Needs a function attached with access Detokenize."""
+    return _call("/v1/validate", {"token": token, **options}, timeout)
+
+
+def metadata(token, timeout=5.0, **options):
+    """Tell what is known of a token besides its data. Needs a function attached with access Detokenize."""
+    return _call("/v1/metadata", {"token": token, **options}, timeout)
+
+
+def revoke(token, timeout=5.0, **options):
+    """Delete a token. Needs a function with the vault's Revoke grant."""
+    return _call("/v1/revoke", {"token": token, **options}, timeout)
+
+
+def _call(path, body, timeout, headers=None):
     # http.client takes no notice of HTTP_PROXY: the loopback address must never go through a proxy.
     port = int(os.environ.get("TOKENIZER_PORT") or 2774)
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
-    headers = {"Content-Type": "application/json", "X-Tokenizer-Token": os.environ.get("AWS_SESSION_TOKEN", "")}
+    own = {"Content-Type": "application/json", "X-Tokenizer-Token": os.environ.get("AWS_SESSION_TOKEN", "")}
     try:
-        connection.request("POST", path, json.dumps(body).encode(), headers)
+        connection.request("POST", path, json.dumps(body).encode(), {**(headers or {}), **own})
         response = connection.getresponse()
         status, content = response.status, response.read(_MAX_ANSWER)
     except (OSError, http.client.HTTPException) as error:

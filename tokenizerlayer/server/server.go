@@ -18,21 +18,27 @@ import (
 	"strconv"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/api"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/audit"
-	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/card"
-	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/sensitive"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/strictjson"
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/vault"
 )
 
 // Vault is what the server serves; package vault implements it.
 type Vault interface {
-	Tokenize(context.Context, card.Number) (token string, err error)
-	Seal(context.Context, card.Number) (token string, row api.Row, err error)
-	Detokenize(context.Context, string) (card.Number, error)
+	Create(context.Context, vault.Create) (vault.Created, error)
+	Seal(context.Context, vault.Create) (vault.Created, api.Row, error)
+	Detokenize(ctx context.Context, token, attempt string) (vault.Opened, error)
+	Live(ctx context.Context, token string) (bool, error)
+	Metadata(ctx context.Context, token string) (vault.Metadata, error)
+	Revoke(ctx context.Context, token string) (recoverableUntil time.Time, err error)
+	// TokenHash stands for a token in the log.
+	TokenHash(ctx context.Context, token string) (string, error)
 }
 
-// Config describes a server. All fields are required but Release and MaxBody.
+// Config describes a server. Fields are required unless their comment says otherwise.
 type Config struct {
 	// Vault returns the vault, or why there is none yet: an error of kind api.ErrNotReady.
 	Vault func() (Vault, error)
@@ -40,28 +46,43 @@ type Config struct {
 	Port int
 	// SessionToken is the function's AWS_SESSION_TOKEN.
 	SessionToken string
-	// Release is what GET /ping tells.
+	// Release is what GET /ping tells; it may be empty.
 	Release string
 	// MaxBody bounds the body of a request, in bytes; 0 means [api.MaxBody].
 	MaxBody int64
-	Audit   *audit.Log
+	// ReadRate is how many tokens are opened a second, in the long run and at once; 0 means [DefaultReadRate]. It slows down a
+	// function that goes astray. It is no protection from one that means to: such a function can call KMS itself.
+	ReadRate int
+	Audit    *audit.Log
 }
+
+// DefaultReadRate is far more than one environment, which serves one invocation at a time, needs.
+const DefaultReadRate = 100
 
 type server struct {
 	Config
 	token [sha256.Size]byte
+	reads *rate.Limiter
 }
 
 // New returns a server that is not started: the caller owns the listener.
 func New(c Config) *http.Server {
 	c.MaxBody = cmp.Or(c.MaxBody, api.MaxBody)
-	s := &server{Config: c, token: sha256.Sum256([]byte(c.SessionToken))}
+	c.ReadRate = cmp.Or(c.ReadRate, DefaultReadRate)
+	s := &server{
+		Config: c, token: sha256.Sum256([]byte(c.SessionToken)),
+		reads: rate.NewLimiter(rate.Limit(c.ReadRate), c.ReadRate),
+	}
 	mux := http.NewServeMux()
-	mux.HandleFunc("POST "+api.PathTokenize, s.tokenize)
-	mux.HandleFunc("POST "+api.PathDetokenize, s.detokenize)
+	mux.HandleFunc("POST "+api.PathTokenize, s.operation("tokenize", s.tokenize))
+	mux.HandleFunc("POST "+api.PathDetokenize, s.operation("detokenize", s.limited(s.detokenize)))
+	mux.HandleFunc("POST "+api.PathValidate, s.operation("validate", s.limited(s.validate)))
+	mux.HandleFunc("POST "+api.PathMetadata, s.operation("metadata", s.limited(s.metadata)))
+	mux.HandleFunc("POST "+api.PathRevoke, s.operation("revoke", s.revoke))
 	mux.HandleFunc("GET "+api.PathPing, s.ping)
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
-		refuse(w, api.Errorf(api.ErrNoEndpoint, "", "use POST %s, POST %s or GET %s", api.PathTokenize, api.PathDetokenize, api.PathPing))
+		refuse(w, api.Errorf(api.ErrNoEndpoint, "", "use POST %s, %s, %s, %s or %s, or GET %s",
+			api.PathTokenize, api.PathDetokenize, api.PathValidate, api.PathMetadata, api.PathRevoke, api.PathPing))
 	})
 	return &http.Server{
 		Handler:           s.guard(mux),
@@ -100,82 +121,12 @@ func (s *server) authorized(r *http.Request) bool {
 	return s.SessionToken != "" && subtle.ConstantTimeCompare(given[:], s.token[:]) == 1
 }
 
-func (s *server) tokenize(w http.ResponseWriter, r *http.Request) {
-	event := audit.Event{Operation: "tokenize"}
-	s.answer(w, r, &event, func(v Vault) (any, error) {
-		var in api.TokenizeRequest
-		if err := s.decode(w, r, &in); err != nil {
-			return nil, err
-		}
-		n, err := card.Parse(in.Data.Reveal())
-		if err != nil {
-			return nil, api.Errorf(api.ErrInvalid, "data", "%s", err) // the parser's errors do not quote the input
-		}
-		if in.Store == nil || *in.Store {
-			token, err := v.Tokenize(r.Context(), n)
-			return api.TokenizeResponse{Token: token}, err
-		}
-		event.Operation = "seal"
-		token, row, err := v.Seal(r.Context(), n)
-		return api.TokenizeResponse{Token: token, Row: &row}, err
-	})
-}
-
-func (s *server) detokenize(w http.ResponseWriter, r *http.Request) {
-	event := audit.Event{Operation: "detokenize"}
-	s.answer(w, r, &event, func(v Vault) (any, error) {
-		var in api.DetokenizeRequest
-		if err := s.decode(w, r, &in); err != nil {
-			return nil, err
-		}
-		if in.Redaction == "" {
-			in.Redaction = api.Masked
-		}
-		if in.Redaction != api.Masked && in.Redaction != api.PlainText {
-			return nil, api.Errorf(api.ErrInvalid, "redaction", "must be %s or %s", api.Masked, api.PlainText)
-		}
-		event.Redaction = string(in.Redaction)
-		n, err := v.Detokenize(r.Context(), in.Token)
-		if err != nil {
-			return nil, err
-		}
-		return api.DetokenizeResponse{Data: redact(n, in.Redaction), Redaction: in.Redaction}, nil
-	})
-}
-
-func redact(n card.Number, r api.Redaction) sensitive.Wire {
-	if r == api.PlainText {
-		return sensitive.OnWire(n.String)
-	}
-	return sensitive.OnWire(sensitive.New(n.Mask()))
-}
-
 func (s *server) ping(w http.ResponseWriter, _ *http.Request) {
 	if _, err := s.Vault(); err != nil {
 		refuse(w, err)
 		return
 	}
 	reply(w, api.PingResponse{Status: "ok", Release: s.Release})
-}
-
-// answer runs one operation, answers it and records it. The event is filled by the operation as it learns more.
-func (s *server) answer(w http.ResponseWriter, r *http.Request, event *audit.Event, operation func(Vault) (any, error)) {
-	start := time.Now()
-	v, err := s.Vault()
-	var out any
-	if err == nil {
-		out, err = operation(v)
-	}
-	event.Outcome = "ok"
-	if err != nil {
-		doc := api.Problem(err)
-		event.Outcome, event.Detail = doc.Code, doc.Detail
-		doc.Write(w)
-	} else {
-		reply(w, out)
-	}
-	event.Duration = time.Since(start)
-	s.Audit.Record(r.Context(), *event)
 }
 
 func (s *server) decode(w http.ResponseWriter, r *http.Request, into any) error {

@@ -2,6 +2,7 @@ package server_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"io"
@@ -26,13 +27,16 @@ import (
 const (
 	session = "session-token-of-the-function"
 	pan     = "4111111111111111"
+
+	vaultTable = "CreditCardTokenizerTable"
+	indexTable = "CreditCardTokenizerIndex"
 )
 
 // running is a server over a real vault on fakes, and everything it printed.
 type running struct {
 	port  int
 	kms   *tokenizertest.KMS
-	store *tokenizertest.Table
+	store *tokenizertest.Tables
 	log   *bytes.Buffer
 	stop  func()
 }
@@ -43,14 +47,17 @@ func start(t *testing.T, change ...func(*server.Config)) *running {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &running{port: ln.Addr().(*net.TCPAddr).Port, kms: &tokenizertest.KMS{}, store: &tokenizertest.Table{}, log: &bytes.Buffer{}}
-	v, err := vault.New(vault.Config{KeyARN: tokenizertest.KeyARN, Table: "CreditCardTokenizerTable", AccountID: "123456789012", KMS: r.kms, Store: r.store})
+	r := &running{port: ln.Addr().(*net.TCPAddr).Port, kms: &tokenizertest.KMS{}, store: &tokenizertest.Tables{}, log: &bytes.Buffer{}}
+	v, err := vault.New(vault.Config{
+		KeyARN: tokenizertest.KeyARN, Table: vaultTable, Index: indexTable, AccountID: "123456789012", KMS: r.kms, Store: r.store,
+		FingerprintKeys: []vault.FingerprintKey{{Version: "1", ARN: tokenizertest.FingerprintARN}},
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	c := server.Config{
 		Vault: func() (server.Vault, error) { return v, nil }, Port: r.port, SessionToken: session, Release: "r1",
-		Audit: audit.New(r.log, slog.LevelDebug),
+		Audit: testLog(r.log),
 	}
 	for _, ch := range change {
 		ch(&c)
@@ -69,6 +76,16 @@ func start(t *testing.T, change ...func(*server.Config)) *running {
 	t.Cleanup(func() { _ = srv.Close(); <-done })
 	return r
 }
+
+// testLog is the log of a function named "f".
+func testLog(w io.Writer) *audit.Log {
+	l := audit.New(w, slog.LevelDebug, "f")
+	l.SetAccount("123456789012")
+	return l
+}
+
+// rows counts the vault's rows.
+func (r *running) rows() int { return len(r.store.Rows(vaultTable)) }
 
 type call struct {
 	method, path, body string
@@ -135,8 +152,8 @@ func TestTokenizeAndDetokenize(t *testing.T) {
 			t.Errorf("detokenize %s: %d %s", redaction, status, diff)
 		}
 	}
-	if r.store.Len() != 1 {
-		t.Errorf("%d rows", r.store.Len())
+	if r.rows() != 1 {
+		t.Errorf("%d rows", r.rows())
 	}
 }
 
@@ -147,7 +164,7 @@ func TestStoreFalseAnswersTheRowAndStoresNothing(t *testing.T) {
 	if err := json.Unmarshal([]byte(body), &out); err != nil || status != 200 || out.Row == nil {
 		t.Fatalf("%d, %v", status, err)
 	}
-	if r.store.Len() != 0 || *out.Row.Item["Hash_Key"].S != out.Token || strings.Contains(body, pan) {
+	if r.rows() != 0 || *out.Row.Item["Hash_Key"].S != out.Token || strings.Contains(body, pan) {
 		t.Error("something was stored, or the row is not the token's")
 	}
 }
@@ -183,7 +200,7 @@ func TestOnlyTheFunctionItselfIsServed(t *testing.T) {
 			}
 		}
 	}
-	if r.store.Len() != 0 {
+	if r.rows() != 0 {
 		t.Error("a refused request stored a row")
 	}
 }
@@ -202,23 +219,24 @@ func TestBadRequestsNameTheFieldAndNeverEchoTheValue(t *testing.T) {
 		path, body, field string
 		status            int
 	}{
-		"empty body":          {api.PathTokenize, ``, "", 400},
-		"not JSON":            {api.PathTokenize, `{"data":"` + bad, "", 400},
-		"no data":             {api.PathTokenize, `{}`, "data", 400},
-		"empty data":          {api.PathTokenize, `{"data":""}`, "data", 400},
-		"bad check digit":     {api.PathTokenize, `{"data":"` + bad + `"}`, "data", 400},
-		"letters":             {api.PathTokenize, `{"data":"` + bad + `x"}`, "data", 400},
-		"a number":            {api.PathTokenize, `{"data":` + bad + `}`, "data", 400},
-		"duplicate":           {api.PathTokenize, `{"data":"` + pan + `","data":"` + bad + `"}`, "data", 400},
-		"unknown member":      {api.PathTokenize, `{"data":"` + pan + `","note":"` + bad + `"}`, "note", 400},
-		"verification code":   {api.PathTokenize, `{"data":"` + pan + `","cvv":"` + bad + `"}`, "cvv", 400},
-		"store of wrong type": {api.PathTokenize, `{"data":"` + pan + `","store":"` + bad + `"}`, "store", 400},
-		"large":               {api.PathTokenize, `{"data":"` + strings.Repeat(bad, 2000) + `"}`, "", 413},
-		"no token":            {api.PathDetokenize, `{}`, "token", 400},
-		"a card for a token":  {api.PathDetokenize, `{"token":"` + bad + `"}`, "token", 400},
-		"unknown token":       {api.PathDetokenize, `{"token":"00000000-0000-4000-8000-000000000000"}`, "token", 404},
-		"bad redaction":       {api.PathDetokenize, `{"token":"x","redaction":"` + bad + `"}`, "redaction", 400},
-		"unknown path":        {"/v2/" + bad, `{}`, "", 404},
+		"empty body":           {api.PathTokenize, ``, "", 400},
+		"not JSON":             {api.PathTokenize, `{"data":"` + bad, "", 400},
+		"no data":              {api.PathTokenize, `{}`, "data", 400},
+		"empty data":           {api.PathTokenize, `{"data":""}`, "data", 400},
+		"bad check digit":      {api.PathTokenize, `{"data":"` + bad + `"}`, "data", 400},
+		"letters":              {api.PathTokenize, `{"data":"` + bad + `x"}`, "data", 400},
+		"a number":             {api.PathTokenize, `{"data":` + bad + `}`, "data", 400},
+		"duplicate":            {api.PathTokenize, `{"data":"` + pan + `","data":"` + bad + `"}`, "data", 400},
+		"unknown member":       {api.PathTokenize, `{"data":"` + pan + `","note":"` + bad + `"}`, "note", 400},
+		"verification code":    {api.PathTokenize, `{"data":"` + pan + `","cvv":"` + bad + `"}`, "cvv", 400},
+		"store of wrong type":  {api.PathTokenize, `{"data":"` + pan + `","store":"` + bad + `"}`, "store", 400},
+		"large":                {api.PathTokenize, `{"data":"` + strings.Repeat(bad, 3000) + `"}`, "", 413},
+		"no token":             {api.PathDetokenize, `{}`, "token", 400},
+		"a card for a token":   {api.PathDetokenize, `{"token":"` + pan + `"}`, "token", 400},
+		"a wrong card for one": {api.PathDetokenize, `{"token":"` + bad + `"}`, "token", 404}, // it may be a token
+		"unknown token":        {api.PathDetokenize, `{"token":"00000000-0000-4000-8000-000000000000"}`, "token", 404},
+		"bad redaction":        {api.PathDetokenize, `{"token":"x","redaction":"` + bad + `"}`, "redaction", 400},
+		"unknown path":         {"/v2/" + bad, `{}`, "", 404},
 	} {
 		t.Run(name, func(t *testing.T) {
 			status, body, _ := r.do(t, call{path: tt.path, body: tt.body})
@@ -238,7 +256,7 @@ func TestBadRequestsNameTheFieldAndNeverEchoTheValue(t *testing.T) {
 	if s := r.log.String(); strings.Contains(s, bad) || strings.Contains(s, pan) {
 		t.Errorf("the value is logged:\n%s", s)
 	}
-	if r.store.Len() != 0 {
+	if r.rows() != 0 {
 		t.Error("a bad request stored a row")
 	}
 }
@@ -252,7 +270,7 @@ func TestTheLogHasOneEventPerOperationAndNoSecrets(t *testing.T) {
 	r.do(t, call{path: api.PathDetokenize, body: `{"token":"` + token + `"}`})
 	r.stop()
 	log := r.log.String()
-	for _, secret := range []string{pan, "1111", token, session, "upstream text"} {
+	for _, secret := range []string{pan, "*1111", token, session, "upstream text"} {
 		if strings.Contains(log, secret) {
 			t.Errorf("%q is logged:\n%s", secret, log)
 		}
@@ -339,5 +357,25 @@ func TestTheBodyLimitIsTheOneThatWasSet(t *testing.T) {
 		if answer.StatusCode != want {
 			t.Errorf("%d bytes: status %d, want %d", size, answer.StatusCode, want)
 		}
+	}
+}
+
+// panicking is a vault with a defect.
+type panicking struct{ server.Vault }
+
+func (panicking) TokenHash(context.Context, string) (string, error) { return "", nil }
+func (panicking) Create(_ context.Context, c vault.Create) (vault.Created, error) {
+	panic(c.Data.Reveal())
+}
+
+func TestADefectIsAnsweredAndRecordedWithoutWhatItWasAbout(t *testing.T) {
+	r := start(t, func(c *server.Config) { c.Vault = func() (server.Vault, error) { return panicking{}, nil } })
+	status, body, _ := r.do(t, call{path: api.PathTokenize, body: `{"data":"` + pan + `"}`})
+	r.stop()
+	if status != 500 || !strings.Contains(body, "internal-error") || !strings.Contains(r.log.String(), `"outcome":"internal-error"`) {
+		t.Errorf("%d %s\n%s", status, body, r.log)
+	}
+	if strings.Contains(body+r.log.String(), pan) {
+		t.Error("the card shows")
 	}
 }

@@ -111,7 +111,7 @@ var (
 func loneSurrogate(data []byte) bool { return unpaired.Match(paired.ReplaceAll(data, []byte("_"))) }
 
 var reasons = []string{
-	"must be a JSON object", "is not valid JSON (RFC 8259, UTF-8)", "has the wrong type", "is given twice; give it once", "has an unknown member; remove it",
+	"must be a JSON object", "is not valid JSON (RFC 8259, UTF-8)", "is not valid UTF-8", "has the wrong type", "is given twice; give it once", "has an unknown member; remove it",
 	"is not a known member; remove it", "is sensitive authentication data and must never be sent here; remove it",
 }
 

@@ -14,6 +14,7 @@ type request struct {
 	Inner struct {
 		N int `json:"n"`
 	} `json:"inner"`
+	Map map[string]string `json:"map"`
 }
 
 const canary = "4111111111111111"
@@ -27,7 +28,13 @@ func TestUnmarshal(t *testing.T) {
 		{"string", `"` + canary + `"`, "the body must be a JSON object"},
 		{"cut off", `{"data":"` + canary, "the body is not valid JSON (RFC 8259, UTF-8)"},
 		{"two documents", `{"data":"` + canary + `"}{}`, "the body is not valid JSON (RFC 8259, UTF-8)"},
-		{"invalid UTF-8", "{\"data\":\"\xff\"}", "the body is not valid JSON (RFC 8259, UTF-8)"},
+		{"invalid UTF-8", "{\"data\":\"\xff\"}", "data is not valid UTF-8"},
+		{"invalid UTF-8 in a name", "{\"da\xff\":\"\"}", "the body is not valid UTF-8"},
+		{"half a surrogate pair", `{"data":"\ud800"}`, "the body is not valid JSON (RFC 8259, UTF-8)"},
+		{"wrong type below a name that is not shown", `{"inner":{"n":{"` + canary + `":1}}}`, "inner.n has the wrong type"},
+		{"wrong type in a map", `{"map":{"` + canary + `":1}}`, "map has the wrong type"},
+		{"unknown inside", `{"inner":{"colour":1}}`, "inner.colour is not a known member; remove it"},
+		{"card as a name inside", `{"inner":{"` + canary + `":1}}`, "the body has an unknown member; remove it"},
 		{"wrong type", `{"data":` + canary + `}`, "data has the wrong type"},
 		{"wrong type inside", `{"inner":{"n":"` + canary + `"}}`, "inner.n has the wrong type"},
 		{"duplicate", `{"data":"a","data":"` + canary + `"}`, "data is given twice; give it once"},

@@ -13,12 +13,12 @@ import (
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/envelope"
 )
 
-// dataKey asks KMS for a data key bound to token.
-func (v *Vault) dataKey(ctx context.Context, token string) (envelope.DataKey, error) {
+// dataKey asks KMS for a data key bound to r.
+func (v *Vault) dataKey(ctx context.Context, r row) (envelope.DataKey, error) {
 	out, err := v.KMS.GenerateDataKey(ctx, &kms.GenerateDataKeyInput{
 		KeyId:             &v.KeyARN,
 		KeySpec:           kmstypes.DataKeySpecAes256,
-		EncryptionContext: v.context(token),
+		EncryptionContext: v.context(r),
 	})
 	if err != nil {
 		return envelope.DataKey{}, upstream("kms:GenerateDataKey", err)

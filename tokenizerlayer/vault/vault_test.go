@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
@@ -17,12 +18,15 @@ import (
 
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/api"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/card"
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/sensitive"
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/token"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/tokenizertest"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/vault"
 )
 
 const (
 	table   = "CreditCardTokenizerTable"
+	index   = "CreditCardTokenizerIndex"
 	account = "123456789012"
 	pan     = "4111111111111111"
 )
@@ -30,13 +34,31 @@ const (
 type fixture struct {
 	*vault.Vault
 	kms   *tokenizertest.KMS
-	store *tokenizertest.Table
+	store *tokenizertest.Tables
+	clock *clock
 }
+
+// clock is a clock that a test moves.
+type clock struct {
+	mu  sync.Mutex
+	now time.Time
+}
+
+func (c *clock) Now() time.Time { c.mu.Lock(); defer c.mu.Unlock(); return c.now }
+
+func (c *clock) advance(d time.Duration) { c.mu.Lock(); defer c.mu.Unlock(); c.now = c.now.Add(d) }
+
+func (f fixture) row(token string) tokenizertest.Row { return f.store.MustRow(table, token, account) }
+func (f fixture) rows() int                          { return len(f.store.Rows(table)) }
+func (f fixture) indexRows() int                     { return len(f.store.Rows(index)) }
 
 func newVault(t testing.TB, change ...func(*vault.Config)) fixture {
 	t.Helper()
-	f := fixture{kms: &tokenizertest.KMS{}, store: &tokenizertest.Table{}}
-	c := vault.Config{KeyARN: tokenizertest.KeyARN, Table: table, AccountID: account, KMS: f.kms, Store: f.store}
+	f := fixture{kms: &tokenizertest.KMS{}, store: &tokenizertest.Tables{}, clock: &clock{now: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}}
+	c := vault.Config{
+		KeyARN: tokenizertest.KeyARN, Table: table, Index: index, AccountID: account, KMS: f.kms, Store: f.store, Now: f.clock.Now,
+		FingerprintKeys: []vault.FingerprintKey{{Version: "1", ARN: tokenizertest.FingerprintARN}},
+	}
 	for _, ch := range change {
 		ch(&c)
 	}
@@ -48,22 +70,48 @@ func newVault(t testing.TB, change ...func(*vault.Config)) fixture {
 	return f
 }
 
-func number(t testing.TB, s string) card.Number {
+func cardData(t testing.TB, s string) vault.Data {
 	t.Helper()
-	n, err := card.Parse(s)
+	d, err := vault.ParseData(api.TypeCard, sensitive.New(s))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return n
+	return d
+}
+
+func textData(t testing.TB, s string) vault.Data {
+	t.Helper()
+	d, err := vault.ParseData(api.TypeText, sensitive.New(s))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+// create makes a token of a card, with what change asks for.
+func (f fixture) create(t testing.TB, s string, change ...func(*vault.Create)) vault.Created {
+	t.Helper()
+	c := vault.Create{Data: cardData(t, s)}
+	for _, ch := range change {
+		ch(&c)
+	}
+	created, err := f.Create(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return created
 }
 
 func tokenize(t testing.TB, v fixture, s string) string {
 	t.Helper()
-	token, err := v.Tokenize(t.Context(), number(t, s))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return token
+	return v.create(t, s).Token
+}
+
+// detokenize returns the data of a token.
+func (f fixture) detokenize(t testing.TB, token string) (string, error) {
+	t.Helper()
+	opened, err := f.Detokenize(t.Context(), token, "")
+	return opened.Data.Reveal(), err
 }
 
 // wantKind checks the kind of an error, and that neither card nor upstream text is in it.
@@ -86,7 +134,7 @@ func TestTokenIsARandomUUIDAndTheRowHoldsCiphertext(t *testing.T) {
 	if u, err := uuid.Parse(a); err != nil || u.Version() != 4 {
 		t.Errorf("token is no version 4 UUID: %v", err)
 	}
-	row := v.store.MustRow(a, account)
+	row := v.row(a)
 	var names []string
 	for name, value := range row {
 		names = append(names, name)
@@ -104,8 +152,8 @@ func TestTokenIsARandomUUIDAndTheRowHoldsCiphertext(t *testing.T) {
 
 func TestDetokenizeReturnsTheDigits(t *testing.T) {
 	v := newVault(t)
-	got, err := v.Detokenize(t.Context(), tokenize(t, v, "4111-1111-1111-1111"))
-	if err != nil || got.Reveal() != pan {
+	got, err := v.detokenize(t, tokenize(t, v, "4111-1111-1111-1111"))
+	if err != nil || got != pan {
 		t.Fatalf("error = %v", err)
 	}
 }
@@ -115,62 +163,66 @@ func TestATakenTokenIsReplacedAndNeverOverwritten(t *testing.T) {
 		"00000000-0000-4000-8000-000000000001", "00000000-0000-4000-8000-000000000001", "00000000-0000-4000-8000-000000000002",
 	}
 	v := newVault(t, func(c *vault.Config) {
-		c.NewToken = func() (string, error) { next := tokens[0]; tokens = tokens[1:]; return next, nil }
+		c.NewToken = func(token.Format, card.Number) (string, error) {
+			next := tokens[0]
+			tokens = tokens[1:]
+			return next, nil
+		}
 	})
 	first := tokenize(t, v, pan)
 	second := tokenize(t, v, "0000-0000-0000-0000")
-	if first == second || v.store.Len() != 2 {
-		t.Fatalf("%d rows", v.store.Len())
+	if first == second || v.rows() != 2 {
+		t.Fatalf("%d rows", v.rows())
 	}
-	if n, err := v.Detokenize(t.Context(), first); err != nil || n.Reveal() != pan {
+	if got, err := v.detokenize(t, first); err != nil || got != pan {
 		t.Errorf("the first card was overwritten: %v", err)
 	}
 }
 
 // twice repeats every put, as the SDK does after a lost answer.
-type twice struct{ *tokenizertest.Table }
+type twice struct{ *tokenizertest.Tables }
 
 func (s twice) PutItem(ctx context.Context, in *dynamodb.PutItemInput, o ...func(*dynamodb.Options)) (*dynamodb.PutItemOutput, error) {
-	if _, err := s.Table.PutItem(ctx, in, o...); err != nil {
+	if _, err := s.Tables.PutItem(ctx, in, o...); err != nil {
 		return nil, err
 	}
-	return s.Table.PutItem(ctx, in, o...)
+	return s.Tables.PutItem(ctx, in, o...)
 }
 
 func TestARepeatedPutOfTheSameRowSucceeds(t *testing.T) {
 	draws := 0
 	v := newVault(t, func(c *vault.Config) {
-		c.Store = twice{c.Store.(*tokenizertest.Table)}
-		c.NewToken = func() (string, error) { draws++; return uuid.NewString(), nil }
+		c.Store = twice{c.Store.(*tokenizertest.Tables)}
+		c.NewToken = func(token.Format, card.Number) (string, error) { draws++; return uuid.NewString(), nil }
 	})
 	tokenize(t, v, pan)
-	if v.store.Len() != 1 || draws != 1 {
-		t.Errorf("%d rows after %d draws", v.store.Len(), draws)
+	if v.rows() != 1 || draws != 1 {
+		t.Errorf("%d rows after %d draws", v.rows(), draws)
 	}
 }
 
 func TestEndlessCollisionsEndInAnError(t *testing.T) {
 	v := newVault(t, func(c *vault.Config) {
-		c.NewToken = func() (string, error) { return "00000000-0000-4000-8000-000000000001", nil }
+		c.NewToken = func(token.Format, card.Number) (string, error) { return "00000000-0000-4000-8000-000000000001", nil }
 	})
 	tokenize(t, v, pan)
-	_, err := v.Tokenize(t.Context(), number(t, pan))
+	_, err := v.Create(t.Context(), vault.Create{Data: cardData(t, pan)})
 	wantKind(t, err, api.ErrInternal)
 }
 
 func TestSealedRowIsWhatTokenizeWouldStore(t *testing.T) {
 	v := newVault(t)
-	token, row, err := v.Seal(t.Context(), number(t, pan))
+	created, row, err := v.Seal(t.Context(), vault.Create{Data: cardData(t, pan)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if v.store.Len() != 0 {
+	if v.rows() != 0 {
 		t.Fatal("Seal stored something")
 	}
 	if diff := cmp.Diff("attribute_not_exists(Hash_Key)", row.ConditionExpression); diff != "" || row.TableName != table {
 		t.Error(row.TableName, diff)
 	}
-	if *row.Item["Hash_Key"].S != token || *row.Item["Account_Id"].S != account || *row.Item["Format"].N != "1" || len(row.Item) != 4 {
+	if *row.Item["Hash_Key"].S != created.Token || *row.Item["Account_Id"].S != account || *row.Item["Format"].N != "2" || len(row.Item) != 4 {
 		t.Errorf("the row is wrong")
 	}
 }
@@ -178,9 +230,9 @@ func TestSealedRowIsWhatTokenizeWouldStore(t *testing.T) {
 func TestARowMovedToAnotherTokenDoesNotOpen(t *testing.T) {
 	v := newVault(t)
 	mine, other := tokenize(t, v, pan), tokenize(t, v, "0000-0000-0000-0000")
-	v.store.MustRow(mine, account)["CandidateString"] = v.store.MustRow(other, account)["CandidateString"]
+	v.row(mine)["CandidateString"] = v.row(other)["CandidateString"]
 	before := v.kms.Decrypts()
-	_, err := v.Detokenize(t.Context(), mine)
+	_, err := v.detokenize(t, mine)
 	wantKind(t, err, api.ErrIntegrity)
 	if v.kms.Decrypts() != before {
 		t.Error("the key was unwrapped for a row that is not the token's")
@@ -207,8 +259,8 @@ func TestAlteredRowsDoNotOpen(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			v := newVault(t)
 			token := tokenize(t, v, pan)
-			alter(v.store.MustRow(token, account))
-			_, err := v.Detokenize(t.Context(), token)
+			alter(v.row(token))
+			_, err := v.detokenize(t, token)
 			wantKind(t, err, api.ErrIntegrity)
 		})
 	}
@@ -218,8 +270,8 @@ func TestAnotherAccountsTokenLooksUnknown(t *testing.T) {
 	v := newVault(t)
 	token := tokenize(t, v, pan)
 	foreign := newVault(t, func(c *vault.Config) { c.AccountID, c.KMS, c.Store = "210987654321", v.kms, v.store })
-	_, errForeign := foreign.Detokenize(t.Context(), token)
-	_, errUnknown := v.Detokenize(t.Context(), "00000000-0000-4000-8000-000000000009")
+	_, errForeign := foreign.detokenize(t, token)
+	_, errUnknown := v.detokenize(t, "00000000-0000-4000-8000-000000000009")
 	wantKind(t, errForeign, api.ErrNotFound)
 	if diff := cmp.Diff(errUnknown.Error(), errForeign.Error()); diff != "" {
 		t.Error(diff)
@@ -230,7 +282,7 @@ func TestMalformedTokensAreRefusedBeforeTheStore(t *testing.T) {
 	v := newVault(t)
 	v.store.Fail = func(string) error { t.Error("the store was asked"); return nil }
 	for _, token := range []string{"", pan, "x", "0000", strings.Repeat("a", 36), "00000000-0000-4000-8000-00000000000G", "00000000-0000-4000-8000-00000000000A"} {
-		_, err := v.Detokenize(t.Context(), token)
+		_, err := v.detokenize(t, token)
 		wantKind(t, err, api.ErrInvalid)
 	}
 }
@@ -255,12 +307,12 @@ func TestUpstreamTrouble(t *testing.T) {
 			v := newVault(t)
 			token := tokenize(t, v, pan)
 			v.kms.Fail, v.store.Fail = tt.kms, tt.store
-			_, err := v.Tokenize(t.Context(), number(t, pan))
+			_, err := v.Create(t.Context(), vault.Create{Data: cardData(t, pan)})
 			wantKind(t, err, tt.kind)
-			_, err = v.Detokenize(t.Context(), token)
+			_, err = v.detokenize(t, token)
 			wantKind(t, err, tt.kind)
-			if v.store.Len() != 1 {
-				t.Errorf("%d rows", v.store.Len())
+			if v.rows() != 1 {
+				t.Errorf("%d rows", v.rows())
 			}
 		})
 	}
@@ -271,13 +323,13 @@ func TestACallEndsWithItsContext(t *testing.T) {
 	token := tokenize(t, v, pan)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, err := v.Detokenize(ctx, token)
+	_, err := v.Detokenize(ctx, token, "")
 	wantKind(t, err, api.ErrUnavailable)
 }
 
 func TestConfigErrorsNameEverySetting(t *testing.T) {
 	_, err := vault.New(vault.Config{KeyARN: "alias/x", Table: "t"})
-	for _, want := range []string{"TOKENIZER_KEY_ARN", "TOKENIZER_TABLE", "account id"} {
+	for _, want := range []string{"TOKENIZER_KEY_ARN", "TOKENIZER_TABLE", "TOKENIZER_FINGERPRINT_KEYS", "account id"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("error %v does not name %s", err, want)
 		}
@@ -289,18 +341,18 @@ func TestConcurrentUse(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 20 {
 		wg.Go(func() {
-			token, err := v.Tokenize(t.Context(), number(t, pan))
+			created, err := v.Create(t.Context(), vault.Create{Data: cardData(t, pan)})
 			if err != nil {
 				t.Error(err)
 				return
 			}
-			if n, err := v.Detokenize(t.Context(), token); err != nil || n.Reveal() != pan {
+			if got, err := v.detokenize(t, created.Token); err != nil || got != pan {
 				t.Error("detokenize:", err)
 			}
 		})
 	}
 	wg.Wait()
-	if v.store.Len() != 20 {
-		t.Errorf("%d rows", v.store.Len())
+	if v.rows() != 20 {
+		t.Errorf("%d rows", v.rows())
 	}
 }

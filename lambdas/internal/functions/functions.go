@@ -7,6 +7,8 @@ import (
 	"os"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+
 	"github.com/lambda-tokenizer/lambda-tokenizer/lambdas/internal/orders"
 	"github.com/lambda-tokenizer/lambda-tokenizer/lambdas/internal/start"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/client"
@@ -14,48 +16,52 @@ import (
 
 // Order is the function behind POST /order. Settings: ORDER_TABLE.
 func Order(ctx context.Context, now func() time.Time) error {
-	settings, err := start.Settings("ORDER_TABLE")
+	p, err := prepare(ctx, "ORDER_TABLE")
 	if err != nil {
 		return err
 	}
-	dynamo, err := start.DynamoDB(ctx)
-	if err != nil {
-		return err
-	}
-	tokenizer, err := client.FromEnvironment()
-	if err != nil {
-		return err
-	}
-	place := orders.PlaceOperation(&orders.Orders{
-		Store:  &orders.Store{DynamoDB: dynamo, Table: settings["ORDER_TABLE"]},
-		Sealer: tokenizer, Now: now,
-	})
-	gateway := orders.Gateway{Name: "order", Do: place, Log: start.Logger(os.Stdout), Origins: start.Origins(), Now: now}
-	start.Serve(ctx, gateway.Handle)
+	p.serve(ctx, now, "order", orders.PlaceOperation(&orders.Orders{
+		Store:  &orders.Store{DynamoDB: p.dynamo, Table: p.settings["ORDER_TABLE"]},
+		Sealer: p.tokenizer, Now: now,
+	}))
 	return nil
 }
 
 // Paybill is the function behind POST /paybill. Settings: ORDER_TABLE, LEDGER_TABLE.
 func Paybill(ctx context.Context, now func() time.Time) error {
-	settings, err := start.Settings("ORDER_TABLE", "LEDGER_TABLE")
+	p, err := prepare(ctx, "ORDER_TABLE", "LEDGER_TABLE")
 	if err != nil {
 		return err
 	}
-	dynamo, err := start.DynamoDB(ctx)
-	if err != nil {
-		return err
-	}
-	tokenizer, err := client.FromEnvironment()
-	if err != nil {
-		return err
-	}
-	pay := orders.PayOperation(&orders.Payments{
-		Store:     &orders.Store{DynamoDB: dynamo, Table: settings["ORDER_TABLE"]},
-		Revealer:  tokenizer,
-		Processor: &orders.SimulatedProcessor{DynamoDB: dynamo, Table: settings["LEDGER_TABLE"], Now: now},
+	p.serve(ctx, now, "paybill", orders.PayOperation(&orders.Payments{
+		Store:     &orders.Store{DynamoDB: p.dynamo, Table: p.settings["ORDER_TABLE"]},
+		Revealer:  p.tokenizer,
+		Processor: &orders.SimulatedProcessor{DynamoDB: p.dynamo, Table: p.settings["LEDGER_TABLE"], Now: now},
 		Now:       now,
-	})
-	gateway := orders.Gateway{Name: "paybill", Do: pay, Log: start.Logger(os.Stdout), Origins: start.Origins(), Now: now}
-	start.Serve(ctx, gateway.Handle)
+	}))
 	return nil
+}
+
+// parts are what every function is put together from.
+type parts struct {
+	settings  map[string]string
+	dynamo    *dynamodb.Client
+	tokenizer *client.Client
+}
+
+func prepare(ctx context.Context, names ...string) (p parts, err error) {
+	if p.settings, err = start.Settings(names...); err != nil {
+		return p, err
+	}
+	if p.dynamo, err = start.DynamoDB(ctx); err != nil {
+		return p, err
+	}
+	p.tokenizer, err = client.FromEnvironment()
+	return p, err
+}
+
+// serve handles invocations and does not return.
+func (parts) serve(ctx context.Context, now func() time.Time, name string, do orders.Operation) {
+	gateway := orders.Gateway{Name: name, Do: do, Log: start.Logger(os.Stdout), Origins: start.Origins(), Now: now}
+	start.Serve(ctx, gateway.Handle)
 }

@@ -110,8 +110,8 @@ func unavailable(operation string, err error) *Error {
 func fromLayer(operation string, err error) error {
 	kind := ErrUnavailable
 	switch {
-	case errors.Is(err, api.ErrNotFound):
-		kind = ErrVaultMissing
+	case errors.Is(err, api.ErrNotFound), errors.Is(err, api.ErrExpired), errors.Is(err, api.ErrUsedUp):
+		kind = ErrVaultMissing // orders' tokens neither end nor wear out
 	case errors.Is(err, api.ErrIntegrity):
 		kind = ErrVaultDamaged
 	case errors.Is(err, api.ErrInvalid):

@@ -61,12 +61,12 @@ type Lease struct {
 
 // Sealer makes a token for a card and the vault row to commit. The layer's client is one.
 type Sealer interface {
-	Seal(ctx context.Context, data sensitive.String) (client.Sealed, error)
+	Seal(ctx context.Context, data sensitive.String, options ...client.Option) (client.Sealed, error)
 }
 
 // Revealer gives a card back for its token. The layer's client is one.
 type Revealer interface {
-	Detokenize(ctx context.Context, token string, redaction api.Redaction) (sensitive.String, error)
+	Detokenize(ctx context.Context, token string, redaction api.Redaction, options ...client.Option) (sensitive.String, error)
 }
 
 // graceTime is what work gets that must be attempted although the request's time is up. The gateway cuts a request

@@ -85,7 +85,7 @@ func validNumber(s string) error {
 		return invalid(fieldNumber, fmt.Sprintf("must have at most %d characters", MaxNumber))
 	case !safeNumber.MatchString(s):
 		return invalid(fieldNumber, "must hold letters, digits, dots, dashes and underscores only")
-	case notCard == nil || cardLike(s):
+	case notCard == nil || card.Like(s):
 		return invalid(fieldNumber, reasonCard)
 	}
 	return nil
@@ -101,34 +101,8 @@ func validText(field, s string, limit int) error {
 		return invalid(field, fmt.Sprintf("must have at most %d characters", limit))
 	case strings.ContainsFunc(s, unicode.IsControl):
 		return invalid(field, "must not hold control characters")
-	case cardLike(s):
+	case card.Like(s):
 		return invalid(field, reasonCard)
 	}
 	return nil
-}
-
-// cardLikeDigits is the least number of digits that cardLike reacts to. Cards of 12 exist, but so do many other numbers.
-const cardLikeDigits = 13
-
-// digitGroups finds runs of digits that at most one other character separates, which is how people write cards.
-var digitGroups = regexp.MustCompile(`[0-9]+(?:[^0-9A-Za-z][0-9]+)*`)
-
-// cardLike reports whether whole groups of digits in s, next to each other, make a card number: somebody pasted their
-// card into the wrong field, and it would be stored and shown in the clear.
-func cardLike(s string) bool {
-	for _, run := range digitGroups.FindAllString(s, -1) {
-		groups := strings.FieldsFunc(run, func(r rune) bool { return r < '0' || r > '9' })
-		for first := range groups {
-			digits := ""
-			for _, group := range groups[first:] {
-				if digits += group; len(digits) > card.MaxDigits {
-					break
-				}
-				if _, err := card.Parse(digits); err == nil && len(digits) >= cardLikeDigits {
-					return true
-				}
-			}
-		}
-	}
-	return false
 }

@@ -1,7 +1,6 @@
 package orders_test
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -21,6 +20,7 @@ import (
 	minidyn "github.com/truora/minidyn/server"
 
 	"github.com/lambda-tokenizer/lambda-tokenizer/lambdas/internal/orders"
+	"github.com/lambda-tokenizer/lambda-tokenizer/local/localtest"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/api"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/client"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/sensitive"
@@ -46,7 +46,7 @@ const (
 type world struct {
 	t      *testing.T
 	dynamo *dynamodb.Client
-	log    *lockedBuffer
+	log    *localtest.Buffer
 
 	mu        sync.Mutex
 	now       time.Time
@@ -66,7 +66,7 @@ func newWorld(t *testing.T) *world {
 	server := httptest.NewServer(minidyn.NewServer())
 	t.Cleanup(server.Close)
 	w := &world{
-		t: t, log: &lockedBuffer{}, cards: map[string]string{}, nextToken: uuid.NewString,
+		t: t, log: &localtest.Buffer{}, cards: map[string]string{}, nextToken: uuid.NewString,
 		now: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC),
 		dynamo: dynamodb.New(dynamodb.Options{
 			BaseEndpoint: &server.URL, Region: "us-east-1", RetryMaxAttempts: 1,
@@ -248,7 +248,7 @@ func (d tables) PutItem(ctx context.Context, in *dynamodb.PutItemInput, _ ...fun
 // layer is the tokenizer layer as the functions see it.
 type layer struct{ *world }
 
-func (l layer) Seal(ctx context.Context, data sensitive.String) (client.Sealed, error) {
+func (l layer) Seal(ctx context.Context, data sensitive.String, _ ...client.Option) (client.Sealed, error) {
 	return upstream(ctx, l.world, "seal", func() (client.Sealed, error) {
 		l.mu.Lock()
 		defer l.mu.Unlock()
@@ -267,7 +267,7 @@ func (l layer) Seal(ctx context.Context, data sensitive.String) (client.Sealed, 
 	})
 }
 
-func (l layer) Detokenize(ctx context.Context, token string, redaction api.Redaction) (sensitive.String, error) {
+func (l layer) Detokenize(ctx context.Context, token string, redaction api.Redaction, _ ...client.Option) (sensitive.String, error) {
 	if redaction != api.PlainText {
 		l.t.Errorf("detokenize with redaction %q", redaction)
 	}
@@ -415,17 +415,3 @@ const upstreamText = "upstream says"
 
 // errLost is a connection that broke.
 var errLost = errors.New(upstreamText + " " + canary)
-
-// lockedBuffer is a buffer for concurrent writers.
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string { l.mu.Lock(); defer l.mu.Unlock(); return l.b.String() }

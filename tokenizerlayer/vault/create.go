@@ -1,0 +1,232 @@
+package vault
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"math/rand/v2"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/api"
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/card"
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/token"
+)
+
+// Create describes a token to be made. The zero value of each field but Data asks for nothing.
+type Create struct {
+	Data   Data
+	Format token.Format
+	// TTL is how long the token lives, in whole seconds.
+	TTL time.Duration
+	// MaxUses is how often it can be detokenized.
+	MaxUses int64
+	// Purpose is what it is for: a part of the encryption context.
+	Purpose string
+	// Metadata is sealed beside the data.
+	Metadata map[string]string
+	// Deterministic gives the same data in the same Scope, and of the same format and purpose, the same token.
+	Deterministic bool
+	Scope         string
+	// IdempotencyKey makes repeating the request safe for api.IdempotencyPeriod.
+	IdempotencyKey string
+}
+
+// Created is a token that was made, or found.
+type Created struct {
+	Token        string
+	ExpiresAt    time.Time // zero for a token without a TTL
+	Deduplicated bool      // a deterministic token that was there
+}
+
+var (
+	purposeForm = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,63}$`)
+	nameForm    = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$`) // of scopes, metadata, idempotency keys and attempts
+)
+
+// checkMetadata: metadata can be read by those who may not see the data.
+func checkMetadata(m map[string]string) error {
+	const field = "metadata"
+	size := 0
+	for name, value := range m {
+		size += len(name) + len(value)
+		switch {
+		case !nameForm.MatchString(name):
+			return api.Errorf(api.ErrInvalid, field, "its names must have 1 to 128 of A-Z a-z 0-9 . _ : -, the first a letter or digit")
+		case card.IsAuthenticationData(name):
+			return api.Errorf(api.ErrInvalid, field, "it names a verification code, track data or a PIN, which must never be sent here; remove it")
+		case !Printable(value):
+			return api.Errorf(api.ErrInvalid, field, "its values must be UTF-8 without control characters")
+		case card.Like(name), card.Like(value):
+			return api.Errorf(api.ErrInvalid, field, "it looks like it holds a card number, which belongs in data only")
+		}
+	}
+	if len(m) > api.MaxMetadata || size > api.MaxMetadataBytes {
+		return api.Errorf(api.ErrInvalid, field, "must have at most %d members with %d bytes in all", api.MaxMetadata, api.MaxMetadataBytes)
+	}
+	return nil
+}
+
+// checkName checks an optional name that the caller gives to something.
+func checkName(field, name string) error {
+	switch {
+	case name == "":
+		return nil
+	case !nameForm.MatchString(name):
+		return api.Errorf(api.ErrInvalid, field, "must have 1 to 128 of A-Z a-z 0-9 . _ : -, the first a letter or digit")
+	case card.Like(name):
+		return api.Errorf(api.ErrInvalid, field, "looks like it holds a card number, which belongs in data only")
+	}
+	return nil
+}
+
+func (c Create) validate() error {
+	switch {
+	case c.Data.kind == "":
+		return api.Errorf(api.ErrInvalid, "data", "%s", card.ErrEmpty)
+	case c.Format != token.UUID && c.Format != token.Card:
+		return api.Errorf(api.ErrInvalid, "format", "must be %s or %s", token.UUID, token.Card)
+	case c.Format == token.Card && c.Data.kind != api.TypeCard:
+		return api.Errorf(api.ErrInvalid, "format", "%s goes with data of the type %s only", token.Card, api.TypeCard)
+	case c.TTL < 0 || c.TTL > api.MaxTTL*time.Second:
+		return api.Errorf(api.ErrInvalid, "ttl", "must be from 1 to %d seconds", api.MaxTTL)
+	case c.MaxUses < 0 || c.MaxUses > api.MaxUses:
+		return api.Errorf(api.ErrInvalid, "max_uses", "must be from 1 to %d", api.MaxUses)
+	case c.Purpose != "" && (!purposeForm.MatchString(c.Purpose) || card.Like(c.Purpose)):
+		return api.Errorf(api.ErrInvalid, "binding.purpose", "must have 1 to 64 of a-z 0-9 _ -, the first a letter or digit, and be no card number")
+	case c.Deterministic && (c.TTL > 0 || c.MaxUses > 0):
+		// Such a token would have to be replaced under those who hold it.
+		return api.Errorf(api.ErrInvalid, "deterministic", "does not go with ttl or max_uses")
+	case c.Scope != "" && !c.Deterministic:
+		return api.Errorf(api.ErrInvalid, "scope", "goes with deterministic only")
+	}
+	return firstOf(checkName("scope", c.Scope), checkName(api.IdempotencyHeader, c.IdempotencyKey), checkMetadata(c.Metadata))
+}
+
+func firstOf(errs ...error) error {
+	if i := slices.IndexFunc(errs, func(err error) bool { return err != nil }); i >= 0 {
+		return errs[i]
+	}
+	return nil
+}
+
+// How often and how long Create tries: a token that is taken is replaced, and transactions on the same index rows cancel each
+// other for a while.
+const (
+	maxDraws   = 5 // a uuid is never taken; of the 90 million card tokens that a card of 12 digits can get, few are
+	maxRounds  = 12
+	firstPause = 10 * time.Millisecond
+	maxPause   = 400 * time.Millisecond
+)
+
+// Create makes a token and stores its row. A token that another row has is replaced, never overwritten; a repeated put of the
+// same row, as after a lost answer, succeeds.
+//
+// IAM: kms:GenerateDataKey on TokenKey, dynamodb:PutItem on the vault; for Deterministic and IdempotencyKey also
+// kms:GenerateMac on FingerprintKey, dynamodb:GetItem and PutItem on the index.
+// Errors: ErrInvalid, ErrKeyReused, ErrInFlight, ErrDenied, ErrUnavailable, ErrNotReady.
+func (v *Vault) Create(ctx context.Context, c Create) (Created, error) {
+	c, err := c.complete()
+	if err != nil {
+		return Created{}, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, v.Timeout)
+	defer cancel()
+	if c.Deterministic || c.IdempotencyKey != "" {
+		return v.createIndexed(ctx, c)
+	}
+	for range maxDraws {
+		row, err := v.seal(ctx, c)
+		if err != nil {
+			return Created{}, err
+		}
+		err = v.put(ctx, row)
+		if _, taken := errors.AsType[*types.ConditionalCheckFailedException](err); taken {
+			continue
+		}
+		if err != nil {
+			return Created{}, upstream("dynamodb:PutItem", err)
+		}
+		return row.created(), nil
+	}
+	return Created{}, errTaken
+}
+
+var errTaken = api.Errorf(api.ErrInternal, "", "%d tokens in a row were taken", maxDraws)
+
+// complete validates c and fills in what zero values mean.
+func (c Create) complete() (Create, error) {
+	if c.Format == "" {
+		c.Format = token.UUID
+	}
+	return c, c.validate()
+}
+
+// Seal returns a token and the row that the caller has to put, in a transaction with the row that refers to it.
+//
+// IAM: kms:GenerateDataKey on TokenKey, and dynamodb:PutItem on the vault for whoever commits the row.
+func (v *Vault) Seal(ctx context.Context, c Create) (Created, api.Row, error) {
+	c, err := c.complete()
+	if err != nil {
+		return Created{}, api.Row{}, err
+	}
+	if c.Deterministic || c.IdempotencyKey != "" { // both need rows of the index, which only the extension writes
+		return Created{}, api.Row{}, api.Errorf(api.ErrInvalid, "store", "must be true for a deterministic token or an %s", api.IdempotencyHeader)
+	}
+	ctx, cancel := context.WithTimeout(ctx, v.Timeout)
+	defer cancel()
+	r, err := v.seal(ctx, c)
+	if err != nil {
+		return Created{}, api.Row{}, err
+	}
+	return r.created(), api.Row{TableName: v.Table, Item: r.item(), ConditionExpression: conditionAbsent}, nil
+}
+
+// seal draws a token and seals c for it.
+func (v *Vault) seal(ctx context.Context, c Create) (row, error) {
+	drawn, err := v.NewToken(c.Format, c.Data.number)
+	if err != nil {
+		return row{}, api.Errorf(api.ErrInternal, "", "no randomness")
+	}
+	r := row{token: drawn, account: v.AccountID, purpose: c.Purpose, format: formatCurrent, limited: c.MaxUses > 0}
+	now := v.Now()
+	if c.TTL > 0 {
+		r.expires = now.Add(c.TTL)
+	}
+	key, err := v.dataKey(ctx, r)
+	if err != nil {
+		return row{}, err
+	}
+	defer clear(key.Plaintext)
+	plaintext := encodePayload(c, now, r.expires)
+	defer clear(plaintext)
+	if r.message, err = v.envelope.Seal(ctx, key, v.context(r), plaintext); err != nil {
+		return row{}, api.Errorf(api.ErrInternal, "", "the envelope cannot be sealed")
+	}
+	return r, nil
+}
+
+// pause waits a random while, the longer the more rounds there were, so that rivals do not meet again.
+func pause(ctx context.Context, round int) error {
+	timer := time.NewTimer(rand.N(min(firstPause<<round, maxPause)))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return upstream("dynamodb:TransactWriteItems", ctx.Err())
+	}
+}
+
+// canonical lists a map's members in one order.
+func canonical(m map[string]string) []string {
+	var parts []string
+	for _, name := range slices.Sorted(maps.Keys(m)) {
+		parts = append(parts, name, m[name])
+	}
+	return append(parts, strings.Repeat("#", len(m)))
+}
