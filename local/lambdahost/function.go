@@ -157,13 +157,16 @@ func (f *Function) put(e *environment, trouble error) {
 }
 
 // Kill ends, with SIGKILL, the process of that name in every environment: "bootstrap", or the
-// file name of an extension. It returns how many it ended, when they are gone. It is for tests
-// that crash a function at a moment of their choice.
+// file name of an extension. It returns how many it ended, when they are gone and no further
+// invocation gets their environments. It is for tests that crash a function at a moment of their
+// choice.
 func (f *Function) Kill(name string) (killed int) {
-	for e := range f.environments.Range {
-		for _, p := range e.(*environment).started() {
+	for key := range f.environments.Range {
+		e := key.(*environment)
+		for _, p := range e.started() {
 			if p.name == name && p.signal(syscall.SIGKILL) {
 				<-p.exited
+				<-e.ctx.Done() // an instant later, for it is another's to notice
 				killed++
 			}
 		}
