@@ -20,7 +20,7 @@ var details = []string{
 	reasonRequired, reasonCard, "must have at most 64 characters", "must have at most 200 characters", "must have at most 500 characters",
 	"must hold letters, digits, dots, dashes and underscores only", "must not hold control characters",
 	card.ErrEmpty.Error(), card.ErrCharacters.Error(), card.ErrLength.Error(), card.ErrLuhn.Error(),
-	"must be a JSON object", "is not valid JSON (RFC 8259, UTF-8)", "has the wrong type", "is given twice; give it once", "has an unknown member; remove it",
+	"must be a JSON object", "is not valid JSON (RFC 8259, UTF-8)", "is not valid UTF-8", "has the wrong type", "is given twice; give it once", "has an unknown member; remove it",
 	"is not a known member; remove it", "is sensitive authentication data and must never be sent here; remove it",
 }
 
@@ -29,7 +29,7 @@ var details = []string{
 func FuzzPlaceRequest(f *testing.F) {
 	const good = `{"CustomerOrder":"1","CustomerName":"N","CreditCard":"4111111111111111","Address":"A"}`
 	for _, s := range []string{
-		good, `{}`, ``, `null`, good + good, strings.Replace(good, `"N"`, `"4111 1111 1111 1111"`, 1), strings.Replace(good, `"A"`, `"No. 4111-1111-1111-1111."`, 1),
+		good, `{}`, ``, `null`, "{\xff", good + good, strings.Replace(good, `"N"`, `"4111 1111 1111 1111"`, 1), strings.Replace(good, `"A"`, `"No. 4111-1111-1111-1111."`, 1),
 		strings.Replace(good, `"1"`, `"4111111111111111"`, 1), strings.Replace(good, `"1"`, `"4111.1111.1111.1111"`, 1), strings.Replace(good, `"1"`, `"a/b"`, 1),
 		strings.Replace(good, `"N"`, `"\u0000"`, 1), strings.Replace(good, `"N"`, `" \u2003 "`, 1), strings.Replace(good, `"N"`, `"`+strings.Repeat("Ä", 201)+`"`, 1),
 		strings.Replace(good, `"A"`, `"x4111111111111111"`, 1), strings.Replace(good, `"A"`, `"104111111111111111"`, 1), strings.Replace(good, `"4111111111111111"`, `4111111111111111`, 1),
