@@ -63,7 +63,7 @@ func TestLayerChangeReachesTheAppAndChangesNoExport(t *testing.T) {
 	if diff := cmp.Diff(old.templates, again.templates); diff != "" {
 		t.Errorf("templates of two copies differ (-first +second):\n%s", diff)
 	}
-	checkLayer(t, old)
+	checkLayer(t, old, elf.EM_AARCH64)
 }
 
 // referenced are the logical ids of the resources that a value refers to.
@@ -89,11 +89,13 @@ func (a assembly) resource(id string) resource {
 
 // `cdk deploy -e AppStack` would otherwise deploy a stand-in for the digest.
 func TestLayerIsBuiltWhicheverStackIsSelected(t *testing.T) {
-	checkLayer(t, synth(t, stacks.Config{}, "AnotherStack"))
+	for architecture, machine := range map[string]elf.Machine{"arm64": elf.EM_AARCH64, "x86_64": elf.EM_X86_64} {
+		checkLayer(t, synth(t, stacks.Config{Architecture: architecture}, "AnotherStack"), machine)
+	}
 }
 
 // checkLayer checks the layer's content and that its functions carry its digest.
-func checkLayer(t *testing.T, assembly assembly) {
+func checkLayer(t *testing.T, assembly assembly, machine elf.Machine) {
 	t.Helper()
 	_, layer := assembly.one(t, "AWS::Lambda::LayerVersion", "")
 	key := layer.Properties["Content"].(map[string]any)["S3Key"].(string)
@@ -151,8 +153,8 @@ func checkLayer(t *testing.T, assembly assembly) {
 		t.Fatal(err)
 	}
 	defer file.Close()
-	if file.Machine != elf.EM_AARCH64 || slices.ContainsFunc(file.Progs, func(p *elf.Prog) bool { return p.Type == elf.PT_INTERP }) {
-		t.Errorf("extension is for %s or not static, want a static binary for arm64", file.Machine)
+	if file.Machine != machine || slices.ContainsFunc(file.Progs, func(p *elf.Prog) bool { return p.Type == elf.PT_INTERP }) {
+		t.Errorf("extension is for %s or not static, want a static binary for %s", file.Machine, machine)
 	}
 }
 

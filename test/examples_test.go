@@ -1,6 +1,7 @@
 package test
 
 import (
+	"debug/elf"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -37,7 +38,7 @@ func TestExampleSynthesizesFromItsOwnDirectory(t *testing.T) {
 		t.Fatal(err)
 	}
 	example := assembly{dir: outdir, templates: map[string]template{"Functions": parsed}}
-	checkLayer(t, example)
+	checkLayer(t, example, elf.EM_AARCH64)
 	got := map[string][]string{}
 	for _, function := range []string{"Tokenize", "Detokenize"} {
 		_, lambda := example.one(t, "AWS::Lambda::Function", function)
