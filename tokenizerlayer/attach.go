@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -128,9 +127,6 @@ func (l *Layer) environment(vault *Vault, options AttachOptions) map[string]*str
 	return variables
 }
 
-// purposeForm is what package vault accepts as a purpose.
-var purposeForm = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,63}$`)
-
 func (o AttachOptions) validate(access Access) []error {
 	var problems []error
 	for _, n := range []struct {
@@ -140,8 +136,8 @@ func (o AttachOptions) validate(access Access) []error {
 	}{
 		{"port", o.Port, 1024, 65535, api.DefaultPort},
 		{"largest body, in bytes", o.MaxBodyBytes, api.MinBodyLimit, api.MaxBody, api.MaxBody},
-		{"read rate", o.ReadRate, 1, 10_000, 100},
-		{"connections", o.MaxConnections, 1, 1024, 64},
+		{"read rate", o.ReadRate, 1, api.MaxReadRate, api.DefaultReadRate},
+		{"connections", o.MaxConnections, 1, api.MaxConnections, api.DefaultConnections},
 	} {
 		if n.got != 0 && (n.got < n.least || n.got > n.most) {
 			problems = append(problems, fmt.Errorf("%s: got %d, want %d to %d: leave it out for %d", n.what, n.got, n.least, n.most, n.standard))
@@ -151,7 +147,7 @@ func (o AttachOptions) validate(access Access) []error {
 		problems = append(problems, fmt.Errorf("log level: got %q, want one of %v: leave it out for INFO", o.LogLevel, levels[1:]))
 	}
 	for _, purpose := range o.Purposes {
-		if !purposeForm.MatchString(purpose) {
+		if !api.IsPurpose(purpose) {
 			problems = append(problems, fmt.Errorf("purpose: got %q, want 1 to 64 of a-z 0-9 _ -, the first a letter or digit: no token can have another", purpose))
 		}
 	}

@@ -4,12 +4,13 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"regexp"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsdynamodb"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
 	"github.com/aws/constructs-go/constructs/v10"
+
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/api"
 )
 
 // The names of a vault's tables unless [VaultProps] says otherwise.
@@ -93,18 +94,16 @@ func NewVault(scope constructs.Construct, id string, props *VaultProps) (*Vault,
 	return vault, nil
 }
 
-var keyVersion = regexp.MustCompile(`^[a-z0-9]{1,16}$`)
-
 func (p *VaultProps) validate() error {
 	if p.TokenKey == nil || p.StorageKey == nil || p.TokenKey == p.StorageKey {
 		return errors.New("TokenKey and StorageKey are required, and must be two keys: make them with NewTokenKey and NewStorageKey")
 	}
-	if n := len(p.FingerprintKeys); n < 1 || n > 4 {
-		return fmt.Errorf("FingerprintKeys: got %d, want 1 to 4: make one with NewFingerprintKey", n)
+	if n := len(p.FingerprintKeys); n < 1 || n > api.MaxFingerprintKeys {
+		return fmt.Errorf("FingerprintKeys: got %d, want 1 to %d: make one with NewFingerprintKey", n, api.MaxFingerprintKeys)
 	}
 	seen := map[string]bool{}
 	for _, key := range p.FingerprintKeys {
-		if key.Key == nil || seen[key.Version] || !keyVersion.MatchString(key.Version) {
+		if key.Key == nil || seen[key.Version] || !api.IsKeyVersion(key.Version) {
 			return fmt.Errorf("FingerprintKeys: got version %q, want 1 to 16 of a-z 0-9, each once and with its key", key.Version)
 		}
 		seen[key.Version] = true

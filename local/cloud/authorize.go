@@ -191,16 +191,22 @@ func (a *authorizer) usesOfDynamoDB(call awsproxy.Call) ([]use, error) {
 		return nil, awsjson.Errorf("AccessDeniedException", "the local run cannot tell which tables a PartiQL statement is about: use the operations on items")
 	}
 	var uses []use
-	for _, member := range in.TransactItems {
-		for kind, on := range member {
-			uses = append(uses, a.usesOfTable(members[kind], on)...)
+	switch call.Operation { // not by what the body has: a service ignores members of other operations
+	case "TransactWriteItems", "TransactGetItems":
+		for _, member := range in.TransactItems {
+			for kind, on := range member {
+				uses = append(uses, a.usesOfTable(members[kind], on)...)
+			}
 		}
+	case "BatchGetItem", "BatchWriteItem":
+		for _, table := range slices.Sorted(maps.Keys(in.RequestItems)) {
+			uses = append(uses, a.usesOfTable(call.Operation, tableUse{TableName: table})...)
+		}
+	default:
+		return a.usesOfTable(call.Operation, in.tableUse), nil
 	}
-	for _, table := range slices.Sorted(maps.Keys(in.RequestItems)) {
-		uses = append(uses, a.usesOfTable(call.Operation, tableUse{TableName: table})...)
-	}
-	if len(uses) == 0 {
-		uses = a.usesOfTable(call.Operation, in.tableUse)
+	if len(uses) == 0 { // the service finds out what is wrong, for those who may ask it
+		uses = []use{newUse("dynamodb:"+call.Operation, "*")}
 	}
 	return uses, nil
 }

@@ -1,10 +1,13 @@
 package cloud_test
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"os"
 	"slices"
@@ -16,6 +19,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/smithy-go"
+	"github.com/aws/smithy-go/middleware"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/assembly"
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/cloud"
@@ -416,6 +421,12 @@ func TestARoleCanDoNothingElse(t *testing.T) {
 			_, err := paybill.dynamo.ExecuteStatement(ctx, &dynamodb.ExecuteStatementInput{Statement: new("SELECT * FROM " + vaultTable)})
 			return err
 		},
+		"order reads the vault beside a transaction that it may do": func() error {
+			_, err := order.dynamo.GetItem(ctx, &dynamodb.GetItemInput{TableName: new(vaultTable), Key: row}, beside(map[string]any{
+				"TransactItems": []any{map[string]any{"Put": map[string]any{"TableName": orderTable, "Item": map[string]any{"CustomerOrder": map[string]string{"S": "2"}}}}},
+			}))
+			return err
+		},
 		"paybill decrypts with the storage key": func() error {
 			_, err := paybill.kms.Decrypt(ctx, &kms.DecryptInput{
 				KeyId: new("alias/tokenizer/storage"), CiphertextBlob: dataKey, EncryptionContext: map[string]string{"aws:dynamodb:tableName": vaultTable},
@@ -599,6 +610,26 @@ func (a actor) put(t *testing.T, table string, item map[string]types.AttributeVa
 
 func (a actor) delete(t *testing.T, table string, key map[string]types.AttributeValue) error {
 	return second(a.dynamo.DeleteItem(t.Context(), &dynamodb.DeleteItemInput{TableName: &table, Key: key}))
+}
+
+// beside adds members to a request's body that its operation does not have.
+func beside(members map[string]any) func(*dynamodb.Options) {
+	add := middleware.SerializeMiddlewareFunc("beside", func(ctx context.Context, in middleware.SerializeInput, next middleware.SerializeHandler) (out middleware.SerializeOutput, meta middleware.Metadata, err error) {
+		request := in.Request.(*smithyhttp.Request)
+		body := maps.Clone(members)
+		if err := json.NewDecoder(request.GetStream()).Decode(&body); err != nil {
+			return out, meta, err
+		}
+		text, err := json.Marshal(body)
+		if err != nil {
+			return out, meta, err
+		}
+		if in.Request, err = request.SetStream(bytes.NewReader(text)); err != nil {
+			return out, meta, err
+		}
+		return next.HandleSerialize(ctx, in)
+	})
+	return dynamodb.WithAPIOptions(func(stack *middleware.Stack) error { return stack.Serialize.Add(add, middleware.After) })
 }
 
 func second[T any](_ T, err error) error { return err }

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"regexp"
 	"strings"
 	"time"
 
@@ -58,6 +59,26 @@ const (
 	AttemptPeriod     = 15 * time.Minute     // in which the last attempt may be repeated
 	RecoveryPeriod    = 35 * 24 * time.Hour  // of the table's point-in-time recovery
 )
+
+// Limits of the extension's settings, which whoever attaches the layer and the extension itself hold to.
+const (
+	MaxFingerprintKeys = 4   // versions of FingerprintKey in use at a time
+	DefaultReadRate    = 100 // tokens opened a second: far more than one environment, which serves one invocation at a time, needs
+	MaxReadRate        = 10_000
+	DefaultConnections = 64 // at a time
+	MaxConnections     = 1024
+)
+
+var (
+	purposeForm    = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,63}$`)
+	keyVersionForm = regexp.MustCompile(`^[a-z0-9]{1,16}$`)
+)
+
+// IsPurpose tells whether s has the form of a [Binding.Purpose].
+func IsPurpose(s string) bool { return purposeForm.MatchString(s) }
+
+// IsKeyVersion tells whether s has the form of a name for a version of FingerprintKey.
+func IsKeyVersion(s string) bool { return keyVersionForm.MatchString(s) }
 
 // Type says what data is.
 type Type string

@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/api"
-	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/server"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/vault"
 )
 
@@ -24,11 +23,9 @@ type settings struct {
 	maxBody      int64                  // TOKENIZER_MAX_BODY_BYTES: of a request; default api.MaxBody
 	index        string                 // TOKENIZER_INDEX_TABLE: name of the index table; unset leaves out what needs it
 	fingerprints []vault.FingerprintKey // TOKENIZER_FINGERPRINT_KEYS: VERSION=ARN, the current one first, separated by commas
-	readRate     int                    // TOKENIZER_READ_RATE: tokens opened a second; default server.DefaultReadRate
-	connections  int                    // TOKENIZER_MAX_CONNECTIONS: at a time; default defaultConnections
+	readRate     int                    // TOKENIZER_READ_RATE: tokens opened a second; default api.DefaultReadRate
+	connections  int                    // TOKENIZER_MAX_CONNECTIONS: at a time; default api.DefaultConnections
 }
-
-const defaultConnections = 64
 
 // loadSettings reads all settings and reports all that are wrong. What it returns is usable in any case: where a value
 // is wrong, the default stands.
@@ -60,8 +57,8 @@ func loadSettings(getenv func(string) string) (settings, error) {
 	}
 	s.port = number("TOKENIZER_PORT", api.DefaultPort, 1024, 65535)
 	s.maxBody = int64(number("TOKENIZER_MAX_BODY_BYTES", api.MaxBody, api.MinBodyLimit, api.MaxBody))
-	s.readRate = number("TOKENIZER_READ_RATE", server.DefaultReadRate, 1, 10_000)
-	s.connections = number("TOKENIZER_MAX_CONNECTIONS", defaultConnections, 1, 1024)
+	s.readRate = number("TOKENIZER_READ_RATE", api.DefaultReadRate, 1, api.MaxReadRate)
+	s.connections = number("TOKENIZER_MAX_CONNECTIONS", api.DefaultConnections, 1, api.MaxConnections)
 	if v := getenv("TOKENIZER_LOG_LEVEL"); v != "" {
 		if s.level.UnmarshalText([]byte(v)) != nil {
 			errs = append(errs, errors.New("TOKENIZER_LOG_LEVEL must be DEBUG, INFO, WARN or ERROR"))

@@ -50,14 +50,11 @@ type Config struct {
 	Release string
 	// MaxBody bounds the body of a request, in bytes; 0 means [api.MaxBody].
 	MaxBody int64
-	// ReadRate is how many tokens are opened a second, in the long run and at once; 0 means [DefaultReadRate]. It slows down a
+	// ReadRate is how many tokens are opened a second, in the long run and at once; 0 means [api.DefaultReadRate]. It slows down a
 	// function that goes astray. It is no protection from one that means to: such a function can call KMS itself.
 	ReadRate int
 	Audit    *audit.Log
 }
-
-// DefaultReadRate is far more than one environment, which serves one invocation at a time, needs.
-const DefaultReadRate = 100
 
 type server struct {
 	Config
@@ -68,7 +65,7 @@ type server struct {
 // New returns a server that is not started: the caller owns the listener.
 func New(c Config) *http.Server {
 	c.MaxBody = cmp.Or(c.MaxBody, api.MaxBody)
-	c.ReadRate = cmp.Or(c.ReadRate, DefaultReadRate)
+	c.ReadRate = cmp.Or(c.ReadRate, api.DefaultReadRate)
 	s := &server{
 		Config: c, token: sha256.Sum256([]byte(c.SessionToken)),
 		reads: rate.NewLimiter(rate.Limit(c.ReadRate), c.ReadRate),

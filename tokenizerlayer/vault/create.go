@@ -7,7 +7,6 @@ import (
 	"math/rand/v2"
 	"regexp"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
@@ -43,10 +42,8 @@ type Created struct {
 	Deduplicated bool      // a deterministic token that was there
 }
 
-var (
-	purposeForm = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,63}$`)
-	nameForm    = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$`) // of scopes, metadata, idempotency keys and attempts
-)
+// nameForm is that of scopes, metadata, idempotency keys and attempts.
+var nameForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$`)
 
 // checkMetadata: metadata can be read by those who may not see the data.
 func checkMetadata(m map[string]string) error {
@@ -96,7 +93,7 @@ func (c Create) validate() error {
 		return api.Errorf(api.ErrInvalid, "ttl", "must be from 1 to %d seconds", api.MaxTTL)
 	case c.MaxUses < 0 || c.MaxUses > api.MaxUses:
 		return api.Errorf(api.ErrInvalid, "max_uses", "must be from 1 to %d", api.MaxUses)
-	case c.Purpose != "" && (!purposeForm.MatchString(c.Purpose) || card.Like(c.Purpose)):
+	case c.Purpose != "" && (!api.IsPurpose(c.Purpose) || card.Like(c.Purpose)):
 		return api.Errorf(api.ErrInvalid, "binding.purpose", "must have 1 to 64 of a-z 0-9 _ -, the first a letter or digit, and be no card number")
 	case c.Deterministic && (c.TTL > 0 || c.MaxUses > 0):
 		// Such a token would have to be replaced under those who hold it.
@@ -223,10 +220,9 @@ func pause(ctx context.Context, round int) error {
 }
 
 // canonical lists a map's members in one order.
-func canonical(m map[string]string) []string {
-	var parts []string
+func canonical(m map[string]string) (parts []string) {
 	for _, name := range slices.Sorted(maps.Keys(m)) {
 		parts = append(parts, name, m[name])
 	}
-	return append(parts, strings.Repeat("#", len(m)))
+	return parts
 }

@@ -1,7 +1,6 @@
 package vault
 
 import (
-	"errors"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -18,12 +17,6 @@ type Data struct {
 	text   sensitive.String
 }
 
-// What is wrong with a text. Neither quotes it.
-var (
-	errNoText   = errors.New("must not be empty")
-	errLongText = errors.New("must have at most 4096 bytes of UTF-8")
-)
-
 // ParseData validates and normalizes data of a type; "" means a card. A card's digits are kept without their separators, a text
 // as it is.
 func ParseData(kind api.Type, s sensitive.String) (Data, error) {
@@ -37,9 +30,9 @@ func ParseData(kind api.Type, s sensitive.String) (Data, error) {
 	case api.TypeText:
 		switch text := s.Reveal(); {
 		case text == "":
-			return Data{}, api.Errorf(api.ErrInvalid, "data", "%s", errNoText)
+			return Data{}, api.Errorf(api.ErrInvalid, "data", "%s", card.ErrEmpty)
 		case len(text) > api.MaxText || !utf8.ValidString(text):
-			return Data{}, api.Errorf(api.ErrInvalid, "data", "%s", errLongText)
+			return Data{}, api.Errorf(api.ErrInvalid, "data", "must have at most %d bytes of UTF-8", api.MaxText)
 		}
 		return Data{kind: api.TypeText, text: s}, nil
 	}

@@ -24,11 +24,18 @@ type entry struct {
 // usedUp tells whether the token has been detokenized as often as it may be.
 func (e entry) usedUp() bool { return e.payload.MaxUses > 0 && e.uses >= e.payload.MaxUses }
 
+func checkToken(tok string) error {
+	if !token.Valid(tok) {
+		return api.Errorf(api.ErrInvalid, "token", "must be a token: a UUID in lower case, or 12 to 19 digits that are no card number")
+	}
+	return nil
+}
+
 // open reads and opens the row of a token that has not expired. Every way of reading goes through here: what an entry says is
 // authenticated, but for the count of uses.
 func (v *Vault) open(ctx context.Context, tok string) (entry, error) {
-	if !token.Valid(tok) {
-		return entry{}, api.Errorf(api.ErrInvalid, "token", "must be a token: a UUID in lower case, or 12 to 19 digits that are no card number")
+	if err := checkToken(tok); err != nil {
+		return entry{}, err
 	}
 	r, err := v.get(ctx, tok)
 	if err != nil {
@@ -174,8 +181,8 @@ func (v *Vault) Metadata(ctx context.Context, tok string) (Metadata, error) {
 // IAM: dynamodb:GetItem and DeleteItem on the vault, DeleteItem on the index.
 // Errors: ErrInvalid, ErrNotFound, ErrDenied, ErrUnavailable; ErrInFlight if somebody else changes the row at the moment.
 func (v *Vault) Revoke(ctx context.Context, tok string) (until time.Time, err error) {
-	if !token.Valid(tok) {
-		return time.Time{}, api.Errorf(api.ErrInvalid, "token", "must be a token: a UUID in lower case, or 12 to 19 digits that are no card number")
+	if err := checkToken(tok); err != nil {
+		return time.Time{}, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, v.Timeout)
 	defer cancel()

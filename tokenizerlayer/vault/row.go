@@ -133,13 +133,11 @@ func (v *Vault) get(ctx context.Context, token string) (row, error) {
 	return r, nil
 }
 
-// maxMarks bounds the versions of FingerprintKey in use at a time, and so the marks of a row.
-const maxMarks = 4
-
-// marksOf leaves out what can be none of a row's marks: one such would make every attempt to delete them fail.
+// marksOf leaves out what can be none of a row's marks: one such would make every attempt to delete them fail. Each version of
+// FingerprintKey leaves one at most.
 func marksOf(v types.AttributeValue) (marks []string) {
 	for _, mark := range strings.Fields(textOf(v)) {
-		if len(marks) < maxMarks && strings.HasPrefix(mark, "fp#") && indexKey.MatchString(mark) && !slices.Contains(marks, mark) {
+		if len(marks) < api.MaxFingerprintKeys && strings.HasPrefix(mark, "fp#") && indexKey.MatchString(mark) && !slices.Contains(marks, mark) {
 			marks = append(marks, mark)
 		}
 	}

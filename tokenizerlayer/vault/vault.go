@@ -22,6 +22,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/api"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/card"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/envelope"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/token"
@@ -75,10 +76,9 @@ type Vault struct {
 }
 
 var (
-	keyARN     = regexp.MustCompile(`^arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+$`)
-	tableName  = regexp.MustCompile(`^[A-Za-z0-9_.-]{3,255}$`)
-	accountID  = regexp.MustCompile(`^[0-9]{12}$`)
-	keyVersion = regexp.MustCompile(`^[a-z0-9]{1,16}$`)
+	keyARN    = regexp.MustCompile(`^arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+$`)
+	tableName = regexp.MustCompile(`^[A-Za-z0-9_.-]{3,255}$`)
+	accountID = regexp.MustCompile(`^[0-9]{12}$`)
 )
 
 // Validate reports every field that is wrong, by its setting's name.
@@ -95,10 +95,10 @@ func (c Config) Validate() error {
 	}
 	versions := map[string]bool{}
 	for _, key := range c.FingerprintKeys {
-		versions[key.Version] = keyVersion.MatchString(key.Version) && keyARN.MatchString(key.ARN) && !versions[key.Version]
+		versions[key.Version] = api.IsKeyVersion(key.Version) && keyARN.MatchString(key.ARN) && !versions[key.Version]
 	}
-	if n := len(c.FingerprintKeys); n == 0 || n > maxMarks || n != countTrue(versions) {
-		errs = append(errs, fmt.Errorf("TOKENIZER_FINGERPRINT_KEYS must have 1 to %d versions of the key, each once, as in 2=arn:aws:kms:REGION:ACCOUNT:key/ID,1=arn:...", maxMarks))
+	if n := len(c.FingerprintKeys); n == 0 || n > api.MaxFingerprintKeys || n != countTrue(versions) {
+		errs = append(errs, fmt.Errorf("TOKENIZER_FINGERPRINT_KEYS must have 1 to %d versions of the key, each once, as in 2=arn:aws:kms:REGION:ACCOUNT:key/ID,1=arn:...", api.MaxFingerprintKeys))
 	}
 	if !accountID.MatchString(c.AccountID) {
 		errs = append(errs, errors.New("the account id is unknown: Lambda gives it at registration"))
