@@ -25,7 +25,7 @@ import (
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/progress"
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/synth"
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/walkthrough"
-	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/vault"
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/vault"
 )
 
 const (

@@ -31,7 +31,7 @@ import (
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/progress"
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/synth"
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/walkthrough"
-	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/card"
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/client"
 )
 
 func main() {
@@ -72,7 +72,7 @@ func parse(args []string, out io.Writer) (flags, error) {
 	if set.NArg() > 0 {
 		return f, fmt.Errorf("unexpected argument %q: there are flags only, see -help", set.Arg(0))
 	}
-	if _, err := card.Parse(f.card); err != nil {
+	if _, err := client.ParsePAN(client.NewSecret(f.card)); err != nil {
 		return f, fmt.Errorf("-card %w", err)
 	}
 	if host, _, err := net.SplitHostPort(f.addr); err != nil || !isLoopback(host) {

@@ -14,7 +14,7 @@ import (
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
 
-	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/api"
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/api"
 )
 
 // Access is what a function may do with a vault.

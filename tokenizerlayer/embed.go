@@ -1,11 +1,23 @@
 package tokenizerlayer
 
-import "embed"
+import (
+	"embed"
+	"io/fs"
+)
 
-// clients are the thin Python and Node clients that ship in the layer. They are embedded, not read from the source
-// tree, so that another module's CDK app can build the layer as well. The directory names are those under which
-// Lambda puts a layer's files on the runtimes' search paths: /opt/python and /opt/nodejs/node_modules
-// (https://docs.aws.amazon.com/lambda/latest/dg/packaging-layers.html).
+// opt is what the layer puts below /opt for other languages, and where the thin clients are developed. The directories are those
+// on the runtimes' search paths: /opt/python and /opt/nodejs/node_modules
+// (https://docs.aws.amazon.com/lambda/latest/dg/packaging-layers.html). It is embedded, not read from the source tree, so that
+// the constructs find it wherever their module lies.
 //
-//go:embed python/*.py nodejs/node_modules
-var clients embed.FS
+//go:embed layer/python/*.py layer/nodejs/node_modules
+var opt embed.FS
+
+// clients are the layer's files without the name of their source directory.
+func clients() fs.FS {
+	sub, err := fs.Sub(opt, "layer")
+	if err != nil {
+		panic(err) // the name is valid
+	}
+	return sub
+}

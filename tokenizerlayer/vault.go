@@ -10,7 +10,7 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
 	"github.com/aws/constructs-go/constructs/v10"
 
-	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/api"
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/api"
 )
 
 // The names of a vault's tables unless [VaultProps] says otherwise.
@@ -98,8 +98,8 @@ func (p *VaultProps) validate() error {
 	if p.TokenKey == nil || p.StorageKey == nil || p.TokenKey == p.StorageKey {
 		return errors.New("TokenKey and StorageKey are required, and must be two keys: make them with NewTokenKey and NewStorageKey")
 	}
-	if n := len(p.FingerprintKeys); n < 1 || n > api.MaxFingerprintKeys {
-		return fmt.Errorf("FingerprintKeys: got %d, want 1 to %d: make one with NewFingerprintKey", n, api.MaxFingerprintKeys)
+	if n := len(p.FingerprintKeys); n < 1 || n > api.MaxKeyVersions {
+		return fmt.Errorf("FingerprintKeys: got %d, want 1 to %d: make one with NewFingerprintKey", n, api.MaxKeyVersions)
 	}
 	seen := map[string]bool{}
 	for _, key := range p.FingerprintKeys {

@@ -25,8 +25,8 @@ import (
 	"sync"
 	"time"
 
-	"github.com/lambda-tokenizer/lambda-tokenizer/local/awsjson"
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/endpoint"
+	"github.com/lambda-tokenizer/lambda-tokenizer/local/services/awsjson"
 )
 
 // Config says where calls go.

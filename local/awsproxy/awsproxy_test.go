@@ -20,10 +20,10 @@ import (
 	"github.com/aws/smithy-go"
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/lambda-tokenizer/lambda-tokenizer/local/awsjson"
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/awsproxy"
-	"github.com/lambda-tokenizer/lambda-tokenizer/local/dynamoserver"
-	"github.com/lambda-tokenizer/lambda-tokenizer/local/kmsserver"
+	"github.com/lambda-tokenizer/lambda-tokenizer/local/services/awsjson"
+	"github.com/lambda-tokenizer/lambda-tokenizer/local/services/dynamoserver"
+	"github.com/lambda-tokenizer/lambda-tokenizer/local/services/kmsserver"
 )
 
 const (

@@ -10,9 +10,9 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/lambda-tokenizer/lambda-tokenizer/local/awsjson"
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/awsproxy"
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/iam"
+	"github.com/lambda-tokenizer/lambda-tokenizer/local/services/awsjson"
 )
 
 // authorizer decides about every call of a function by the policies in the templates, whoever implements the service.

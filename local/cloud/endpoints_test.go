@@ -8,9 +8,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/lambda-tokenizer/lambda-tokenizer/local/awsjson"
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/cloud"
-	"github.com/lambda-tokenizer/lambda-tokenizer/local/dynamoserver"
+	"github.com/lambda-tokenizer/lambda-tokenizer/local/services/awsjson"
+	"github.com/lambda-tokenizer/lambda-tokenizer/local/services/dynamoserver"
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/synth"
 )
 

@@ -21,10 +21,10 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/awsproxy"
-	"github.com/lambda-tokenizer/lambda-tokenizer/local/cognitoserver"
-	"github.com/lambda-tokenizer/lambda-tokenizer/local/dynamoserver"
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/endpoint"
-	"github.com/lambda-tokenizer/lambda-tokenizer/local/kmsserver"
+	"github.com/lambda-tokenizer/lambda-tokenizer/local/services/cognitoserver"
+	"github.com/lambda-tokenizer/lambda-tokenizer/local/services/dynamoserver"
+	"github.com/lambda-tokenizer/lambda-tokenizer/local/services/kmsserver"
 )
 
 // Signing names of the services that the system uses.

@@ -18,7 +18,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/lambda-tokenizer/lambda-tokenizer/local/awsjson"
+	"github.com/lambda-tokenizer/lambda-tokenizer/local/services/awsjson"
 )
 
 // Error says which operation failed where. It quotes nothing of request or answer but the name of the exception.

@@ -12,9 +12,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/api"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/client"
-	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/sensitive"
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/api"
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/sensitive"
 )
 
 const pan = "4111111111111111"

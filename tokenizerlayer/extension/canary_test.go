@@ -25,13 +25,14 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/google/uuid"
 
-	"github.com/lambda-tokenizer/lambda-tokenizer/local/dynamoserver"
-	"github.com/lambda-tokenizer/lambda-tokenizer/local/kmsserver"
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/localtest"
-	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/api"
+	"github.com/lambda-tokenizer/lambda-tokenizer/local/services/dynamoserver"
+	"github.com/lambda-tokenizer/lambda-tokenizer/local/services/kmsserver"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/client"
-	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/sensitive"
-	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/token"
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/api"
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/failure"
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/sensitive"
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/token"
 )
 
 // What must show up nowhere but in the answer that is asked for it.
@@ -228,7 +229,7 @@ func (c *counted) add(what string) {
 // patiently calls again what was told to be tried again, as it may be on a busy machine.
 func patiently(call func() error) (err error) {
 	for range 20 {
-		if err = call(); !errors.Is(err, api.ErrUnavailable) && !errors.Is(err, api.ErrInFlight) {
+		if err = call(); !errors.Is(err, failure.Unavailable) && !errors.Is(err, failure.InFlight) {
 			return err
 		}
 	}
@@ -271,7 +272,7 @@ func TestPromisesUnderConcurrencyOverHTTP(t *testing.T) {
 		switch {
 		case err == nil && got.Equal(card):
 			detokenized.add("card")
-		case errors.Is(err, api.ErrUsedUp):
+		case errors.Is(err, failure.UsedUp):
 			detokenized.add("used up")
 		default:
 			t.Error(err)

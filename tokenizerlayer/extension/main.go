@@ -31,11 +31,13 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"golang.org/x/net/netutil"
 
-	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/api"
-	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/audit"
-	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/lambdaext"
-	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/server"
-	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/vault"
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/api"
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/audit"
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/extensionsapi"
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/failure"
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/server"
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/settings"
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/vault"
 )
 
 // Bounds of a call to KMS or DynamoDB. Three attempts fit into the vault's own limit, so that one lost answer does not use it up.
@@ -56,25 +58,25 @@ func main() {
 
 // run serves until Lambda sends SHUTDOWN or ctx ends.
 func run(ctx context.Context, executable string, getenv func(string) string) error {
-	s, problems := loadSettings(getenv)
-	log := audit.New(os.Stdout, s.level, s.actor)
-	lambda := lambdaext.New(s.runtimeAPI, filepath.Base(executable))
+	s, problems := settings.Load(getenv)
+	log := audit.New(os.Stdout, s.LogLevel, s.FunctionName)
+	lambda := extensionsapi.New(s.RuntimeAPI, filepath.Base(executable))
 
-	listener, err := net.Listen("tcp", net.JoinHostPort(api.Host, strconv.Itoa(s.port)))
+	listener, err := net.Listen("tcp", net.JoinHostPort(api.Host, strconv.Itoa(s.Port)))
 	if err != nil {
-		return refuseToStart(ctx, lambda, s.port)
+		return refuseToStart(ctx, lambda, s.Port)
 	}
 	var current backend
 	release := digest(executable)
 	srv := server.New(server.Config{
-		Vault: current.vault, Port: s.port, SessionToken: s.sessionToken, Release: release,
-		MaxBody: s.maxBody, ReadRate: s.readRate, Audit: log,
+		Vault: current.vault, Port: s.Port, SessionToken: s.SessionToken, Release: release,
+		MaxBody: s.MaxBodyBytes, ReadRate: s.ReadRate, Audit: log,
 	})
 	served := make(chan error, 1)
-	go func() { served <- srv.Serve(netutil.LimitListener(listener, s.connections)) }() // more wait
+	go func() { served <- srv.Serve(netutil.LimitListener(listener, s.MaxConnections)) }() // more wait
 	defer stopServing(srv, served)
 
-	registration, err := lambda.Register(ctx, lambdaext.Shutdown)
+	registration, err := lambda.Register(ctx, extensionsapi.Shutdown)
 	if err != nil {
 		return err
 	}
@@ -89,15 +91,15 @@ func run(ctx context.Context, executable string, getenv func(string) string) err
 }
 
 // refuseToStart makes Lambda end the environment with an error that says why.
-func refuseToStart(ctx context.Context, lambda *lambdaext.Client, port int) error {
-	message := fmt.Sprintf("port %d of %s cannot be bound; set TOKENIZER_PORT to one that no other extension uses", port, api.Host)
+func refuseToStart(ctx context.Context, lambda *extensionsapi.Client, port int) error {
+	message := fmt.Sprintf("port %d of %s cannot be bound; set %s to one that no other extension uses", port, api.Host, settings.Port)
 	if _, err := lambda.Register(ctx); err != nil {
 		return errors.Join(errors.New(message), err)
 	}
 	return errors.Join(errors.New(message), lambda.InitError(ctx, "Extension.PortInUse", message))
 }
 
-func waitForShutdown(ctx context.Context, lambda *lambdaext.Client) error {
+func waitForShutdown(ctx context.Context, lambda *extensionsapi.Client) error {
 	for {
 		event, err := lambda.Next(ctx)
 		switch {
@@ -105,7 +107,7 @@ func waitForShutdown(ctx context.Context, lambda *lambdaext.Client) error {
 			return nil
 		case err != nil:
 			return err
-		case event.Type == lambdaext.Shutdown:
+		case event.Type == extensionsapi.Shutdown:
 			return nil
 		}
 	}
@@ -134,7 +136,7 @@ type backendState struct {
 func (b *backend) vault() (server.Vault, error) {
 	switch s := b.state.Load(); {
 	case s == nil:
-		return nil, api.Errorf(api.ErrNotReady, "", "the extension has not registered yet")
+		return nil, failure.New(failure.NotReady, "", "the extension has not registered yet")
 	case s.err != nil:
 		return nil, s.err
 	default:
@@ -143,25 +145,36 @@ func (b *backend) vault() (server.Vault, error) {
 }
 
 // open makes the vault, or remembers everything that is wrong with its settings.
-func (b *backend) open(ctx context.Context, s settings, problems error, account string) {
-	settings, err := config.LoadDefaultConfig(ctx,
+func (b *backend) open(ctx context.Context, s settings.Settings, problems error, account string) {
+	v, err := newVault(ctx, s, account)
+	if problems != nil {
+		err = problems // they say, by the names of the variables, what is wrong with the vault too
+	}
+	if err != nil {
+		detail := strings.ReplaceAll(err.Error(), "\n", "; ")
+		b.state.Store(&backendState{err: failure.New(failure.NotReady, "", "%s", detail)})
+		return
+	}
+	b.state.Store(&backendState{vault: v})
+}
+
+func newVault(ctx context.Context, s settings.Settings, account string) (*vault.Vault, error) {
+	aws, err := config.LoadDefaultConfig(ctx,
 		config.WithHTTPClient(awshttp.NewBuildableClient().WithTimeout(attemptTimeout)),
 		config.WithRetryer(func() aws.Retryer {
 			return retry.NewStandard(func(r *retry.StandardOptions) { r.MaxAttempts, r.MaxBackoff = attempts, maxBackoff })
 		}))
 	if err != nil { // its text may quote the environment
-		problems = errors.Join(problems, errors.New("the AWS configuration in the environment does not load"))
+		return nil, errors.New("the AWS configuration in the environment does not load")
 	}
-	v, err := vault.New(vault.Config{
-		KeyARN: s.keyARN, Table: s.table, Index: s.index, FingerprintKeys: s.fingerprints, AccountID: account,
-		KMS: kms.NewFromConfig(settings), Store: dynamodb.NewFromConfig(settings),
+	var fingerprintKeys []vault.FingerprintKey
+	for _, key := range s.FingerprintKeys {
+		fingerprintKeys = append(fingerprintKeys, vault.FingerprintKey(key))
+	}
+	return vault.New(vault.Config{
+		KeyARN: s.KeyARN, Table: s.Table, Index: s.IndexTable, FingerprintKeys: fingerprintKeys, AccountID: account,
+		KMS: kms.NewFromConfig(aws), Store: dynamodb.NewFromConfig(aws),
 	})
-	if err := errors.Join(problems, err); err != nil {
-		detail := strings.ReplaceAll(err.Error(), "\n", "; ")
-		b.state.Store(&backendState{err: api.Errorf(api.ErrNotReady, "", "%s", detail)})
-		return
-	}
-	b.state.Store(&backendState{vault: v})
 }
 
 // digest reads the layer's digest file, two levels above /opt/extensions/tokenizer.

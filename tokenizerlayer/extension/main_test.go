@@ -16,8 +16,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/api"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/client"
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/api"
 )
 
 const session = "the-functions-session-token"
@@ -199,5 +199,34 @@ func TestALambdaThatRefusesTheRegistrationIsAnError(t *testing.T) {
 	env["AWS_LAMBDA_RUNTIME_API"] = strings.TrimPrefix(srv.URL, "http://")
 	if err := run(t.Context(), "/opt/extensions/tokenizer", func(k string) string { return env[k] }); err == nil || !strings.Contains(err.Error(), "status 403") {
 		t.Errorf("error = %v", err)
+	}
+}
+
+func TestMoreConnectionsThanTheLimitWait(t *testing.T) {
+	port := freePort(t)
+	l := &lambda{account: "123456789012"}
+	l.atNext = func() {
+		held, err := net.Dial("tcp", "127.0.0.1:"+strconv.Itoa(port))
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		hasty, err := client.New(client.Config{Port: port, SessionToken: session, Timeout: 50 * time.Millisecond})
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		if _, err := hasty.Ping(t.Context()); err == nil {
+			t.Error("a second connection was served")
+		}
+		held.Close()
+		if _, err := ping(t, port); err != nil {
+			t.Errorf("after the first was closed: %v", err)
+		}
+	}
+	env := environment(t, l, port)
+	env["TOKENIZER_MAX_CONNECTIONS"] = "1"
+	if err := run(t.Context(), "/opt/extensions/tokenizer", func(k string) string { return env[k] }); err != nil {
+		t.Fatal(err)
 	}
 }

@@ -10,8 +10,8 @@ import (
 
 	"github.com/aws/smithy-go"
 
-	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/api"
-	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/problem"
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/api"
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/problem"
 )
 
 // The kinds of error. Every error that leaves this package is an [*Error] of one of them.

@@ -8,8 +8,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/card"
-	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/sensitive"
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/pan"
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/sensitive"
 )
 
 // longRun is digits that are no part of a longer run of digits, and could be a card's.
@@ -19,7 +19,7 @@ var longRun = regexp.MustCompile(`[0-9]+`)
 var details = []string{
 	reasonRequired, reasonCard, "must have at most 64 characters", "must have at most 200 characters", "must have at most 500 characters",
 	"must hold letters, digits, dots, dashes and underscores only", "must not hold control characters",
-	card.ErrEmpty.Error(), card.ErrCharacters.Error(), card.ErrLength.Error(), card.ErrLuhn.Error(),
+	pan.ErrEmpty.Error(), pan.ErrCharacters.Error(), pan.ErrLength.Error(), pan.ErrLuhn.Error(),
 	"must be a JSON object", "is not valid JSON (RFC 8259, UTF-8)", "is not valid UTF-8", "has the wrong type", "is given twice; give it once", "has an unknown member; remove it",
 	"is not a known member; remove it", "is sensitive authentication data and must never be sent here; remove it",
 }
@@ -39,7 +39,7 @@ func FuzzPlaceRequest(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
 		var r PlaceRequest
-		number, err := card.Number{}, decode(body, &r)
+		number, err := pan.Number{}, decode(body, &r)
 		if err == nil {
 			number, err = r.validate()
 		}
@@ -65,7 +65,7 @@ func FuzzPlaceRequest(f *testing.F) {
 				t.Errorf("%d characters, at most %d are allowed", n, limit)
 			}
 			for _, run := range longRun.FindAllString(text, -1) {
-				if _, err := card.Parse(run); err == nil && len(run) >= 13 {
+				if _, err := pan.Parse(run); err == nil && len(run) >= 13 {
 					t.Error("a card number outside CreditCard")
 				}
 			}

@@ -17,9 +17,9 @@ import (
 	"context"
 	"time"
 
-	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/api"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/client"
-	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/sensitive"
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/api"
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/sensitive"
 )
 
 // State is how far an order has come.

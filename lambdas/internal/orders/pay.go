@@ -7,8 +7,8 @@ import (
 
 	"github.com/google/uuid"
 
-	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/api"
-	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/card"
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/api"
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/pan"
 )
 
 // LeaseTime is how long one invocation may charge an order. It exceeds the function's timeout (20 s), so whoever finds
@@ -94,14 +94,14 @@ func (p *Payments) begin(ctx context.Context, caller, number string) (Order, err
 }
 
 // reveal reads the order's card back.
-func (p *Payments) reveal(ctx context.Context, order Order) (card.Number, error) {
+func (p *Payments) reveal(ctx context.Context, order Order) (pan.Number, error) {
 	plain, err := p.Revealer.Detokenize(ctx, order.Token, api.PlainText)
 	if err != nil {
-		return card.Number{}, fromLayer("detokenize", err)
+		return pan.Number{}, fromLayer("detokenize", err)
 	}
-	number, err := card.Parse(plain.Reveal())
+	number, err := pan.Parse(plain.Reveal())
 	if err != nil {
-		return card.Number{}, &Error{Kind: ErrVaultDamaged, Cause: "detokenize: not a card number"}
+		return pan.Number{}, &Error{Kind: ErrVaultDamaged, Cause: "detokenize: not a card number"}
 	}
 	return number, nil
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/lambda-tokenizer/lambda-tokenizer/lambdas/internal/orders"
-	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/api"
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/api"
 )
 
 func TestPayChargesAndRecords(t *testing.T) {

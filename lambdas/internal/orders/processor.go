@@ -7,7 +7,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
-	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/card"
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/pan"
 )
 
 // Processor charges cards. An implementation must keep this contract, on which "never two charges" rests:
@@ -27,7 +27,7 @@ type Processor interface {
 type Charge struct {
 	// IdempotencyKey is the order's PaymentID.
 	IdempotencyKey string
-	Card           card.Number
+	Card           pan.Number
 	// Order is the order's number.
 	Order string
 }

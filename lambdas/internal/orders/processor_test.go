@@ -8,7 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/lambda-tokenizer/lambda-tokenizer/lambdas/internal/orders"
-	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/card"
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/pan"
 )
 
 // The contract of orders.Processor, held by the simulated one.
@@ -74,9 +74,9 @@ func TestProcessorFails(t *testing.T) {
 	}
 }
 
-func parse(t *testing.T, s string) card.Number {
+func parse(t *testing.T, s string) pan.Number {
 	t.Helper()
-	n, err := card.Parse(s)
+	n, err := pan.Parse(s)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,9 +8,9 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/card"
-	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/sensitive"
-	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/strictjson"
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/pan"
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/sensitive"
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/strictjson"
 )
 
 // Bounds of the fields, in characters.
@@ -56,19 +56,19 @@ func decode(body []byte, v any) error {
 }
 
 // validate returns the card of a well-formed request.
-func (r PlaceRequest) validate() (card.Number, error) {
+func (r PlaceRequest) validate() (pan.Number, error) {
 	if err := validNumber(r.CustomerOrder); err != nil {
-		return card.Number{}, err
+		return pan.Number{}, err
 	}
 	if err := validText(fieldName, r.CustomerName, MaxName); err != nil {
-		return card.Number{}, err
+		return pan.Number{}, err
 	}
-	number, err := card.Parse(r.CreditCard.Reveal())
+	number, err := pan.Parse(r.CreditCard.Reveal())
 	if err != nil {
-		return card.Number{}, invalid(fieldCard, err.Error()) // the parser's errors are fixed texts
+		return pan.Number{}, invalid(fieldCard, err.Error()) // the parser's errors are fixed texts
 	}
 	if err := validText(fieldAddress, r.Address, MaxAddress); err != nil {
-		return card.Number{}, err
+		return pan.Number{}, err
 	}
 	return number, nil
 }
@@ -77,7 +77,7 @@ var safeNumber = regexp.MustCompile(`^[A-Za-z0-9._-]*$`)
 
 // validNumber checks an order number. It becomes a key, and people read keys aloud, so its alphabet is small.
 func validNumber(s string) error {
-	_, notCard := card.Parse(s)
+	_, notCard := pan.Parse(s)
 	switch {
 	case s == "":
 		return invalid(fieldNumber, reasonRequired)
@@ -85,7 +85,7 @@ func validNumber(s string) error {
 		return invalid(fieldNumber, fmt.Sprintf("must have at most %d characters", MaxNumber))
 	case !safeNumber.MatchString(s):
 		return invalid(fieldNumber, "must hold letters, digits, dots, dashes and underscores only")
-	case notCard == nil || card.Like(s):
+	case notCard == nil || pan.Like(s):
 		return invalid(fieldNumber, reasonCard)
 	}
 	return nil
@@ -101,7 +101,7 @@ func validText(field, s string, limit int) error {
 		return invalid(field, fmt.Sprintf("must have at most %d characters", limit))
 	case strings.ContainsFunc(s, unicode.IsControl):
 		return invalid(field, "must not hold control characters")
-	case card.Like(s):
+	case pan.Like(s):
 		return invalid(field, reasonCard)
 	}
 	return nil

@@ -21,9 +21,9 @@ import (
 
 	"github.com/lambda-tokenizer/lambda-tokenizer/lambdas/internal/orders"
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/localtest"
-	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/api"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/client"
-	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/sensitive"
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/api"
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/sensitive"
 )
 
 // canary is the card that every test pays with, and that must not be seen anywhere.

@@ -1,0 +1,213 @@
+// Package kmsserver is a small AWS KMS for local runs: symmetric keys, HMAC keys and aliases in memory, behind the JSON API that the
+// ordinary SDK clients speak.
+//
+//	server := httptest.NewServer(kmsserver.New(kmsserver.Config{AccountID: "123456789012", Region: "us-east-1"}))
+//	client := kms.NewFromConfig(cfg, func(o *kms.Options) { o.BaseEndpoint = &server.URL })
+//
+// It keeps to what callers of KMS rely on: a ciphertext opens only under its own key and with exactly the encryption context
+// it was made with, answers carry the key's full ARN, and errors have the names that AWS gives them. It checks neither
+// permissions nor signatures: local/awsproxy stands in front of it for that. Key material never leaves the process and is
+// gone when it ends.
+//
+// Source: https://docs.aws.amazon.com/kms/latest/APIReference/API_Operations.html
+package kmsserver
+
+import (
+	"cmp"
+	"context"
+	"crypto/cipher"
+	"encoding/json"
+	"net/http"
+	"regexp"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/lambda-tokenizer/lambda-tokenizer/local/services/awsjson"
+)
+
+// Config says where the keys live.
+type Config struct {
+	AccountID string // 12 digits, in every ARN
+	Region    string // such as us-east-1, in every ARN
+}
+
+// Server is a KMS. It is safe for concurrent use.
+type Server struct {
+	config  Config
+	service awsjson.Service
+
+	mu      sync.RWMutex // guards what follows, and the mutable fields of every key
+	keys    map[string]*key
+	aliases map[string]*key // by name, "alias/" included
+}
+
+type key struct {
+	id, arn, description, policy string
+	created                      time.Time
+	aead                         cipher.AEAD // of a symmetric key
+	mac                          []byte      // of an HMAC key
+	disabled, rotated            bool
+}
+
+// object is a JSON answer; its members are named as in the API reference.
+type object = map[string]any
+
+// New returns a KMS without keys.
+func New(config Config) *Server {
+	s := &Server{config: config, keys: map[string]*key{}, aliases: map[string]*key{}}
+	s.service = awsjson.Service{Name: "KMS", Target: "TrentService", Ops: map[string]awsjson.Handler{
+		"CreateKey":       awsjson.Op(s.createKey),
+		"CreateAlias":     awsjson.Op(s.createAlias),
+		"DescribeKey":     s.withKey(s.find, s.describe),
+		"DisableKey":      s.withKey(s.findKey, func(k *key) object { k.disabled = true; return nil }),
+		"EnableKey":       s.withKey(s.findKey, func(k *key) object { k.disabled = false; return nil }),
+		"Encrypt":         awsjson.Op(s.encrypt),
+		"GenerateDataKey": awsjson.Op(s.generateDataKey),
+		"Decrypt":         awsjson.Op(s.decrypt),
+		"GenerateMac":     awsjson.Op(s.generateMac),
+
+		"EnableKeyRotation": s.withKey(s.findKey, func(k *key) object { k.rotated = true; return nil }),
+		"GetKeyRotationStatus": s.withKey(s.findKey, func(k *key) object {
+			return object{"KeyId": k.id, "KeyRotationEnabled": k.rotated}
+		}),
+		"GetKeyPolicy": s.withKey(s.findKey, func(k *key) object {
+			return object{"Policy": k.policy, "PolicyName": "default"}
+		}),
+	}}
+	return s
+}
+
+// ServeHTTP answers one API call.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.service.ServeHTTP(w, r) }
+
+// withKey answers an operation that is about one key.
+func (s *Server) withKey(find func(ref string) (*key, error), answer func(*key) object) awsjson.Handler {
+	return awsjson.Op(func(_ context.Context, in struct{ KeyId string }) (object, error) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		k, err := find(in.KeyId)
+		if err != nil {
+			return nil, err
+		}
+		return answer(k), nil
+	})
+}
+
+type createKeyInput struct {
+	Description, KeyUsage, KeySpec, Policy string
+	MultiRegion                            bool
+}
+
+func (s *Server) createKey(_ context.Context, in createKeyInput) (object, error) {
+	spec := cmp.Or(in.KeySpec, algorithm)
+	usage, known := usages[spec]
+	switch {
+	case !known:
+		return nil, awsjson.Errorf("UnsupportedOperationException", "the local KMS lacks KeySpec %q: it has %s and %s only", spec, algorithm, hmacSpec)
+	case cmp.Or(in.KeyUsage, usages[algorithm]) != usage: // an HMAC key's usage must be given
+		return nil, awsjson.Errorf("ValidationException", "KeyUsage %q does not go with KeySpec %s: use %s", in.KeyUsage, spec, usage)
+	case in.MultiRegion:
+		return nil, awsjson.Errorf("UnsupportedOperationException", "the local KMS lacks multi-Region keys")
+	case in.Policy != "" && !json.Valid([]byte(in.Policy)):
+		return nil, awsjson.Errorf("MalformedPolicyDocumentException", "Policy is not JSON")
+	}
+	k, err := newKey(spec)
+	if err != nil {
+		return nil, err
+	}
+	id := uuid.NewString()
+	k.id, k.arn, k.description, k.policy, k.created = id, s.arn("key/"+id), in.Description, in.Policy, time.Now()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.keys[id] = k
+	return s.describe(k), nil
+}
+
+func (s *Server) describe(k *key) object {
+	state := "Enabled"
+	if k.disabled {
+		state = "Disabled"
+	}
+	spec, algorithms := algorithm, "EncryptionAlgorithms"
+	if k.mac != nil {
+		spec, algorithms = hmacSpec, "MacAlgorithms"
+	}
+	return object{"KeyMetadata": object{
+		"AWSAccountId": s.config.AccountID, "KeyId": k.id, "Arn": k.arn, "Description": k.description,
+		"KeySpec": spec, algorithms: []string{names[spec]}, "KeyUsage": usages[spec],
+		"KeyState": state, "Enabled": !k.disabled, "KeyManager": "CUSTOMER", "Origin": "AWS_KMS", "MultiRegion": false,
+		"CreationDate": float64(k.created.UnixMilli()) / 1000, // seconds since 1970
+	}}
+}
+
+var aliasName = regexp.MustCompile(`^alias/[a-zA-Z0-9/_-]{1,250}$`)
+
+func (s *Server) createAlias(_ context.Context, in struct{ AliasName, TargetKeyId string }) (object, error) {
+	if !aliasName.MatchString(in.AliasName) || strings.HasPrefix(in.AliasName, "alias/aws/") {
+		return nil, awsjson.Errorf("ValidationException", "AliasName %q: want alias/ and then letters, digits, /, _ or -; alias/aws/ is reserved", in.AliasName)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	k, err := s.findKey(in.TargetKeyId)
+	if err != nil {
+		return nil, err
+	}
+	if s.aliases[in.AliasName] != nil {
+		return nil, awsjson.Errorf("AlreadyExistsException", "An alias with the name %s already exists", s.arn(in.AliasName))
+	}
+	s.aliases[in.AliasName] = k
+	return nil, nil
+}
+
+func (s *Server) arn(resource string) string {
+	return "arn:aws:kms:" + s.config.Region + ":" + s.config.AccountID + ":" + resource
+}
+
+// find takes any of the four references: key id, key ARN, alias name, alias ARN. The caller holds s.mu.
+func (s *Server) find(ref string) (*key, error) {
+	name := strings.TrimPrefix(ref, s.arn(""))
+	if !strings.HasPrefix(name, "alias/") {
+		return s.findKey(ref)
+	}
+	if k := s.aliases[name]; k != nil {
+		return k, nil
+	}
+	return nil, awsjson.Errorf("NotFoundException", "Alias %s is not found.", s.arn(name))
+}
+
+// findKey takes a key id or ARN: what manages a key does not take aliases. The caller holds s.mu.
+func (s *Server) findKey(ref string) (*key, error) {
+	id := strings.TrimPrefix(ref, s.arn("key/"))
+	switch k := s.keys[id]; {
+	case k != nil:
+		return k, nil
+	case ref == "":
+		return nil, awsjson.Errorf("ValidationException", "KeyId is missing")
+	case strings.HasPrefix(id, "arn:"):
+		return nil, awsjson.Errorf("NotFoundException", "Invalid arn %s", ref)
+	case uuid.Validate(id) != nil:
+		return nil, awsjson.Errorf("NotFoundException", "Invalid keyId '%s'", id)
+	default:
+		return nil, awsjson.Errorf("NotFoundException", "Key '%s' does not exist", s.arn("key/"+id))
+	}
+}
+
+// usable finds a key for a cryptographic operation, which is for keys of one spec.
+func (s *Server) usable(ref, spec string) (*key, error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	k, err := s.find(ref)
+	if err != nil {
+		return nil, err
+	}
+	if k.disabled {
+		return nil, awsjson.Errorf("DisabledException", "%s is disabled.", k.arn)
+	}
+	if (k.mac != nil) != (spec == hmacSpec) {
+		return nil, awsjson.Errorf("InvalidKeyUsageException", "%s is not a key of the spec %s.", k.arn, spec)
+	}
+	return k, nil
+}

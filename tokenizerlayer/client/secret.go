@@ -1,0 +1,77 @@
+package client
+
+import (
+	"fmt"
+	"log/slog"
+
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/pan"
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/sensitive"
+)
+
+// Redacted is what a [Secret] and a [PAN] print as.
+const Redacted = sensitive.Mask
+
+// Secret is a text that must not leak by accident, such as a card number. Package fmt, log/slog and encoding/json print [Redacted] in
+// its place, whatever the verb or the handler. The zero value is the empty text.
+type Secret struct{ text sensitive.String }
+
+// NewSecret wraps a text.
+func NewSecret(text string) Secret { return Secret{sensitive.New(text)} }
+
+// Reveal returns the text itself. Each call is a place for a reviewer to look at.
+func (s Secret) Reveal() string { return s.text.Reveal() }
+
+// IsZero reports whether the text is empty.
+func (s Secret) IsZero() bool { return s.text.IsZero() }
+
+// Equal compares two texts in a time that depends on their lengths only.
+func (s Secret) Equal(other Secret) bool { return s.text.Equal(other.text) }
+
+// String returns [Redacted].
+func (Secret) String() string { return Redacted }
+
+// GoString returns [Redacted].
+func (Secret) GoString() string { return Redacted }
+
+// Format prints [Redacted] for every verb.
+func (s Secret) Format(f fmt.State, verb rune) { s.text.Format(f, verb) }
+
+// LogValue returns [Redacted].
+func (Secret) LogValue() slog.Value { return slog.StringValue(Redacted) }
+
+// MarshalJSON returns [Redacted] as a JSON string: a struct that holds a Secret can be logged as JSON.
+func (s Secret) MarshalJSON() ([]byte, error) { return s.text.MarshalJSON() }
+
+// UnmarshalJSON reads a JSON string.
+func (s *Secret) UnmarshalJSON(b []byte) error { return s.text.UnmarshalJSON(b) }
+
+// PAN is a payment card number (primary account number) that has been checked: 12 to 19 digits without separators, the last of them a
+// Luhn check digit. It is a [Secret], so it prints as [Redacted]. The zero value is no number.
+type PAN struct{ Secret }
+
+// ParsePAN checks a card number and removes its separators. It accepts single spaces or dashes between ASCII digits. The error says
+// what is wrong, in words that can follow the name of a field ("must have 12 to 19 digits"), and never quotes the input.
+func ParsePAN(s Secret) (PAN, error) {
+	n, err := pan.Parse(s.Reveal())
+	if err != nil {
+		return PAN{}, err
+	}
+	return PAN{Secret{n.String}}, nil
+}
+
+// Mask shows the last four digits and hides the others, keeping the length: ************1111. This may be shown and stored. The mask
+// of the zero PAN is empty.
+func (p PAN) Mask() string { return pan.Number{String: p.text}.Mask() }
+
+// MaskMiddle shows the first six digits, which name the issuer, and the last four: 411111******1111. PCI DSS 3.4.1 lets no more be
+// displayed. Of a number with fewer than 15 digits it shows only the last four.
+func (p PAN) MaskMiddle() string { return pan.Number{String: p.text}.MaskMiddle() }
+
+// ContainsPAN reports whether a text seems to hold a card number. Use it to refuse free text, such as a name or an address, into which
+// somebody pasted a card. It is a net, not a proof: it finds 13 to 19 digits with a fitting check digit, also when other characters
+// separate them, and it misses numbers that are written out or encoded.
+func ContainsPAN(text string) bool { return pan.Like(text) }
+
+// IsAuthenticationData reports whether a name is one of sensitive authentication data: a card verification code, track data or a PIN.
+// PCI DSS 3.3.1 forbids to store these after authorization, even encrypted, so refuse a request with such a member.
+func IsAuthenticationData(name string) bool { return pan.IsAuthenticationData(name) }

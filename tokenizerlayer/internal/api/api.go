@@ -1,0 +1,226 @@
+// Package api holds the wire types and limits of the layer's loopback API, version 1. Server and client share it; docs/api.md
+// describes the API for people.
+package api
+
+import (
+	"regexp"
+	"time"
+
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/sensitive"
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/token"
+)
+
+// Where the API is. Use the address, not the name localhost, which may mean IPv6.
+const (
+	Host           = "127.0.0.1"
+	DefaultPort    = 2774
+	PathTokenize   = "/v1/tokenize"
+	PathDetokenize = "/v1/detokenize"
+	PathValidate   = "/v1/validate"
+	PathMetadata   = "/v1/metadata"
+	PathRevoke     = "/v1/revoke"
+	PathPing       = "/ping"
+)
+
+// ClientTimeout is how long the clients wait for an answer. A function needs a longer timeout than that to handle a failed call.
+const ClientTimeout = 5 * time.Second
+
+// Headers of a request.
+const (
+	// TokenHeader must carry the function's AWS_SESSION_TOKEN, which a request that was merely reflected to the loopback
+	// address cannot know.
+	TokenHeader = "X-Tokenizer-Token"
+	// IdempotencyHeader makes POST /v1/tokenize safe to repeat for 24 hours.
+	IdempotencyHeader = "Idempotency-Key"
+	// RequestHeader is the caller's own name for the request, for the log; the extension makes one up otherwise. Answers
+	// carry it too.
+	RequestHeader = "X-Request-Id"
+)
+
+// MaxBody bounds a request's and an answer's body, in bytes. MinBodyLimit is the least that a lower limit can be set to.
+const (
+	MaxBody      = 32 << 10
+	MinBodyLimit = 64
+)
+
+// Limits of members, which docs/api.md lists as well.
+const (
+	MaxText           = 4 << 10              // bytes of UTF-8
+	MaxTTL            = 10 * 365 * 24 * 3600 // seconds: ten years
+	MaxUses           = 1_000_000            // of one token
+	MaxMetadata       = 16                   // members
+	MaxMetadataBytes  = 2 << 10              // names and values together
+	MaxReason         = 256                  // characters
+	IdempotencyPeriod = 24 * time.Hour       // for which an Idempotency-Key is remembered
+	AttemptPeriod     = 15 * time.Minute     // in which the last attempt may be repeated
+	RecoveryPeriod    = 35 * 24 * time.Hour  // of the table's point-in-time recovery
+)
+
+// Limits of the extension's settings, which whoever attaches the layer and the extension itself hold to.
+const (
+	MaxKeyVersions     = 4 // versions of a key in use at a time
+	MinPort            = 1024
+	MaxPort            = 65535
+	DefaultReadRate    = 100 // tokens opened a second: far more than one environment, which serves one invocation at a time, needs
+	MaxReadRate        = 10_000
+	DefaultConnections = 64 // at a time
+	MaxConnections     = 1024
+)
+
+var (
+	purposeForm    = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,63}$`)
+	keyVersionForm = regexp.MustCompile(`^[a-z0-9]{1,16}$`)
+	keyARNForm     = regexp.MustCompile(`^arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+$`)
+	tableNameForm  = regexp.MustCompile(`^[A-Za-z0-9_.-]{3,255}$`)
+)
+
+// IsPurpose tells whether s has the form of a [Binding.Purpose].
+func IsPurpose(s string) bool { return purposeForm.MatchString(s) }
+
+// IsKeyVersion tells whether s has the form of a name for a version of FingerprintKey.
+func IsKeyVersion(s string) bool { return keyVersionForm.MatchString(s) }
+
+// IsKeyARN tells whether s has the form of a KMS key's ARN.
+func IsKeyARN(s string) bool { return keyARNForm.MatchString(s) }
+
+// IsTableName tells whether s has the form of a DynamoDB table's name.
+func IsTableName(s string) bool { return tableNameForm.MatchString(s) }
+
+// Type says what data is.
+type Type string
+
+// The types. TypeCard is what an absent one means.
+const (
+	TypeCard Type = "card" // a card number: validated, and stored as digits only
+	TypeText Type = "text" // any text of at most MaxText bytes, stored as it is
+)
+
+// TokenizeRequest is the body of POST /v1/tokenize. Zero values mean that nothing is asked for.
+type TokenizeRequest struct {
+	// Data is what the token will stand for.
+	Data sensitive.Wire `json:"data"`
+	Type Type           `json:"type,omitempty"`
+	// Format is how the token looks: token.UUID, which "" means, or token.Card for data of TypeCard.
+	Format token.Format `json:"format,omitempty"`
+	// TTL is how long the token lives, in seconds; nil means until it is revoked.
+	TTL *int64 `json:"ttl,omitempty"`
+	// MaxUses is how often the token can be detokenized; nil means without limit.
+	MaxUses *int64 `json:"max_uses,omitempty"`
+	// Deterministic gives the same data in the same Scope the same token.
+	Deterministic bool   `json:"deterministic,omitempty"`
+	Scope         string `json:"scope,omitempty"`
+	// Binding restricts who can detokenize.
+	Binding *Binding `json:"binding,omitempty"`
+	// Metadata is sealed beside the data and can be read without it.
+	Metadata map[string]string `json:"metadata,omitempty"`
+	// Store false leaves the row to the caller, who commits it with rows of its own; nil means true.
+	Store *bool `json:"store,omitempty"`
+}
+
+// Binding ties a token to what it is for.
+type Binding struct {
+	// Purpose becomes part of the encryption context: only a function whose grant names it can detokenize.
+	Purpose string `json:"purpose,omitempty"`
+}
+
+// TokenizeResponse answers POST /v1/tokenize.
+type TokenizeResponse struct {
+	Token string `json:"token"`
+	// ExpiresAt is when the token's life ends, in RFC 3339; absent for one without a TTL.
+	ExpiresAt *time.Time `json:"expires_at,omitempty"`
+	// Deduplicated tells, for a deterministic token, whether it was there already; absent otherwise.
+	Deduplicated *bool `json:"deduplicated,omitempty"`
+	// Row is what the caller has to put when Store was false. It is nil otherwise.
+	Row *Row `json:"row,omitempty"`
+}
+
+// Row is a sealed row of the vault: the input of a conditional put, in DynamoDB's own JSON.
+type Row struct {
+	TableName string `json:"table_name"`
+	Item      Item   `json:"item"`
+	// ConditionExpression must go with the put: it keeps a token from being overwritten.
+	ConditionExpression string `json:"condition_expression"`
+}
+
+// Item is a DynamoDB item of the attribute types that the vault uses.
+type Item map[string]AttributeValue
+
+// AttributeValue holds exactly one of its members.
+type AttributeValue struct {
+	S *string `json:"S,omitempty"`
+	N *string `json:"N,omitempty"`
+	B []byte  `json:"B,omitempty"`
+}
+
+// Redaction says how much of the data an answer shows.
+type Redaction string
+
+// The redactions. Masked is what an absent one means.
+const (
+	Masked    Redaction = "MASKED"
+	PlainText Redaction = "PLAIN_TEXT"
+)
+
+// Mask says which characters Masked leaves.
+type Mask string
+
+// The masks. LastFour is what an absent one means.
+const (
+	LastFour         Mask = "LAST_4"
+	FirstSixLastFour Mask = "FIRST_6_LAST_4" // of cards with 15 digits and more; PCI DSS 3.4.1 allows no more
+)
+
+// DetokenizeRequest is the body of POST /v1/detokenize.
+type DetokenizeRequest struct {
+	Token     string    `json:"token"`
+	Redaction Redaction `json:"redaction,omitempty"`
+	Mask      Mask      `json:"mask,omitempty"`
+	// Attempt is the caller's name for this attempt at a token of limited uses: repeated within AttemptPeriod it gets the
+	// same answer and counts once.
+	Attempt string `json:"attempt,omitempty"`
+	// Reason is recorded.
+	Reason string `json:"reason,omitempty"`
+}
+
+// DetokenizeResponse answers POST /v1/detokenize.
+type DetokenizeResponse struct {
+	Data      sensitive.Wire `json:"data"`
+	Redaction Redaction      `json:"redaction"`
+}
+
+// TokenRequest is the body of POST /v1/validate, /v1/metadata and /v1/revoke.
+type TokenRequest struct {
+	Token  string `json:"token"`
+	Reason string `json:"reason,omitempty"`
+}
+
+// ValidateResponse answers POST /v1/validate.
+type ValidateResponse struct {
+	// Live tells whether a detokenize would be answered now.
+	Live bool `json:"live"`
+}
+
+// MetadataResponse answers POST /v1/metadata. All of it but Uses is authenticated by the envelope.
+type MetadataResponse struct {
+	Type      Type              `json:"type"`
+	Purpose   string            `json:"purpose,omitempty"`
+	CreatedAt *time.Time        `json:"created_at,omitempty"` // absent for tokens of the first release
+	ExpiresAt *time.Time        `json:"expires_at,omitempty"`
+	MaxUses   int64             `json:"max_uses,omitempty"`
+	Uses      int64             `json:"uses,omitempty"`
+	Metadata  map[string]string `json:"metadata,omitempty"`
+}
+
+// RevokeResponse answers POST /v1/revoke.
+type RevokeResponse struct {
+	Revoked bool `json:"revoked"`
+	// RecoverableUntil is when the last backup that an administrator could restore the row from is gone.
+	RecoverableUntil time.Time `json:"recoverable_until"`
+}
+
+// PingResponse answers GET /ping.
+type PingResponse struct {
+	Status string `json:"status"`
+	// Release is the digest of the layer's content, the same as the function's TOKENIZER_LAYER_DIGEST.
+	Release string `json:"release"`
+}

@@ -1,0 +1,239 @@
+package envelope_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"errors"
+	"maps"
+	"sync"
+	"testing"
+
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/envelope"
+)
+
+var bound = envelope.Context{"table": "T", "account_id": "123456789012", "hash_key": "6b1f"}
+
+const sample = `{"v":1,"type":"card","data":"4111111111111111"}`
+
+func newEnvelope(t testing.TB) *envelope.Envelope {
+	t.Helper()
+	e, err := envelope.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e
+}
+
+// newKey returns a data key whose wrapped form is its plaintext inverted, and the function that unwraps it.
+func newKey(t testing.TB) (envelope.DataKey, envelope.Unwrap) {
+	t.Helper()
+	plain := make([]byte, envelope.KeySize)
+	if _, err := rand.Read(plain); err != nil {
+		t.Fatal(err)
+	}
+	unwrap := func(_ context.Context, w envelope.WrappedKey, _ envelope.Context) ([]byte, error) {
+		return invert(w.Ciphertext), nil
+	}
+	return envelope.DataKey{Plaintext: plain, Wrapped: envelope.WrappedKey{Provider: envelope.KMSProvider, Info: "arn", Ciphertext: invert(plain)}}, unwrap
+}
+
+func invert(b []byte) []byte {
+	out := make([]byte, len(b))
+	for i := range b {
+		out[i] = ^b[i]
+	}
+	return out
+}
+
+func seal(t testing.TB, e *envelope.Envelope, key envelope.DataKey, c envelope.Context) []byte {
+	t.Helper()
+	m, err := e.Seal(t.Context(), key, c, []byte(sample))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+func TestSealedMessageOpensAndHidesThePlaintext(t *testing.T) {
+	e := newEnvelope(t)
+	key, unwrap := newKey(t)
+	m := seal(t, e, key, bound)
+	if bytes.Contains(m, []byte("4111")) || bytes.Contains(m, key.Plaintext) {
+		t.Fatal("the message holds plaintext or key")
+	}
+	if m[0] != 2 || m[1] != 0x04 || m[2] != 0x78 {
+		t.Fatalf("header % x, want version 2 and suite 0478", m[:3])
+	}
+	var seen envelope.WrappedKey
+	got, err := e.Open(t.Context(), m, bound, func(ctx context.Context, w envelope.WrappedKey, c envelope.Context) ([]byte, error) {
+		seen = w
+		if !maps.Equal(c, bound) {
+			t.Errorf("unwrap got context %v", c)
+		}
+		return unwrap(ctx, w, c)
+	})
+	if err != nil || string(got) != sample {
+		t.Fatalf("open: %v", err)
+	}
+	if seen.Provider != key.Wrapped.Provider || seen.Info != key.Wrapped.Info || !bytes.Equal(seen.Ciphertext, key.Wrapped.Ciphertext) {
+		t.Errorf("unwrap got %+v", seen)
+	}
+}
+
+// A data key service that does not check the context must not be asked at all.
+func TestAnotherContextIsRefusedBeforeTheKeyIsUnwrapped(t *testing.T) {
+	e := newEnvelope(t)
+	key, unwrap := newKey(t)
+	with := func(k, v string) envelope.Context {
+		c := maps.Clone(bound)
+		if c[k] = v; v == "" {
+			delete(c, k)
+		}
+		return c
+	}
+	for name, tt := range map[string]struct{ sealed, want envelope.Context }{
+		"another token":        {bound, with("hash_key", "other")},
+		"another account":      {bound, with("account_id", "210987654321")},
+		"another table":        {bound, with("table", "U")},
+		"the message has more": {with("purpose", "refund"), bound},
+		"the message has less": {bound, with("purpose", "refund")},
+		"nothing is expected":  {bound, nil},
+		"a key has moved":      {with("purpose", "x"), with("other", "x")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			asked := false
+			_, err := e.Open(t.Context(), seal(t, e, key, tt.sealed), tt.want,
+				func(ctx context.Context, w envelope.WrappedKey, c envelope.Context) ([]byte, error) {
+					asked = true
+					return unwrap(ctx, w, c)
+				})
+			if !errors.Is(err, envelope.ErrContext) || asked {
+				t.Errorf("error = %v, key service asked = %v", err, asked)
+			}
+		})
+	}
+}
+
+func TestEveryAlteredByteIsRefused(t *testing.T) {
+	e := newEnvelope(t)
+	key, unwrap := newKey(t)
+	m := seal(t, e, key, bound)
+	for i := range m {
+		bad := bytes.Clone(m)
+		bad[i] ^= 0x01
+		if got, err := e.Open(t.Context(), bad, bound, unwrap); err == nil || got != nil {
+			t.Fatalf("byte %d of %d altered: opened", i, len(m))
+		}
+	}
+}
+
+func TestEveryTruncationAndExtensionIsRefused(t *testing.T) {
+	e := newEnvelope(t)
+	key, unwrap := newKey(t)
+	m := seal(t, e, key, bound)
+	for n := range m {
+		if _, err := e.Open(t.Context(), m[:n], bound, unwrap); err == nil {
+			t.Fatalf("%d of %d bytes opened", n, len(m))
+		}
+	}
+	if _, err := e.Open(t.Context(), append(bytes.Clone(m), 0), bound, unwrap); err == nil {
+		t.Error("a trailing byte was accepted")
+	}
+}
+
+func TestAnotherDataKeyIsRefused(t *testing.T) {
+	e := newEnvelope(t)
+	key, _ := newKey(t)
+	other, _ := newKey(t)
+	for name, k := range map[string][]byte{"another key": other.Plaintext, "a short key": key.Plaintext[:16], "no key": nil} {
+		_, err := e.Open(t.Context(), seal(t, e, key, bound), bound,
+			func(context.Context, envelope.WrappedKey, envelope.Context) ([]byte, error) { return k, nil })
+		if !errors.Is(err, envelope.ErrAuthentication) {
+			t.Errorf("%s: error = %v", name, err)
+		}
+	}
+}
+
+func TestUnwrapErrorsComeBackUnchanged(t *testing.T) {
+	e := newEnvelope(t)
+	key, _ := newKey(t)
+	refused := errors.New("refused")
+	_, err := e.Open(t.Context(), seal(t, e, key, bound), bound,
+		func(context.Context, envelope.WrappedKey, envelope.Context) ([]byte, error) { return nil, refused })
+	if !errors.Is(err, refused) {
+		t.Errorf("error = %v", err)
+	}
+}
+
+func TestForeignFormatsAreRefused(t *testing.T) {
+	e := newEnvelope(t)
+	_, unwrap := newKey(t)
+	for name, m := range map[string][]byte{
+		"empty":        nil,
+		"text":         []byte("hello"),
+		"version 1":    {1, 0x80, 0x04, 0x78},
+		"signed suite": {2, 0x05, 0x78, 0},
+		"too large":    append([]byte{2, 0x04, 0x78}, make([]byte, envelope.MaxMessage)...),
+	} {
+		if _, err := e.Open(t.Context(), m, bound, unwrap); !errors.Is(err, envelope.ErrFormat) {
+			t.Errorf("%s: error = %v", name, err)
+		}
+	}
+}
+
+func TestSealRefusesMisuse(t *testing.T) {
+	e := newEnvelope(t)
+	key, _ := newKey(t)
+	short := key
+	short.Plaintext = short.Plaintext[:31]
+	for name, f := range map[string]func() ([]byte, error){
+		"short key":       func() ([]byte, error) { return e.Seal(t.Context(), short, bound, []byte("x")) },
+		"no context":      func() ([]byte, error) { return e.Seal(t.Context(), key, nil, []byte("x")) },
+		"large plaintext": func() ([]byte, error) { return e.Seal(t.Context(), key, bound, make([]byte, envelope.MaxPlaintext+1)) },
+	} {
+		if m, err := f(); err == nil || m != nil {
+			t.Errorf("%s: sealed", name)
+		}
+	}
+}
+
+func TestConcurrentUse(t *testing.T) {
+	e := newEnvelope(t)
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			for range 10 {
+				key, unwrap := newKey(t)
+				m, err := e.Seal(t.Context(), key, bound, []byte(sample))
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				if got, err := e.Open(t.Context(), m, bound, unwrap); err != nil || string(got) != sample {
+					t.Error("open:", err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
+
+func BenchmarkSeal(b *testing.B) {
+	e := newEnvelope(b)
+	key, _ := newKey(b)
+	for b.Loop() {
+		seal(b, e, key, bound)
+	}
+}
+
+func BenchmarkOpen(b *testing.B) {
+	e := newEnvelope(b)
+	key, unwrap := newKey(b)
+	m := seal(b, e, key, bound)
+	for b.Loop() {
+		if _, err := e.Open(b.Context(), m, bound, unwrap); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -1,0 +1,166 @@
+package envelope_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/aes"
+	"crypto/cipher"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/envelope"
+)
+
+// vector is one of the AWS Encryption SDK's published messages; testdata/README.md says from where.
+type vector struct {
+	ID        string
+	MasterKey struct {
+		ProviderID string `json:"provider-id"`
+		Key        string
+	} `json:"master_key"`
+	Key       []byte           `json:"key_material_base64"`
+	Context   envelope.Context `json:"encryption_context"`
+	Message   []byte           `json:"ciphertext_base64"`
+	Plaintext []byte           `json:"plaintext_base64"`
+}
+
+func readVectors(t testing.TB) []vector {
+	t.Helper()
+	b, err := os.ReadFile("testdata/esdk-0x0478-raw-aes.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var file struct{ Tests []vector }
+	if err := json.Unmarshal(b, &file); err != nil {
+		t.Fatal(err)
+	}
+	return file.Tests
+}
+
+// openable is the vector that is within what this package supports.
+const openable = "0478-ec_len_2-cmm_Default-0753d7fa-f37a-4b8c-b1fe-29db29f57af6"
+
+func openableVector(t testing.TB) vector {
+	t.Helper()
+	vectors := readVectors(t)
+	i := slices.IndexFunc(vectors, func(v vector) bool { return v.ID == openable })
+	if i < 0 {
+		t.Fatal("the vector is gone: ", openable)
+	}
+	return vectors[i]
+}
+
+// Every published vector is listed: what is not opened is refused for a reason of the design.
+func TestPublishedVectorsAreOpenedOrRefusedForAReason(t *testing.T) {
+	outside := map[string]struct {
+		reason string
+		err    error
+	}{
+		openable: {},
+		"0478-ec_len_2-cmm_RequiredEncryptionContext-e6017b36-1eca-4a48-9f60-b90982183206": {
+			"its encryption context is not in the message: what an envelope is bound to must be readable before KMS is asked", envelope.ErrContext},
+		"0478-ec_len_0-cmm_Default-8aa92ac6-31f0-49b2-801d-8f51633affc2": {
+			"its encryption context is empty: an envelope is always bound to something", envelope.ErrContext},
+	}
+	e := newEnvelope(t)
+	for _, v := range readVectors(t) {
+		t.Run(v.ID, func(t *testing.T) {
+			expect, listed := outside[v.ID]
+			if !listed {
+				t.Fatal("this vector is not listed")
+			}
+			delete(outside, v.ID)
+			asked := 0
+			got, err := e.Open(t.Context(), v.Message, v.Context, func(ctx context.Context, w envelope.WrappedKey, c envelope.Context) ([]byte, error) {
+				asked++
+				return v.unwrap(ctx, w, c)
+			})
+			if !errors.Is(err, expect.err) {
+				t.Fatalf("error = %v, want %v (%s)", err, expect.err, expect.reason)
+			}
+			if expect.err != nil {
+				if got != nil || asked > 0 {
+					t.Errorf("refused, but with %d bytes, and the key was asked for %d times", len(got), asked)
+				}
+				return
+			}
+			if !bytes.Equal(got, v.Plaintext) || asked != 1 {
+				t.Errorf("another plaintext (%d bytes), or the key was asked for %d times", len(got), asked)
+			}
+		})
+	}
+	if len(outside) > 0 {
+		t.Errorf("listed, but not published: %v", slices.Sorted(maps.Keys(outside)))
+	}
+}
+
+// Our own messages fit into one frame. The vector has twenty, so here is what frames add: an order and an end.
+func TestFramesOfAVectorCannotBeMovedOrLeftOut(t *testing.T) {
+	const frameLength, frames = 512, 20
+	const ordinary = 4 + 12 + frameLength + 16 // sequence number, IV, ciphertext, tag
+	const final = 4 + 4 + 12 + 4 + frameLength + 16
+	v := openableVector(t)
+	body := len(v.Message) - (frames-1)*ordinary - final
+	frame := func(n int) []byte { return v.Message[body+n*ordinary : body+(n+1)*ordinary] }
+	if n := binary.BigEndian.Uint32(frame(1)); n != 2 {
+		t.Fatalf("frame 2 is numbered %d: the layout is another one", n)
+	}
+	rest := v.Message[body+2*ordinary:]
+	end := v.Message[len(v.Message)-final:]
+	for name, m := range map[string][]byte{
+		"the first two swapped":     slices.Concat(v.Message[:body], frame(1), frame(0), rest),
+		"the first repeated":        slices.Concat(v.Message[:body], frame(0), frame(0), rest),
+		"the first left out":        slices.Concat(v.Message[:body], frame(1), rest),
+		"the last left out":         v.Message[:len(v.Message)-final],
+		"the last but one left out": slices.Concat(v.Message[:len(v.Message)-final-ordinary], end),
+		"only the last":             slices.Concat(v.Message[:body], end),
+		"no frame":                  v.Message[:body],
+		"the last repeated":         slices.Concat(v.Message, end),
+	} {
+		if got, err := newEnvelope(t).Open(t.Context(), m, v.Context, v.unwrap); !errors.Is(err, envelope.ErrAuthentication) || got != nil {
+			t.Errorf("%s: error = %v", name, err)
+		}
+	}
+}
+
+// unwrap is the raw AES keyring: the provider info is the key's name, the length of tag (in bits) and IV (in bytes), and
+// the IV; the additional data is the serialized encryption context.
+// https://github.com/awslabs/aws-encryption-sdk-specification/blob/master/framework/raw-aes-keyring.md
+func (v vector) unwrap(_ context.Context, w envelope.WrappedKey, c envelope.Context) ([]byte, error) {
+	iv, found := strings.CutPrefix(w.Info, v.MasterKey.Key+"\x00\x00\x00\x80\x00\x00\x00\x0c")
+	if w.Provider != v.MasterKey.ProviderID || !found || len(iv) != 12 {
+		return nil, errNotOurs
+	}
+	block, err := aes.NewCipher(v.Key)
+	if err != nil {
+		return nil, err
+	}
+	aead, err := cipher.NewGCM(block)
+	if err != nil {
+		return nil, err
+	}
+	key, err := aead.Open(nil, []byte(iv), w.Ciphertext, serialize(c))
+	if err != nil {
+		return nil, errNotOurs
+	}
+	return key, nil
+}
+
+var errNotOurs = errors.New("the data key is not wrapped by this key")
+
+// serialize writes a context as it is authenticated: count, then length-prefixed keys and values in the order of the keys.
+func serialize(c envelope.Context) []byte {
+	out := binary.BigEndian.AppendUint16(nil, uint16(len(c)))
+	for _, k := range slices.Sorted(maps.Keys(c)) {
+		for _, s := range []string{k, c[k]} {
+			out = append(binary.BigEndian.AppendUint16(out, uint16(len(s))), s...)
+		}
+	}
+	return out
+}

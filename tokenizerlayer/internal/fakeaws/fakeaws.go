@@ -1,0 +1,391 @@
+// Package fakeaws has fakes of KMS and of the vault's tables for tests in process.
+//
+// They behave like the services where the vault depends on it: KMS binds a data key to its encryption context, a transaction
+// happens as a whole or not at all, and writes obey exactly the conditions that the vault uses. Any other condition makes the
+// fake panic, so that a test notices, and so does a read that is not consistent or a transaction without a token.
+package fakeaws
+
+import (
+	"bytes"
+	"context"
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/json"
+	"maps"
+	"strconv"
+	"sync"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	ddbtypes "github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/aws/aws-sdk-go-v2/service/kms"
+	kmstypes "github.com/aws/aws-sdk-go-v2/service/kms/types"
+	"github.com/aws/smithy-go"
+)
+
+// The keys that a KMS has.
+const (
+	KeyARN         = "arn:aws:kms:us-east-1:123456789012:key/11111111-2222-3333-4444-555555555555" // TokenKey
+	FingerprintARN = "arn:aws:kms:us-east-1:123456789012:key/22222222-2222-3333-4444-555555555555" // FingerprintKey
+	// OldFingerprintARN is an earlier version of FingerprintKey.
+	OldFingerprintARN = "arn:aws:kms:us-east-1:123456789012:key/33333333-2222-3333-4444-555555555555"
+	// ThirdFingerprintARN is yet another version.
+	ThirdFingerprintARN = "arn:aws:kms:us-east-1:123456789012:key/44444444-2222-3333-4444-555555555555"
+)
+
+// KMS wraps data keys with AES-GCM, the encryption context as additional data.
+type KMS struct {
+	// Fail, if set, decides the error of an operation ("GenerateDataKey", "Decrypt", "GenerateMac") before it happens.
+	Fail func(operation string) error
+
+	once sync.Once
+	aead cipher.AEAD
+	macs map[string][]byte // keys by ARN
+	mu   sync.Mutex
+	// Decrypts counts the calls of Decrypt that were allowed.
+	decrypts int
+}
+
+func (k *KMS) init() {
+	k.once.Do(func() {
+		block, err := aes.NewCipher(random(32))
+		if err != nil {
+			panic(err)
+		}
+		if k.aead, err = cipher.NewGCM(block); err != nil {
+			panic(err)
+		}
+		k.macs = map[string][]byte{FingerprintARN: random(32), OldFingerprintARN: random(32), ThirdFingerprintARN: random(32)}
+	})
+}
+
+// GenerateMac implements vault.KMS.
+func (k *KMS) GenerateMac(ctx context.Context, in *kms.GenerateMacInput, _ ...func(*kms.Options)) (*kms.GenerateMacOutput, error) {
+	if err := firstError(ctx, k.fail("GenerateMac")); err != nil {
+		return nil, err
+	}
+	key := k.macs[*in.KeyId]
+	if key == nil || in.MacAlgorithm != kmstypes.MacAlgorithmSpecHmacSha256 {
+		return nil, &kmstypes.NotFoundException{}
+	}
+	h := hmac.New(sha256.New, key)
+	h.Write(in.Message)
+	return &kms.GenerateMacOutput{KeyId: in.KeyId, Mac: h.Sum(nil), MacAlgorithm: in.MacAlgorithm}, nil
+}
+
+func random(n int) []byte {
+	b := make([]byte, n)
+	_, _ = rand.Read(b) // never fails: crypto/rand aborts the program instead
+	return b
+}
+
+func (k *KMS) fail(operation string) error {
+	k.init()
+	if k.Fail == nil {
+		return nil
+	}
+	return k.Fail(operation)
+}
+
+func additional(c map[string]string) []byte {
+	b, _ := json.Marshal(c) // sorts the keys; a map of strings always marshals
+	return b
+}
+
+// GenerateDataKey implements vault.KMS.
+func (k *KMS) GenerateDataKey(ctx context.Context, in *kms.GenerateDataKeyInput, _ ...func(*kms.Options)) (*kms.GenerateDataKeyOutput, error) {
+	if err := firstError(ctx, k.fail("GenerateDataKey")); err != nil {
+		return nil, err
+	}
+	if in.KeyId == nil || *in.KeyId != KeyARN || in.KeySpec != kmstypes.DataKeySpecAes256 {
+		return nil, &kmstypes.NotFoundException{}
+	}
+	plain, nonce := random(32), random(k.aead.NonceSize())
+	return &kms.GenerateDataKeyOutput{
+		KeyId: new(KeyARN), Plaintext: plain, CiphertextBlob: k.aead.Seal(nonce, nonce, plain, additional(in.EncryptionContext)),
+	}, nil
+}
+
+// Decrypt implements vault.KMS.
+func (k *KMS) Decrypt(ctx context.Context, in *kms.DecryptInput, _ ...func(*kms.Options)) (*kms.DecryptOutput, error) {
+	if err := firstError(ctx, k.fail("Decrypt")); err != nil {
+		return nil, err
+	}
+	n := k.aead.NonceSize()
+	if in.KeyId == nil || *in.KeyId != KeyARN || len(in.CiphertextBlob) < n {
+		return nil, &kmstypes.IncorrectKeyException{}
+	}
+	plain, err := k.aead.Open(nil, in.CiphertextBlob[:n], in.CiphertextBlob[n:], additional(in.EncryptionContext))
+	if err != nil {
+		return nil, &kmstypes.InvalidCiphertextException{}
+	}
+	k.mu.Lock()
+	k.decrypts++
+	k.mu.Unlock()
+	return &kms.DecryptOutput{KeyId: new(KeyARN), Plaintext: plain}, nil
+}
+
+// Decrypts counts the data keys that were unwrapped.
+func (k *KMS) Decrypts() int {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.decrypts
+}
+
+func firstError(ctx context.Context, err error) error {
+	if err != nil {
+		return err
+	}
+	return ctx.Err()
+}
+
+// Tables are the vault's table and its index in memory.
+type Tables struct {
+	// Fail, if set, decides the error of an operation before it happens; LoseAnswer, after it happened.
+	Fail, LoseAnswer func(operation string) error
+
+	mu   sync.Mutex
+	rows map[string]Row // by table and key
+}
+
+// Row is a stored row.
+type Row = map[string]ddbtypes.AttributeValue
+
+// keyNames are the attributes that make a key, in either table.
+var keyNames = []string{"Hash_Key", "Account_Id"}
+
+func rowKey(table string, item Row) string {
+	names := keyNames
+	if item["Index_Key"] != nil {
+		names = []string{"Index_Key"}
+	}
+	key := table
+	for _, name := range names {
+		s, ok := item[name].(*ddbtypes.AttributeValueMemberS)
+		if !ok {
+			panic("the item has no key attribute " + name)
+		}
+		key += "\x00" + s.Value
+	}
+	return key
+}
+
+// conditions are those that the vault uses.
+var conditions = map[string]func(old, values Row) bool{
+	"attribute_not_exists(Hash_Key)":  func(old, _ Row) bool { return old == nil },
+	"attribute_not_exists(Index_Key)": func(old, _ Row) bool { return old == nil },
+	"attribute_exists(Hash_Key)":      func(old, _ Row) bool { return old != nil },
+	"attribute_not_exists(Hash_Key) OR CandidateString = :same": func(old, values Row) bool {
+		return old == nil || bytes.Equal(binary(old["CandidateString"]), binary(values[":same"]))
+	},
+	"attribute_not_exists(Index_Key) OR ExpiresAt <= :now": func(old, values Row) bool {
+		return old == nil || number(old["ExpiresAt"]) <= number(values[":now"])
+	},
+	"attribute_not_exists(Index_Key) OR Hash_Key = :token": func(old, values Row) bool {
+		return old == nil || text(old["Hash_Key"]) == text(values[":token"])
+	},
+	"attribute_not_exists(Index_Key) OR SameAs = :void": func(old, values Row) bool {
+		return old == nil || text(old["SameAs"]) != "" && text(old["SameAs"]) == text(values[":void"])
+	},
+	"Uses < :max AND (attribute_not_exists(LastAttempt) OR LastAttempt <> :attempt OR LastAttemptAt <= :since)": func(old, values Row) bool {
+		return old["Uses"] != nil && number(old["Uses"]) < number(values[":max"]) && (old["LastAttempt"] == nil ||
+			text(old["LastAttempt"]) != text(values[":attempt"]) || number(old["LastAttemptAt"]) <= number(values[":since"]))
+	},
+}
+
+func holds(condition *string, old, values Row) bool {
+	if condition == nil {
+		return true
+	}
+	holds := conditions[*condition]
+	if holds == nil {
+		panic("the fake does not know the condition " + *condition)
+	}
+	return holds(old, values)
+}
+
+// PutItem implements vault.Store.
+func (t *Tables) PutItem(ctx context.Context, in *dynamodb.PutItemInput, _ ...func(*dynamodb.Options)) (*dynamodb.PutItemOutput, error) {
+	err := t.write(ctx, "PutItem", func() error {
+		key := rowKey(*in.TableName, in.Item)
+		if !holds(in.ConditionExpression, t.rows[key], in.ExpressionAttributeValues) {
+			return &ddbtypes.ConditionalCheckFailedException{}
+		}
+		t.rows[key] = maps.Clone(in.Item)
+		return nil
+	})
+	return &dynamodb.PutItemOutput{}, err
+}
+
+// UpdateItem implements vault.Store. It knows the one update that the vault does: counting a use.
+func (t *Tables) UpdateItem(ctx context.Context, in *dynamodb.UpdateItemInput, _ ...func(*dynamodb.Options)) (*dynamodb.UpdateItemOutput, error) {
+	if *in.UpdateExpression != "SET Uses = Uses + :one, LastAttempt = :attempt, LastAttemptAt = :now" {
+		panic("the fake does not know the update " + *in.UpdateExpression)
+	}
+	err := t.write(ctx, "UpdateItem", func() error {
+		key, values := rowKey(*in.TableName, in.Key), in.ExpressionAttributeValues
+		if !holds(in.ConditionExpression, t.rows[key], values) {
+			return &ddbtypes.ConditionalCheckFailedException{}
+		}
+		row := maps.Clone(t.rows[key])
+		uses := strconv.FormatInt(number(row["Uses"])+number(values[":one"]), 10)
+		row["Uses"], row["LastAttempt"], row["LastAttemptAt"] = &ddbtypes.AttributeValueMemberN{Value: uses}, values[":attempt"], values[":now"]
+		t.rows[key] = row
+		return nil
+	})
+	return &dynamodb.UpdateItemOutput{}, err
+}
+
+// TransactWriteItems implements vault.Store, for puts and deletes.
+func (t *Tables) TransactWriteItems(ctx context.Context, in *dynamodb.TransactWriteItemsInput, _ ...func(*dynamodb.Options)) (*dynamodb.TransactWriteItemsOutput, error) {
+	if in.ClientRequestToken == nil || *in.ClientRequestToken == "" {
+		panic("a transaction without a token is another one when it is repeated")
+	}
+	err := t.write(ctx, "TransactWriteItems", func() error {
+		cancelled := false
+		var reasons []ddbtypes.CancellationReason
+		after, touched := maps.Clone(t.rows), map[string]bool{}
+		for _, item := range in.TransactItems {
+			if key := itemKey(item); touched[key] || len(key) > maxKey {
+				return &smithy.GenericAPIError{Code: "ValidationException", Message: "an item twice, or a key that is too long"}
+			} else {
+				touched[key] = true
+			}
+		}
+		for _, item := range in.TransactItems {
+			reason := "None"
+			if !t.apply(item, after) {
+				reason, cancelled = "ConditionalCheckFailed", true
+			}
+			reasons = append(reasons, ddbtypes.CancellationReason{Code: &reason})
+		}
+		if cancelled {
+			return &ddbtypes.TransactionCanceledException{CancellationReasons: reasons}
+		}
+		t.rows = after
+		return nil
+	})
+	return &dynamodb.TransactWriteItemsOutput{}, err
+}
+
+// maxKey is what DynamoDB allows a partition key, in bytes, and then some for the table's name.
+const maxKey = 2048 + 300
+
+func itemKey(item ddbtypes.TransactWriteItem) string {
+	if item.Put != nil {
+		return rowKey(*item.Put.TableName, item.Put.Item)
+	}
+	return rowKey(*item.Delete.TableName, item.Delete.Key)
+}
+
+// apply does one item of a transaction on after, and tells whether its condition holds.
+func (t *Tables) apply(item ddbtypes.TransactWriteItem, after map[string]Row) bool {
+	if put := item.Put; put != nil {
+		key := rowKey(*put.TableName, put.Item)
+		after[key] = maps.Clone(put.Item)
+		return holds(put.ConditionExpression, t.rows[key], put.ExpressionAttributeValues)
+	}
+	key := rowKey(*item.Delete.TableName, item.Delete.Key)
+	delete(after, key)
+	return holds(item.Delete.ConditionExpression, t.rows[key], item.Delete.ExpressionAttributeValues)
+}
+
+// write does one operation at a time.
+func (t *Tables) write(ctx context.Context, operation string, do func() error) error {
+	if err := before(ctx, t.Fail, operation); err != nil {
+		return err
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.rows == nil {
+		t.rows = map[string]Row{}
+	}
+	if err := do(); err != nil {
+		return err
+	}
+	return before(ctx, t.LoseAnswer, operation)
+}
+
+// GetItem implements vault.Store.
+func (t *Tables) GetItem(ctx context.Context, in *dynamodb.GetItemInput, _ ...func(*dynamodb.Options)) (*dynamodb.GetItemOutput, error) {
+	if in.ConsistentRead == nil || !*in.ConsistentRead {
+		panic("a read that is not consistent may miss what was written")
+	}
+	if err := before(ctx, t.Fail, "GetItem"); err != nil {
+		return nil, err
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return &dynamodb.GetItemOutput{Item: maps.Clone(t.rows[rowKey(*in.TableName, in.Key)])}, nil
+}
+
+// Rows returns copies of a table's rows.
+func (t *Tables) Rows(table string) []Row {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	var rows []Row
+	for key, row := range t.rows {
+		if name, _, _ := bytes.Cut([]byte(key), []byte{0}); string(name) == table {
+			rows = append(rows, maps.Clone(row))
+		}
+	}
+	return rows
+}
+
+// MustPut stores a row, whatever is there.
+func (t *Tables) MustPut(table string, row Row) {
+	if _, err := t.PutItem(context.Background(), &dynamodb.PutItemInput{TableName: &table, Item: row}); err != nil {
+		panic(err)
+	}
+}
+
+// MustRow returns the row of a token, to be looked at or altered.
+func (t *Tables) MustRow(table, token, account string) Row {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	row := t.rows[table+"\x00"+token+"\x00"+account]
+	if row == nil {
+		panic("no such row")
+	}
+	return row
+}
+
+func before(ctx context.Context, fail func(string) error, operation string) error {
+	if fail != nil {
+		if err := fail(operation); err != nil {
+			return err
+		}
+	}
+	return ctx.Err()
+}
+
+func binary(v ddbtypes.AttributeValue) []byte {
+	b, ok := v.(*ddbtypes.AttributeValueMemberB)
+	if !ok {
+		panic("not a binary attribute")
+	}
+	return b.Value
+}
+
+// text is "" for what is no text.
+func text(v ddbtypes.AttributeValue) string {
+	s, ok := v.(*ddbtypes.AttributeValueMemberS)
+	if !ok {
+		return ""
+	}
+	return s.Value
+}
+
+func number(v ddbtypes.AttributeValue) int64 {
+	n, ok := v.(*ddbtypes.AttributeValueMemberN)
+	if !ok {
+		panic("not a number attribute")
+	}
+	i, err := strconv.ParseInt(n.Value, 10, 64)
+	if err != nil {
+		panic(err)
+	}
+	return i
+}

@@ -1,0 +1,77 @@
+// Package problem shows errors to callers, as RFC 9457 problem documents, and reads them back.
+package problem
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/failure"
+)
+
+// ContentType is the media type of a problem document (RFC 9457, section 3).
+const ContentType = "application/problem+json"
+
+// TypeBase precedes Code in the type URI, where a person finds what the code means.
+const TypeBase = "https://github.com/lambda-tokenizer/lambda-tokenizer/blob/main/docs/api.md#"
+
+// Document is a problem document. Code and Field are extension members.
+type Document struct {
+	Type   string `json:"type"`
+	Title  string `json:"title"`
+	Status int    `json:"status"`
+	Detail string `json:"detail,omitempty"`
+	// Code names the kind of problem for programs, and is the fragment of Type.
+	Code string `json:"code"`
+	// Field names the member of the request that is wrong, if one is.
+	Field string `json:"field,omitempty"`
+	// RetryAfter says when to try again; it travels as a header.
+	RetryAfter time.Duration `json:"-"`
+}
+
+// Of returns the document for err. For an error that is not of package failure it says only that something went wrong.
+func Of(err error) Document {
+	e, ok := errors.AsType[*failure.Error](err)
+	if !ok {
+		e = &failure.Error{Kind: failure.Internal}
+	}
+	return Document{
+		Type: TypeBase + e.Kind.Code, Title: e.Kind.Title, Status: e.Kind.Status, Detail: e.Detail,
+		Code: e.Kind.Code, Field: e.Field, RetryAfter: e.RetryAfter,
+	}
+}
+
+// Err returns the error that the document was made of.
+func (d Document) Err() *failure.Error {
+	return &failure.Error{Kind: failure.KindOf(d.Code), Field: d.Field, Detail: d.Detail, RetryAfter: d.RetryAfter}
+}
+
+// Header returns the HTTP headers that go with the document.
+func (d Document) Header() http.Header {
+	h := http.Header{"Content-Type": {ContentType}, "Cache-Control": {"no-store"}}
+	if d.RetryAfter > 0 {
+		seconds := int64((d.RetryAfter + time.Second - 1) / time.Second) // never earlier than asked
+		h.Set("Retry-After", strconv.FormatInt(seconds, 10))
+	}
+	return h
+}
+
+// Body returns the document as JSON.
+func (d Document) Body() []byte {
+	b, err := json.Marshal(d)
+	if err != nil { // strings and an int always marshal
+		panic(err)
+	}
+	return b
+}
+
+// Write answers a request with the document.
+func (d Document) Write(w http.ResponseWriter) {
+	for k, v := range d.Header() {
+		w.Header()[k] = v
+	}
+	w.WriteHeader(d.Status)
+	_, _ = w.Write(d.Body())
+}

@@ -1,0 +1,160 @@
+// Package server is the layer's loopback API: JSON over HTTP on 127.0.0.1, for the function in the same environment.
+//
+// A request must carry the function's session token in X-Tokenizer-Token. Requests that came through a proxy or from a
+// browser are refused, so that a function which can be talked into fetching a URL does not become a way to the vault.
+// docs/api.md describes the endpoints.
+package server
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/json"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"strconv"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/api"
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/audit"
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/failure"
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/problem"
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/strictjson"
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/vault"
+)
+
+// Vault is what the server serves; package vault implements it.
+type Vault interface {
+	Create(context.Context, vault.Create) (vault.Created, error)
+	Seal(context.Context, vault.Create) (vault.Created, api.Row, error)
+	Detokenize(ctx context.Context, token, attempt string) (vault.Opened, error)
+	Live(ctx context.Context, token string) (bool, error)
+	Metadata(ctx context.Context, token string) (vault.Metadata, error)
+	Revoke(ctx context.Context, token string) (recoverableUntil time.Time, err error)
+	// TokenHash stands for a token in the log.
+	TokenHash(ctx context.Context, token string) (string, error)
+}
+
+// Config describes a server. Fields are required unless their comment says otherwise.
+type Config struct {
+	// Vault returns the vault, or why there is none yet: an error of kind failure.NotReady.
+	Vault func() (Vault, error)
+	// Port is where the server will be reached; requests for another host are refused.
+	Port int
+	// SessionToken is the function's AWS_SESSION_TOKEN.
+	SessionToken string
+	// Release is what GET /ping tells; it may be empty.
+	Release string
+	// MaxBody bounds the body of a request, in bytes; 0 means [api.MaxBody].
+	MaxBody int64
+	// ReadRate is how many tokens are opened a second, in the long run and at once; 0 means [api.DefaultReadRate]. It slows down a
+	// function that goes astray. It is no protection from one that means to: such a function can call KMS itself.
+	ReadRate int
+	Audit    *audit.Log
+}
+
+// server is a running server. Its fields are those of [Config], resolved.
+type server struct {
+	vault   func() (Vault, error)
+	port    int
+	release string
+	maxBody int64
+	audit   *audit.Log
+
+	hasToken bool // without a session token nothing is authorized
+	token    [sha256.Size]byte
+	reads    *rate.Limiter
+}
+
+// New returns a server that is not started: the caller owns the listener.
+func New(c Config) *http.Server {
+	readRate := cmp.Or(c.ReadRate, api.DefaultReadRate)
+	s := &server{
+		vault: c.Vault, port: c.Port, release: c.Release, maxBody: cmp.Or(c.MaxBody, api.MaxBody), audit: c.Audit,
+		hasToken: c.SessionToken != "", token: sha256.Sum256([]byte(c.SessionToken)),
+		reads: rate.NewLimiter(rate.Limit(readRate), readRate),
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("POST "+api.PathTokenize, s.operation("tokenize", s.tokenize))
+	mux.HandleFunc("POST "+api.PathDetokenize, s.operation("detokenize", s.limited(s.detokenize)))
+	mux.HandleFunc("POST "+api.PathValidate, s.operation("validate", s.limited(s.validate)))
+	mux.HandleFunc("POST "+api.PathMetadata, s.operation("metadata", s.limited(s.metadata)))
+	mux.HandleFunc("POST "+api.PathRevoke, s.operation("revoke", s.revoke))
+	mux.HandleFunc("GET "+api.PathPing, s.ping)
+	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
+		refuse(w, failure.New(failure.NoEndpoint, "", "use POST %s, %s, %s, %s or %s, or GET %s",
+			api.PathTokenize, api.PathDetokenize, api.PathValidate, api.PathMetadata, api.PathRevoke, api.PathPing))
+	})
+	return &http.Server{
+		Handler:           s.guard(mux),
+		ReadHeaderTimeout: 2 * time.Second,
+		ReadTimeout:       5 * time.Second,
+		WriteTimeout:      15 * time.Second,
+		IdleTimeout:       15 * time.Minute, // an environment may be frozen for that long between two invocations
+		MaxHeaderBytes:    16 << 10,
+	}
+}
+
+// guard lets through what the function itself sent.
+func (s *server) guard(next http.Handler) http.Handler {
+	port := strconv.Itoa(s.port)
+	hosts := map[string]bool{net.JoinHostPort(api.Host, port): true, net.JoinHostPort("localhost", port): true}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case !hosts[r.Host]:
+			refuse(w, failure.New(failure.Forwarded, "", "the Host header must be %s:%s", api.Host, port))
+		case has(r, "X-Forwarded-For"), has(r, "Forwarded"), has(r, "Origin"):
+			refuse(w, failure.New(failure.Forwarded, "", "X-Forwarded-For, Forwarded and Origin are not accepted: call the API directly"))
+		case !s.authorized(r):
+			refuse(w, failure.New(failure.Unauthorized, "", "send the function's AWS_SESSION_TOKEN in the header %s", api.TokenHeader))
+		default:
+			next.ServeHTTP(w, r)
+		}
+	})
+}
+
+func has(r *http.Request, header string) bool { return len(r.Header.Values(header)) > 0 }
+
+// authorized compares digests, so that the time tells nothing about the token, not even its length. Without a session
+// token nothing is authorized.
+func (s *server) authorized(r *http.Request) bool {
+	given := sha256.Sum256([]byte(r.Header.Get(api.TokenHeader)))
+	return s.hasToken && subtle.ConstantTimeCompare(given[:], s.token[:]) == 1
+}
+
+func (s *server) ping(w http.ResponseWriter, _ *http.Request) {
+	if _, err := s.vault(); err != nil {
+		refuse(w, err)
+		return
+	}
+	reply(w, api.PingResponse{Status: "ok", Release: s.release})
+}
+
+func (s *server) decode(w http.ResponseWriter, r *http.Request, into any) error {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, s.maxBody))
+	if _, large := errors.AsType[*http.MaxBytesError](err); large {
+		return failure.New(failure.TooLarge, "", "a body has at most %d bytes", s.maxBody)
+	}
+	if err != nil {
+		return failure.New(failure.Invalid, "", "the body did not arrive")
+	}
+	defer clear(body)
+	if err := strictjson.Unmarshal(body, into); err != nil {
+		bad, _ := errors.AsType[*strictjson.Error](err)
+		return failure.New(failure.Invalid, bad.Field, "%s", bad)
+	}
+	return nil
+}
+
+func reply(w http.ResponseWriter, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	_ = json.NewEncoder(w).Encode(v) // the client has gone: nothing is left to tell it
+}
+
+func refuse(w http.ResponseWriter, err error) { problem.Of(err).Write(w) }

@@ -1,0 +1,134 @@
+// Package settings has the extension's settings: the names of the environment variables, which the constructs set, and what the
+// extension reads from them. docs/api.md describes them for people.
+package settings
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"strconv"
+	"strings"
+
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/api"
+)
+
+// The environment variables that [tokenizerlayer.ILayer] sets for a function.
+const (
+	Table           = "TOKENIZER_TABLE"            // name of the vault's table
+	IndexTable      = "TOKENIZER_INDEX_TABLE"      // name of the index table; unset leaves out what needs it
+	KeyARN          = "TOKENIZER_KEY_ARN"          // ARN of TokenKey
+	FingerprintKeys = "TOKENIZER_FINGERPRINT_KEYS" // VERSION=ARN, the current one first, separated by commas
+	Port            = "TOKENIZER_PORT"             // default api.DefaultPort
+	LogLevel        = "TOKENIZER_LOG_LEVEL"        // DEBUG, INFO (default), WARN or ERROR
+	MaxBodyBytes    = "TOKENIZER_MAX_BODY_BYTES"   // of a request; default api.MaxBody
+	ReadRate        = "TOKENIZER_READ_RATE"        // tokens opened a second; default api.DefaultReadRate
+	MaxConnections  = "TOKENIZER_MAX_CONNECTIONS"  // at a time; default api.DefaultConnections
+	LayerDigest     = "TOKENIZER_LAYER_DIGEST"     // of the layer's content; the extension does not read it
+)
+
+// The environment variables that Lambda sets for every function.
+const (
+	RuntimeAPI   = "AWS_LAMBDA_RUNTIME_API"
+	SessionToken = "AWS_SESSION_TOKEN"
+	FunctionName = "AWS_LAMBDA_FUNCTION_NAME"
+)
+
+// Settings are what the environment says. What is not set has its default.
+type Settings struct {
+	RuntimeAPI      string
+	SessionToken    string
+	FunctionName    string
+	Table           string
+	IndexTable      string
+	KeyARN          string
+	FingerprintKeys []Key
+	Port            int
+	LogLevel        slog.Level
+	MaxBodyBytes    int64
+	ReadRate        int
+	MaxConnections  int
+}
+
+// Key is a version of a key.
+type Key struct{ Version, ARN string }
+
+// Load reads all settings and reports all that are wrong, each by its variable and without its value. The settings are usable in any
+// case: where a value is wrong, the default stands.
+func Load(getenv func(string) string) (Settings, error) {
+	l := loader{getenv: getenv}
+	s := Settings{
+		RuntimeAPI:      getenv(RuntimeAPI),
+		SessionToken:    getenv(SessionToken),
+		FunctionName:    getenv(FunctionName),
+		Table:           getenv(Table),
+		IndexTable:      getenv(IndexTable),
+		KeyARN:          getenv(KeyARN),
+		FingerprintKeys: keys(getenv(FingerprintKeys)),
+		Port:            l.number(Port, api.DefaultPort, api.MinPort, api.MaxPort),
+		LogLevel:        l.level(LogLevel),
+		MaxBodyBytes:    int64(l.number(MaxBodyBytes, api.MaxBody, api.MinBodyLimit, api.MaxBody)),
+		ReadRate:        l.number(ReadRate, api.DefaultReadRate, 1, api.MaxReadRate),
+		MaxConnections:  l.number(MaxConnections, api.DefaultConnections, 1, api.MaxConnections),
+	}
+	l.require(s.SessionToken != "", SessionToken, "is not set: the function has no credentials")
+	const tableForm = "must be the name of a table (3 to 255 of A-Z a-z 0-9 _ . -)"
+	l.require(api.IsTableName(s.Table), Table, tableForm)
+	l.require(s.IndexTable == "" || api.IsTableName(s.IndexTable), IndexTable, tableForm)
+	l.require(api.IsKeyARN(s.KeyARN), KeyARN, "must be the ARN of a KMS key (arn:aws:kms:REGION:ACCOUNT:key/ID)")
+	l.require(validKeys(s.FingerprintKeys), FingerprintKeys, fmt.Sprintf(
+		"must have 1 to %d versions of the key, each once, as in 2=arn:aws:kms:REGION:ACCOUNT:key/ID,1=arn:...", api.MaxKeyVersions))
+	return s, errors.Join(l.problems...)
+}
+
+// loader reads single variables and notes what is wrong with them.
+type loader struct {
+	getenv   func(string) string
+	problems []error
+}
+
+func (l *loader) require(ok bool, variable, problem string) {
+	if !ok {
+		l.problems = append(l.problems, fmt.Errorf("%s %s", variable, problem))
+	}
+}
+
+func (l *loader) number(variable string, standard, least, most int) int {
+	value := l.getenv(variable)
+	if value == "" {
+		return standard
+	}
+	n, err := strconv.Atoi(value)
+	if err != nil || n < least || n > most {
+		l.require(false, variable, fmt.Sprintf("must be a number from %d to %d; the default %d is used", least, most, standard))
+		return standard
+	}
+	return n
+}
+
+func (l *loader) level(variable string) (level slog.Level) {
+	if value := l.getenv(variable); value != "" {
+		l.require(level.UnmarshalText([]byte(value)) == nil, variable, "must be DEBUG, INFO, WARN or ERROR")
+	}
+	return level
+}
+
+// keys takes a list of VERSION=ARN apart.
+func keys(list string) (keys []Key) {
+	for entry := range strings.SplitSeq(list, ",") {
+		if version, arn, _ := strings.Cut(entry, "="); entry != "" {
+			keys = append(keys, Key{Version: version, ARN: arn})
+		}
+	}
+	return keys
+}
+
+func validKeys(keys []Key) bool {
+	versions := map[string]bool{}
+	for _, key := range keys {
+		if !api.IsKeyVersion(key.Version) || !api.IsKeyARN(key.ARN) || versions[key.Version] {
+			return false
+		}
+		versions[key.Version] = true
+	}
+	return len(keys) >= 1 && len(keys) <= api.MaxKeyVersions
+}

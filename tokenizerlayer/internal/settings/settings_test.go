@@ -1,0 +1,121 @@
+package settings_test
+
+import (
+	"log/slog"
+	"maps"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/settings"
+)
+
+const (
+	testKey  = "arn:aws:kms:us-east-1:123456789012:key/22222222-2222-3333-4444-555555555555"
+	otherKey = "arn:aws:kms:us-east-1:123456789012:key/33333333-2222-3333-4444-555555555555"
+)
+
+// least is what has to be set.
+var least = map[string]string{
+	"AWS_SESSION_TOKEN": "session", "TOKENIZER_TABLE": "Vault", "TOKENIZER_KEY_ARN": testKey, "TOKENIZER_FINGERPRINT_KEYS": "1=" + otherKey,
+}
+
+// load reads least and what is set besides.
+func load(set map[string]string) (settings.Settings, error) {
+	all := maps.Clone(least)
+	maps.Copy(all, set)
+	return settings.Load(func(name string) string { return all[name] })
+}
+
+func TestLoad_HasSafeDefaults(t *testing.T) {
+	got, err := load(nil)
+	want := settings.Settings{
+		SessionToken: "session", Table: "Vault", KeyARN: testKey, FingerprintKeys: []settings.Key{{Version: "1", ARN: otherKey}},
+		Port: 2774, LogLevel: slog.LevelInfo, MaxBodyBytes: 32768, ReadRate: 100, MaxConnections: 64,
+	}
+	if diff := cmp.Diff(want, got); diff != "" || err != nil {
+		t.Errorf("%v (-want +got):\n%s", err, diff)
+	}
+}
+
+func TestLoad_ReadsEverySetting(t *testing.T) {
+	got, err := load(map[string]string{
+		"AWS_LAMBDA_RUNTIME_API": "127.0.0.1:9001", "AWS_LAMBDA_FUNCTION_NAME": "f", "TOKENIZER_INDEX_TABLE": "Index",
+		"TOKENIZER_FINGERPRINT_KEYS": "2=" + otherKey + ",1=" + testKey, "TOKENIZER_PORT": "3000", "TOKENIZER_LOG_LEVEL": "WARN",
+		"TOKENIZER_MAX_BODY_BYTES": "64", "TOKENIZER_READ_RATE": "10000", "TOKENIZER_MAX_CONNECTIONS": "1",
+	})
+	want := settings.Settings{
+		SessionToken: "session", RuntimeAPI: "127.0.0.1:9001", FunctionName: "f", Table: "Vault", IndexTable: "Index", KeyARN: testKey,
+		FingerprintKeys: []settings.Key{{Version: "2", ARN: otherKey}, {Version: "1", ARN: testKey}},
+		Port:            3000, LogLevel: slog.LevelWarn, MaxBodyBytes: 64, ReadRate: 10_000, MaxConnections: 1,
+	}
+	if diff := cmp.Diff(want, got); diff != "" || err != nil {
+		t.Errorf("%v (-want +got):\n%s", err, diff)
+	}
+}
+
+func TestLoad_NamesNumbersOutOfRangeAndUsesTheDefault(t *testing.T) {
+	want, err := load(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, values := range map[string][]string{
+		"TOKENIZER_READ_RATE":       {"0", "-1", "10001", "1e3", "1.5", "x", " 5", "99999999999999999999"},
+		"TOKENIZER_MAX_CONNECTIONS": {"0", "-1", "1025", "many", "0x10"},
+		"TOKENIZER_MAX_BODY_BYTES":  {"63", "32769", "32KiB"},
+		"TOKENIZER_PORT":            {"1023", "65536", "http"},
+	} {
+		for _, value := range values {
+			got, err := load(map[string]string{name: value})
+			if err == nil || !strings.Contains(err.Error(), name+" must be a number from ") {
+				t.Errorf("%s=%s: error = %v", name, value, err)
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("%s=%s (-default +got):\n%s", name, value, diff)
+			}
+		}
+	}
+}
+
+func TestLoad_NamesWrongSettingsWithoutTheirValue(t *testing.T) {
+	const keys = "TOKENIZER_FINGERPRINT_KEYS"
+	for name, tt := range map[string]struct{ variable, value string }{
+		"no session token":            {"AWS_SESSION_TOKEN", ""},
+		"log level":                   {"TOKENIZER_LOG_LEVEL", "LOUD"},
+		"table: none":                 {"TOKENIZER_TABLE", ""},
+		"table: an ARN":               {"TOKENIZER_TABLE", "arn:aws:dynamodb:us-east-1:123456789012:table/Vault"},
+		"index: short":                {"TOKENIZER_INDEX_TABLE", "qq"},
+		"index: an ARN":               {"TOKENIZER_INDEX_TABLE", "arn:aws:dynamodb:us-east-1:123456789012:table/Index"},
+		"key: none":                   {"TOKENIZER_KEY_ARN", ""},
+		"key: an alias":               {"TOKENIZER_KEY_ARN", "alias/token"},
+		"keys: none":                  {keys, ""},
+		"keys: commas":                {keys, ",,"},
+		"keys: no version":            {keys, testKey},
+		"keys: an alias":              {keys, "1=alias/fingerprint"},
+		"keys: a large letter":        {keys, "A=" + testKey},
+		"keys: a space":               {keys, "2=" + otherKey + ", 1=" + testKey},
+		"keys: a version twice":       {keys, "1=" + testKey + ",1=" + otherKey},
+		"keys: a version three times": {keys, "1=" + testKey + ",1=" + otherKey + ",1=" + testKey},
+		"keys: five":                  {keys, "1=" + testKey + ",2=" + testKey + ",3=" + testKey + ",4=" + testKey + ",5=" + testKey},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := load(map[string]string{tt.variable: tt.value})
+			if err == nil || !strings.HasPrefix(err.Error(), tt.variable+" ") || strings.Contains(err.Error(), "\n") {
+				t.Errorf("error = %v, want one about %s", err, tt.variable)
+			}
+			if err != nil && tt.value != "" && strings.Contains(err.Error(), tt.value) {
+				t.Errorf("the value is repeated: %v", err)
+			}
+		})
+	}
+}
+
+func TestLoad_ReportsEveryProblemAtOnce(t *testing.T) {
+	_, err := settings.Load(func(string) string { return "" })
+	for _, name := range []string{"AWS_SESSION_TOKEN", "TOKENIZER_TABLE", "TOKENIZER_KEY_ARN", "TOKENIZER_FINGERPRINT_KEYS"} {
+		if err == nil || !strings.Contains(err.Error(), name) {
+			t.Errorf("error = %v, want one that names %s", err, name)
+		}
+	}
+}

@@ -1,0 +1,93 @@
+// Package strictjson decodes requests: one JSON object, known members only, no duplicates, valid UTF-8, exact case.
+//
+// Its errors name the member that is wrong and never quote the input, so they can be answered and logged. The decoder
+// is encoding/json/v2, through the module that mirrors it for Go releases before 1.27.
+package strictjson
+
+import (
+	"errors"
+	"regexp"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/pan"
+)
+
+// Error says what is wrong with a document.
+type Error struct {
+	// Field is the path of the member that is wrong, "" where there is none or it is not fit to be shown.
+	Field string
+	// Reason is a fixed text.
+	Reason string
+}
+
+func (e *Error) Error() string {
+	if e.Field == "" {
+		return "the body " + e.Reason
+	}
+	return e.Field + " " + e.Reason
+}
+
+// Unmarshal decodes data into v, a pointer to a struct. The error is always an *[Error].
+func Unmarshal(data []byte, v any) error {
+	if jsontext.Value(data).Kind() != '{' {
+		return &Error{Reason: "must be a JSON object"}
+	}
+	err := json.Unmarshal(data, v, json.RejectUnknownMembers(true))
+	if err == nil {
+		return nil
+	}
+	return describe(err, utf8.Valid(data))
+}
+
+func describe(err error, validUTF8 bool) error {
+	if semantic, ok := errors.AsType[*json.SemanticError](err); ok {
+		if errors.Is(semantic.Err, json.ErrUnknownName) {
+			return unknown(showable(semantic.JSONPointer))
+		}
+		field := semantic.JSONPointer
+		for showable(field) == "" && field != "" {
+			field = field.Parent() // which is of the wrong type because of its member
+		}
+		return &Error{Field: showable(field), Reason: "has the wrong type"}
+	}
+	syntactic, ok := errors.AsType[*jsontext.SyntacticError](err)
+	switch {
+	case ok && errors.Is(syntactic.Err, jsontext.ErrDuplicateName):
+		return &Error{Field: showable(syntactic.JSONPointer), Reason: "is given twice; give it once"}
+	case ok && !validUTF8:
+		return &Error{Field: showable(syntactic.JSONPointer), Reason: "is not valid UTF-8"}
+	}
+	return &Error{Reason: "is not valid JSON (RFC 8259, UTF-8)"}
+}
+
+// unknown words the refusal of a member. Sensitive authentication data must not even be sent (PCI DSS 3.3), so its
+// names get a refusal of their own.
+func unknown(field string) error {
+	if pan.IsAuthenticationData(field[strings.LastIndexByte(field, '.')+1:]) {
+		return &Error{Field: field, Reason: "is sensitive authentication data and must never be sent here; remove it"}
+	}
+	if field == "" {
+		return &Error{Reason: "has an unknown member; remove it"}
+	}
+	return &Error{Field: field, Reason: "is not a known member; remove it"}
+}
+
+// plain is what a member name may look like to be repeated in an answer. A name is input like any other: somebody could
+// put a card number there, so names with more than two digits are not shown.
+var plain = regexp.MustCompile(`^[A-Za-z_.-]*([0-9][A-Za-z_.-]*){0,2}$`)
+
+func showable(p jsontext.Pointer) string {
+	var tokens []string
+	for t := range p.Tokens() {
+		tokens = append(tokens, t)
+	}
+	path := strings.Join(tokens, ".")
+	if len(path) > 64 || !plain.MatchString(path) {
+		return ""
+	}
+	return path
+}
