@@ -167,14 +167,18 @@ func newVault(ctx context.Context, s settings.Settings, account string) (*vault.
 	if err != nil { // its text may quote the environment
 		return nil, errors.New("the AWS configuration in the environment does not load")
 	}
-	var fingerprintKeys []vault.FingerprintKey
-	for _, key := range s.FingerprintKeys {
-		fingerprintKeys = append(fingerprintKeys, vault.FingerprintKey(key))
-	}
 	return vault.New(vault.Config{
-		KeyARN: s.KeyARN, Table: s.Table, Index: s.IndexTable, FingerprintKeys: fingerprintKeys, AccountID: account,
+		TokenKeys: keys(s.TokenKeys), FingerprintKeys: keys(s.FingerprintKeys), Table: s.Table, State: s.StateTable, Index: s.IndexTable,
+		AccountID: account, Actor: s.FunctionName, IdempotencyScope: s.IdempotencyScope,
 		KMS: kms.NewFromConfig(aws), Store: dynamodb.NewFromConfig(aws),
 	})
+}
+
+func keys(from []settings.Key) (to []vault.Key) {
+	for _, key := range from {
+		to = append(to, vault.Key(key))
+	}
+	return to
 }
 
 // digest reads the layer's digest file, two levels above /opt/extensions/tokenizer.

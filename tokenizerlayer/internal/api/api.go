@@ -50,10 +50,12 @@ const (
 	MaxUses           = 1_000_000            // of one token
 	MaxMetadata       = 16                   // members
 	MaxMetadataBytes  = 2 << 10              // names and values together
+	MaxContext        = 8                    // members of a binding's context
+	MaxContextBytes   = 1 << 10              // names and values together
 	MaxReason         = 256                  // characters
 	IdempotencyPeriod = 24 * time.Hour       // for which an Idempotency-Key is remembered
 	AttemptPeriod     = 15 * time.Minute     // in which the last attempt may be repeated
-	RecoveryPeriod    = 35 * 24 * time.Hour  // of the table's point-in-time recovery
+	BackupPeriod      = 35 * 24 * time.Hour  // of the table's point-in-time recovery
 )
 
 // Limits of the extension's settings, which whoever attaches the layer and the extension itself hold to.
@@ -71,14 +73,18 @@ var (
 	purposeForm    = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,63}$`)
 	keyVersionForm = regexp.MustCompile(`^[a-z0-9]{1,16}$`)
 	keyARNForm     = regexp.MustCompile(`^arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+$`)
+	nameForm       = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$`)
 	tableNameForm  = regexp.MustCompile(`^[A-Za-z0-9_.-]{3,255}$`)
 )
 
 // IsPurpose tells whether s has the form of a [Binding.Purpose].
 func IsPurpose(s string) bool { return purposeForm.MatchString(s) }
 
-// IsKeyVersion tells whether s has the form of a name for a version of FingerprintKey.
+// IsKeyVersion tells whether s has the form of a name for a version of a key.
 func IsKeyVersion(s string) bool { return keyVersionForm.MatchString(s) }
+
+// IsName tells whether s has the form of a name that a caller gives: a scope, an idempotency key, an attempt, a member of metadata.
+func IsName(s string) bool { return nameForm.MatchString(s) }
 
 // IsKeyARN tells whether s has the form of a KMS key's ARN.
 func IsKeyARN(s string) bool { return keyARNForm.MatchString(s) }
@@ -121,6 +127,14 @@ type TokenizeRequest struct {
 type Binding struct {
 	// Purpose becomes part of the encryption context: only a function whose grant names it can detokenize.
 	Purpose string `json:"purpose,omitempty"`
+	// Context is sealed: only a request that names the same opens the token.
+	Context map[string]string `json:"context,omitempty"`
+}
+
+// Presented is the binding that a request about a token names.
+type Presented struct {
+	// Context must be the one that the token was made with.
+	Context map[string]string `json:"context,omitempty"`
 }
 
 // TokenizeResponse answers POST /v1/tokenize.
@@ -178,6 +192,8 @@ type DetokenizeRequest struct {
 	// Attempt is the caller's name for this attempt at a token of limited uses: repeated within AttemptPeriod it gets the
 	// same answer and counts once.
 	Attempt string `json:"attempt,omitempty"`
+	// Binding names the context that the token is bound to.
+	Binding Presented `json:"binding,omitzero"`
 	// Reason is recorded.
 	Reason string `json:"reason,omitempty"`
 }
@@ -188,8 +204,16 @@ type DetokenizeResponse struct {
 	Redaction Redaction      `json:"redaction"`
 }
 
-// TokenRequest is the body of POST /v1/validate, /v1/metadata and /v1/revoke.
+// TokenRequest is the body of POST /v1/validate and /v1/metadata.
 type TokenRequest struct {
+	Token string `json:"token"`
+	// Binding names the context that the token is bound to.
+	Binding Presented `json:"binding,omitzero"`
+	Reason  string    `json:"reason,omitempty"`
+}
+
+// RevokeRequest is the body of POST /v1/revoke.
+type RevokeRequest struct {
 	Token  string `json:"token"`
 	Reason string `json:"reason,omitempty"`
 }
@@ -204,7 +228,7 @@ type ValidateResponse struct {
 type MetadataResponse struct {
 	Type      Type              `json:"type"`
 	Purpose   string            `json:"purpose,omitempty"`
-	CreatedAt *time.Time        `json:"created_at,omitempty"` // absent for tokens of the first release
+	CreatedAt time.Time         `json:"created_at"`
 	ExpiresAt *time.Time        `json:"expires_at,omitempty"`
 	MaxUses   int64             `json:"max_uses,omitempty"`
 	Uses      int64             `json:"uses,omitempty"`
@@ -214,8 +238,10 @@ type MetadataResponse struct {
 // RevokeResponse answers POST /v1/revoke.
 type RevokeResponse struct {
 	Revoked bool `json:"revoked"`
-	// RecoverableUntil is when the last backup that an administrator could restore the row from is gone.
-	RecoverableUntil time.Time `json:"recoverable_until"`
+	// Existed tells whether the vault had a row of the token.
+	Existed bool `json:"existed"`
+	// InBackupsUntil is when the last backup that holds the sealed row is gone. A row that is restored from one does not open.
+	InBackupsUntil time.Time `json:"in_backups_until"`
 }
 
 // PingResponse answers GET /ping.

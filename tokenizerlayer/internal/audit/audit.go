@@ -24,12 +24,17 @@ type Event struct {
 	Detail string
 	// RequestID is the caller's name for the request, or one that was made up.
 	RequestID string
-	// TokenHash stands for the token (vault.TokenHash).
-	TokenHash string
+	// Ref names the token, as it does in the vault's row and in CloudTrail. It opens nothing.
+	Ref string
 	// Type and Purpose are the data's, once known.
 	Type, Purpose string
 	// Redaction is what a detokenize was asked to show.
 	Redaction string
+	// Lookup says that a tokenize looked into the index: "deterministic" or "idempotency".
+	Lookup string
+	// Finding names something that the security team should look at, although the caller is told nothing special:
+	// "revoked-row-returned" is a row that exists although its token was revoked.
+	Finding string
 	// Reason is what the caller gave as such.
 	Reason   string
 	Duration time.Duration
@@ -44,7 +49,8 @@ type Log struct {
 	account string
 }
 
-// New returns a Log that writes to w what is at least as severe as level. Successful operations are INFO, refused ones WARN.
+// New returns a Log that writes to w what is at least as severe as level. Successful operations are INFO, refused
+// ones WARN, those with a finding ERROR.
 // Actor is the function on whose behalf the extension works.
 func New(w io.Writer, level slog.Level, actor string) *Log {
 	return &Log{slog: slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level})), actor: actor}
@@ -63,15 +69,18 @@ func (l *Log) Record(ctx context.Context, e Event) {
 	account := l.account
 	l.mu.Unlock()
 	level := slog.LevelInfo
-	if e.Outcome != "ok" {
+	switch {
+	case e.Finding != "":
+		level = slog.LevelError
+	case e.Outcome != "ok":
 		level = slog.LevelWarn
 	}
 	var attrs []slog.Attr
 	for _, a := range []slog.Attr{
 		slog.String("operation", e.Operation), slog.String("outcome", e.Outcome), slog.String("detail", e.Detail),
 		slog.String("actor", l.actor), slog.String("account", account), slog.String("request_id", e.RequestID),
-		slog.String("token_hash", e.TokenHash), slog.String("type", e.Type), slog.String("purpose", e.Purpose),
-		slog.String("redaction", e.Redaction), slog.String("reason", e.Reason),
+		slog.String("ref", e.Ref), slog.String("type", e.Type), slog.String("purpose", e.Purpose),
+		slog.String("redaction", e.Redaction), slog.String("lookup", e.Lookup), slog.String("finding", e.Finding), slog.String("reason", e.Reason),
 	} {
 		if a.Value.String() != "" {
 			attrs = append(attrs, a)

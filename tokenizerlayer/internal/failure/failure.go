@@ -33,6 +33,8 @@ var (
 	Forwarded = &Kind{"forwarded-request", "forwarded request refused", http.StatusForbidden}
 	// Denied: the function's role lacks a permission. Error.Detail names the operation.
 	Denied = &Kind{"permission-denied", "permission denied", http.StatusForbidden}
+	// BindingMismatch: the token is bound to another context than the request names.
+	BindingMismatch = &Kind{"binding-mismatch", "binding mismatch", http.StatusForbidden}
 	// NotFound: the token does not exist, or belongs to another account.
 	NotFound = &Kind{"token-not-found", "token not found", http.StatusNotFound}
 	// NoEndpoint: the API has no such path or method.
@@ -41,6 +43,8 @@ var (
 	KeyReused = &Kind{"idempotency-key-reused", "idempotency key reused", http.StatusConflict}
 	// InFlight: another request for the same token is being carried out. Try again after Error.RetryAfter.
 	InFlight = &Kind{"request-in-flight", "same request in flight", http.StatusConflict}
+	// Revoked: the token was revoked.
+	Revoked = &Kind{"token-revoked", "token revoked", http.StatusGone}
 	// Expired: the token's time to live has passed.
 	Expired = &Kind{"token-expired", "token expired", http.StatusGone}
 	// UsedUp: the token has been detokenized as often as it may be.
@@ -60,8 +64,8 @@ var (
 )
 
 var kinds = []*Kind{
-	Invalid, Unauthorized, Forwarded, Denied, NotFound, NoEndpoint, KeyReused, InFlight, Expired, UsedUp, TooLarge, RateLimited,
-	Integrity, Internal, Unavailable, NotReady,
+	Invalid, Unauthorized, Forwarded, Denied, BindingMismatch, NotFound, NoEndpoint, KeyReused, InFlight, Revoked, Expired, UsedUp,
+	TooLarge, RateLimited, Integrity, Internal, Unavailable, NotReady,
 }
 
 // Kinds returns every kind of error.

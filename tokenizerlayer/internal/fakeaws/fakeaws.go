@@ -15,7 +15,9 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"maps"
+	"slices"
 	"strconv"
+	"strings"
 	"sync"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
@@ -28,6 +30,7 @@ import (
 // The keys that a KMS has.
 const (
 	KeyARN         = "arn:aws:kms:us-east-1:123456789012:key/11111111-2222-3333-4444-555555555555" // TokenKey
+	OldKeyARN      = "arn:aws:kms:us-east-1:123456789012:key/55555555-2222-3333-4444-555555555555" // an earlier version of TokenKey
 	FingerprintARN = "arn:aws:kms:us-east-1:123456789012:key/22222222-2222-3333-4444-555555555555" // FingerprintKey
 	// OldFingerprintARN is an earlier version of FingerprintKey.
 	OldFingerprintARN = "arn:aws:kms:us-east-1:123456789012:key/33333333-2222-3333-4444-555555555555"
@@ -40,25 +43,31 @@ type KMS struct {
 	// Fail, if set, decides the error of an operation ("GenerateDataKey", "Decrypt", "GenerateMac") before it happens.
 	Fail func(operation string) error
 
-	once sync.Once
-	aead cipher.AEAD
-	macs map[string][]byte // keys by ARN
-	mu   sync.Mutex
+	once  sync.Once
+	aeads map[string]cipher.AEAD // keys by ARN
+	macs  map[string][]byte
+	mu    sync.Mutex
 	// Decrypts counts the calls of Decrypt that were allowed.
 	decrypts int
 }
 
 func (k *KMS) init() {
 	k.once.Do(func() {
-		block, err := aes.NewCipher(random(32))
-		if err != nil {
-			panic(err)
-		}
-		if k.aead, err = cipher.NewGCM(block); err != nil {
-			panic(err)
-		}
+		k.aeads = map[string]cipher.AEAD{KeyARN: newAEAD(), OldKeyARN: newAEAD()}
 		k.macs = map[string][]byte{FingerprintARN: random(32), OldFingerprintARN: random(32), ThirdFingerprintARN: random(32)}
 	})
+}
+
+func newAEAD() cipher.AEAD {
+	block, err := aes.NewCipher(random(32))
+	if err != nil {
+		panic(err)
+	}
+	aead, err := cipher.NewGCM(block)
+	if err != nil {
+		panic(err)
+	}
+	return aead
 }
 
 // GenerateMac implements vault.KMS.
@@ -99,12 +108,13 @@ func (k *KMS) GenerateDataKey(ctx context.Context, in *kms.GenerateDataKeyInput,
 	if err := firstError(ctx, k.fail("GenerateDataKey")); err != nil {
 		return nil, err
 	}
-	if in.KeyId == nil || *in.KeyId != KeyARN || in.KeySpec != kmstypes.DataKeySpecAes256 {
+	aead := k.aeads[*in.KeyId]
+	if aead == nil || in.KeySpec != kmstypes.DataKeySpecAes256 {
 		return nil, &kmstypes.NotFoundException{}
 	}
-	plain, nonce := random(32), random(k.aead.NonceSize())
+	plain, nonce := random(32), random(aead.NonceSize())
 	return &kms.GenerateDataKeyOutput{
-		KeyId: new(KeyARN), Plaintext: plain, CiphertextBlob: k.aead.Seal(nonce, nonce, plain, additional(in.EncryptionContext)),
+		KeyId: in.KeyId, Plaintext: plain, CiphertextBlob: aead.Seal(nonce, nonce, plain, additional(in.EncryptionContext)),
 	}, nil
 }
 
@@ -113,18 +123,22 @@ func (k *KMS) Decrypt(ctx context.Context, in *kms.DecryptInput, _ ...func(*kms.
 	if err := firstError(ctx, k.fail("Decrypt")); err != nil {
 		return nil, err
 	}
-	n := k.aead.NonceSize()
-	if in.KeyId == nil || *in.KeyId != KeyARN || len(in.CiphertextBlob) < n {
-		return nil, &kmstypes.IncorrectKeyException{}
+	aead := k.aeads[*in.KeyId]
+	if aead == nil {
+		return nil, &kmstypes.NotFoundException{}
 	}
-	plain, err := k.aead.Open(nil, in.CiphertextBlob[:n], in.CiphertextBlob[n:], additional(in.EncryptionContext))
+	n := aead.NonceSize()
+	if len(in.CiphertextBlob) < n {
+		return nil, &kmstypes.InvalidCiphertextException{}
+	}
+	plain, err := aead.Open(nil, in.CiphertextBlob[:n], in.CiphertextBlob[n:], additional(in.EncryptionContext))
 	if err != nil {
 		return nil, &kmstypes.InvalidCiphertextException{}
 	}
 	k.mu.Lock()
 	k.decrypts++
 	k.mu.Unlock()
-	return &kms.DecryptOutput{KeyId: new(KeyARN), Plaintext: plain}, nil
+	return &kms.DecryptOutput{KeyId: in.KeyId, Plaintext: plain}, nil
 }
 
 // Decrypts counts the data keys that were unwrapped.
@@ -141,7 +155,7 @@ func firstError(ctx context.Context, err error) error {
 	return ctx.Err()
 }
 
-// Tables are the vault's table and its index in memory.
+// Tables are the vault's table, its state and its index in memory.
 type Tables struct {
 	// Fail, if set, decides the error of an operation before it happens; LoseAnswer, after it happened.
 	Fail, LoseAnswer func(operation string) error
@@ -153,14 +167,15 @@ type Tables struct {
 // Row is a stored row.
 type Row = map[string]ddbtypes.AttributeValue
 
-// keyNames are the attributes that make a key, in either table.
-var keyNames = []string{"Hash_Key", "Account_Id"}
+// keyNames are the attributes that make a key, by table. A row of the index has a Hash_Key too.
+var keyNames = [][]string{{"Index_Key"}, {"State_Key", "Account_Id"}, {"Hash_Key", "Account_Id"}}
 
 func rowKey(table string, item Row) string {
-	names := keyNames
-	if item["Index_Key"] != nil {
-		names = []string{"Index_Key"}
+	i := slices.IndexFunc(keyNames, func(names []string) bool { return item[names[0]] != nil })
+	if i < 0 {
+		panic("the item has no key attribute")
 	}
+	names := keyNames[i]
 	key := table
 	for _, name := range names {
 		s, ok := item[name].(*ddbtypes.AttributeValueMemberS)
@@ -176,7 +191,7 @@ func rowKey(table string, item Row) string {
 var conditions = map[string]func(old, values Row) bool{
 	"attribute_not_exists(Hash_Key)":  func(old, _ Row) bool { return old == nil },
 	"attribute_not_exists(Index_Key)": func(old, _ Row) bool { return old == nil },
-	"attribute_exists(Hash_Key)":      func(old, _ Row) bool { return old != nil },
+	"Hash_Key = :token":               func(old, values Row) bool { return old != nil && text(old["Hash_Key"]) == text(values[":token"]) },
 	"attribute_not_exists(Hash_Key) OR CandidateString = :same": func(old, values Row) bool {
 		return old == nil || bytes.Equal(binary(old["CandidateString"]), binary(values[":same"]))
 	},
@@ -186,13 +201,19 @@ var conditions = map[string]func(old, values Row) bool{
 	"attribute_not_exists(Index_Key) OR Hash_Key = :token": func(old, values Row) bool {
 		return old == nil || text(old["Hash_Key"]) == text(values[":token"])
 	},
-	"attribute_not_exists(Index_Key) OR SameAs = :void": func(old, values Row) bool {
-		return old == nil || text(old["SameAs"]) != "" && text(old["SameAs"]) == text(values[":void"])
+	"attribute_not_exists(Index_Key) OR Handle = :void":   handleIs(":void"),
+	"attribute_not_exists(Index_Key) OR Handle = :handle": handleIs(":handle"),
+	"(attribute_not_exists(Uses) OR Uses >= :zero AND Uses < :max) AND " +
+		"(attribute_not_exists(LastAttempt) OR LastAttempt <> :attempt OR LastAttemptAt <= :since)": func(old, values Row) bool {
+		return (old["Uses"] == nil || number(old["Uses"]) >= number(values[":zero"]) && number(old["Uses"]) < number(values[":max"])) &&
+			(old["LastAttempt"] == nil || text(old["LastAttempt"]) != text(values[":attempt"]) || number(old["LastAttemptAt"]) <= number(values[":since"]))
 	},
-	"Uses < :max AND (attribute_not_exists(LastAttempt) OR LastAttempt <> :attempt OR LastAttemptAt <= :since)": func(old, values Row) bool {
-		return old["Uses"] != nil && number(old["Uses"]) < number(values[":max"]) && (old["LastAttempt"] == nil ||
-			text(old["LastAttempt"]) != text(values[":attempt"]) || number(old["LastAttemptAt"]) <= number(values[":since"]))
-	},
+}
+
+func handleIs(value string) func(old, values Row) bool {
+	return func(old, values Row) bool {
+		return old == nil || text(old["Handle"]) != "" && text(old["Handle"]) == text(values[value])
+	}
 }
 
 func holds(condition *string, old, values Row) bool {
@@ -221,7 +242,7 @@ func (t *Tables) PutItem(ctx context.Context, in *dynamodb.PutItemInput, _ ...fu
 
 // UpdateItem implements vault.Store. It knows the one update that the vault does: counting a use.
 func (t *Tables) UpdateItem(ctx context.Context, in *dynamodb.UpdateItemInput, _ ...func(*dynamodb.Options)) (*dynamodb.UpdateItemOutput, error) {
-	if *in.UpdateExpression != "SET Uses = Uses + :one, LastAttempt = :attempt, LastAttemptAt = :now" {
+	if *in.UpdateExpression != "SET Uses = if_not_exists(Uses, :zero) + :one, LastAttempt = :attempt, LastAttemptAt = :now" {
 		panic("the fake does not know the update " + *in.UpdateExpression)
 	}
 	err := t.write(ctx, "UpdateItem", func() error {
@@ -230,6 +251,10 @@ func (t *Tables) UpdateItem(ctx context.Context, in *dynamodb.UpdateItemInput, _
 			return &ddbtypes.ConditionalCheckFailedException{}
 		}
 		row := maps.Clone(t.rows[key])
+		if row == nil {
+			row = maps.Clone(in.Key)
+			row["Uses"] = values[":zero"]
+		}
 		uses := strconv.FormatInt(number(row["Uses"])+number(values[":one"]), 10)
 		row["Uses"], row["LastAttempt"], row["LastAttemptAt"] = &ddbtypes.AttributeValueMemberN{Value: uses}, values[":attempt"], values[":now"]
 		t.rows[key] = row
@@ -341,11 +366,11 @@ func (t *Tables) MustPut(table string, row Row) {
 	}
 }
 
-// MustRow returns the row of a token, to be looked at or altered.
-func (t *Tables) MustRow(table, token, account string) Row {
+// MustRow returns the row with a key, to be looked at or altered. Parts are the key's attributes.
+func (t *Tables) MustRow(table string, parts ...string) Row {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	row := t.rows[table+"\x00"+token+"\x00"+account]
+	row := t.rows[table+"\x00"+strings.Join(parts, "\x00")]
 	if row == nil {
 		panic("no such row")
 	}

@@ -35,8 +35,8 @@ func TestDocument_KeepsTheErrorAcrossHTTP(t *testing.T) {
 // Programs act on these.
 func TestKinds_HaveTheirStatus(t *testing.T) {
 	statuses := map[*failure.Kind]int{
-		failure.Invalid: 400, failure.Unauthorized: 401, failure.Forwarded: 403, failure.Denied: 403, failure.NotFound: 404, failure.NoEndpoint: 404,
-		failure.KeyReused: 409, failure.InFlight: 409, failure.Expired: 410, failure.UsedUp: 410, failure.TooLarge: 413, failure.RateLimited: 429,
+		failure.Invalid: 400, failure.Unauthorized: 401, failure.Forwarded: 403, failure.Denied: 403, failure.BindingMismatch: 403, failure.NotFound: 404, failure.NoEndpoint: 404,
+		failure.KeyReused: 409, failure.InFlight: 409, failure.Revoked: 410, failure.Expired: 410, failure.UsedUp: 410, failure.TooLarge: 413, failure.RateLimited: 429,
 		failure.Integrity: 500, failure.Internal: 500, failure.Unavailable: 503, failure.NotReady: 503,
 	}
 	for _, kind := range failure.Kinds() {

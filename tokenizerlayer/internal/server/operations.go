@@ -15,7 +15,6 @@ import (
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/pan"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/problem"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/sensitive"
-	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/token"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/vault"
 )
 
@@ -25,7 +24,6 @@ type request struct {
 	http  *http.Request
 	write http.ResponseWriter
 	event *audit.Event
-	token string // for the event, which gets a hash of it
 }
 
 func (q *request) context() context.Context { return q.http.Context() }
@@ -57,8 +55,7 @@ func (s *server) operation(name string, do operation) http.HandlerFunc {
 	}
 }
 
-// run does nothing that could not be recorded: what names tokens in the log has to be there first. A panic is a defect that is
-// recorded as such; net/http would print what it was about.
+// run carries out an operation. A panic is a defect that is recorded as such; net/http would print what it was about.
 func (s *server) run(q *request, do operation) (out any, err error) {
 	defer func() {
 		if recover() != nil {
@@ -68,14 +65,27 @@ func (s *server) run(q *request, do operation) (out any, err error) {
 	if q.vault, err = s.vault(); err != nil {
 		return nil, err
 	}
-	if _, err := q.vault.TokenHash(q.context(), ""); err != nil {
-		return nil, err
+	return do(q)
+}
+
+// about notes in the event what is known of the token.
+func (q *request) about(a vault.About) {
+	q.event.Ref, q.event.Type, q.event.Purpose = a.Ref, string(a.Type), a.Purpose
+	if a.Returned {
+		q.event.Finding = "revoked-row-returned"
 	}
-	out, err = do(q)
-	if token.Valid(q.token) { // what was sent instead of one, say a card number, is not even hashed
-		q.event.TokenHash, _ = q.vault.TokenHash(q.context(), q.token)
+}
+
+// because notes in the event why the request is made.
+func (q *request) because(reason string) error {
+	switch {
+	case utf8.RuneCountInString(reason) > api.MaxReason || !vault.Printable(reason):
+		return failure.New(failure.Invalid, "reason", "must have at most %d characters, no control characters among them", api.MaxReason)
+	case pan.Like(reason):
+		return failure.New(failure.Invalid, "reason", "looks like it holds a card number, which must not be logged")
 	}
-	return out, err
+	q.event.Reason = reason
+	return nil
 }
 
 var requestIDForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9-]{0,63}$`)
@@ -91,13 +101,21 @@ func requestID(r *http.Request) string {
 // limited refuses what exceeds the rate at which tokens are opened.
 func (s *server) limited(do operation) operation {
 	return func(q *request) (any, error) {
-		if !s.reads.Allow() {
-			return nil, &failure.Error{
-				Kind: failure.RateLimited, RetryAfter: time.Second,
-				Detail: "this environment opens more tokens a second than its limit: try again",
-			}
+		if err := s.read(); err != nil {
+			return nil, err
 		}
 		return do(q)
+	}
+}
+
+// read counts one token that is opened or looked up.
+func (s *server) read() error {
+	if s.reads.Allow() {
+		return nil
+	}
+	return &failure.Error{
+		Kind: failure.RateLimited, RetryAfter: time.Second,
+		Detail: "this environment opens or looks up more tokens a second than its limit: try again",
 	}
 }
 
@@ -110,6 +128,17 @@ func (s *server) tokenize(q *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	switch {
+	case create.Deterministic:
+		q.event.Lookup = "deterministic"
+	case create.IdempotencyKey != "":
+		q.event.Lookup = "idempotency"
+	}
+	if q.event.Lookup != "" { // it tells whether data is in the vault
+		if err := s.read(); err != nil {
+			return nil, err
+		}
+	}
 	var created vault.Created
 	var row *api.Row
 	if in.Store == nil || *in.Store {
@@ -121,7 +150,7 @@ func (s *server) tokenize(q *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	q.token, q.event.Type, q.event.Purpose = created.Token, string(create.Data.Type()), create.Purpose
+	q.about(vault.About{Ref: created.Ref, Type: create.Data.Type(), Purpose: create.Purpose})
 	out := api.TokenizeResponse{Token: created.Token, ExpiresAt: optional(created.ExpiresAt), Row: row}
 	if create.Deterministic {
 		out.Deduplicated = &created.Deduplicated
@@ -154,8 +183,8 @@ func createFrom(in api.TokenizeRequest, header http.Header) (vault.Create, error
 		}
 	}
 	if in.Binding != nil {
-		if c.Purpose = in.Binding.Purpose; c.Purpose == "" {
-			return vault.Create{}, failure.New(failure.Invalid, "binding.purpose", "must not be empty where there is a binding")
+		if c.Purpose, c.Context = in.Binding.Purpose, in.Binding.Context; c.Purpose == "" && len(c.Context) == 0 {
+			return vault.Create{}, failure.New(failure.Invalid, "binding", "must have a purpose or a context")
 		}
 	}
 	return c, nil
@@ -183,17 +212,19 @@ func (s *server) detokenize(q *request) (any, error) {
 	case in.Mask != "" && in.Mask != api.LastFour && in.Mask != api.FirstSixLastFour:
 		return nil, failure.New(failure.Invalid, "mask", "must be %s or %s", api.LastFour, api.FirstSixLastFour)
 	case in.Mask != "" && in.Redaction != api.Masked:
-		return nil, failure.New(failure.Invalid, "mask", "goes with the redaction %s only", api.Masked)
+		return nil, failure.New(failure.Invalid, "mask", "can be given only with the redaction %s", api.Masked)
 	}
 	q.event.Redaction = string(in.Redaction)
-	if err := q.about(in.Token, in.Reason); err != nil {
+	if err := q.because(in.Reason); err != nil {
 		return nil, err
 	}
-	opened, err := q.vault.Detokenize(q.context(), in.Token, in.Attempt)
+	opened, err := q.vault.Detokenize(q.context(), vault.Detokenize{
+		Read: vault.Read{Token: in.Token, Context: in.Binding.Context}, Attempt: in.Attempt, Redaction: string(in.Redaction) + string(in.Mask),
+	})
+	q.about(opened.About)
 	if err != nil {
 		return nil, err
 	}
-	q.event.Type, q.event.Purpose = string(opened.Data.Type()), opened.Purpose
 	shown := sensitive.New(opened.Data.Masked(in.Mask))
 	if in.Redaction == api.PlainText {
 		shown = sensitive.New(opened.Data.Reveal())
@@ -201,54 +232,47 @@ func (s *server) detokenize(q *request) (any, error) {
 	return api.DetokenizeResponse{Data: sensitive.OnWire(shown), Redaction: in.Redaction}, nil
 }
 
-// about notes which token a request is about, and why it is made.
-func (q *request) about(tok, reason string) error {
-	switch {
-	case utf8.RuneCountInString(reason) > api.MaxReason || !vault.Printable(reason):
-		return failure.New(failure.Invalid, "reason", "must have at most %d characters, no control characters among them", api.MaxReason)
-	case pan.Like(reason):
-		return failure.New(failure.Invalid, "reason", "looks like it holds a card number, which must not be logged")
-	}
-	q.token, q.event.Reason = tok, reason
-	return nil
-}
-
-// tokenRequest decodes a request that is about a token and nothing else.
-func (s *server) tokenRequest(q *request) (tok string, err error) {
+// readRequest decodes a request that is about a token and nothing else.
+func (s *server) readRequest(q *request) (vault.Read, error) {
 	var in api.TokenRequest
 	if err := s.decode(q.write, q.http, &in); err != nil {
-		return "", err
+		return vault.Read{}, err
 	}
-	return in.Token, q.about(in.Token, in.Reason)
+	return vault.Read{Token: in.Token, Context: in.Binding.Context}, q.because(in.Reason)
 }
 
 func (s *server) validate(q *request) (any, error) {
-	tok, err := s.tokenRequest(q)
+	in, err := s.readRequest(q)
 	if err != nil {
 		return nil, err
 	}
-	live, err := q.vault.Live(q.context(), tok)
+	live, about, err := q.vault.Live(q.context(), in)
+	q.about(about)
 	return api.ValidateResponse{Live: live}, err
 }
 
 func (s *server) metadata(q *request) (any, error) {
-	tok, err := s.tokenRequest(q)
+	in, err := s.readRequest(q)
 	if err != nil {
 		return nil, err
 	}
-	m, err := q.vault.Metadata(q.context(), tok)
-	q.event.Type, q.event.Purpose = string(m.Type), m.Purpose
+	m, err := q.vault.Metadata(q.context(), in)
+	q.about(m.About)
 	return api.MetadataResponse{
-		Type: m.Type, Purpose: m.Purpose, CreatedAt: optional(m.Created), ExpiresAt: optional(m.Expires),
+		Type: m.Type, Purpose: m.Purpose, CreatedAt: m.Created, ExpiresAt: optional(m.Expires),
 		MaxUses: m.MaxUses, Uses: m.Uses, Metadata: m.Metadata,
 	}, err
 }
 
 func (s *server) revoke(q *request) (any, error) {
-	tok, err := s.tokenRequest(q)
-	if err != nil {
+	var in api.RevokeRequest
+	if err := s.decode(q.write, q.http, &in); err != nil {
 		return nil, err
 	}
-	until, err := q.vault.Revoke(q.context(), tok)
-	return api.RevokeResponse{Revoked: true, RecoverableUntil: until}, err
+	if err := q.because(in.Reason); err != nil {
+		return nil, err
+	}
+	revoked, err := q.vault.Revoke(q.context(), in.Token)
+	q.about(revoked.About)
+	return api.RevokeResponse{Revoked: true, Existed: revoked.Existed, InBackupsUntil: revoked.InBackupsUntil}, err
 }

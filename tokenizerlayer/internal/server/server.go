@@ -32,12 +32,10 @@ import (
 type Vault interface {
 	Create(context.Context, vault.Create) (vault.Created, error)
 	Seal(context.Context, vault.Create) (vault.Created, api.Row, error)
-	Detokenize(ctx context.Context, token, attempt string) (vault.Opened, error)
-	Live(ctx context.Context, token string) (bool, error)
-	Metadata(ctx context.Context, token string) (vault.Metadata, error)
-	Revoke(ctx context.Context, token string) (recoverableUntil time.Time, err error)
-	// TokenHash stands for a token in the log.
-	TokenHash(ctx context.Context, token string) (string, error)
+	Detokenize(context.Context, vault.Detokenize) (vault.Opened, error)
+	Live(context.Context, vault.Read) (bool, vault.About, error)
+	Metadata(context.Context, vault.Read) (vault.Metadata, error)
+	Revoke(ctx context.Context, token string) (vault.Revoked, error)
 }
 
 // Config describes a server. Fields are required unless their comment says otherwise.
@@ -52,8 +50,8 @@ type Config struct {
 	Release string
 	// MaxBody bounds the body of a request, in bytes; 0 means [api.MaxBody].
 	MaxBody int64
-	// ReadRate is how many tokens are opened a second, in the long run and at once; 0 means [api.DefaultReadRate]. It slows down a
-	// function that goes astray. It is no protection from one that means to: such a function can call KMS itself.
+	// ReadRate is how many tokens are opened or looked up a second, in the long run and at once; 0 means [api.DefaultReadRate]. It
+	// slows down a function that goes astray. It is no protection from one that means to: such a function can call KMS itself.
 	ReadRate int
 	Audit    *audit.Log
 }

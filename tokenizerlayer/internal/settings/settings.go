@@ -14,16 +14,18 @@ import (
 
 // The environment variables that [tokenizerlayer.ILayer] sets for a function.
 const (
-	Table           = "TOKENIZER_TABLE"            // name of the vault's table
-	IndexTable      = "TOKENIZER_INDEX_TABLE"      // name of the index table; unset leaves out what needs it
-	KeyARN          = "TOKENIZER_KEY_ARN"          // ARN of TokenKey
-	FingerprintKeys = "TOKENIZER_FINGERPRINT_KEYS" // VERSION=ARN, the current one first, separated by commas
-	Port            = "TOKENIZER_PORT"             // default api.DefaultPort
-	LogLevel        = "TOKENIZER_LOG_LEVEL"        // DEBUG, INFO (default), WARN or ERROR
-	MaxBodyBytes    = "TOKENIZER_MAX_BODY_BYTES"   // of a request; default api.MaxBody
-	ReadRate        = "TOKENIZER_READ_RATE"        // tokens opened a second; default api.DefaultReadRate
-	MaxConnections  = "TOKENIZER_MAX_CONNECTIONS"  // at a time; default api.DefaultConnections
-	LayerDigest     = "TOKENIZER_LAYER_DIGEST"     // of the layer's content; the extension does not read it
+	Table            = "TOKENIZER_TABLE"             // name of the vault's table
+	IndexTable       = "TOKENIZER_INDEX_TABLE"       // name of the index table; unset leaves out what needs it
+	StateTable       = "TOKENIZER_STATE_TABLE"       // name of the state table
+	TokenKeys        = "TOKENIZER_TOKEN_KEYS"        // VERSION=ARN, the current one first, separated by commas
+	FingerprintKeys  = "TOKENIZER_FINGERPRINT_KEYS"  // as TOKENIZER_TOKEN_KEYS; unset where there is no index table
+	IdempotencyScope = "TOKENIZER_IDEMPOTENCY_SCOPE" // name space of idempotency keys; default the function's name
+	Port             = "TOKENIZER_PORT"              // default api.DefaultPort
+	LogLevel         = "TOKENIZER_LOG_LEVEL"         // DEBUG, INFO (default), WARN or ERROR
+	MaxBodyBytes     = "TOKENIZER_MAX_BODY_BYTES"    // of a request; default api.MaxBody
+	ReadRate         = "TOKENIZER_READ_RATE"         // tokens opened a second; default api.DefaultReadRate
+	MaxConnections   = "TOKENIZER_MAX_CONNECTIONS"   // at a time; default api.DefaultConnections
+	LayerDigest      = "TOKENIZER_LAYER_DIGEST"      // of the layer's content; the extension does not read it
 )
 
 // The environment variables that Lambda sets for every function.
@@ -35,18 +37,20 @@ const (
 
 // Settings are what the environment says. What is not set has its default.
 type Settings struct {
-	RuntimeAPI      string
-	SessionToken    string
-	FunctionName    string
-	Table           string
-	IndexTable      string
-	KeyARN          string
-	FingerprintKeys []Key
-	Port            int
-	LogLevel        slog.Level
-	MaxBodyBytes    int64
-	ReadRate        int
-	MaxConnections  int
+	RuntimeAPI       string
+	SessionToken     string
+	FunctionName     string
+	Table            string
+	IndexTable       string
+	StateTable       string
+	TokenKeys        []Key
+	FingerprintKeys  []Key
+	IdempotencyScope string
+	Port             int
+	LogLevel         slog.Level
+	MaxBodyBytes     int64
+	ReadRate         int
+	MaxConnections   int
 }
 
 // Key is a version of a key.
@@ -57,26 +61,31 @@ type Key struct{ Version, ARN string }
 func Load(getenv func(string) string) (Settings, error) {
 	l := loader{getenv: getenv}
 	s := Settings{
-		RuntimeAPI:      getenv(RuntimeAPI),
-		SessionToken:    getenv(SessionToken),
-		FunctionName:    getenv(FunctionName),
-		Table:           getenv(Table),
-		IndexTable:      getenv(IndexTable),
-		KeyARN:          getenv(KeyARN),
-		FingerprintKeys: keys(getenv(FingerprintKeys)),
-		Port:            l.number(Port, api.DefaultPort, api.MinPort, api.MaxPort),
-		LogLevel:        l.level(LogLevel),
-		MaxBodyBytes:    int64(l.number(MaxBodyBytes, api.MaxBody, api.MinBodyLimit, api.MaxBody)),
-		ReadRate:        l.number(ReadRate, api.DefaultReadRate, 1, api.MaxReadRate),
-		MaxConnections:  l.number(MaxConnections, api.DefaultConnections, 1, api.MaxConnections),
+		RuntimeAPI:       getenv(RuntimeAPI),
+		SessionToken:     getenv(SessionToken),
+		FunctionName:     getenv(FunctionName),
+		Table:            getenv(Table),
+		IndexTable:       getenv(IndexTable),
+		StateTable:       getenv(StateTable),
+		TokenKeys:        keys(getenv(TokenKeys)),
+		FingerprintKeys:  keys(getenv(FingerprintKeys)),
+		IdempotencyScope: getenv(IdempotencyScope),
+		Port:             l.number(Port, api.DefaultPort, api.MinPort, api.MaxPort),
+		LogLevel:         l.level(LogLevel),
+		MaxBodyBytes:     int64(l.number(MaxBodyBytes, api.MaxBody, api.MinBodyLimit, api.MaxBody)),
+		ReadRate:         l.number(ReadRate, api.DefaultReadRate, 1, api.MaxReadRate),
+		MaxConnections:   l.number(MaxConnections, api.DefaultConnections, 1, api.MaxConnections),
 	}
 	l.require(s.SessionToken != "", SessionToken, "is not set: the function has no credentials")
 	const tableForm = "must be the name of a table (3 to 255 of A-Z a-z 0-9 _ . -)"
 	l.require(api.IsTableName(s.Table), Table, tableForm)
 	l.require(s.IndexTable == "" || api.IsTableName(s.IndexTable), IndexTable, tableForm)
-	l.require(api.IsKeyARN(s.KeyARN), KeyARN, "must be the ARN of a KMS key (arn:aws:kms:REGION:ACCOUNT:key/ID)")
-	l.require(validKeys(s.FingerprintKeys), FingerprintKeys, fmt.Sprintf(
-		"must have 1 to %d versions of the key, each once, as in 2=arn:aws:kms:REGION:ACCOUNT:key/ID,1=arn:...", api.MaxKeyVersions))
+	l.require(api.IsTableName(s.StateTable) && s.StateTable != s.Table, StateTable, tableForm+", and of another one than "+Table)
+	keysForm := fmt.Sprintf("must have 1 to %d versions of the key, each once, as in 2=arn:aws:kms:REGION:ACCOUNT:key/ID,1=arn:...", api.MaxKeyVersions)
+	l.require(len(s.TokenKeys) > 0 && validKeys(s.TokenKeys), TokenKeys, keysForm)
+	l.require((len(s.FingerprintKeys) > 0 || s.IndexTable == "") && validKeys(s.FingerprintKeys), FingerprintKeys, keysForm)
+	l.require(s.IdempotencyScope == "" || api.IsName(s.IdempotencyScope), IdempotencyScope,
+		"must have 1 to 128 of A-Z a-z 0-9 . _ : -, the first a letter or digit")
 	return s, errors.Join(l.problems...)
 }
 
@@ -130,5 +139,5 @@ func validKeys(keys []Key) bool {
 		}
 		versions[key.Version] = true
 	}
-	return len(keys) >= 1 && len(keys) <= api.MaxKeyVersions
+	return len(keys) <= api.MaxKeyVersions
 }

@@ -64,7 +64,7 @@ func FuzzUnmarshal(f *testing.F) {
 // wire is a request that can be compared and encoded.
 type wire struct {
 	Data  sensitive.Wire `json:"data"`
-	Store *bool          `json:"store"`
+	Store *bool          `json:"store,omitempty"`
 	Inner struct {
 		N int `json:"n"`
 	} `json:"inner"`
@@ -88,7 +88,7 @@ func members(d *json.Decoder, known map[string][]string, path string) bool {
 		return false
 	}
 	if token != json.Delim('{') {
-		return token != json.Delim('[') // nothing here is an array
+		return token != json.Delim('[') && token != nil // nothing here is an array, and null is refused
 	}
 	var seen []string
 	for d.More() {
@@ -111,7 +111,7 @@ var (
 func loneSurrogate(data []byte) bool { return unpaired.Match(paired.ReplaceAll(data, []byte("_"))) }
 
 var reasons = []string{
-	"must be a JSON object", "is not valid JSON (RFC 8259, UTF-8)", "is not valid UTF-8", "has the wrong type", "is given twice; give it once", "has an unknown member; remove it",
+	"must be a JSON object", "is not valid JSON (RFC 8259, UTF-8)", "is not valid UTF-8", "has the wrong type", "is given twice; give it once", "has an unknown member; remove it", "has a null; leave the member out or give it a value",
 	"is not a known member; remove it", "is sensitive authentication data and must never be sent here; remove it",
 }
 

@@ -1,10 +1,13 @@
-// Package strictjson decodes requests: one JSON object, known members only, no duplicates, valid UTF-8, exact case.
+// Package strictjson decodes requests: one JSON object, known members only, no duplicates, no nulls, valid UTF-8, exact case.
+//
+// A null is refused because a program sends one by mistake: {"ttl": null} would make a token that lives for ever.
 //
 // Its errors name the member that is wrong and never quote the input, so they can be answered and logged. The decoder
 // is encoding/json/v2, through the module that mirrors it for Go releases before 1.27.
 package strictjson
 
 import (
+	"bytes"
 	"errors"
 	"regexp"
 	"strings"
@@ -36,11 +39,27 @@ func Unmarshal(data []byte, v any) error {
 	if jsontext.Value(data).Kind() != '{' {
 		return &Error{Reason: "must be a JSON object"}
 	}
-	err := json.Unmarshal(data, v, json.RejectUnknownMembers(true))
-	if err == nil {
-		return nil
+	if err := json.Unmarshal(data, v, json.RejectUnknownMembers(true)); err != nil {
+		return describe(err, utf8.Valid(data))
 	}
-	return describe(err, utf8.Valid(data))
+	if null, found := firstNull(data); found {
+		return &Error{Field: nearest(null), Reason: "has a null; leave the member out or give it a value"}
+	}
+	return nil
+}
+
+// firstNull finds a null anywhere in a valid document.
+func firstNull(data []byte) (at jsontext.Pointer, found bool) {
+	decoder := jsontext.NewDecoder(bytes.NewReader(data))
+	for {
+		token, err := decoder.ReadToken()
+		switch {
+		case err != nil: // the end
+			return "", false
+		case token.Kind() == 'n':
+			return decoder.StackPointer(), true
+		}
+	}
 }
 
 func describe(err error, validUTF8 bool) error {
@@ -48,11 +67,7 @@ func describe(err error, validUTF8 bool) error {
 		if errors.Is(semantic.Err, json.ErrUnknownName) {
 			return unknown(showable(semantic.JSONPointer))
 		}
-		field := semantic.JSONPointer
-		for showable(field) == "" && field != "" {
-			field = field.Parent() // which is of the wrong type because of its member
-		}
-		return &Error{Field: showable(field), Reason: "has the wrong type"}
+		return &Error{Field: nearest(semantic.JSONPointer), Reason: "has the wrong type"}
 	}
 	syntactic, ok := errors.AsType[*jsontext.SyntacticError](err)
 	switch {
@@ -79,6 +94,14 @@ func unknown(field string) error {
 // plain is what a member name may look like to be repeated in an answer. A name is input like any other: somebody could
 // put a card number there, so names with more than two digits are not shown.
 var plain = regexp.MustCompile(`^[A-Za-z_.-]*([0-9][A-Za-z_.-]*){0,2}$`)
+
+// nearest is the path of a member or, where that is not fit to be shown, of the nearest one around it, which is wrong because of it.
+func nearest(p jsontext.Pointer) string {
+	for showable(p) == "" && p != "" {
+		p = p.Parent()
+	}
+	return showable(p)
+}
 
 func showable(p jsontext.Pointer) string {
 	var tokens []string

@@ -2,14 +2,7 @@ package vault
 
 import (
 	"context"
-	"errors"
-	"maps"
-	"math/rand/v2"
-	"regexp"
-	"slices"
 	"time"
-
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/api"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/failure"
@@ -27,9 +20,11 @@ type Create struct {
 	MaxUses int64
 	// Purpose is what it is for: a part of the encryption context.
 	Purpose string
+	// Context is sealed, and must be named by whoever reads the token.
+	Context map[string]string
 	// Metadata is sealed beside the data.
 	Metadata map[string]string
-	// Deterministic gives the same data in the same Scope, and of the same format and purpose, the same token.
+	// Deterministic gives the same data in the same Scope, and of the same format, purpose and context, the same token.
 	Deterministic bool
 	Scope         string
 	// IdempotencyKey makes repeating the request safe for api.IdempotencyPeriod.
@@ -38,49 +33,23 @@ type Create struct {
 
 // Created is a token that was made, or found.
 type Created struct {
-	Token        string
+	Token string
+	// Ref names the token in the log; "" for one that was found.
+	Ref          string
 	ExpiresAt    time.Time // zero for a token without a TTL
-	Deduplicated bool      // a deterministic token that was there
+	Deduplicated bool      // a deterministic token that existed
 }
 
-// nameForm is that of scopes, metadata, idempotency keys and attempts.
-var nameForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$`)
-
-// checkMetadata: metadata can be read by those who may not see the data.
-func checkMetadata(m map[string]string) error {
-	const field = "metadata"
-	size := 0
-	for name, value := range m {
-		size += len(name) + len(value)
-		switch {
-		case !nameForm.MatchString(name):
-			return failure.New(failure.Invalid, field, "its names must have 1 to 128 of A-Z a-z 0-9 . _ : -, the first a letter or digit")
-		case pan.IsAuthenticationData(name):
-			return failure.New(failure.Invalid, field, "it names a verification code, track data or a PIN, which must never be sent here; remove it")
-		case !Printable(value):
-			return failure.New(failure.Invalid, field, "its values must be UTF-8 without control characters")
-		case pan.Like(name), pan.Like(value):
-			return failure.New(failure.Invalid, field, "it looks like it holds a card number, which belongs in data only")
-		}
+// complete validates c and fills in what zero values mean.
+func (c Create) complete() (Create, error) {
+	if c.Format == "" {
+		c.Format = token.UUID
 	}
-	if len(m) > api.MaxMetadata || size > api.MaxMetadataBytes {
-		return failure.New(failure.Invalid, field, "must have at most %d members with %d bytes in all", api.MaxMetadata, api.MaxMetadataBytes)
-	}
-	return nil
+	return c, c.validate()
 }
 
-// checkName checks an optional name that the caller gives to something.
-func checkName(field, name string) error {
-	switch {
-	case name == "":
-		return nil
-	case !nameForm.MatchString(name):
-		return failure.New(failure.Invalid, field, "must have 1 to 128 of A-Z a-z 0-9 . _ : -, the first a letter or digit")
-	case pan.Like(name):
-		return failure.New(failure.Invalid, field, "looks like it holds a card number, which belongs in data only")
-	}
-	return nil
-}
+// indexed reports whether making the token takes the index.
+func (c Create) indexed() bool { return c.Deterministic || c.IdempotencyKey != "" }
 
 func (c Create) validate() error {
 	switch {
@@ -89,7 +58,7 @@ func (c Create) validate() error {
 	case c.Format != token.UUID && c.Format != token.Card:
 		return failure.New(failure.Invalid, "format", "must be %s or %s", token.UUID, token.Card)
 	case c.Format == token.Card && c.Data.kind != api.TypeCard:
-		return failure.New(failure.Invalid, "format", "%s goes with data of the type %s only", token.Card, api.TypeCard)
+		return failure.New(failure.Invalid, "format", "must be %s for data that is not of the type %s", token.UUID, api.TypeCard)
 	case c.TTL < 0 || c.TTL > api.MaxTTL*time.Second:
 		return failure.New(failure.Invalid, "ttl", "must be from 1 to %d seconds", api.MaxTTL)
 	case c.MaxUses < 0 || c.MaxUses > api.MaxUses:
@@ -98,35 +67,27 @@ func (c Create) validate() error {
 		return failure.New(failure.Invalid, "binding.purpose", "must have 1 to 64 of a-z 0-9 _ -, the first a letter or digit, and be no card number")
 	case c.Deterministic && (c.TTL > 0 || c.MaxUses > 0):
 		// Such a token would have to be replaced under those who hold it.
-		return failure.New(failure.Invalid, "deterministic", "does not go with ttl or max_uses")
+		return failure.New(failure.Invalid, "deterministic", "cannot be combined with ttl or max_uses")
+	case c.Deterministic && c.IdempotencyKey != "":
+		return failure.New(failure.Invalid, "deterministic", "cannot be combined with an %s: the same data gets the same token anyway", api.IdempotencyHeader)
 	case c.Scope != "" && !c.Deterministic:
-		return failure.New(failure.Invalid, "scope", "goes with deterministic only")
+		return failure.New(failure.Invalid, "scope", "can be given only with deterministic")
 	}
-	return firstOf(checkName("scope", c.Scope), checkName(api.IdempotencyHeader, c.IdempotencyKey), checkMetadata(c.Metadata))
+	return firstOf(checkName("scope", c.Scope), checkName(api.IdempotencyHeader, c.IdempotencyKey), checkMetadata(c.Metadata), checkContext(c.Context))
 }
 
-func firstOf(errs ...error) error {
-	if i := slices.IndexFunc(errs, func(err error) bool { return err != nil }); i >= 0 {
-		return errs[i]
-	}
-	return nil
-}
+// maxDraws is how often Create draws another token because one exists. Two UUIDs are never the same; of the 90 million card tokens
+// that a card of 12 digits can get, few exist.
+const maxDraws = 5
 
-// How often and how long Create tries: a token that is taken is replaced, and transactions on the same index rows cancel each
-// other for a while.
-const (
-	maxDraws   = 5 // a uuid is never taken; of the 90 million card tokens that a card of 12 digits can get, few are
-	maxRounds  = 12
-	firstPause = 10 * time.Millisecond
-	maxPause   = 400 * time.Millisecond
-)
+var errTaken = failure.New(failure.Internal, "", "%d tokens in a row existed already", maxDraws)
 
-// Create makes a token and stores its row. A token that another row has is replaced, never overwritten; a repeated put of the
-// same row, as after a lost answer, succeeds.
+// Create makes a token and stores its row. If the token exists already, Create draws another one; it never overwrites a row. A
+// repeated put of the same row, as after a lost answer, succeeds.
 //
-// IAM: kms:GenerateDataKey on TokenKey, dynamodb:PutItem on the vault; for Deterministic and IdempotencyKey also
-// kms:GenerateMac on FingerprintKey, dynamodb:GetItem and PutItem on the index.
-// Errors: ErrInvalid, ErrKeyReused, ErrInFlight, ErrDenied, ErrUnavailable, ErrNotReady.
+// IAM: kms:GenerateDataKey on TokenKey, dynamodb:PutItem on the vault; for Deterministic and IdempotencyKey also kms:GenerateMac on
+// FingerprintKey, dynamodb:GetItem and PutItem on the index. Errors: Invalid, Denied, Unavailable; with the index also KeyReused,
+// InFlight, Integrity, NotReady.
 func (v *Vault) Create(ctx context.Context, c Create) (Created, error) {
 	c, err := c.complete()
 	if err != nil {
@@ -134,34 +95,24 @@ func (v *Vault) Create(ctx context.Context, c Create) (Created, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, v.timeout)
 	defer cancel()
-	if c.Deterministic || c.IdempotencyKey != "" {
+	if c.indexed() {
 		return v.createIndexed(ctx, c)
 	}
 	for range maxDraws {
-		row, err := v.seal(ctx, c)
+		r, err := v.seal(ctx, c)
 		if err != nil {
 			return Created{}, err
 		}
-		err = v.put(ctx, row)
-		if _, taken := errors.AsType[*types.ConditionalCheckFailedException](err); taken {
+		err = v.putRow(ctx, r)
+		if isRefused(err) {
 			continue
 		}
 		if err != nil {
 			return Created{}, upstream("dynamodb:PutItem", err)
 		}
-		return row.created(), nil
+		return r.created(), nil
 	}
 	return Created{}, errTaken
-}
-
-var errTaken = failure.New(failure.Internal, "", "%d tokens in a row were taken", maxDraws)
-
-// complete validates c and fills in what zero values mean.
-func (c Create) complete() (Create, error) {
-	if c.Format == "" {
-		c.Format = token.UUID
-	}
-	return c, c.validate()
 }
 
 // Seal returns a token and the row that the caller has to put, in a transaction with the row that refers to it.
@@ -172,7 +123,7 @@ func (v *Vault) Seal(ctx context.Context, c Create) (Created, api.Row, error) {
 	if err != nil {
 		return Created{}, api.Row{}, err
 	}
-	if c.Deterministic || c.IdempotencyKey != "" { // both need rows of the index, which only the extension writes
+	if c.indexed() { // that takes rows of the index, which only the extension writes
 		return Created{}, api.Row{}, failure.New(failure.Invalid, "store", "must be true for a deterministic token or an %s", api.IdempotencyHeader)
 	}
 	ctx, cancel := context.WithTimeout(ctx, v.timeout)
@@ -181,49 +132,29 @@ func (v *Vault) Seal(ctx context.Context, c Create) (Created, api.Row, error) {
 	if err != nil {
 		return Created{}, api.Row{}, err
 	}
-	return r.created(), api.Row{TableName: v.table, Item: r.item(), ConditionExpression: conditionAbsent}, nil
+	return r.created(), api.Row{TableName: v.table, Item: v.rowItem(r), ConditionExpression: conditionAbsent}, nil
 }
 
-// seal draws a token and seals c for it.
+// seal makes a token for c and seals c for it. The seed is in the envelope, and nowhere else afterwards.
 func (v *Vault) seal(ctx context.Context, c Create) (row, error) {
-	drawn, err := v.newToken(c.Format, c.Data.number)
-	if err != nil {
-		return row{}, failure.New(failure.Internal, "", "no randomness")
-	}
-	r := row{token: drawn, account: v.account, purpose: c.Purpose, format: formatCurrent, limited: c.MaxUses > 0}
+	seed := v.newSeed()
+	defer clear(seed[:])
+	r := row{token: seed.Token(c.Format, c.Data.number), ref: seed.Ref(), purpose: c.Purpose}
 	now := v.now()
 	if c.TTL > 0 {
 		r.expires = now.Add(c.TTL)
 	}
-	key, err := v.dataKey(ctx, r)
+	key, err := v.dataKey(ctx, r.ref, r.purpose)
 	if err != nil {
 		return row{}, err
 	}
 	defer clear(key.Plaintext)
-	plaintext := encodePayload(c, now, r.expires)
+	p := newPayload(c, seed, now, r.expires)
+	defer p.wipe()
+	plaintext := p.encode()
 	defer clear(plaintext)
-	if r.message, err = v.envelope.Seal(ctx, key, v.context(r), plaintext); err != nil {
+	if r.message, err = v.envelope.Seal(ctx, key, v.context(r.ref, r.purpose), plaintext); err != nil {
 		return row{}, failure.New(failure.Internal, "", "the envelope cannot be sealed")
 	}
 	return r, nil
-}
-
-// pause waits a random while, the longer the more rounds there were, so that rivals do not meet again.
-func pause(ctx context.Context, round int) error {
-	timer := time.NewTimer(rand.N(min(firstPause<<round, maxPause)))
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return upstream("dynamodb:TransactWriteItems", ctx.Err())
-	}
-}
-
-// canonical lists a map's members in one order.
-func canonical(m map[string]string) (parts []string) {
-	for _, name := range slices.Sorted(maps.Keys(m)) {
-		parts = append(parts, name, m[name])
-	}
-	return parts
 }

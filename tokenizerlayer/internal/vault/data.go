@@ -2,7 +2,6 @@ package vault
 
 import (
 	"strings"
-	"unicode"
 	"unicode/utf8"
 
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/api"
@@ -62,9 +61,4 @@ func (d Data) Masked(mask api.Mask) string {
 	characters := []rune(d.Reveal())
 	shown := min(4, len(characters)/4)
 	return strings.Repeat("*", stars) + string(characters[len(characters)-shown:])
-}
-
-// Printable tells whether people can be shown s without surprises.
-func Printable(s string) bool {
-	return utf8.ValidString(s) && !strings.ContainsFunc(s, func(r rune) bool { return unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) })
 }

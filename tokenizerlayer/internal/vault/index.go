@@ -3,12 +3,9 @@ package vault
 import (
 	"context"
 	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/base64"
-	"encoding/binary"
+	"crypto/rand"
 	"encoding/hex"
-	"errors"
-	"regexp"
+	mathrand "math/rand/v2"
 	"slices"
 	"strconv"
 	"strings"
@@ -16,65 +13,75 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
-	"github.com/aws/aws-sdk-go-v2/service/kms"
-	kmstypes "github.com/aws/aws-sdk-go-v2/service/kms/types"
 	"github.com/google/uuid"
 
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/api"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/failure"
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/token"
 )
 
-// The index table finds tokens that exist: by a fingerprint of their data (deterministic tokens), and by the key of an
-// idempotent request. It holds no data, sealed or not, and tokenize may read it while the vault stays closed to it.
+// The index table finds tokens that exist. It holds no data, sealed or not, but it holds keyed hashes of data. There are three kinds of
+// row, told apart by the beginning of their key:
 //
-// A fingerprint is a KMS HMAC, so nobody without kms:GenerateMac on FingerprintKey can try card numbers against the index; the
-// token itself is random all the same, since whoever may compute the HMAC could otherwise compute tokens.
+//	fp#<version>#<MAC>   a fingerprint of a deterministic token's data -> Handle
+//	h#<random>           the handle -> Hash_Key, the token, and FingerprintKeys, what else to delete with it
+//	id#<version>#<MAC>   an idempotent request's key -> Hash_Key, and RequestMac of all that it asked for
+//
+// The vault's row names the handle, which is random: whoever reads the vault learns nothing that could be tried against card numbers.
+// Revoking a token deletes the handle, so whatever fingerprints led to it find nothing.
+//
+// MACs are made by KMS under FingerprintKey, one call each. Whoever may make them and read the index can try card numbers, call by
+// call, and learn which of them are in the vault and under which token: the index grant is a way to read deterministic tokens' data,
+// and is treated as one. Rows of the index are not authenticated: whoever may write them can point one at another token.
 
-// Attributes of the index's rows. Hash_Key is the token, under the vault's own name for it.
+// Attributes of the index's rows. Hash_Key and ExpiresAt are named as in the vault.
 const (
-	attrIndexKey   = "Index_Key"
-	attrRequestMAC = "RequestMac" // of an idempotent request: versions and MACs
-	attrDuplicate  = "Deduplicated"
-	// SameAs is another index key, of an older version of FingerprintKey, whose row has the token. The vault's row cannot be told of
-	// versions that came after it, so revoking it deletes that other row alone; and with it, what this one says is void.
-	attrSameAs = "SameAs"
+	attrIndexKey     = "Index_Key"
+	attrHandle       = "Handle"
+	attrFingerprints = "FingerprintKeys" // index keys
+	attrRequestMAC   = "RequestMac"
+	attrTokenExpires = "TokenExpiresAt"
 )
 
 const (
 	conditionIndexAbsent  = "attribute_not_exists(" + attrIndexKey + ")"
 	conditionIndexExpired = conditionIndexAbsent + " OR " + attrExpires + " <= :now"
-	conditionIndexVoid    = conditionIndexAbsent + " OR " + attrSameAs + " = :void"
+	conditionIndexVoid    = conditionIndexAbsent + " OR " + attrHandle + " = :void"
+	conditionIndexToken   = attrToken + " = :token"
+	// What revoking deletes: the token's own row, or one that does not exist.
+	conditionIndexOwn    = conditionIndexAbsent + " OR " + conditionIndexToken
+	conditionIndexHandle = conditionIndexAbsent + " OR " + attrHandle + " = :handle"
 )
 
-// indexKey is what an index key looks like: that of a request, or a mark.
-var indexKey = regexp.MustCompile(`^(id#[0-9a-f]{64}|fp#[a-z0-9]{1,16}#[A-Za-z0-9_-]{43})$`)
+// How often and how long createIndexed tries: transactions on the same index rows cancel each other for a while.
+const (
+	maxRounds  = 12
+	firstPause = 10 * time.Millisecond
+	maxPause   = 400 * time.Millisecond
+)
 
-// FingerprintKey is a version of the key that fingerprints are made with.
-type FingerprintKey struct {
-	Version string // 1 to 16 of a-z 0-9
-	ARN     string
-}
-
-// plan is what an indexed request needs besides its row.
+// plan is what an indexed request needs besides its row. Everything is there once for each version of FingerprintKey, the current one
+// first, so that a request is known before, during and after a rotation.
 type plan struct {
-	marks       []string          // index keys of the fingerprint, the current version first; empty unless deterministic
-	void        map[string]string // what marks stand for of which nothing is left, as of the last look
-	idempotency string            // index key of the request; empty without an idempotency key
-	requestMACs []string          // of all versions, so that the request is known before, during and after a rotation
+	fingerprints []string          // index keys of the data; empty unless deterministic
+	void         map[string]string // handles of fingerprints that lead nowhere any more, as of the last look
+	requests     []string          // index keys of the request; empty without an idempotency key
+	requestMACs  []string          // of all that is asked for
 }
 
-// found is an index row that applies.
-type found struct {
-	Created
-	mark        string // that of the row with the token, which may be another than was looked for
-	requestMACs []string
-}
+var errInFlight = &failure.Error{Kind: failure.InFlight, Detail: "another request for the same is being carried out", RetryAfter: time.Second}
 
-// createIndexed makes a token together with its index rows, or finds one. Rows of index and vault are written in one
-// transaction, each only if absent: among any number of simultaneous requests one wins, and the others find its rows.
+// createIndexed makes a token together with its index rows, or finds one. Rows of index and vault are written in one transaction, each
+// only if absent: among any number of simultaneous requests one wins, and the others find its rows.
+//
+// The row is sealed before anything is looked up: KMS alone knows which purposes the function may tokenize for.
 func (v *Vault) createIndexed(ctx context.Context, c Create) (Created, error) {
 	if v.index == "" {
 		return Created{}, failure.New(failure.NotReady, "", "this vault has no index table, which deterministic tokens and %s need", api.IdempotencyHeader)
+	}
+	r, err := v.seal(ctx, c)
+	if err != nil {
+		return Created{}, err
 	}
 	p, err := v.plan(ctx, c)
 	if err != nil {
@@ -88,24 +95,24 @@ func (v *Vault) createIndexed(ctx context.Context, c Create) (Created, error) {
 		return err
 	}
 	for round := range maxRounds {
-		there, err := v.find(ctx, p)
+		found, err := v.find(ctx, p)
 		if err != nil {
 			return Created{}, inTime(err)
 		}
-		if there != nil {
-			return *there, nil
+		if found != nil {
+			return *found, nil
 		}
-		r, err := v.seal(ctx, c)
-		if err != nil {
-			return Created{}, inTime(err)
-		}
-		r.marks = p.marks
 		err = v.commit(ctx, p, &r)
 		if err == nil {
 			return r.created(), nil
 		}
 		if conflicts = isConflict(err); !conflicts && !isCancelled(err) {
 			return Created{}, upstream("dynamodb:TransactWriteItems", err)
+		}
+		if failedAt(err, 0) { // the token exists
+			if r, err = v.seal(ctx, c); err != nil {
+				return Created{}, inTime(err)
+			}
 		}
 		if err := pause(ctx, round); err != nil {
 			return Created{}, inTime(err)
@@ -117,148 +124,144 @@ func (v *Vault) createIndexed(ctx context.Context, c Create) (Created, error) {
 	return Created{}, errTaken
 }
 
-var errInFlight = &failure.Error{Kind: failure.InFlight, Detail: "another request for the same is being carried out", RetryAfter: time.Second}
-
 func (v *Vault) plan(ctx context.Context, c Create) (plan, error) {
 	p := plan{void: map[string]string{}}
-	if c.Deterministic {
-		for _, key := range v.fingerprintKeys {
-			mac, err := v.mac(ctx, key, "fingerprint", v.account, v.table, c.Scope, string(c.Data.kind), string(c.Format), c.Purpose, c.Data.Reveal())
+	for _, key := range v.fingerprintKeys {
+		if c.Deterministic {
+			parts := append([]string{
+				"fingerprint", v.account, v.table, c.Scope, string(c.Data.kind), string(c.Format), c.Purpose, c.Data.Reveal(),
+			}, canonical(c.Context)...)
+			mac, err := v.mac(ctx, key, parts...)
 			if err != nil {
 				return plan{}, err
 			}
-			p.marks = append(p.marks, "fp#"+key.Version+"#"+base64.RawURLEncoding.EncodeToString(mac))
+			p.fingerprints = append(p.fingerprints, "fp#"+key.Version+"#"+mac)
+			continue
 		}
-	}
-	if c.IdempotencyKey != "" {
-		name := sha256.Sum256(digest("idempotency", v.account, v.table, c.IdempotencyKey)) // a name, not data: it needs no key
-		p.idempotency = "id#" + hex.EncodeToString(name[:])
-		for _, key := range v.fingerprintKeys {
-			mac, err := v.requestMAC(ctx, key, c)
-			if err != nil {
-				return plan{}, err
-			}
-			p.requestMACs = append(p.requestMACs, mac)
+		// Names are each function's own, and each purpose's: another function that uses the same order number is another request.
+		name, err := v.mac(ctx, key, "idempotency", v.account, v.table, v.idempotencyScope, c.Purpose, c.IdempotencyKey)
+		if err != nil {
+			return plan{}, err
 		}
+		mac, err := v.requestMAC(ctx, key, c)
+		if err != nil {
+			return plan{}, err
+		}
+		p.requests = append(p.requests, "id#"+key.Version+"#"+name)
+		p.requestMACs = append(p.requestMACs, mac)
 	}
 	return p, nil
 }
 
 // requestMAC stands for everything that a request asks for, so that another request with its key is noticed.
-func (v *Vault) requestMAC(ctx context.Context, key FingerprintKey, c Create) (string, error) {
+func (v *Vault) requestMAC(ctx context.Context, key Key, c Create) (string, error) {
 	parts := []string{
 		"request", c.Data.Reveal(), string(c.Data.kind), string(c.Format), strconv.FormatInt(int64(c.TTL/time.Second), 10),
-		strconv.FormatInt(c.MaxUses, 10), c.Purpose, strconv.FormatBool(c.Deterministic), c.Scope,
+		strconv.FormatInt(c.MaxUses, 10), c.Purpose, strconv.Itoa(len(c.Context)),
 	}
-	mac, err := v.mac(ctx, key, append(parts, canonical(c.Metadata)...)...)
-	return key.Version + "#" + base64.RawURLEncoding.EncodeToString(mac), err
+	return v.mac(ctx, key, slices.Concat(parts, canonical(c.Context), canonical(c.Metadata))...)
 }
 
-// sameRequest tells whether two requests have a MAC in common. MACs of different versions differ by their names already.
-func sameRequest(a, b []string) bool {
-	return slices.ContainsFunc(a, func(one string) bool {
-		return slices.ContainsFunc(b, func(other string) bool { return hmac.Equal([]byte(one), []byte(other)) })
-	})
-}
-
-// mac asks KMS for the HMAC of parts, of which KMS sees only a digest. The first part says what the MAC is for.
-func (v *Vault) mac(ctx context.Context, key FingerprintKey, parts ...string) ([]byte, error) {
-	out, err := v.kms.GenerateMac(ctx, &kms.GenerateMacInput{
-		KeyId: &key.ARN, MacAlgorithm: kmstypes.MacAlgorithmSpecHmacSha256, Message: digest(parts...),
-	})
-	if err != nil {
-		return nil, upstream("kms:GenerateMac", err)
-	}
-	if len(out.Mac) != sha256.Size {
-		return nil, failure.New(failure.Unavailable, "", "kms:GenerateMac answered no HMAC-SHA-256")
-	}
-	return out.Mac, nil
-}
-
-// digest is a SHA-256 over parts, each preceded by its length so that no two lists give the same.
-func digest(parts ...string) []byte {
-	h := sha256.New()
-	for _, part := range parts {
-		var length [8]byte
-		binary.BigEndian.PutUint64(length[:], uint64(len(part)))
-		h.Write(length[:])
-		h.Write([]byte(part))
-	}
-	return h.Sum(nil)
-}
-
-// find looks for what an earlier request has made: first under the idempotency key, then under the fingerprint.
+// find looks for what an earlier request has made.
 func (v *Vault) find(ctx context.Context, p plan) (*Created, error) {
-	if p.idempotency != "" {
-		there, err := v.lookUp(ctx, p.idempotency)
-		if err != nil {
-			return nil, err
-		}
-		if there != nil {
-			if !sameRequest(there.requestMACs, p.requestMACs) {
-				return nil, failure.New(failure.KeyReused, api.IdempotencyHeader, "came with another request before; use another key")
-			}
-			return &there.Created, nil
+	for i, key := range p.requests {
+		found, err := v.findRequest(ctx, key, p.requestMACs[i])
+		if found != nil || err != nil {
+			return found, err
 		}
 	}
 	clear(p.void)
-	for i, mark := range p.marks {
-		there, err := v.lookUpMark(ctx, p, mark)
+	for i, key := range p.fingerprints {
+		h, err := v.findHandle(ctx, p, key)
 		if err != nil {
 			return nil, err
 		}
-		if there == nil {
+		if h == nil {
 			continue
 		}
-		// What is missing beside it: the mark of a newer key version, the row of this idempotency key.
-		missing := plan{marks: p.marks[:i], void: p.void, idempotency: p.idempotency, requestMACs: p.requestMACs}
-		known := row{token: there.Token, marks: []string{there.mark}, duplicate: true}
-		if len(missing.marks) > 0 || missing.idempotency != "" {
-			if err := v.commit(ctx, missing, &known); isConflict(err) || isCancelled(err) {
+		if i > 0 { // the newer versions of the key do not know the token yet
+			if err := v.commitFingerprints(ctx, p, p.fingerprints[:i], *h); isConflict(err) || isCancelled(err) {
 				return nil, nil // somebody else was faster: look again
 			} else if err != nil {
 				return nil, upstream("dynamodb:TransactWriteItems", err)
 			}
 		}
-		return &Created{Token: there.Token, Deduplicated: true}, nil
+		return &Created{Token: h.token, Deduplicated: true}, nil
 	}
 	return nil, nil
 }
 
-// lookUpMark finds the row of a mark, or of the one that it stands for, and notes a mark that stands for nothing any more.
-func (v *Vault) lookUpMark(ctx context.Context, p plan, mark string) (*found, error) {
-	item, err := v.indexItem(ctx, mark)
-	if err != nil {
+// findRequest finds the token of a request that was made before under the same key; nil if there is none, or its time is over.
+func (v *Vault) findRequest(ctx context.Context, key, mac string) (*Created, error) {
+	i, err := v.indexItem(ctx, key)
+	if err != nil || len(i) == 0 || !v.now().Before(timeOf(i[attrExpires])) {
 		return nil, err
 	}
-	other := textOf(item[attrSameAs])
-	if other == "" {
-		return v.foundIn(item), nil
+	tok, ok := token.Parse(textOf(i[attrToken]))
+	stored := textOf(i[attrRequestMAC])
+	switch {
+	case !ok || stored == "":
+		return nil, errIndex
+	case !hmac.Equal([]byte(stored), []byte(mac)):
+		return nil, failure.New(failure.KeyReused, api.IdempotencyHeader, "came with another request before; use another key")
 	}
-	if item, err = v.indexItem(ctx, other); err != nil {
-		return nil, err
-	}
-	there := v.foundIn(item)
-	if there == nil {
-		p.void[mark] = other
-	}
-	return there, nil
+	return &Created{Token: tok, ExpiresAt: timeOf(i[attrTokenExpires])}, nil
 }
 
-func (v *Vault) lookUp(ctx context.Context, key string) (*found, error) {
-	item, err := v.indexItem(ctx, key)
-	if err != nil {
-		return nil, err
-	}
-	return v.foundIn(item), nil
+var errIndex = integrity("the index has a row that this release cannot have written")
+
+// handle is the row of a handle.
+type handle struct {
+	key          string
+	token        string
+	fingerprints []string // index keys that lead here
 }
 
-func (v *Vault) indexItem(ctx context.Context, key string) (map[string]types.AttributeValue, error) {
-	if !indexKey.MatchString(key) { // an attribute of the index, which is not authenticated
-		return nil, nil
+// findHandle follows a fingerprint to its handle; nil if there is none. It notes a fingerprint that leads nowhere.
+func (v *Vault) findHandle(ctx context.Context, p plan, fingerprint string) (*handle, error) {
+	i, err := v.indexItem(ctx, fingerprint)
+	if err != nil || len(i) == 0 {
+		return nil, err
 	}
+	key := textOf(i[attrHandle])
+	if !isHandle(key) {
+		return nil, errIndex
+	}
+	h, err := v.getHandle(ctx, key)
+	if h == nil && err == nil {
+		p.void[fingerprint] = key
+	}
+	return h, err
+}
+
+// getHandle reads a handle; nil if there is none.
+func (v *Vault) getHandle(ctx context.Context, key string) (*handle, error) {
+	i, err := v.indexItem(ctx, key)
+	if err != nil || len(i) == 0 {
+		return nil, err
+	}
+	h := handle{key: key}
+	var ok bool
+	if h.token, ok = token.Parse(textOf(i[attrToken])); !ok {
+		return nil, errIndex
+	}
+	for _, fingerprint := range strings.Fields(textOf(i[attrFingerprints])) {
+		known := strings.HasPrefix(fingerprint, "fp#") && indexKey.MatchString(fingerprint)
+		if !known || len(h.fingerprints) == maxFingerprints || slices.Contains(h.fingerprints, fingerprint) {
+			return nil, errIndex
+		}
+		h.fingerprints = append(h.fingerprints, fingerprint)
+	}
+	return &h, nil
+}
+
+// maxFingerprints is how many fingerprints a handle remembers: the oldest ones are forgotten by the rotations after it. They lead
+// nowhere once the handle is gone, remembered or not.
+const maxFingerprints = 2 * api.MaxKeyVersions
+
+func (v *Vault) indexItem(ctx context.Context, key string) (item, error) {
 	out, err := v.store.GetItem(ctx, &dynamodb.GetItemInput{
-		TableName: &v.index, Key: map[string]types.AttributeValue{attrIndexKey: text(key)}, ConsistentRead: new(true),
+		TableName: &v.index, Key: item{attrIndexKey: text(key)}, ConsistentRead: new(true),
 	})
 	if err != nil {
 		return nil, upstream("dynamodb:GetItem", err)
@@ -266,34 +269,49 @@ func (v *Vault) indexItem(ctx context.Context, key string) (map[string]types.Att
 	return out.Item, nil
 }
 
-// foundIn reads an index row; nil if it is none, stands for another, or has expired.
-func (v *Vault) foundIn(item map[string]types.AttributeValue) *found {
-	token := textOf(item[attrToken])
-	if expires := timeOf(item[attrExpires]); token == "" || !expires.IsZero() && !v.now().Before(expires) {
-		return nil
+// commit writes r and its index rows. The row is the first item of the transaction.
+func (v *Vault) commit(ctx context.Context, p plan, r *row) error {
+	var puts []*types.Put
+	if len(p.fingerprints) > 0 {
+		var random [16]byte
+		_, _ = rand.Read(random[:]) // never fails: crypto/rand aborts the program instead
+		h := handle{key: "h#" + hex.EncodeToString(random[:]), token: r.token, fingerprints: p.fingerprints}
+		r.indexed = []string{h.key}
+		put := v.handleRow(h)
+		put.ConditionExpression = new(conditionIndexAbsent)
+		puts = append(puts, put)
+		for _, fingerprint := range p.fingerprints {
+			puts = append(puts, v.fingerprintRow(p, fingerprint, h))
+		}
 	}
-	return &found{
-		Created: Created{
-			Token: token, ExpiresAt: timeOf(item[attrTokenExpires]), Deduplicated: numberOf(item[attrDuplicate]) > 0,
-		},
-		mark:        textOf(item[attrIndexKey]),
-		requestMACs: strings.Fields(textOf(item[attrRequestMAC])),
+	if len(p.requests) > 0 {
+		r.indexed = p.requests
+		for i, request := range p.requests {
+			puts = append(puts, v.requestRow(request, p.requestMACs[i], r))
+		}
 	}
+	row := &types.Put{TableName: &v.table, Item: v.rowItem(*r).DynamoDB(), ConditionExpression: new(conditionAbsent)}
+	return v.putAll(ctx, append([]*types.Put{row}, puts...))
 }
 
-// commit writes p's index rows for r, and r itself unless it is a row that was found.
-func (v *Vault) commit(ctx context.Context, p plan, r *row) error {
+// commitFingerprints makes more fingerprints lead to a handle that exists, and has the handle remember them.
+func (v *Vault) commitFingerprints(ctx context.Context, p plan, fingerprints []string, h handle) error {
+	h.fingerprints = slices.Concat(fingerprints, h.fingerprints)
+	h.fingerprints = h.fingerprints[:min(len(h.fingerprints), maxFingerprints)]
+	put := v.handleRow(h)
+	put.ConditionExpression = new(conditionIndexToken)
+	put.ExpressionAttributeValues = item{":token": text(h.token)}
+	puts := []*types.Put{put}
+	for _, fingerprint := range fingerprints {
+		puts = append(puts, v.fingerprintRow(p, fingerprint, h))
+	}
+	return v.putAll(ctx, puts)
+}
+
+func (v *Vault) putAll(ctx context.Context, puts []*types.Put) error {
 	var items []types.TransactWriteItem
-	if !r.duplicate {
-		items = append(items, types.TransactWriteItem{Put: &types.Put{
-			TableName: &v.table, Item: r.item().DynamoDB(), ConditionExpression: new(conditionAbsent),
-		}})
-	}
-	for _, mark := range p.marks {
-		items = append(items, types.TransactWriteItem{Put: v.markRow(p, r, mark)})
-	}
-	if p.idempotency != "" {
-		items = append(items, types.TransactWriteItem{Put: v.idempotencyRow(p, r)})
+	for _, put := range puts {
+		items = append(items, types.TransactWriteItem{Put: put})
 	}
 	_, err := v.store.TransactWriteItems(ctx, &dynamodb.TransactWriteItemsInput{
 		TransactItems: items, ClientRequestToken: new(uuid.NewString()), // makes the SDK's own repeats the same transaction
@@ -301,49 +319,46 @@ func (v *Vault) commit(ctx context.Context, p plan, r *row) error {
 	return err
 }
 
-// markRow leads from a mark to r: to its token, or for one that was found, to the mark that is deleted with it.
-func (v *Vault) markRow(p plan, r *row, mark string) *types.Put {
-	item := map[string]types.AttributeValue{attrIndexKey: text(mark), attrToken: text(r.token)}
-	if r.duplicate {
-		item = map[string]types.AttributeValue{attrIndexKey: text(mark), attrSameAs: text(r.marks[0])}
+func (v *Vault) handleRow(h handle) *types.Put {
+	return &types.Put{TableName: &v.index, Item: item{
+		attrIndexKey: text(h.key), attrToken: text(h.token), attrFingerprints: text(strings.Join(h.fingerprints, " ")),
+	}}
+}
+
+// fingerprintRow makes a fingerprint lead to a handle, unless it leads to one that exists.
+func (v *Vault) fingerprintRow(p plan, fingerprint string, h handle) *types.Put {
+	put := &types.Put{
+		TableName: &v.index, Item: item{attrIndexKey: text(fingerprint), attrHandle: text(h.key)}, ConditionExpression: new(conditionIndexAbsent),
 	}
-	put := &types.Put{TableName: &v.index, Item: item, ConditionExpression: new(conditionIndexAbsent)}
-	if void := p.void[mark]; void != "" {
+	if void := p.void[fingerprint]; void != "" {
 		put.ConditionExpression = new(conditionIndexVoid)
-		put.ExpressionAttributeValues = map[string]types.AttributeValue{":void": text(void)}
+		put.ExpressionAttributeValues = item{":void": text(void)}
 	}
 	return put
 }
 
-func (v *Vault) idempotencyRow(p plan, r *row) *types.Put {
+func (v *Vault) requestRow(key, mac string, r *row) *types.Put {
 	now := v.now()
-	item := map[string]types.AttributeValue{
-		attrIndexKey: text(p.idempotency), attrToken: text(r.token), attrRequestMAC: text(strings.Join(p.requestMACs, " ")),
-		attrExpires: seconds(now.Add(api.IdempotencyPeriod)),
+	i := item{
+		attrIndexKey: text(key), attrToken: text(r.token), attrRequestMAC: text(mac), attrExpires: seconds(now.Add(api.IdempotencyPeriod)),
 	}
 	if !r.expires.IsZero() {
-		item[attrTokenExpires] = seconds(r.expires)
-	}
-	if r.duplicate {
-		item[attrDuplicate] = number(1)
+		i[attrTokenExpires] = seconds(r.expires)
 	}
 	return &types.Put{
-		TableName: &v.index, Item: item, ConditionExpression: new(conditionIndexExpired),
-		ExpressionAttributeValues: map[string]types.AttributeValue{":now": seconds(now)},
+		TableName: &v.index, Item: i, ConditionExpression: new(conditionIndexExpired),
+		ExpressionAttributeValues: item{":now": seconds(now)},
 	}
 }
 
-// isCancelled tells that a transaction was cancelled because a row was there already.
-func isCancelled(err error) bool { return hasReason(err, "ConditionalCheckFailed") }
-
-// isConflict tells that a transaction was cancelled for another on the same rows, or for a passing lack of capacity.
-func isConflict(err error) bool {
-	return hasReason(err, "TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded")
-}
-
-func hasReason(err error, codes ...string) bool {
-	cancelled, ok := errors.AsType[*types.TransactionCanceledException](err)
-	return ok && slices.ContainsFunc(cancelled.CancellationReasons, func(r types.CancellationReason) bool {
-		return r.Code != nil && slices.Contains(codes, *r.Code)
-	})
+// pause waits a random while, the longer the more rounds there were, so that rivals do not meet again.
+func pause(ctx context.Context, round int) error {
+	timer := time.NewTimer(mathrand.N(min(firstPause<<round, maxPause)))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return upstream("dynamodb:TransactWriteItems", ctx.Err())
+	}
 }

@@ -2,66 +2,81 @@ package vault
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/base64"
 	"errors"
-	"regexp"
+	"slices"
 
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 	kmstypes "github.com/aws/aws-sdk-go-v2/service/kms/types"
-	"github.com/aws/smithy-go"
 
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/envelope"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/failure"
 )
 
-// dataKey asks KMS for a data key bound to r.
-func (v *Vault) dataKey(ctx context.Context, r row) (envelope.DataKey, error) {
+// context binds an envelope to its row. The conditions of the grants name the same keys. CloudTrail records it in clear: the ref is in
+// it, and the token is not. Ref and purpose come from the row's own attributes, which are not authenticated and need not be: with
+// others the envelope does not open.
+func (v *Vault) context(ref, purpose string) envelope.Context {
+	c := envelope.Context{"table": v.table, "account_id": v.account, "ref": ref}
+	if purpose != "" {
+		c["purpose"] = purpose
+	}
+	return c
+}
+
+// dataKey asks KMS for a data key for one token, under the current version of TokenKey.
+func (v *Vault) dataKey(ctx context.Context, ref, purpose string) (envelope.DataKey, error) {
+	key := v.tokenKeys[0].ARN
 	out, err := v.kms.GenerateDataKey(ctx, &kms.GenerateDataKeyInput{
-		KeyId:             &v.keyARN,
+		KeyId:             &key,
 		KeySpec:           kmstypes.DataKeySpecAes256,
-		EncryptionContext: v.context(r),
+		EncryptionContext: v.context(ref, purpose),
 	})
 	if err != nil {
 		return envelope.DataKey{}, upstream("kms:GenerateDataKey", err)
 	}
+	if out.KeyId == nil || *out.KeyId != key {
+		clear(out.Plaintext)
+		// Whoever answers in place of KMS must not get data sealed under a key of its own.
+		return envelope.DataKey{}, failure.New(failure.Unavailable, "", "kms:GenerateDataKey answered for another key")
+	}
 	return envelope.DataKey{
 		Plaintext: out.Plaintext,
-		Wrapped:   envelope.WrappedKey{Provider: envelope.KMSProvider, Info: v.keyARN, Ciphertext: out.CiphertextBlob},
+		Wrapped:   envelope.WrappedKey{Provider: envelope.KMSProvider, Info: key, Ciphertext: out.CiphertextBlob},
 	}, nil
 }
 
-// unwrap asks KMS for the data key of a message. The context is the expected one, so KMS checks it once more, on its own
-// record; the key is named, so that a message under somebody else's key is refused.
+// unwrap asks KMS for the data key of a message. The context is the expected one, so KMS checks it once more, on its own record. The
+// key is named, and is one of TokenKey's versions, so a message under somebody else's key is refused.
 func (v *Vault) unwrap(ctx context.Context, w envelope.WrappedKey, c envelope.Context) ([]byte, error) {
-	if w.Provider != envelope.KMSProvider || w.Info != v.keyARN {
-		return nil, failure.New(failure.Integrity, "", "the row was sealed under another key")
+	if w.Provider != envelope.KMSProvider || !slices.ContainsFunc(v.tokenKeys, func(k Key) bool { return k.ARN == w.Info }) {
+		return nil, integrity("the row was sealed under another key")
 	}
-	out, err := v.kms.Decrypt(ctx, &kms.DecryptInput{KeyId: &v.keyARN, CiphertextBlob: w.Ciphertext, EncryptionContext: c})
+	out, err := v.kms.Decrypt(ctx, &kms.DecryptInput{KeyId: &w.Info, CiphertextBlob: w.Ciphertext, EncryptionContext: c})
 	if err != nil {
 		if _, bad := errors.AsType[*kmstypes.InvalidCiphertextException](err); bad {
-			return nil, failure.New(failure.Integrity, "", "KMS refuses the row's data key")
+			return nil, integrity("KMS refuses the row's data key")
 		}
 		return nil, upstream("kms:Decrypt", err)
 	}
-	if out.KeyId == nil || *out.KeyId != v.keyARN {
-		return nil, failure.New(failure.Integrity, "", "KMS answered for another key")
+	if out.KeyId == nil || *out.KeyId != w.Info {
+		clear(out.Plaintext)
+		return nil, integrity("KMS answered for another key")
 	}
 	return out.Plaintext, nil
 }
 
-// errorCode is what the name of an AWS exception looks like. Names are safe to tell, texts are not.
-var errorCode = regexp.MustCompile(`^[A-Za-z.]{1,80}$`)
-
-// upstream turns an error of KMS or DynamoDB into one of ours: the operation and the name of the exception stay, its
-// text (which quotes ARNs, sometimes values) goes.
-func upstream(operation string, err error) error {
-	var ae smithy.APIError
-	if !errors.As(err, &ae) || !errorCode.MatchString(ae.ErrorCode()) {
-		return failure.New(failure.Unavailable, "", "%s got no answer", operation)
+// mac asks KMS for the HMAC of parts, of which KMS sees only a digest. The first part says what the MAC is for.
+func (v *Vault) mac(ctx context.Context, key Key, parts ...string) (string, error) {
+	out, err := v.kms.GenerateMac(ctx, &kms.GenerateMacInput{
+		KeyId: &key.ARN, MacAlgorithm: kmstypes.MacAlgorithmSpecHmacSha256, Message: digest(parts...),
+	})
+	if err != nil {
+		return "", upstream("kms:GenerateMac", err)
 	}
-	switch ae.ErrorCode() {
-	case "AccessDeniedException":
-		return failure.New(failure.Denied, "", "the function's role may not %s here", operation)
-	default:
-		return failure.New(failure.Unavailable, "", "%s failed with %s", operation, ae.ErrorCode())
+	if out.KeyId == nil || *out.KeyId != key.ARN || len(out.Mac) != sha256.Size {
+		return "", failure.New(failure.Unavailable, "", "kms:GenerateMac answered for another key, or no HMAC-SHA-256")
 	}
+	return base64.RawURLEncoding.EncodeToString(out.Mac), nil
 }

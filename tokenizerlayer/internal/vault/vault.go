@@ -1,15 +1,27 @@
 // Package vault swaps data for random tokens and back.
 //
-// A token is drawn, not derived, so it says nothing about the data. The data is sealed with a data key of its own (package
-// envelope) whose encryption context names table, account, token and purpose, and the message is stored under the token.
-// Reading takes two permissions that writing does not have: dynamodb:GetItem on the table and kms:Decrypt on the key.
+// Each token is made from a random seed (package token). The data is sealed together with the seed, under a data key of its own
+// (package envelope), and stored under the token. The encryption context names the table, the account, the token's ref and its
+// purpose. Reading takes two permissions that writing does not have: dynamodb:GetItem on the table and kms:Decrypt on TokenKey.
 //
 //	created, err := v.Create(ctx, vault.Create{Data: data, TTL: time.Hour, MaxUses: 1})
-//	data, err := v.Detokenize(ctx, created.Token, "")
+//	opened, err := v.Detokenize(ctx, vault.Detokenize{Read: vault.Read{Token: created.Token}})
 //
-// create.go makes tokens, index.go finds those that exist (deterministic tokens, repeated requests), read.go reads and revokes
-// them; row.go and payload.go are what is stored, outside of the envelope and inside. Each method's doc says what it needs of
-// IAM, beside the table's own key (see docs/permissions.md). Errors are those of package api.
+// # Tables
+//
+// The vault's table holds the sealed rows. A role that tokenizes may put them and may not read them; what it may write is not
+// trusted: a row opens only if its envelope, its ref and its token belong together.
+//
+// The state table holds what must not go back: tombstones of revoked tokens, and counters of uses. A role that tokenizes cannot
+// write there, so putting an old row back revives nothing.
+//
+// The index finds tokens that exist: by a fingerprint of their data (deterministic tokens), and by the key of a repeated request.
+//
+// # Files
+//
+// create.go makes tokens, index.go finds those that exist, open.go opens rows, read.go answers questions about them, and revoke.go
+// ends them. row.go, state.go and payload.go are what is stored: outside of the envelope, beside it, and inside. Each method's doc
+// says what it needs of IAM, beside the use of the tables' key (see docs/permissions.md). Errors are those of package failure.
 package vault
 
 import (
@@ -26,7 +38,6 @@ import (
 
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/api"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/envelope"
-	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/pan"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/token"
 )
 
@@ -45,45 +56,51 @@ type Store interface {
 	TransactWriteItems(context.Context, *dynamodb.TransactWriteItemsInput, ...func(*dynamodb.Options)) (*dynamodb.TransactWriteItemsOutput, error)
 }
 
+// Key is a version of a KMS key.
+type Key struct {
+	Version string // 1 to 16 of a-z 0-9
+	ARN     string // of the key, not of an alias
+}
+
 // Config describes a vault. Fields are required unless their comment says otherwise.
 type Config struct {
-	// KeyARN is the key that wraps data keys, by key ARN (no alias: the ARN stands in every message).
-	KeyARN string
-	// Table is the name of the vault's table.
-	Table string
+	// TokenKeys are the versions of TokenKey, which wraps data keys. The first seals; all of them open. At most api.MaxKeyVersions.
+	TokenKeys []Key
+	// FingerprintKeys are the versions of FingerprintKey. The first makes new fingerprints; all of them find old ones. At most
+	// api.MaxKeyVersions. They are required if there is an Index.
+	FingerprintKeys []Key
+	// Table and State are the names of the vault's table and of the state table.
+	Table, State string
 	// Index is the name of the index table; "" leaves deterministic tokens and idempotency keys out.
 	Index string
-	// FingerprintKeys are the versions of FingerprintKey, the current one first, then those that older fingerprints were made
-	// with; at most api.MaxKeyVersions.
-	FingerprintKeys []FingerprintKey
 	// AccountID is the AWS account of the function, 12 digits. Tokens of other accounts do not open.
 	AccountID string
-	KMS       KMS
-	Store     Store
+	// Actor is the function on whose behalf the vault works. Attempts and idempotency keys are each actor's own.
+	Actor string
+	// IdempotencyScope replaces Actor as the name space of idempotency keys, for functions that share one; "" means Actor.
+	IdempotencyScope string
+	KMS              KMS
+	Store            Store
 	// Timeout bounds the upstream calls of one operation; 0 means 4 s.
 	Timeout time.Duration
-	// NewToken draws a token; nil means token.New.
-	NewToken func(token.Format, pan.Number) (string, error)
+	// NewSeed draws a token's seed; nil means token.NewSeed.
+	NewSeed func() token.Seed
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
 }
 
 // Vault is safe for concurrent use.
 type Vault struct {
-	keyARN          string
-	table           string
-	index           string
-	fingerprintKeys []FingerprintKey
-	account         string
-	kms             KMS
-	store           Store
-	timeout         time.Duration
-	newToken        func(token.Format, pan.Number) (string, error)
-	now             func() time.Time
-	envelope        *envelope.Envelope
-
-	hashTurn chan struct{} // a lock of hashKey that nobody waits for longer than for KMS
-	hashKey  []byte        // see TokenHash; nil until it is there
+	tokenKeys, fingerprintKeys []Key
+	table, state, index        string
+	account                    string
+	actor, idempotencyScope    string
+	kms                        KMS
+	store                      Store
+	timeout                    time.Duration
+	newSeed                    func() token.Seed
+	now                        func() time.Time
+	envelope                   *envelope.Envelope
 }
 
 var accountID = regexp.MustCompile(`^[0-9]{12}$`)
@@ -96,20 +113,27 @@ func (c Config) validate() error {
 			problems = append(problems, errors.New(problem))
 		}
 	}
-	require(api.IsKeyARN(c.KeyARN), "KeyARN must be the ARN of a KMS key")
+	require(len(c.TokenKeys) >= 1 && areKeys(c.TokenKeys), "TokenKeys "+keysForm)
+	require((len(c.FingerprintKeys) >= 1 || c.Index == "") && areKeys(c.FingerprintKeys), "FingerprintKeys "+keysForm)
 	require(api.IsTableName(c.Table), "Table must be the name of a table")
+	require(api.IsTableName(c.State) && c.State != c.Table, "State must be the name of another table")
 	require(c.Index == "" || api.IsTableName(c.Index), "Index must be the name of a table")
-	versions := map[string]bool{}
-	for _, key := range c.FingerprintKeys {
-		require(api.IsKeyVersion(key.Version) && api.IsKeyARN(key.ARN) && !versions[key.Version],
-			"FingerprintKeys must each have the ARN of a KMS key and a version of its own")
-		versions[key.Version] = true
-	}
-	require(len(c.FingerprintKeys) >= 1 && len(c.FingerprintKeys) <= api.MaxKeyVersions,
-		fmt.Sprintf("FingerprintKeys must be 1 to %d", api.MaxKeyVersions))
 	require(accountID.MatchString(c.AccountID), "AccountID must have 12 digits: Lambda tells it at registration")
 	require(c.KMS != nil && c.Store != nil, "KMS and Store are required")
 	return errors.Join(problems...)
+}
+
+var keysForm = fmt.Sprintf("must have 1 to %d versions, each with its own name and the ARN of a KMS key", api.MaxKeyVersions)
+
+func areKeys(keys []Key) bool {
+	seen := map[string]bool{}
+	for _, key := range keys {
+		if !api.IsKeyVersion(key.Version) || !api.IsKeyARN(key.ARN) || seen[key.Version] {
+			return false
+		}
+		seen[key.Version] = true
+	}
+	return len(keys) <= api.MaxKeyVersions
 }
 
 // New returns a vault. The error names every field of c that is wrong.
@@ -118,12 +142,13 @@ func New(c Config) (*Vault, error) {
 		return nil, err
 	}
 	v := &Vault{
-		keyARN: c.KeyARN, table: c.Table, index: c.Index, fingerprintKeys: slices.Clone(c.FingerprintKeys), account: c.AccountID,
-		kms: c.KMS, store: c.Store, timeout: cmp.Or(c.Timeout, 4*time.Second), newToken: c.NewToken, now: c.Now,
-		hashTurn: make(chan struct{}, 1),
+		tokenKeys: slices.Clone(c.TokenKeys), fingerprintKeys: slices.Clone(c.FingerprintKeys),
+		table: c.Table, state: c.State, index: c.Index, account: c.AccountID,
+		actor: c.Actor, idempotencyScope: cmp.Or(c.IdempotencyScope, c.Actor),
+		kms: c.KMS, store: c.Store, timeout: cmp.Or(c.Timeout, 4*time.Second), newSeed: c.NewSeed, now: c.Now,
 	}
-	if v.newToken == nil {
-		v.newToken = token.New
+	if v.newSeed == nil {
+		v.newSeed = token.NewSeed
 	}
 	if v.now == nil {
 		v.now = time.Now
@@ -131,16 +156,6 @@ func New(c Config) (*Vault, error) {
 	var err error
 	v.envelope, err = envelope.New()
 	return v, err
-}
-
-// context binds an envelope to its row. KMS conditions of the grants name the same keys. The purpose comes from the row's own
-// attribute, which is not authenticated, and need not be: with another one the envelope does not open.
-func (v *Vault) context(r row) envelope.Context {
-	c := envelope.Context{"table": v.table, "account_id": v.account, "hash_key": r.token}
-	if r.purpose != "" {
-		c["purpose"] = r.purpose
-	}
-	return c
 }
 
 // String keeps a vault that is printed from listing its clients.
