@@ -26,6 +26,7 @@ import (
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/assembly"
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/awsproxy"
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/endpoint"
+	"github.com/lambda-tokenizer/lambda-tokenizer/local/lambdahost"
 )
 
 // Options say what to run and where.
@@ -66,6 +67,9 @@ type Cloud struct {
 	troubles  troubles
 	temp      string
 	cleanup   []func() error
+
+	mu         sync.Mutex
+	extensions []*lambdahost.Extensions // started without their function
 }
 
 // Trouble lists what went wrong between functions and services so far, each kind once: calls that were refused, with what the
@@ -168,19 +172,16 @@ func Deploy(ctx context.Context, o Options) (_ *Cloud, err error) {
 func (c *Cloud) Close() error {
 	err := c.front.close() // no new invocations
 	var wg sync.WaitGroup
-	var mu sync.Mutex
 	for _, f := range c.functions {
-		if f.host == nil {
-			continue
+		if f.host != nil {
+			wg.Go(func() { _ = f.host.Close() }) // which has no error to return
 		}
-		wg.Go(func() {
-			if e := f.host.Close(); e != nil {
-				mu.Lock()
-				defer mu.Unlock()
-				err = errors.Join(err, e)
-			}
-		})
 	}
+	c.mu.Lock()
+	for _, x := range c.extensions {
+		wg.Go(x.Stop)
+	}
+	c.mu.Unlock()
 	wg.Wait()
 	if c.services != nil {
 		err = errors.Join(err, c.services.servers.close())

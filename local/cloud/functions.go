@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"math/rand/v2"
 	"net"
 	"os"
@@ -24,10 +25,14 @@ import (
 
 // function is a function of the templates.
 type function struct {
-	name string
-	role string // ARN
-	host *lambdahost.Function
+	name   string
+	role   string // ARN
+	config lambdahost.Config
+	host   *lambdahost.Function
 }
+
+// portVariable tells extension and function where the extension listens.
+const portVariable = "TOKENIZER_PORT"
 
 // environments is how many environments a function has at most. Lambda starts one for each concurrent invocation; a
 // laptop has fewer cores, so invocations beyond this wait.
@@ -57,17 +62,18 @@ func createFunction(_ context.Context, r *request) (made, error) {
 		return made{}, err
 	}
 	arn := r.arn("lambda", "function:"+name)
-	host, err := lambdahost.New(lambdahost.Config{
+	config := lambdahost.Config{
 		Name: name, ARN: arn, Handler: r.str("Handler"), AccountID: r.d.Account, Region: r.d.Region,
 		TaskDir: code, OptDir: opt,
 		Variables: r.variables(), PerEnvironment: r.newEnvironment,
 		Timeout: time.Duration(r.integer("Timeout")) * time.Second, MemoryMB: r.integer("MemorySize"),
 		MaxConcurrency: environments, Log: r.d.Log,
-	})
+	}
+	host, err := lambdahost.New(config)
 	if err != nil {
 		return made{}, err
 	}
-	r.d.cloud.functions[arn] = &function{name: name, role: r.str("Role"), host: host}
+	r.d.cloud.functions[arn] = &function{name, r.str("Role"), config, host}
 	return made{name, map[string]string{"Arn": arn}}, nil
 }
 
@@ -140,7 +146,7 @@ func (r *request) newEnvironment() (map[string]string, error) {
 	c := r.d.cloud.assume(r.str("Role"), r.arn("lambda", "function:"+r.physicalName("FunctionName")))
 	return map[string]string{
 		"AWS_ACCESS_KEY_ID": c.AccessKeyID, "AWS_SECRET_ACCESS_KEY": c.SecretAccessKey, "AWS_SESSION_TOKEN": c.SessionToken,
-		"TOKENIZER_PORT": strconv.Itoa(port),
+		portVariable: strconv.Itoa(port),
 	}, nil
 }
 
@@ -156,13 +162,73 @@ func (c *Cloud) assume(role, function string) aws.Credentials {
 // ActAs returns an SDK configuration that calls the services as a function would: with credentials like those of a new
 // environment, through the proxy that enforces its role's policies. The function is named by the start of its name.
 func (c *Cloud) ActAs(function string) (aws.Config, error) {
-	for arn, f := range c.functions {
-		if strings.HasPrefix(f.name, function) {
-			return sdkConfig(c.proxyURL, c.region, credentials.StaticCredentialsProvider{Value: c.assume(f.role, arn)}, awsproxy.NewTransport()), nil
-		}
+	f, err := c.function(function)
+	if err != nil {
+		return aws.Config{}, err
 	}
-	return aws.Config{}, fmt.Errorf("no function's name begins with %q", function)
+	return sdkConfig(c.proxyURL, c.region, credentials.StaticCredentialsProvider{Value: c.assume(f.role, f.config.ARN)}, awsproxy.NewTransport()), nil
 }
+
+// function finds the function whose name begins with prefix.
+func (c *Cloud) function(prefix string) (*function, error) {
+	var found *function
+	for _, f := range c.functions {
+		if !strings.HasPrefix(f.name, prefix) {
+			continue
+		}
+		if found != nil {
+			return nil, fmt.Errorf("the names of several functions begin with %q", prefix)
+		}
+		found = f
+	}
+	if found == nil {
+		return nil, fmt.Errorf("no function's name begins with %q", prefix)
+	}
+	return found, nil
+}
+
+// Extension is the layer's extension in an environment of its own, in which the function does not run. It has the function's
+// settings and credentials, so it may do what the function's role may do.
+type Extension struct {
+	// Port is where the extension listens on 127.0.0.1.
+	Port int
+	// SessionToken is what the extension expects of its callers.
+	SessionToken string
+
+	running *lambdahost.Extensions
+}
+
+// StartExtension starts the layer's extension as one of the functions would have it. The function is named by the start of its
+// name. The variables override those of the function; with TOKENIZER_PORT among them the port is yours to choose. ctx bounds the
+// start; the extension runs until Stop, or until the Cloud is closed.
+func (c *Cloud) StartExtension(ctx context.Context, function string, variables map[string]string) (*Extension, error) {
+	f, err := c.function(function)
+	if err != nil {
+		return nil, err
+	}
+	own, err := f.config.PerEnvironment()
+	if err != nil {
+		return nil, err
+	}
+	maps.Copy(own, variables)
+	port, err := strconv.Atoi(own[portVariable])
+	if err != nil {
+		return nil, fmt.Errorf("%s is not a number", portVariable)
+	}
+	config := f.config
+	config.PerEnvironment = func() (map[string]string, error) { return own, nil }
+	running, err := lambdahost.StartExtensions(ctx, config)
+	if err != nil {
+		return nil, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.extensions = append(c.extensions, running)
+	return &Extension{port, own["AWS_SESSION_TOKEN"], running}, nil
+}
+
+// Stop ends the extension and returns when it is gone. It may be called more than once.
+func (x *Extension) Stop() { x.running.Stop() }
 
 // ports gives out ports below the ranges from which systems take ports for outgoing connections, so that none of these
 // gets one first. It remembers what it gave: an environment binds its port a moment later.

@@ -16,6 +16,8 @@
 //
 // A crash or a timeout ends an environment; the next invocation gets a new one.
 //
+// [StartExtensions] makes an environment that stops halfway through init: it has the extensions and not the function.
+//
 // What differs from Lambda: /opt is not mounted and environments share localhost, so
 // [Config.PerEnvironment] gives each its own port (and credentials). More invocations than
 // environments wait instead of getting a 429. After a failed init, the next invocation is the
