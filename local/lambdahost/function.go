@@ -176,9 +176,9 @@ func (f *Function) Kill(name string) (killed int) {
 	return killed
 }
 
-// Close shuts every environment down, interrupting invocations, and returns nil when all
-// processes are gone, which takes little more than 2 s. It may be called more than once.
-func (f *Function) Close() error {
+// Close shuts every environment down, interrupting invocations, and returns when all processes are gone, which takes little more
+// than 2 s. It may be called more than once.
+func (f *Function) Close() {
 	f.close.Do(func() {
 		f.cancel(ErrClosed)
 		for held := 0; held < cap(f.slots); { // whoever uses an environment gives its slot back
@@ -190,5 +190,4 @@ func (f *Function) Close() error {
 			}
 		}
 	})
-	return nil
 }
