@@ -28,6 +28,7 @@ import (
 
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/assembly"
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/cloud"
+	"github.com/lambda-tokenizer/lambda-tokenizer/local/endpoint"
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/progress"
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/synth"
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/walkthrough"
@@ -91,7 +92,7 @@ func run(ctx context.Context, args []string, out io.Writer, getenv func(string) 
 	if err != nil {
 		return err
 	}
-	external, err := cloud.ExternalEndpoints(getenv)
+	external, err := endpoint.FromEnvironment(getenv)
 	if err != nil {
 		return err
 	}
@@ -115,7 +116,12 @@ func run(ctx context.Context, args []string, out io.Writer, getenv func(string) 
 			return err
 		}
 	}
-	system, err := start(ctx, f, print, log, external)
+	dir, err := os.MkdirTemp("", "lambda-tokenizer-cdk-")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	system, err := start(ctx, f, dir, print, log, external)
 	if err != nil {
 		return err
 	}
@@ -137,12 +143,8 @@ func run(ctx context.Context, args []string, out io.Writer, getenv func(string) 
 	return nil
 }
 
-// start synthesizes the app and runs the result.
-func start(ctx context.Context, f flags, print *progress.Printer, log io.Writer, external cloud.External) (*cloud.Cloud, error) {
-	dir, err := os.MkdirTemp("", "lambda-tokenizer-cdk-")
-	if err != nil {
-		return nil, err
-	}
+// start synthesizes the app into dir, and runs the result.
+func start(ctx context.Context, f flags, dir string, print *progress.Printer, log io.Writer, external endpoint.Set) (system *cloud.Cloud, err error) {
 	settings, err := synth.HostContext()
 	if err != nil {
 		return nil, err
@@ -151,31 +153,26 @@ func start(ctx context.Context, f flags, print *progress.Printer, log io.Writer,
 	if os := settings["localBuildOS"]; os != "" {
 		print.Printf("Lambda runs Linux: for this machine the same packages are built for %s/%s.", os, runtime.GOARCH)
 	}
-	var system *cloud.Cloud
-	err = print.Step("synthesize and build", func() (string, error) {
+	if err := print.Step("synthesize and build", func() (string, error) {
 		err := synth.Run(ctx, synth.Options{Out: dir, Context: settings, Log: log})
 		return "CDK app, layer and functions; minutes the first time, while the CDK compiles", err
-	})
-	if err == nil {
-		err = print.Step("create resources", func() (string, error) {
-			a, err := assembly.Load(dir)
-			if err != nil {
-				return "", err
-			}
-			system, err = cloud.Deploy(ctx, cloud.Options{
-				Assembly: a, Account: synth.Account, Region: synth.Region, Addr: f.addr, External: external, Log: log,
-			})
-			if err != nil {
-				return "", err
-			}
-			return fmt.Sprintf("%d stacks, tables %s", len(a.Stacks), strings.Join(system.Tables, ", ")), nil
+	}); err != nil {
+		return nil, err
+	}
+	err = print.Step("create resources", func() (string, error) {
+		a, err := assembly.Load(dir)
+		if err != nil {
+			return "", err
+		}
+		system, err = cloud.Deploy(ctx, cloud.Options{
+			Assembly: a, Account: synth.Account, Region: synth.Region, Addr: f.addr, External: external, Log: log,
 		})
-	}
-	if err != nil {
-		return nil, errors.Join(err, os.RemoveAll(dir))
-	}
-	system.Cleanup(func() error { return os.RemoveAll(dir) })
-	return system, nil
+		if err != nil {
+			return "", err
+		}
+		return fmt.Sprintf("%d stacks, tables %s", len(a.Stacks), strings.Join(system.Tables, ", ")), nil
+	})
+	return system, err
 }
 
 // walk takes the walkthrough, and leaves what a person needs to go on.

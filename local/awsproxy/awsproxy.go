@@ -17,10 +17,8 @@ import (
 	"errors"
 	"io"
 	"log"
-	"net"
 	"net/http"
 	"net/http/httputil"
-	"net/url"
 	"regexp"
 	"sync"
 	"time"
@@ -31,10 +29,8 @@ import (
 
 // Config says where calls go.
 type Config struct {
-	// Targets are the services' endpoints by signing name: kms, dynamodb, cognito-idp.
-	Targets map[string]*url.URL
-	// Settings are the variables that named those endpoints, if any did.
-	Settings map[string]string
+	// Targets are the services' endpoints.
+	Targets endpoint.Set
 	// Trouble is told of every call that an endpoint did not answer as the service would; nil: nobody is.
 	Trouble func(error)
 	// Authorize decides whether a call may pass; nil lets all pass. An [*awsjson.Error] is answered as it is, another error
@@ -76,27 +72,16 @@ func New(config Config) *Proxy {
 	if config.Timeout == 0 {
 		config.Timeout = 10 * time.Second
 	}
-	transport := NewTransport()
 	p := &Proxy{config: config, routes: map[string]http.Handler{}, callers: map[string]caller{}}
 	for service, target := range config.Targets {
 		p.routes[service] = &httputil.ReverseProxy{
-			Rewrite:      func(r *httputil.ProxyRequest) { r.SetURL(target) },
-			Transport:    &endpoint.Transport{Service: service, URL: target, Setting: config.Settings[service], Report: config.Trouble, Base: transport},
+			Rewrite:      func(r *httputil.ProxyRequest) { r.SetURL(target.URL) },
+			Transport:    target.Transport(config.Trouble),
 			ErrorHandler: unavailable,
 			ErrorLog:     log.New(io.Discard, "", 0), // of an answer that broke off the caller learns itself
 		}
 	}
 	return p
-}
-
-// NewTransport returns a transport without a Proxy: settings of this machine must not lead calls elsewhere.
-func NewTransport() *http.Transport {
-	return &http.Transport{
-		DialContext:           (&net.Dialer{Timeout: 2 * time.Second}).DialContext,
-		ResponseHeaderTimeout: 5 * time.Second,
-		MaxIdleConnsPerHost:   64, IdleConnTimeout: 30 * time.Second,
-		DisableCompression: true, // answers pass unchanged
-	}
 }
 
 // Register makes a caller known by its credentials. Registering an access key id again replaces what it stood for.

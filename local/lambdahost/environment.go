@@ -93,12 +93,7 @@ func (e *environment) init() error {
 	}
 	ctx, cancel := context.WithTimeoutCause(e.ctx, e.cfg.initTimeout, timedOut(e.cfg.initTimeout))
 	defer cancel()
-	for _, path := range e.cfg.extensions {
-		if err := e.start(path); err != nil {
-			return err
-		}
-	}
-	if err := e.await(ctx, func() bool { return e.extensionsAre(extensionRegistered, extensionReady) }); err != nil {
+	if err := e.startExtensions(ctx); err != nil {
 		return err
 	}
 	if err := e.start(e.cfg.bootstrap()); err != nil {
@@ -109,6 +104,16 @@ func (e *environment) init() error {
 	}
 	e.initialized = true
 	return e.await(ctx, func() bool { return e.extensionsAre(extensionReady) })
+}
+
+// startExtensions starts the extensions and waits until each has registered.
+func (e *environment) startExtensions(ctx context.Context) error {
+	for _, path := range e.cfg.extensions {
+		if err := e.start(path); err != nil {
+			return err
+		}
+	}
+	return e.await(ctx, func() bool { return e.extensionsAre(extensionRegistered, extensionReady) })
 }
 
 // start starts the extension at path, or the function. Handlers wait meanwhile: nobody calls

@@ -16,6 +16,8 @@
 //
 // A crash or a timeout ends an environment; the next invocation gets a new one.
 //
+// [StartExtensions] makes an environment that stops halfway through init: it has the extensions and not the function.
+//
 // What differs from Lambda: /opt is not mounted and environments share localhost, so
 // [Config.PerEnvironment] gives each its own port (and credentials). More invocations than
 // environments wait instead of getting a 429. After a failed init, the next invocation is the
@@ -174,9 +176,9 @@ func (f *Function) Kill(name string) (killed int) {
 	return killed
 }
 
-// Close shuts every environment down, interrupting invocations, and returns nil when all
-// processes are gone, which takes little more than 2 s. It may be called more than once.
-func (f *Function) Close() error {
+// Close shuts every environment down, interrupting invocations, and returns when all processes are gone, which takes little more
+// than 2 s. It may be called more than once.
+func (f *Function) Close() {
 	f.close.Do(func() {
 		f.cancel(ErrClosed)
 		for held := 0; held < cap(f.slots); { // whoever uses an environment gives its slot back
@@ -188,5 +190,4 @@ func (f *Function) Close() error {
 			}
 		}
 	})
-	return nil
 }

@@ -332,9 +332,7 @@ func newHost(t *testing.T, function, extension string, change func(*Config), ext
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := f.Close(); err != nil {
-			t.Error(err)
-		}
+		f.Close()
 		if t.Failed() {
 			t.Logf("log:\n%s", log)
 		}
