@@ -37,13 +37,22 @@ func (t *tables) createTable(ctx context.Context, r *resource) (created, error) 
 	}
 	t.names = append(t.names, name)
 	arn := r.arn("dynamodb", "table/"+name)
-	if key := r.object("SSESpecification").str("KMSMasterKeyId"); key != "" {
-		t.authorizer.EncryptTable(name, key)
-	}
+	t.authorizer.AddTable(name, authorizer.Table{
+		PartitionKey: partitionKey(in.KeySchema), StorageKeyARN: r.object("SSESpecification").str("KMSMasterKeyId"),
+	})
 	if document := r.object("ResourcePolicy")["PolicyDocument"]; document != nil {
 		if err := t.policies.AddResourcePolicy(arn, "the policy of table "+name, document); err != nil {
 			return created{}, err
 		}
 	}
 	return created{name, map[string]string{"Arn": arn}}, nil
+}
+
+func partitionKey(schema []types.KeySchemaElement) string {
+	for _, k := range schema {
+		if k.KeyType == types.KeyTypeHash && k.AttributeName != nil {
+			return *k.AttributeName
+		}
+	}
+	return ""
 }
