@@ -68,7 +68,7 @@ func TestMessagesPassBetweenOursAndTheJavaScriptEncryptionSDK(t *testing.T) {
 	right, rightToWrite := s.context(read), s.context(written)
 	message := read["CandidateString"].(*types.AttributeValueMemberB).Value
 	less := maps.Clone(right)
-	delete(less, "hash_key")
+	delete(less, "ref")
 
 	payload := `{"v":2,"type":"card","data":"` + javascriptCard + `"}`
 	got := runInterop(t, interopRequest{
@@ -194,7 +194,7 @@ func (s *system) vaultRow(t *testing.T, number string) map[string]types.Attribut
 
 // context is what docs/threat-model.md says that a row's message is bound to.
 func (s *system) context(row map[string]types.AttributeValue) map[string]string {
-	return map[string]string{"table": "CreditCardTokenizerTable", "account_id": s.Outputs["AccountId"], "hash_key": str(row["Hash_Key"])}
+	return map[string]string{"table": "CreditCardTokenizerTable", "account_id": s.Outputs["AccountId"], "ref": str(row["Ref"])}
 }
 
 func contextWith(context map[string]string, key, value string) map[string]string {

@@ -112,7 +112,7 @@ func TestAllFourReferencesNameAKeyAndAnswersCarryItsARN(t *testing.T) {
 func TestACiphertextOpensWithExactlyItsContext(t *testing.T) {
 	client := newClient(t)
 	key := createKey(t, client)
-	context := map[string]string{"table": "T", "account_id": "1", "hash_key": "k"}
+	context := map[string]string{"table": "T", "account_id": "1", "ref": "k"}
 	sealed, err := client.Encrypt(t.Context(), &kms.EncryptInput{KeyId: key.KeyId, Plaintext: []byte("plain"), EncryptionContext: context})
 	if err != nil {
 		t.Fatal(err)
@@ -120,14 +120,14 @@ func TestACiphertextOpensWithExactlyItsContext(t *testing.T) {
 	if bytes.Contains(sealed.CiphertextBlob, []byte("plain")) {
 		t.Fatal("the blob holds the plaintext")
 	}
-	opened, err := client.Decrypt(t.Context(), &kms.DecryptInput{CiphertextBlob: sealed.CiphertextBlob, EncryptionContext: map[string]string{"hash_key": "k", "account_id": "1", "table": "T"}})
+	opened, err := client.Decrypt(t.Context(), &kms.DecryptInput{CiphertextBlob: sealed.CiphertextBlob, EncryptionContext: map[string]string{"ref": "k", "account_id": "1", "table": "T"}})
 	if err != nil || string(opened.Plaintext) != "plain" {
 		t.Fatalf("got %v, %v", opened, err)
 	}
 	for name, other := range map[string]map[string]string{
-		"none": nil, "fewer": {"table": "T", "account_id": "1"}, "more": {"table": "T", "account_id": "1", "hash_key": "k", "x": ""},
-		"another value": {"table": "T", "account_id": "1", "hash_key": "K"}, "swapped": {"table": "1", "account_id": "T", "hash_key": "k"},
-		"joined": {"table": "T", "account_id": `1","hash_key":"k`},
+		"none": nil, "fewer": {"table": "T", "account_id": "1"}, "more": {"table": "T", "account_id": "1", "ref": "k", "x": ""},
+		"another value": {"table": "T", "account_id": "1", "ref": "K"}, "swapped": {"table": "1", "account_id": "T", "ref": "k"},
+		"joined": {"table": "T", "account_id": `1","ref":"k`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := client.Decrypt(t.Context(), &kms.DecryptInput{CiphertextBlob: sealed.CiphertextBlob, EncryptionContext: other})

@@ -18,7 +18,8 @@ const (
 
 // least is what has to be set.
 var least = map[string]string{
-	"AWS_SESSION_TOKEN": "session", "TOKENIZER_TABLE": "Vault", "TOKENIZER_KEY_ARN": testKey, "TOKENIZER_FINGERPRINT_KEYS": "1=" + otherKey,
+	"AWS_SESSION_TOKEN": "session", "TOKENIZER_TABLE": "Vault", "TOKENIZER_STATE_TABLE": "State", "TOKENIZER_TOKEN_KEYS": "1=" + testKey,
+	"TOKENIZER_FINGERPRINT_KEYS": "1=" + otherKey,
 }
 
 // load reads least and what is set besides.
@@ -31,8 +32,9 @@ func load(set map[string]string) (settings.Settings, error) {
 func TestLoad_HasSafeDefaults(t *testing.T) {
 	got, err := load(nil)
 	want := settings.Settings{
-		SessionToken: "session", Table: "Vault", KeyARN: testKey, FingerprintKeys: []settings.Key{{Version: "1", ARN: otherKey}},
-		Port: 2774, LogLevel: slog.LevelInfo, MaxBodyBytes: 32768, ReadRate: 100, MaxConnections: 64,
+		SessionToken: "session", Table: "Vault", StateTable: "State", TokenKeys: []settings.Key{{Version: "1", ARN: testKey}},
+		FingerprintKeys: []settings.Key{{Version: "1", ARN: otherKey}},
+		Port:            2774, LogLevel: slog.LevelInfo, MaxBodyBytes: 32768, ReadRate: 100, MaxConnections: 64,
 	}
 	if diff := cmp.Diff(want, got); diff != "" || err != nil {
 		t.Errorf("%v (-want +got):\n%s", err, diff)
@@ -42,11 +44,13 @@ func TestLoad_HasSafeDefaults(t *testing.T) {
 func TestLoad_ReadsEverySetting(t *testing.T) {
 	got, err := load(map[string]string{
 		"AWS_LAMBDA_RUNTIME_API": "127.0.0.1:9001", "AWS_LAMBDA_FUNCTION_NAME": "f", "TOKENIZER_INDEX_TABLE": "Index",
-		"TOKENIZER_FINGERPRINT_KEYS": "2=" + otherKey + ",1=" + testKey, "TOKENIZER_PORT": "3000", "TOKENIZER_LOG_LEVEL": "WARN",
+		"TOKENIZER_TOKEN_KEYS": "3=" + otherKey + ",1=" + testKey, "TOKENIZER_FINGERPRINT_KEYS": "2=" + otherKey + ",1=" + testKey,
+		"TOKENIZER_IDEMPOTENCY_SCOPE": "orders", "TOKENIZER_PORT": "3000", "TOKENIZER_LOG_LEVEL": "WARN",
 		"TOKENIZER_MAX_BODY_BYTES": "64", "TOKENIZER_READ_RATE": "10000", "TOKENIZER_MAX_CONNECTIONS": "1",
 	})
 	want := settings.Settings{
-		SessionToken: "session", RuntimeAPI: "127.0.0.1:9001", FunctionName: "f", Table: "Vault", IndexTable: "Index", KeyARN: testKey,
+		SessionToken: "session", RuntimeAPI: "127.0.0.1:9001", FunctionName: "f", Table: "Vault", StateTable: "State", IndexTable: "Index", IdempotencyScope: "orders",
+		TokenKeys:       []settings.Key{{Version: "3", ARN: otherKey}, {Version: "1", ARN: testKey}},
 		FingerprintKeys: []settings.Key{{Version: "2", ARN: otherKey}, {Version: "1", ARN: testKey}},
 		Port:            3000, LogLevel: slog.LevelWarn, MaxBodyBytes: 64, ReadRate: 10_000, MaxConnections: 1,
 	}
@@ -87,10 +91,12 @@ func TestLoad_NamesWrongSettingsWithoutTheirValue(t *testing.T) {
 		"table: an ARN":               {"TOKENIZER_TABLE", "arn:aws:dynamodb:us-east-1:123456789012:table/Vault"},
 		"index: short":                {"TOKENIZER_INDEX_TABLE", "qq"},
 		"index: an ARN":               {"TOKENIZER_INDEX_TABLE", "arn:aws:dynamodb:us-east-1:123456789012:table/Index"},
-		"key: none":                   {"TOKENIZER_KEY_ARN", ""},
-		"key: an alias":               {"TOKENIZER_KEY_ARN", "alias/token"},
-		"keys: none":                  {keys, ""},
-		"keys: commas":                {keys, ",,"},
+		"state: none":                 {"TOKENIZER_STATE_TABLE", ""},
+		"state: the vault":            {"TOKENIZER_STATE_TABLE", "Vault"},
+		"scope: a space":              {"TOKENIZER_IDEMPOTENCY_SCOPE", "a b"},
+		"token keys: none":            {"TOKENIZER_TOKEN_KEYS", ""},
+		"token keys: commas":          {"TOKENIZER_TOKEN_KEYS", ",,"},
+		"token keys: an ARN":          {"TOKENIZER_TOKEN_KEYS", testKey},
 		"keys: no version":            {keys, testKey},
 		"keys: an alias":              {keys, "1=alias/fingerprint"},
 		"keys: a large letter":        {keys, "A=" + testKey},
@@ -104,16 +110,25 @@ func TestLoad_NamesWrongSettingsWithoutTheirValue(t *testing.T) {
 			if err == nil || !strings.HasPrefix(err.Error(), tt.variable+" ") || strings.Contains(err.Error(), "\n") {
 				t.Errorf("error = %v, want one about %s", err, tt.variable)
 			}
-			if err != nil && tt.value != "" && strings.Contains(err.Error(), tt.value) {
+			if err != nil && tt.value != "" && tt.value != "Vault" && strings.Contains(err.Error(), tt.value) {
 				t.Errorf("the value is repeated: %v", err)
 			}
 		})
 	}
 }
 
+func TestLoad_TheIndexNeedsFingerprintKeys(t *testing.T) {
+	for _, list := range []string{"", ",,"} {
+		_, err := load(map[string]string{"TOKENIZER_INDEX_TABLE": "Index", "TOKENIZER_FINGERPRINT_KEYS": list})
+		if err == nil || !strings.HasPrefix(err.Error(), "TOKENIZER_FINGERPRINT_KEYS ") {
+			t.Errorf("%q: error = %v", list, err)
+		}
+	}
+}
+
 func TestLoad_ReportsEveryProblemAtOnce(t *testing.T) {
 	_, err := settings.Load(func(string) string { return "" })
-	for _, name := range []string{"AWS_SESSION_TOKEN", "TOKENIZER_TABLE", "TOKENIZER_KEY_ARN", "TOKENIZER_FINGERPRINT_KEYS"} {
+	for _, name := range []string{"AWS_SESSION_TOKEN", "TOKENIZER_TABLE", "TOKENIZER_STATE_TABLE", "TOKENIZER_TOKEN_KEYS"} {
 		if err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("error = %v, want one that names %s", err, name)
 		}
