@@ -14,12 +14,17 @@ func TestLike(t *testing.T) {
 		"4111  1111  1111  1111", "4111 - 1111 - 1111 - 1111", "4111\u00a01111\u00a01111\u00a01111",
 		"\uff14\uff11\uff11\uff11111111111111", "\u0664\u0661\u0661\u0661\u0661\u0661\u0661\u0661\u0661\u0661\u0661\u0661\u0661\u0661\u0661\u0661",
 		"\U0001d7d2111111111111111",
+		"4111x1111x1111x1111", "4111    1111    1111    1111", "4111 or 1111 or 1111 or 1111", "4111\u200b1111\u200d1111\ufeff1111",
+		"4\u200b1\u200b1\u200b1\u200b1\u200b1\u200b1\u200b1\u200b1\u200b1\u200b1\u200b1\u200b1\u200b1\u200b1\u200b1", "④①①①①①①①①①①①①①①①", "⁴¹¹¹¹¹¹¹¹¹¹¹¹¹¹¹", "₄₁₁₁₁₁₁₁₁₁₁₁₁₁₁₁",
+		"4111 then 1111, 1111: 1111", "3782 amex 822463/10005", "4.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1", "4,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1",
+		"4\u03011\u03011\u03011111111111111", "tel 1234567 card 4111 1111 1111 1111",
 	} {
 		if !pan.Like(s) {
 			t.Errorf("%q passes", s)
 		}
 	}
-	for _, s := range []string{"", "order 12", "4111111111111112", "411111111111", "tel. +49 30 123456", "4111 or 1111 or 1111 or 1111"} {
+	for _, s := range []string{"", "order 12", "4111111111111112", "411111111111", "tel. +49 30 123456", "12 Main St, Apt 4, NY 10001, +1 212 555 0134",
+		"2026-11-26T13:01:07Z, room 1204", "4111 of one kind and then a long text in between 1111 and again 1111 or 1111"} {
 		if pan.Like(s) {
 			t.Errorf("%q is taken for a card", s)
 		}
@@ -42,16 +47,23 @@ func TestUnicodeHasDigitsInTens(t *testing.T) {
 	}
 }
 
-func TestNamesOfAuthenticationData(t *testing.T) {
+func TestIsAuthenticationData(t *testing.T) {
 	for _, name := range []string{
 		"cvv", "CVV2", "card_cvv", "cardCvv", "card-cvv", "cvv-code", "cvc_code", "security.code", "securityCode", "card_verification_value",
 		"track1", "track_2", "track-2", "track2_data", "trackData", "pin", "PIN", "pin-block", "pinBlock", "csc", "cid", "magstripe",
+		"ccCvv", "cc_cvv", "cvd", "cardCode", "card_verification_number", "pin_code", "pinCode", "encrypted_pin_block", "track3", "cvv2code",
+		"cvv_number", "pin_number", "track2_equivalent", "verification", "verificationValue", "PINBlock", "CardCVV", "CVV2Code", "creditcardcvv2",
+		"newPin", "Track2EquivalentData", "track1data", "mycvv", "card_security_code", "CardSecurityCode", "cardPin", "magneticStripe", "cvn", "cav2",
+		"securityDigits", "cvvs",
 	} {
 		if !pan.IsAuthenticationData(name) {
 			t.Errorf("%s passes", name)
 		}
 	}
-	for _, name := range []string{"", "customer", "pinned", "tracking", "track_and_trace", "spin", "incident", "postcode", "cvvs"} {
+	for _, name := range []string{
+		"", "customer", "pinned", "tracking", "track_and_trace", "spin", "incident", "postcode", "mapping", "shipping", "discover", "shoppingCart",
+		"trackingNumber", "opinion", "email_verification_code", "zip_code", "promoCode", "countryCode", "customer_id", "soundtrack", "security_level",
+	} {
 		if pan.IsAuthenticationData(name) {
 			t.Errorf("%s is refused", name)
 		}

@@ -6,10 +6,7 @@ package pan
 
 import (
 	"errors"
-	"regexp"
 	"strings"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/sensitive"
 )
@@ -68,70 +65,6 @@ func Parse(s string) (Number, error) {
 
 // CheckDigitFits tells whether a text of ASCII digits, of any length, ends in the right check digit.
 func CheckDigitFits(digits string) bool { return luhn([]byte(digits)) }
-
-// likeDigits is the least number of digits that Like reacts to. Cards of 12 exist, but so do many other numbers.
-const likeDigits = 13
-
-// digitGroups finds runs of digits that at most three other characters separate, which is how people write cards.
-var digitGroups = regexp.MustCompile(`[0-9]+(?:[^0-9A-Za-z]{1,3}[0-9]+)*`)
-
-// uuids are the names that callers make up more often than any other.
-var uuids = regexp.MustCompile(`\b[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}\b`)
-
-// Like reports whether whole groups of digits in s, next to each other, make a card number: somebody pasted a card where it
-// would be stored or shown in the clear. Digits are those of any script: people can read them.
-func Like(s string) bool {
-	s = uuids.ReplaceAllStringFunc(strings.Map(asciiDigit, s), func(u string) string {
-		if strings.ContainsAny(u, "abcdefABCDEF") {
-			return "x" // whose groups of digits are a card's by chance, one time in a hundred
-		}
-		return u
-	})
-	for _, run := range digitGroups.FindAllString(s, -1) {
-		groups := strings.FieldsFunc(run, func(r rune) bool { return r < '0' || r > '9' })
-		for first := range groups {
-			digits := ""
-			for _, group := range groups[first:] {
-				if digits += group; len(digits) > MaxDigits {
-					break
-				}
-				if _, err := Parse(digits); err == nil && len(digits) >= likeDigits {
-					return true
-				}
-			}
-		}
-	}
-	return false
-}
-
-// asciiDigit turns a decimal digit of any script into that of ASCII. Unicode has them in tens, each from zero to nine.
-func asciiDigit(r rune) rune {
-	if r < utf8.RuneSelf {
-		return r
-	}
-	for _, tens := range unicode.Nd.R16 {
-		if lo, hi := rune(tens.Lo), rune(tens.Hi); lo <= r && r <= hi {
-			return '0' + (r-lo)%10
-		}
-	}
-	for _, tens := range unicode.Nd.R32 {
-		if lo, hi := rune(tens.Lo), rune(tens.Hi); lo <= r && r <= hi {
-			return '0' + (r-lo)%10
-		}
-	}
-	return r
-}
-
-// authentication are the names under which card verification codes, track data and PINs travel, without separators.
-var authentication = regexp.MustCompile(`(?i)^(card)?(cvv2?|cvc2?|cav2?|csc|cid|cvn|(cvv|cvc|security|verification)(value|code)|track([12]|[12]?data)?|magstripe|pin|pinblock)$`)
-
-var separators = strings.NewReplacer("_", "", "-", "", ".", "", ":", "")
-
-// IsAuthenticationData tells whether a member's name is one of sensitive authentication data, which must never be stored after
-// authorization, not even encrypted (PCI DSS 3.3.1).
-func IsAuthenticationData(name string) bool {
-	return authentication.MatchString(separators.Replace(name))
-}
 
 // Mask shows the last four digits and hides the others, keeping the length: ************0000.
 func (n Number) Mask() string {
