@@ -40,20 +40,20 @@ type Event struct {
 	Duration time.Duration
 }
 
-// Log writes events. It is safe for concurrent use.
+// Log writes events and notices. It is safe for concurrent use.
 type Log struct {
-	slog  *slog.Logger
-	actor string
+	handler slog.Handler
+	level   slog.Level // of notices
+	actor   string
 
 	mu      sync.Mutex
 	account string
 }
 
-// New returns a Log that writes to w what is at least as severe as level. Successful operations are INFO, refused
-// ones WARN, those with a finding ERROR.
-// Actor is the function on whose behalf the extension works.
+// New returns a Log that writes to w. Level is from which severity on notices are written; events are always written. Actor is the
+// function on whose behalf the extension works.
 func New(w io.Writer, level slog.Level, actor string) *Log {
-	return &Log{slog: slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level})), actor: actor}
+	return &Log{handler: slog.NewJSONHandler(w, &slog.HandlerOptions{Level: slog.LevelDebug}), level: level, actor: actor}
 }
 
 // SetAccount says in which AWS account the function is, which Lambda tells at registration.
@@ -63,8 +63,9 @@ func (l *Log) SetAccount(id string) {
 	l.account = id
 }
 
-// Record writes e.
-func (l *Log) Record(ctx context.Context, e Event) {
+// Record writes an event: INFO for an operation that succeeded, WARN for one that was refused, ERROR for a finding. If it returns an
+// error, the event was not recorded, and what it is about must not be released.
+func (l *Log) Record(ctx context.Context, e Event) error {
 	l.mu.Lock()
 	account := l.account
 	l.mu.Unlock()
@@ -75,22 +76,28 @@ func (l *Log) Record(ctx context.Context, e Event) {
 	case e.Outcome != "ok":
 		level = slog.LevelWarn
 	}
-	var attrs []slog.Attr
+	line := slog.NewRecord(time.Now(), level, "tokenizer", 0)
 	for _, a := range []slog.Attr{
 		slog.String("operation", e.Operation), slog.String("outcome", e.Outcome), slog.String("detail", e.Detail),
 		slog.String("actor", l.actor), slog.String("account", account), slog.String("request_id", e.RequestID),
 		slog.String("ref", e.Ref), slog.String("type", e.Type), slog.String("purpose", e.Purpose),
-		slog.String("redaction", e.Redaction), slog.String("lookup", e.Lookup), slog.String("finding", e.Finding), slog.String("reason", e.Reason),
+		slog.String("redaction", e.Redaction), slog.String("lookup", e.Lookup), slog.String("finding", e.Finding),
+		slog.String("reason", e.Reason),
 	} {
 		if a.Value.String() != "" {
-			attrs = append(attrs, a)
+			line.AddAttrs(a)
 		}
 	}
-	attrs = append(attrs, slog.Float64("duration_ms", float64(e.Duration.Microseconds())/1000))
-	l.slog.LogAttrs(ctx, level, "tokenizer", attrs...)
+	line.AddAttrs(slog.Float64("duration_ms", float64(e.Duration.Microseconds())/1000))
+	return l.handler.Handle(ctx, line)
 }
 
 // Notice writes a fixed text about the extension itself, such as a setting that is wrong.
 func (l *Log) Notice(ctx context.Context, level slog.Level, text string, attrs ...slog.Attr) {
-	l.slog.LogAttrs(ctx, level, text, attrs...)
+	if level < l.level {
+		return
+	}
+	line := slog.NewRecord(time.Now(), level, text, 0)
+	line.AddAttrs(attrs...)
+	_ = l.handler.Handle(ctx, line) // the extension does not depend on it
 }

@@ -33,25 +33,29 @@ type operation func(*request) (any, error)
 // operationLimit ends an operation before the clients' own limit of 5 s, so that they are told why.
 const operationLimit = 4500 * time.Millisecond
 
-// operation runs one, answers it and records it.
+// operation runs one, records it and answers it, in this order: no data leaves without its event.
 func (s *server) operation(name string, do operation) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		start := time.Now()
 		ctx, cancel := context.WithTimeout(r.Context(), operationLimit)
 		defer cancel()
 		r = r.WithContext(ctx)
-		event := audit.Event{Operation: name, RequestID: requestID(r), Outcome: "ok"}
-		w.Header().Set(api.RequestHeader, event.RequestID)
+		id, _ := ctx.Value(requestIDKey{}).(string)
+		event := audit.Event{Operation: name, RequestID: id, Outcome: "ok"}
 		out, err := s.run(&request{http: r, write: w, event: &event}, do)
 		if err != nil {
 			doc := problem.Of(err)
 			event.Outcome, event.Detail = doc.Code, doc.Detail
-			doc.Write(w)
-		} else {
-			reply(w, out)
 		}
 		event.Duration = time.Since(start)
-		s.audit.Record(r.Context(), event)
+		if s.audit.Record(ctx, event) != nil {
+			err = failure.New(failure.Unavailable, "", "the event cannot be recorded, so nothing is released")
+		}
+		if err != nil {
+			refuse(w, err)
+			return
+		}
+		reply(w, out)
 	}
 }
 

@@ -64,7 +64,8 @@ type server struct {
 	maxBody int64
 	audit   *audit.Log
 
-	hasToken bool // without a session token nothing is authorized
+	routes   map[string]http.HandlerFunc // by method and path
+	hasToken bool                        // without a session token nothing is authorized
 	token    [sha256.Size]byte
 	reads    *rate.Limiter
 }
@@ -77,19 +78,16 @@ func New(c Config) *http.Server {
 		hasToken: c.SessionToken != "", token: sha256.Sum256([]byte(c.SessionToken)),
 		reads: rate.NewLimiter(rate.Limit(readRate), readRate),
 	}
-	mux := http.NewServeMux()
-	mux.HandleFunc("POST "+api.PathTokenize, s.operation("tokenize", s.tokenize))
-	mux.HandleFunc("POST "+api.PathDetokenize, s.operation("detokenize", s.limited(s.detokenize)))
-	mux.HandleFunc("POST "+api.PathValidate, s.operation("validate", s.limited(s.validate)))
-	mux.HandleFunc("POST "+api.PathMetadata, s.operation("metadata", s.limited(s.metadata)))
-	mux.HandleFunc("POST "+api.PathRevoke, s.operation("revoke", s.revoke))
-	mux.HandleFunc("GET "+api.PathPing, s.ping)
-	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
-		refuse(w, failure.New(failure.NoEndpoint, "", "use POST %s, %s, %s, %s or %s, or GET %s",
-			api.PathTokenize, api.PathDetokenize, api.PathValidate, api.PathMetadata, api.PathRevoke, api.PathPing))
-	})
+	s.routes = map[string]http.HandlerFunc{
+		"POST " + api.PathTokenize:   s.operation("tokenize", s.tokenize),
+		"POST " + api.PathDetokenize: s.operation("detokenize", s.limited(s.detokenize)),
+		"POST " + api.PathValidate:   s.operation("validate", s.limited(s.validate)),
+		"POST " + api.PathMetadata:   s.operation("metadata", s.limited(s.metadata)),
+		"POST " + api.PathRevoke:     s.operation("revoke", s.revoke),
+		"GET " + api.PathPing:        s.ping,
+	}
 	return &http.Server{
-		Handler:           s.guard(mux),
+		Handler:           http.HandlerFunc(s.serve),
 		ReadHeaderTimeout: 2 * time.Second,
 		ReadTimeout:       5 * time.Second,
 		WriteTimeout:      15 * time.Second,
@@ -98,22 +96,40 @@ func New(c Config) *http.Server {
 	}
 }
 
-// guard lets through what the function itself sent.
-func (s *server) guard(next http.Handler) http.Handler {
-	port := strconv.Itoa(s.port)
-	hosts := map[string]bool{net.JoinHostPort(api.Host, port): true, net.JoinHostPort("localhost", port): true}
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		switch {
-		case !hosts[r.Host]:
-			refuse(w, failure.New(failure.Forwarded, "", "the Host header must be %s:%s", api.Host, port))
-		case has(r, "X-Forwarded-For"), has(r, "Forwarded"), has(r, "Origin"):
-			refuse(w, failure.New(failure.Forwarded, "", "X-Forwarded-For, Forwarded and Origin are not accepted: call the API directly"))
-		case !s.authorized(r):
-			refuse(w, failure.New(failure.Unauthorized, "", "send the function's AWS_SESSION_TOKEN in the header %s", api.TokenHeader))
-		default:
-			next.ServeHTTP(w, r)
-		}
-	})
+// serve answers every request, and names each answer. A request that the function did not send itself is refused, and its connection
+// closed, so that such connections do not keep the function's own out.
+func (s *server) serve(w http.ResponseWriter, r *http.Request) {
+	id := requestID(r)
+	w.Header().Set(api.RequestHeader, id)
+	if err := s.guard(r); err != nil {
+		w.Header().Set("Connection", "close")
+		refuse(w, err)
+		return
+	}
+	// Paths are compared as they are: a multiplexer would redirect one with a doubled slash.
+	handle := s.routes[r.Method+" "+r.URL.EscapedPath()]
+	if handle == nil {
+		refuse(w, failure.New(failure.NoEndpoint, "", "use POST %s, %s, %s, %s or %s, or GET %s",
+			api.PathTokenize, api.PathDetokenize, api.PathValidate, api.PathMetadata, api.PathRevoke, api.PathPing))
+		return
+	}
+	handle(w, r.WithContext(context.WithValue(r.Context(), requestIDKey{}, id)))
+}
+
+type requestIDKey struct{}
+
+// guard refuses what the function itself did not send.
+func (s *server) guard(r *http.Request) error {
+	host := net.JoinHostPort(api.Host, strconv.Itoa(s.port))
+	switch {
+	case r.Host != host && r.Host != net.JoinHostPort("localhost", strconv.Itoa(s.port)):
+		return failure.New(failure.Forwarded, "", "the Host header must be %s", host)
+	case has(r, "X-Forwarded-For"), has(r, "Forwarded"), has(r, "Origin"):
+		return failure.New(failure.Forwarded, "", "X-Forwarded-For, Forwarded and Origin are not accepted: call the API directly")
+	case !s.authorized(r):
+		return failure.New(failure.Unauthorized, "", "send the function's AWS_SESSION_TOKEN in the header %s", api.TokenHeader)
+	}
+	return nil
 }
 
 func has(r *http.Request, header string) bool { return len(r.Header.Values(header)) > 0 }
