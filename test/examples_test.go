@@ -64,7 +64,7 @@ func TestExampleSynthesizesFromItsOwnDirectory(t *testing.T) {
 
 func TestExampleFunctionsWorkWithTheLayersClients(t *testing.T) {
 	// The layer is at /opt in Lambda only.
-	layer, err := filepath.Abs(filepath.Join(moduleRoot, "tokenizerlayer"))
+	layer, err := filepath.Abs(filepath.Join(moduleRoot, "tokenizerlayer", "layer"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -45,7 +45,7 @@ func NewLayer(scope constructs.Construct, id string, props *LayerProps) (*Layer,
 		Architecture: props.Architecture,
 		BuildOS:      props.BuildOS,
 		ModuleDir:    props.ModuleDir,
-	}, goBuild{output: extensionPath, files: clients(), digest: true})
+	}, goBuild{module: ownModule, toolchain: toolchain, output: extensionPath, files: clients(), digest: true})
 	if err != nil {
 		return nil, err
 	}
