@@ -76,13 +76,13 @@ func newGoAsset(scope constructs.Construct, id string, props *GoAssetProps, buil
 		scope.Node().TryRemoveChild(&id)
 		return nil, fmt.Errorf("%s: %w", childPath(scope, id), bundler.err)
 	}
+	// The CDK asks for the version of the object, to notice new content. The object's key is the hash of its content already.
+	awscdk.Annotations_Of(asset).AcknowledgeWarning(new("@aws-cdk/aws-lambda:codeFromBucketObjectVersionNotSpecified"), nil)
 	return asset, nil
 }
 
-// Code is the asset as the code of a function or a layer.
-func Code(asset awss3assets.Asset) awslambda.Code {
-	// CDK asks for an object version to notice new content. The object's key is the hash of its content: no need.
-	awscdk.Annotations_Of(asset).AcknowledgeWarning(new("@aws-cdk/aws-lambda:codeFromBucketObjectVersionNotSpecified"), nil)
+// code is the asset as the code of a function or a layer.
+func code(asset awss3assets.Asset) awslambda.Code {
 	return awslambda.Code_FromBucketV2(asset.Bucket(), asset.S3ObjectKey(), nil)
 }
 
