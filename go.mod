@@ -2,6 +2,8 @@ module github.com/lambda-tokenizer/lambda-tokenizer
 
 go 1.26
 
+toolchain go1.26.8
+
 // The CDK CLI ships templates that look like Go packages.
 ignore (
 	./cdk.out

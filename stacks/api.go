@@ -24,16 +24,23 @@ const (
 	burst             = 100.0
 )
 
-func newAPI(stack awscdk.Stack, config Config, pool awscognito.UserPool, logs awslogs.LogGroup) api {
+type apiProps struct {
+	Name           string
+	AllowedOrigins []string
+	Users          awscognito.IUserPool
+	Logs           awslogs.ILogGroup
+}
+
+func newAPI(stack awscdk.Stack, props apiProps) api {
 	rest := awsapigateway.NewRestApi(stack, new("Api"), &awsapigateway.RestApiProps{
-		RestApiName:   new(config.NamePrefix + "PaymentMethodApi"),
+		RestApiName:   &props.Name,
 		Description:   new("Orders and payments by token"),
 		EndpointTypes: &[]awsapigateway.EndpointType{awsapigateway.EndpointType_REGIONAL},
 		// One per account and region, so not one application's to set: see docs/operations.md.
 		CloudWatchRole: new(false),
 		DeployOptions: &awsapigateway.StageOptions{
 			StageName:            new("dev"), // the walkthrough's name for it, in every configuration
-			AccessLogDestination: awsapigateway.NewLogGroupLogDestination(logs),
+			AccessLogDestination: awsapigateway.NewLogGroupLogDestination(props.Logs),
 			AccessLogFormat:      awsapigateway.AccessLogFormat_Custom(new(accessLogLine())),
 			// Would write whole requests, cards included, into the execution log.
 			DataTraceEnabled:     new(false),
@@ -42,13 +49,13 @@ func newAPI(stack awscdk.Stack, config Config, pool awscognito.UserPool, logs aw
 			ThrottlingBurstLimit: new(burst),
 			TracingEnabled:       new(true),
 		},
-		DefaultCorsPreflightOptions: preflight(config.AllowedOrigins),
+		DefaultCorsPreflightOptions: preflight(props.AllowedOrigins),
 		// A default, so that a route cannot be added without.
 		DefaultMethodOptions: &awsapigateway.MethodOptions{
 			AuthorizationType: awsapigateway.AuthorizationType_COGNITO,
 			// No scopes: with scopes it would accept access tokens only, and these carry no e-mail address.
 			Authorizer: awsapigateway.NewCognitoUserPoolsAuthorizer(stack, new("Authorizer"), &awsapigateway.CognitoUserPoolsAuthorizerProps{
-				CognitoUserPools: &[]awscognito.IUserPool{pool},
+				CognitoUserPools: &[]awscognito.IUserPool{props.Users},
 			}),
 		},
 	})

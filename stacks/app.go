@@ -1,6 +1,8 @@
 package stacks
 
 import (
+	"strings"
+
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsdynamodb"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
@@ -20,25 +22,35 @@ type AppStack struct {
 type appStackProps struct {
 	Config     Config
 	StorageKey awskms.IKey
-	Vault      *tokenizerlayer.Vault
-	Layer      *tokenizerlayer.Layer
+	Vault      tokenizerlayer.IVault
+	Layer      tokenizerlayer.ILayer
 }
 
 func newAppStack(scope constructs.Construct, props appStackProps) (*AppStack, error) {
 	config := props.Config
 	stack := config.newStack(scope, "AppStack", "Tokenizer: example application")
 	setTwoZones(stack)
-	orders := newAppTable(stack, "CustomerOrderTable", "CustomerOrder", props)
+	table := func(name, key string) awsdynamodb.Table {
+		return newTable(stack, name, tableProps{
+			Name: config.NamePrefix + name, PartitionKey: key, StorageKey: props.StorageKey, Destroyable: config.destroyable(),
+		})
+	}
+	orders := table("CustomerOrderTable", "CustomerOrder")
 	// The simulated processor's books, outside the function that charges, as a real processor's would be.
-	ledger := newAppTable(stack, "SimulatedPaymentLedger", "PaymentId", props)
+	ledger := table("SimulatedPaymentLedger", "PaymentId")
 
-	logs := logGroups{stack, config, props.StorageKey}
-	network := newNetwork(stack, config, logs)
+	logs := logGroups{stack: stack, key: props.StorageKey, destroyable: config.destroyable()}
+	var network *network
+	if config.Network != NoNetwork {
+		network = newNetwork(stack, networkProps{
+			NATGateways: config.natGateways(), RolePath: "/" + config.NamePrefix + "tokenizer/service/", FlowLogs: logs.make("FlowLogs", ""),
+		})
+	}
 	order, err := newFunction(stack, functionProps{
-		Config: config, ID: "Order", Package: "order", TimeoutSeconds: 15,
-		Description: "Takes an order and tokenizes its card",
+		ID: "Order", Package: "order", Architecture: config.architecture(), BuildOS: config.BuildOS, ModuleDir: config.ModuleDir,
+		Description: "Takes an order and tokenizes its card", TimeoutSeconds: 15,
 		RolePath:    "/" + config.NamePrefix + "tokenizer/tokenize/",
-		Environment: map[string]*string{"ORDER_TABLE": orders.TableName()},
+		Environment: functionEnvironment(config.AllowedOrigins, map[string]*string{"ORDER_TABLE": orders.TableName()}),
 		Layer:       props.Layer, Vault: props.Vault, Access: tokenizerlayer.Tokenize,
 		Logs: logs.make("OrderLogs", ""), Network: network,
 	})
@@ -46,10 +58,10 @@ func newAppStack(scope constructs.Construct, props appStackProps) (*AppStack, er
 		return nil, err
 	}
 	paybill, err := newFunction(stack, functionProps{
-		Config: config, ID: "Paybill", Package: "paybill", TimeoutSeconds: 20,
-		Description: "Charges the card of an order",
+		ID: "Paybill", Package: "paybill", Architecture: config.architecture(), BuildOS: config.BuildOS, ModuleDir: config.ModuleDir,
+		Description: "Charges the card of an order", TimeoutSeconds: 20,
 		RolePath:    config.detokenizePath(),
-		Environment: map[string]*string{"ORDER_TABLE": orders.TableName(), "LEDGER_TABLE": ledger.TableName()},
+		Environment: functionEnvironment(config.AllowedOrigins, map[string]*string{"ORDER_TABLE": orders.TableName(), "LEDGER_TABLE": ledger.TableName()}),
 		Layer:       props.Layer, Vault: props.Vault, Access: tokenizerlayer.Detokenize,
 		Logs: logs.make("PaybillLogs", ""), Network: network, CallsOut: true,
 	})
@@ -70,12 +82,16 @@ func newAppStack(scope constructs.Construct, props appStackProps) (*AppStack, er
 		network.allow(network.kms, roles, []string{"kms:GenerateMac"}, props.Vault.FingerprintKeys()[0].Key.KeyArn())
 	}
 
-	users := newUsers(stack, config)
-	api := newAPI(stack, config, users.pool, logs.make("ApiLogs", ""))
+	users := newUsers(stack, usersProps{
+		PoolName: config.NamePrefix + "CustomerUserPool", MFA: config.MFA, ThreatProtection: config.ThreatProtection, Destroyable: config.destroyable(),
+	})
+	api := newAPI(stack, apiProps{
+		Name: config.NamePrefix + "PaymentMethodApi", AllowedOrigins: config.AllowedOrigins, Users: users.pool, Logs: logs.make("ApiLogs", ""),
+	})
 	api.addRoute("order", order, "CustomerOrder", "CustomerName", "CreditCard", "Address")
 	api.addRoute("paybill", paybill, "CustomerOrder")
 	if config.WAF {
-		newFirewall(stack, config, api.rest.DeploymentStage(), logs.make("FirewallLogs", config.firewallLogGroup()))
+		newFirewall(stack, config.NamePrefix+"tokenizer", api.rest.DeploymentStage(), logs.make("FirewallLogs", config.firewallLogGroup()))
 	}
 
 	output(stack, "CustomerOrderFunction", "ARN of the order function", order.FunctionArn())
@@ -87,20 +103,10 @@ func newAppStack(scope constructs.Construct, props appStackProps) (*AppStack, er
 	return &AppStack{Stack: stack, Order: order, Paybill: paybill}, nil
 }
 
-func newAppTable(stack awscdk.Stack, name, key string, props appStackProps) awsdynamodb.Table {
-	table := tokenizerlayer.NewTable(stack, name, &tokenizerlayer.TableProps{
-		Name:         props.Config.NamePrefix + name,
-		PartitionKey: key,
-		StorageKey:   props.StorageKey,
-		Destroyable:  props.Config.destroyable(),
-	})
-	acceptTable(table)
-	return table
-}
-
-// grantTable grants exact actions on a table, and the use of the key that it is encrypted with.
-func grantTable(fn awslambda.Function, storageKey awskms.IKey, table awsdynamodb.Table, actions ...string) {
-	// Grant, unlike GrantReadData and GrantWriteData, gives what it is told, and no right to the key.
-	table.Grant(fn, *pointers(actions)...)
-	tokenizerlayer.GrantStorage(fn, storageKey, table)
+// functionEnvironment adds to a function's variables the web origins that it answers.
+func functionEnvironment(origins []string, variables map[string]*string) map[string]*string {
+	if len(origins) > 0 {
+		variables["ALLOWED_ORIGINS"] = new(strings.Join(origins, ","))
+	}
+	return variables
 }

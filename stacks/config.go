@@ -43,6 +43,8 @@ type Config struct {
 	NamePrefix string
 	// Architecture is the functions' instruction set, "arm64" or "x86_64"; "" means arm64.
 	Architecture string
+	// LayerArchitectures are the instruction sets that there is a layer version for; none means both. Architecture is one of them.
+	LayerArchitectures []string
 	// Network is [Isolated], [Egress] or [NoNetwork]; "" means [Isolated].
 	Network string
 	// WAF puts a web application firewall in front of the API. It costs extra, so the default is without.
@@ -82,17 +84,18 @@ var (
 // Validate reports every problem at once, each with the context key, the value received and what to do.
 func (c Config) Validate() error {
 	problems := []error{
-		oneOf("stage", c.Stage, stages),
-		oneOf("architecture", c.Architecture, architectures),
-		oneOf("network", c.Network, networks),
+		oneOf("tokenizer:stage", c.Stage, stages),
+		oneOf("tokenizer:architecture", c.Architecture, architectures),
+		oneOf("tokenizer:network", c.Network, networks),
 		oneOf("tokenizer:mfa", c.MFA, factors),
-		oneOf("localBuildOS", c.BuildOS, systems),
+		oneOf("tokenizer:localBuildOS", c.BuildOS, systems),
+		c.checkLayerArchitectures(),
 	}
 	if !namePrefix.MatchString(c.NamePrefix) {
-		problems = append(problems, fmt.Errorf("namePrefix: got %q, want at most 20 letters, digits and dashes, starting with a letter: choose another", c.NamePrefix))
+		problems = append(problems, fmt.Errorf("tokenizer:namePrefix: got %q, want at most 20 letters, digits and dashes, starting with a letter: choose another", c.NamePrefix))
 	}
 	if !organization.MatchString(c.OrgID) {
-		problems = append(problems, fmt.Errorf("orgId: got %q, want o- and 10 to 32 lower-case letters and digits: "+
+		problems = append(problems, fmt.Errorf("tokenizer:orgId: got %q, want o- and 10 to 32 lower-case letters and digits: "+
 			"see `aws organizations describe-organization`", c.OrgID))
 	}
 	for _, o := range c.AllowedOrigins {
@@ -102,6 +105,17 @@ func (c Config) Validate() error {
 		}
 	}
 	return inOrder(problems)
+}
+
+func (c Config) checkLayerArchitectures() error {
+	own, got := cmp.Or(c.Architecture, architectures[0]), c.LayerArchitectures
+	known := !slices.ContainsFunc(got, func(a string) bool { return !slices.Contains(architectures, a) })
+	distinct := len(slices.Compact(slices.Sorted(slices.Values(got)))) == len(got)
+	if len(got) == 0 || known && distinct && slices.Contains(got, own) {
+		return nil
+	}
+	return fmt.Errorf("tokenizer:layerArchitectures: got %q, want one or both of %s, separated by commas, and among them the functions' own, %s: leave it out for both",
+		strings.Join(got, ","), strings.Join(architectures, ", "), own)
 }
 
 // oneOf accepts the empty string as well: it stands for the default.
@@ -124,11 +138,31 @@ func inOrder(problems []error) error {
 func (c Config) destroyable() bool { return c.Stage == Dev }
 
 func (c Config) architecture() tokenizerlayer.Architecture {
-	return tokenizerlayer.Architecture(c.Architecture)
+	return tokenizerlayer.Architecture(cmp.Or(c.Architecture, architectures[0]))
+}
+
+func (c Config) layerArchitectures() []tokenizerlayer.Architecture {
+	var list []tokenizerlayer.Architecture
+	for _, a := range c.LayerArchitectures {
+		list = append(list, tokenizerlayer.Architecture(a))
+	}
+	return list
 }
 
 // detokenizePath is the IAM path of every role that may decrypt with TokenKey.
 func (c Config) detokenizePath() string { return "/" + c.NamePrefix + "tokenizer/detokenize/" }
+
+// natGateways is one for each zone, so that the loss of a zone is not the loss of the way out, or one where that
+// matters less than its price.
+func (c Config) natGateways() int {
+	switch {
+	case c.Network != Egress:
+		return 0
+	case c.destroyable():
+		return 1
+	}
+	return 2
+}
 
 // firewallLogGroup is the name of the firewall's log group. AWS WAF demands how it starts.
 func (c Config) firewallLogGroup() string { return "aws-waf-logs-" + c.NamePrefix + "tokenizer" }

@@ -1,34 +1,39 @@
 package stacks
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
 	"os"
+	"reflect"
 	"slices"
 	"strings"
 
 	"github.com/aws/constructs-go/constructs/v10"
 )
 
-// namespace precedes the context keys of the less common options. Every key in it is ours, so an unknown one is a
-// mistake. The common options have plain names, which other tools' keys may resemble: of the plain names, only those
-// that are one slip away from one of ours are refused.
+// namespace precedes the context keys of the options. Every key in it is ours, so an unknown one is a mistake. The context is
+// shared with the CDK and other tools, so every other key may be somebody else's.
 const namespace = "tokenizer:"
+
+// aliases are the short names of the options that one sets by hand most often.
+var aliases = map[string]string{"stage": "tokenizer:stage", "network": "tokenizer:network"}
 
 // contextKeys say how `-c key=value`, or cdk.json, sets a field. The error says what was wanted.
 func (c *Config) contextKeys() map[string]func(value any) error {
 	return map[string]func(any) error{
-		"stage":                      text(&c.Stage),
-		"namePrefix":                 text(&c.NamePrefix),
-		"architecture":               text(&c.Architecture),
-		"network":                    text(&c.Network),
-		"waf":                        choice(&c.WAF),
-		"orgId":                      text(&c.OrgID),
-		"localBuildOS":               text(&c.BuildOS),
-		"tokenizer:allowedOrigins":   list(&c.AllowedOrigins),
-		"tokenizer:mfa":              text(&c.MFA),
-		"tokenizer:threatProtection": choice(&c.ThreatProtection),
+		"tokenizer:stage":              text(&c.Stage),
+		"tokenizer:namePrefix":         text(&c.NamePrefix),
+		"tokenizer:architecture":       text(&c.Architecture),
+		"tokenizer:layerArchitectures": list(&c.LayerArchitectures),
+		"tokenizer:network":            text(&c.Network),
+		"tokenizer:waf":                choice(&c.WAF),
+		"tokenizer:orgId":              text(&c.OrgID),
+		"tokenizer:localBuildOS":       text(&c.BuildOS),
+		"tokenizer:allowedOrigins":     list(&c.AllowedOrigins),
+		"tokenizer:mfa":                text(&c.MFA),
+		"tokenizer:threatProtection":   choice(&c.ThreatProtection),
 	}
 }
 
@@ -44,50 +49,21 @@ func ConfigFromContext(scope constructs.Construct) (Config, error) {
 	context, _ := scope.Node().GetAllContext(nil).(map[string]any)
 	var problems []error
 	for key, value := range context {
-		if set, ok := keys[key]; ok {
+		name := cmp.Or(aliases[key], key)
+		if other, given := context[name]; given && name != key && !reflect.DeepEqual(other, value) {
+			problems = append(problems, fmt.Errorf("%s: got %v, but %s is %v: leave one of them out", key, value, name, other))
+			continue
+		}
+		if set, ok := keys[name]; ok {
 			if err := set(value); err != nil {
 				problems = append(problems, fmt.Errorf("%s: got %v, want %w: set it with -c %s=... or in cdk.json", key, value, err, key))
 			}
-			continue
+		} else if strings.HasPrefix(key, namespace) {
+			problems = append(problems, fmt.Errorf("%s: unknown context key: use one of %s", key, strings.Join(slices.Sorted(maps.Keys(keys)), ", ")))
 		}
-		problems = append(problems, unknown(key, slices.Sorted(maps.Keys(keys))))
 	}
 	problems = append(problems, config.Validate())
 	return config, inOrder(problems)
-}
-
-// unknown is the error about a key that is not one of ours, or nil if it is somebody else's.
-func unknown(key string, ours []string) error {
-	for _, known := range ours {
-		if oneSlip(strings.ToLower(key), strings.ToLower(known)) {
-			return fmt.Errorf("%s: unknown context key: did you mean %s?", key, known)
-		}
-	}
-	if strings.HasPrefix(key, namespace) {
-		return fmt.Errorf("%s: unknown context key: use one of %s", key, strings.Join(ours, ", "))
-	}
-	return nil
-}
-
-// oneSlip tells whether a is b, or b with one character missing, added, changed, or swapped with the next.
-func oneSlip(a, b string) bool {
-	if len(a) > len(b) {
-		a, b = b, a
-	}
-	i := 0
-	for i < len(a) && a[i] == b[i] {
-		i++
-	}
-	a, b = a[i:], b[i:] // what follows the common start
-	switch {
-	case b == "":
-		return true
-	case len(a) < len(b):
-		return a == b[1:]
-	case a[1:] == b[1:]:
-		return true
-	}
-	return len(a) > 1 && a[0] == b[1] && a[1] == b[0] && a[2:] == b[2:]
 }
 
 func text(field *string) func(any) error {

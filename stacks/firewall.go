@@ -15,9 +15,9 @@ const requestsPerAddress = 1000.0
 var managedRules = []string{"AWSManagedRulesAmazonIpReputationList", "AWSManagedRulesCommonRuleSet", "AWSManagedRulesKnownBadInputsRuleSet"}
 
 // newFirewall puts a web application firewall in front of an API's stage, and logs what it does without what it reads.
-func newFirewall(stack awscdk.Stack, config Config, stage awsapigateway.Stage, logs awslogs.LogGroup) {
+func newFirewall(stack awscdk.Stack, name string, stage awsapigateway.Stage, logs awslogs.LogGroup) {
 	acl := awswafv2.NewCfnWebACL(stack, new("Firewall"), &awswafv2.CfnWebACLProps{
-		Name:             new(config.NamePrefix + "tokenizer"),
+		Name:             &name,
 		Scope:            new("REGIONAL"),
 		DefaultAction:    &awswafv2.CfnWebACL_DefaultActionProperty{Allow: &awswafv2.CfnWebACL_AllowActionProperty{}},
 		Rules:            firewallRules(),

@@ -1,8 +1,6 @@
 package stacks
 
 import (
-	"strings"
-
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsec2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
@@ -13,15 +11,17 @@ import (
 )
 
 type functionProps struct {
-	Config         Config
 	ID             string
 	Package        string // below lambdas/
+	Architecture   tokenizerlayer.Architecture
+	BuildOS        string // as in Config
+	ModuleDir      string // as in Config
 	Description    string
 	RolePath       string
 	TimeoutSeconds float64
 	Environment    map[string]*string
-	Layer          *tokenizerlayer.Layer
-	Vault          *tokenizerlayer.Vault
+	Layer          tokenizerlayer.ILayer
+	Vault          tokenizerlayer.IVault
 	Access         tokenizerlayer.Access
 	Logs           awslogs.ILogGroup
 	Network        *network // nil for none
@@ -30,26 +30,22 @@ type functionProps struct {
 
 // newFunction makes a Go function with the tokenizer layer attached, its own role and its own log group.
 func newFunction(stack awscdk.Stack, props functionProps) (awslambda.Function, error) {
-	config := props.Config
 	asset, err := tokenizerlayer.NewGoAsset(stack, props.ID+"Code", &tokenizerlayer.GoAssetProps{
 		Package:      "github.com/lambda-tokenizer/lambda-tokenizer/lambdas/" + props.Package,
-		Architecture: config.architecture(),
-		BuildOS:      config.BuildOS,
-		ModuleDir:    config.ModuleDir,
+		Architecture: props.Architecture,
+		BuildOS:      props.BuildOS,
+		ModuleDir:    props.ModuleDir,
 	})
 	if err != nil {
 		return nil, err
-	}
-	if origins := config.AllowedOrigins; len(origins) > 0 {
-		props.Environment["ALLOWED_ORIGINS"] = new(strings.Join(origins, ","))
 	}
 	role := newFunctionRole(stack, props)
 	lambda := &awslambda.FunctionProps{
 		Description:  &props.Description,
 		Runtime:      awslambda.Runtime_PROVIDED_AL2023(),
-		Architecture: config.architecture().Lambda(),
+		Architecture: props.Architecture.Lambda(),
 		Handler:      new("bootstrap"),
-		Code:         tokenizerlayer.Code(asset),
+		Code:         awslambda.Code_FromBucketV2(asset.Bucket(), asset.S3ObjectKey(), nil),
 		Role:         role,
 		LogGroup:     props.Logs,
 		MemorySize:   new(512.0),                                     // MB; CPU comes in proportion, and sealing and TLS are what takes time here
@@ -67,7 +63,7 @@ func newFunction(stack awscdk.Stack, props functionProps) (awslambda.Function, e
 	acceptRolePolicy(role, everywhere)
 	acceptFunction(function)
 	asset.AddResourceMetadata(function.Node().DefaultChild().(awscdk.CfnResource), new("Code"))
-	return function, props.Layer.Attach(function, props.Vault, props.Access, tokenizerlayer.AttachOptions{})
+	return function, props.Layer.Attach(function, props.Vault, props.Access, nil)
 }
 
 // newFunctionRole makes a role that may write its function's log, in place of AWSLambdaBasicExecutionRole, which may write

@@ -21,17 +21,19 @@ type KmsStack struct {
 
 func newKmsStack(scope constructs.Construct, config Config) *KmsStack {
 	stack := config.newStack(scope, "KmsStack", "Tokenizer: encryption keys")
-	props := func(alias string) tokenizerlayer.KeyProps {
-		return tokenizerlayer.KeyProps{Alias: config.NamePrefix + "tokenizer/" + alias, Destroyable: config.destroyable()}
-	}
+	alias := config.NamePrefix + "tokenizer/"
 	kms := &KmsStack{
-		Stack:          stack,
-		TokenKey:       tokenizerlayer.NewTokenKey(stack, "TokenKey", config.detokenizePath(), new(props("token"))),
-		FingerprintKey: tokenizerlayer.NewFingerprintKey(stack, "FingerprintKey", new(props("fingerprint"))),
+		Stack: stack,
+		TokenKey: tokenizerlayer.NewTokenKey(stack, "TokenKey", &tokenizerlayer.TokenKeyProps{
+			DetokenizePath: config.detokenizePath(), Alias: alias + "token", Destroyable: config.destroyable(),
+		}),
+		FingerprintKey: tokenizerlayer.NewFingerprintKey(stack, "FingerprintKey", &tokenizerlayer.FingerprintKeyProps{
+			Alias: alias + "fingerprint", Destroyable: config.destroyable(),
+		}),
 		StorageKey: tokenizerlayer.NewStorageKey(stack, "StorageKey", &tokenizerlayer.StorageKeyProps{
-			KeyProps: props("storage"),
 			// CloudFormation names log groups after their stack; only the firewall's needs a name of its own.
 			LogGroups: []string{config.NamePrefix + "AppStack-*", config.firewallLogGroup()},
+			Alias:     alias + "storage", Destroyable: config.destroyable(),
 		}),
 	}
 	output(stack, "KMSKeyID", "ARN of the key that seals tokenized values", kms.TokenKey.KeyArn())

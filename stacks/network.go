@@ -10,28 +10,33 @@ import (
 // network is the VPC that functions run in. A nil network is no VPC.
 type network struct {
 	stack    awscdk.Stack
-	config   Config
+	egress   bool
 	vpc      awsec2.Vpc
 	group    awsec2.SecurityGroup // of the functions
 	dynamoDB awsec2.GatewayVpcEndpoint
 	kms      awsec2.InterfaceVpcEndpoint
 }
 
+type networkProps struct {
+	// NATGateways is how many ways out to the internet there are; 0 means that all subnets are isolated.
+	NATGateways int
+	// RolePath is the IAM path of the role that writes the flow logs.
+	RolePath string
+	FlowLogs awslogs.LogGroup
+}
+
 // newNetwork makes isolated subnets in two zones, from where nothing is reached but DynamoDB and KMS through endpoints.
-// With [Egress] there are also subnets from where NAT gateways lead to the internet.
-func newNetwork(stack awscdk.Stack, config Config, logs logGroups) *network {
-	if config.Network == NoNetwork {
-		return nil
-	}
-	n := &network{stack: stack, config: config}
+// With NAT gateways there are also subnets from where these lead to the internet.
+func newNetwork(stack awscdk.Stack, props networkProps) *network {
+	n := &network{stack: stack, egress: props.NATGateways > 0}
 	n.vpc = awsec2.NewVpc(stack, new("Vpc"), &awsec2.VpcProps{
 		IpAddresses: awsec2.IpAddresses_Cidr(new("10.0.0.0/22")),
 		MaxAzs:      new(2.0),
-		NatGateways: new(float64(config.natGateways())),
+		NatGateways: new(float64(props.NATGateways)),
 		// The CDK would do so with a function of its own, whose role may change security groups. Nothing is ever put
 		// into the default group: docs/operations.md says how to empty it.
 		RestrictDefaultSecurityGroup: new(false),
-		SubnetConfiguration:          config.subnets(),
+		SubnetConfiguration:          subnets(n.egress),
 	})
 	acceptVPC(n.vpc)
 	for _, subnet := range *n.vpc.PublicSubnets() {
@@ -44,7 +49,7 @@ func newNetwork(stack awscdk.Stack, config Config, logs logGroups) *network {
 	// be named by their prefix list only, whose id differs between regions and would have to be looked up.
 	n.group.AddEgressRule(awsec2.Peer_AnyIpv4(), awsec2.Port_HTTPS(), new("HTTPS"), new(false))
 	n.addEndpoints()
-	n.addFlowLog(logs.make("FlowLogs", ""))
+	n.addFlowLog(props.FlowLogs, props.RolePath)
 	return n
 }
 
@@ -59,21 +64,9 @@ func setTwoZones(stack awscdk.Stack) {
 	stack.Node().SetContext(key, []*string{awscdk.Fn_Select(new(0.0), zones), awscdk.Fn_Select(new(1.0), zones)})
 }
 
-// natGateways is one for each zone, so that the loss of a zone is not the loss of the way out, or one where that
-// matters less than its price.
-func (c Config) natGateways() int {
-	switch {
-	case c.Network != Egress:
-		return 0
-	case c.destroyable():
-		return 1
-	}
-	return 2
-}
-
-func (c Config) subnets() *[]*awsec2.SubnetConfiguration {
+func subnets(egress bool) *[]*awsec2.SubnetConfiguration {
 	subnets := []*awsec2.SubnetConfiguration{{Name: new("Isolated"), SubnetType: awsec2.SubnetType_PRIVATE_ISOLATED, CidrMask: new(26.0)}}
-	if c.Network == Egress {
+	if egress {
 		subnets = append(subnets,
 			&awsec2.SubnetConfiguration{Name: new("Egress"), SubnetType: awsec2.SubnetType_PRIVATE_WITH_EGRESS, CidrMask: new(26.0)},
 			&awsec2.SubnetConfiguration{Name: new("Nat"), SubnetType: awsec2.SubnetType_PUBLIC, CidrMask: new(28.0), MapPublicIpOnLaunch: new(false)})
@@ -116,12 +109,12 @@ func (n *network) allow(endpoint awsec2.VpcEndpoint, roles []awsiam.IRole, actio
 }
 
 // addFlowLog records who talked to whom. Addresses and ports, no content.
-func (n *network) addFlowLog(group awslogs.LogGroup) {
+func (n *network) addFlowLog(group awslogs.LogGroup, rolePath string) {
 	role := awsiam.NewRole(n.stack, new("FlowLogsRole"), &awsiam.RoleProps{
 		AssumedBy: awsiam.NewServicePrincipal(new("vpc-flow-logs.amazonaws.com"), &awsiam.ServicePrincipalOpts{
 			Conditions: &map[string]any{"StringEquals": map[string]any{"aws:SourceAccount": n.stack.Account()}},
 		}),
-		Path:        new("/" + n.config.NamePrefix + "tokenizer/service/"),
+		Path:        &rolePath,
 		Description: new("Writes the VPC's flow logs"),
 	})
 	group.Grant(role, new("logs:CreateLogStream"), new("logs:DescribeLogStreams"), new("logs:PutLogEvents"))
@@ -134,7 +127,7 @@ func (n *network) addFlowLog(group awslogs.LogGroup) {
 
 // placement is where a function runs. One that calls others than AWS gets the way out, if there is one.
 func (n *network) placement(callsOut bool) *awsec2.SubnetSelection {
-	if callsOut && n.config.Network == Egress {
+	if callsOut && n.egress {
 		return &awsec2.SubnetSelection{SubnetType: awsec2.SubnetType_PRIVATE_WITH_EGRESS}
 	}
 	return &awsec2.SubnetSelection{SubnetType: awsec2.SubnetType_PRIVATE_ISOLATED}

@@ -11,8 +11,8 @@ import (
 // TokenizerStack holds the vault and the layer.
 type TokenizerStack struct {
 	Stack awscdk.Stack
-	Vault *tokenizerlayer.Vault
-	Layer *tokenizerlayer.Layer
+	Vault tokenizerlayer.IVault
+	Layer tokenizerlayer.ILayer
 }
 
 type tokenizerStackProps struct {
@@ -42,7 +42,7 @@ func newTokenizerStack(scope constructs.Construct, props tokenizerStackProps) (*
 	layer, err := tokenizerlayer.NewLayer(stack, "Layer", &tokenizerlayer.LayerProps{
 		LayerVersionName: config.NamePrefix + "TokenizeData",
 		OrganizationID:   config.OrgID,
-		Architecture:     config.architecture(),
+		Architectures:    config.layerArchitectures(),
 		Destroyable:      config.destroyable(),
 		BuildOS:          config.BuildOS,
 		ModuleDir:        config.ModuleDir,
@@ -51,13 +51,15 @@ func newTokenizerStack(scope constructs.Construct, props tokenizerStackProps) (*
 		return nil, err
 	}
 
-	layerARN := layer.Version().LayerVersionArn()
-	awsssm.NewStringParameter(stack, new("LayerVersionArnParameter"), &awsssm.StringParameterProps{
-		ParameterName: new("/" + config.NamePrefix + "tokenizer/layer-version-arn"),
-		Description:   new("Current tokenizer layer, for stacks outside this app"),
-		StringValue:   layerARN,
-	})
-	output(stack, "LayerVersionArn", "ARN of the tokenizer layer's current version", layerARN)
+	for _, architecture := range layer.Architectures() {
+		name := string(architecture)
+		awsssm.NewStringParameter(stack, new("LayerVersionArnParameter-"+name), &awsssm.StringParameterProps{
+			ParameterName: new("/" + config.NamePrefix + "tokenizer/layer-version-arn/" + name),
+			Description:   new("Current tokenizer layer for " + name + ", for stacks outside this app"),
+			StringValue:   layer.Version(architecture).LayerVersionArn(),
+		})
+	}
+	output(stack, "LayerVersionArn", "ARN of the tokenizer layer's current version", layer.Version(config.architecture()).LayerVersionArn())
 	output(stack, "DynamoDBArn", "ARN of the vault's table", vault.Table().TableArn())
 	return &TokenizerStack{Stack: stack, Vault: vault, Layer: layer}, nil
 }

@@ -3,8 +3,6 @@ package stacks
 import (
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awscognito"
-
-	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer"
 )
 
 type users struct {
@@ -19,14 +17,21 @@ var secondFactors = map[string]awscognito.Mfa{
 	MFAOff:      awscognito.Mfa_OFF,
 }
 
+type usersProps struct {
+	PoolName         string
+	MFA              string // [MFAOptional] and so on; "" means [MFAOptional]
+	ThreatProtection bool
+	Destroyable      bool
+}
+
 // newUsers makes the user pool: users sign up with their e-mail address and confirm it with a code.
-func newUsers(stack awscdk.Stack, config Config) users {
+func newUsers(stack awscdk.Stack, props usersProps) users {
 	plan, threats := awscognito.FeaturePlan_ESSENTIALS, awscognito.StandardThreatProtectionMode("") // "": not mentioned
-	if config.ThreatProtection {
+	if props.ThreatProtection {
 		plan, threats = awscognito.FeaturePlan_PLUS, awscognito.StandardThreatProtectionMode_FULL_FUNCTION
 	}
 	pool := awscognito.NewUserPool(stack, new("UserPool"), &awscognito.UserPoolProps{
-		UserPoolName:        new(config.NamePrefix + "CustomerUserPool"),
+		UserPoolName:        &props.PoolName,
 		SelfSignUpEnabled:   new(true),
 		SignInAliases:       &awscognito.SignInAliases{Email: new(true)},
 		SignInCaseSensitive: new(false), // as e-mail addresses are in practice; cannot be changed later
@@ -40,12 +45,12 @@ func newUsers(stack awscdk.Stack, config Config) users {
 			RequireSymbols:       new(true),
 			TempPasswordValidity: awscdk.Duration_Days(new(1.0)),
 		},
-		Mfa:                          secondFactors[config.MFA],
+		Mfa:                          secondFactors[props.MFA],
 		MfaSecondFactor:              &awscognito.MfaSecondFactor{Otp: new(true), Sms: new(false)},
 		FeaturePlan:                  plan,
 		StandardThreatProtectionMode: threats,
-		DeletionProtection:           new(!config.destroyable()),
-		RemovalPolicy:                tokenizerlayer.RemovalPolicy(config.destroyable()),
+		DeletionProtection:           new(!props.Destroyable),
+		RemovalPolicy:                removalPolicy(props.Destroyable),
 	})
 	client := pool.AddClient(new("AppClient"), &awscognito.UserPoolClientOptions{
 		// No secret: the walkthrough's `aws cognito-idp` commands, and any browser, could not keep one.

@@ -1,6 +1,7 @@
 package test
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"path/filepath"
@@ -13,59 +14,66 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
-	"github.com/google/go-cmp/cmp"
+	"github.com/aws/constructs-go/constructs/v10"
+	gocmp "github.com/google/go-cmp/cmp"
 
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer"
 )
 
 // bench is a stack with a layer, a vault, and one function to attach the layer to.
 type bench struct {
-	app   awscdk.App
-	stack awscdk.Stack
-	layer *tokenizerlayer.Layer
-	vault *tokenizerlayer.Vault
-	role  awsiam.RoleProps
-	props awslambda.FunctionProps
-	fn    awslambda.Function
+	app        awscdk.App
+	stack      awscdk.Stack
+	layerProps tokenizerlayer.LayerProps
+	layer      tokenizerlayer.ILayer
+	vault      tokenizerlayer.IVault
+	roleProps  awsiam.RoleProps
+	role       awsiam.IRole // nil means one of roleProps
+	props      awslambda.FunctionProps
+	fn         awslambda.Function
 }
 
+// newBench makes a bench in a known account and region, whose parts change has chosen.
 func newBench(t *testing.T, change func(*bench)) *bench {
+	t.Helper()
+	return newBenchIn(t, &awscdk.Environment{Account: new("111111111111"), Region: new("eu-central-1")}, change)
+}
+
+func newBenchIn(t *testing.T, place *awscdk.Environment, change func(*bench)) *bench {
 	t.Helper()
 	app, err := newApp(t.TempDir(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	stack := awscdk.NewStack(app, new("Stack"), nil)
-	layer, err := tokenizerlayer.NewLayer(stack, "Layer", &tokenizerlayer.LayerProps{})
-	if err != nil {
-		t.Fatal(err)
-	}
+	stack := awscdk.NewStack(app, new("Stack"), &awscdk.StackProps{Env: place})
 	vault, err := tokenizerlayer.NewVault(stack, "Vault", &tokenizerlayer.VaultProps{
 		TokenKey:        awskms.NewKey(stack, new("TokenKey"), nil),
 		StorageKey:      awskms.NewKey(stack, new("StorageKey"), nil),
-		FingerprintKeys: []tokenizerlayer.FingerprintKey{{Version: "1", Key: tokenizerlayer.NewFingerprintKey(stack, "FingerprintKey", &tokenizerlayer.KeyProps{})}},
-		DetokenizePath:  "/tokenizer/detokenize/",
+		FingerprintKeys: []tokenizerlayer.FingerprintKey{{Version: "1", Key: tokenizerlayer.NewFingerprintKey(stack, "FingerprintKey", nil)}},
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	b := &bench{
-		app: app, stack: stack, layer: layer, vault: vault,
-		role: awsiam.RoleProps{AssumedBy: awsiam.NewServicePrincipal(new("lambda.amazonaws.com"), nil), Path: new("/tokenizer/detokenize/")},
-		props: awslambda.FunctionProps{
-			Runtime: awslambda.Runtime_PYTHON_3_13(), Handler: new("index.handler"), Code: awslambda.Code_FromInline(new("x = 1")),
-			Architecture: awslambda.Architecture_ARM_64(),
-		},
+		app: app, stack: stack, vault: vault,
+		roleProps: awsiam.RoleProps{AssumedBy: awsiam.NewServicePrincipal(new("lambda.amazonaws.com"), nil), Path: new("/tokenizer/detokenize/")},
+		props:     awslambda.FunctionProps{Runtime: awslambda.Runtime_PYTHON_3_13(), Handler: new("index.handler"), Code: awslambda.Code_FromInline(new("x = 1"))},
 	}
 	if change != nil {
 		change(b)
 	}
-	b.props.Role = awsiam.NewRole(stack, new("Role"), &b.role)
+	if b.layer, err = tokenizerlayer.NewLayer(stack, "Layer", &b.layerProps); err != nil {
+		t.Fatal(err)
+	}
+	if b.role == nil {
+		b.role = awsiam.NewRole(stack, new("Role"), &b.roleProps)
+	}
+	b.props.Role = b.role
 	b.fn = awslambda.NewFunction(stack, new("Function"), &b.props)
 	return b
 }
 
-func (b *bench) attach(access tokenizerlayer.Access, options tokenizerlayer.AttachOptions) string {
+func (b *bench) attach(access tokenizerlayer.Access, options *tokenizerlayer.AttachOptions) string {
 	if err := b.layer.Attach(b.fn, b.vault, access, options); err != nil {
 		return err.Error()
 	}
@@ -83,159 +91,363 @@ func (b *bench) synth() (message string) {
 	return ""
 }
 
-func TestAttachRefusesWhatWouldFailInLambda(t *testing.T) {
+func (b *bench) resource() awslambda.CfnFunction {
+	return b.fn.Node().DefaultChild().(awslambda.CfnFunction)
+}
+
+// properties are those of the function that Attach changes.
+func (b *bench) properties() map[string]any {
+	r := b.resource()
+	return b.stack.Resolve(map[string]any{"environment": r.Environment(), "layers": r.Layers(), "timeout": r.Timeout()}).(map[string]any)
+}
+
+func (b *bench) variables() map[string]any {
+	environment, _ := b.properties()["environment"].(map[string]any)
+	variables, _ := environment["variables"].(map[string]any)
+	return variables
+}
+
+// everything is all that Attach can change: the constructs, grants among them, and the function's properties.
+func (b *bench) everything() string {
+	var paths []string
+	for _, construct := range *b.stack.Node().FindAll("") {
+		paths = append(paths, *construct.Node().Path())
+	}
+	return fmt.Sprint(paths, b.properties())
+}
+
+func importedRole(arn string, options *awsiam.FromRoleArnOptions) func(*bench) {
+	return func(b *bench) { b.role = awsiam.Role_FromRoleArn(b.stack, new("Role"), &arn, options) }
+}
+
+func ownVariables(variables map[string]string) func(*bench) {
+	return func(b *bench) {
+		b.props.Environment = &map[string]*string{}
+		for name, value := range variables {
+			(*b.props.Environment)[name] = &value
+		}
+	}
+}
+
+const (
+	noPolicies = " to which the CDK adds no policies (imported with Mutable false or from another account, or made with WithoutPolicyUpdates), " +
+		"so nothing would be granted: use a role that it does"
+	otherPath = ", but TokenKey's policy lets only roles under /tokenizer/detokenize/ decrypt: give the function a role with that RoleProps.Path"
+)
+
+func TestAttach_RefusesWhatWouldFailInLambda(t *testing.T) {
 	tests := map[string]struct {
 		change  func(*bench)
-		access  tokenizerlayer.Access
-		options tokenizerlayer.AttachOptions
-		want    string
+		access  tokenizerlayer.Access // 0 means Detokenize
+		options *tokenizerlayer.AttachOptions
+		want    string // "" means that it is not refused
 	}{
-		"another architecture": {change: func(b *bench) { b.props.Architecture = awslambda.Architecture_X86_64() },
-			want: "function is for x86_64, but the tokenizer layer for arm64: give both the same architecture"},
-		"a role that the key's policy refuses": {change: func(b *bench) { b.role.Path = new("/elsewhere/") },
-			want: "role has IAM path /elsewhere/, but TokenKey's policy lets only roles under /tokenizer/detokenize/ decrypt: give the function a role with that path"},
-		"a role without a path": {change: func(b *bench) { b.role.Path = nil },
-			want: "role has IAM path /, but TokenKey's policy lets only roles under /tokenizer/detokenize/ decrypt: give the function a role with that path"},
-		"no access": {access: -1,
-			want: "access -1 is unknown: use Tokenize, Detokenize or Revoke"},
-		"SnapStart": {change: func(b *bench) { b.props.SnapStart = awslambda.SnapStartConf_ON_PUBLISHED_VERSIONS() },
-			want: "function has SnapStart, and a snapshot would clone data keys: turn SnapStart off"},
+		"nothing wrong with the defaults": {},
+		"nothing wrong with all options":  {options: &tokenizerlayer.AttachOptions{Port: 2775, LogLevel: tokenizerlayer.LogWarn, MaxBodyBytes: 4096}},
+		"an architecture without a version": {change: func(b *bench) { b.layerProps.Architectures = []tokenizerlayer.Architecture{tokenizerlayer.ARM64} },
+			want: "Architecture: got x86_64, but the layer is for [arm64]: give the function another architecture, or the layer x86_64 in LayerProps.Architectures"},
+		"an imported layer without a version": {
+			change: func(b *bench) { b.props.Architecture = awslambda.Architecture_ARM_64() },
+			access: importedLayer,
+			want:   "Architecture: got arm64, but the layer is for [x86_64]: give the function another architecture, or the layer arm64 in LayerAttributes.Versions"},
 		"a container image": {
 			change: func(b *bench) {
 				repository := awsecr.Repository_FromRepositoryName(b.stack, new("Repository"), new("images"))
 				b.props.Runtime, b.props.Handler = awslambda.Runtime_FROM_IMAGE(), awslambda.Handler_FROM_IMAGE()
 				b.props.Code = awslambda.Code_FromEcrImage(repository, nil)
 			},
-			want: "function is a container image, which takes no layers: package it as a zip file"},
-		"the port of a known extension": {options: tokenizerlayer.AttachOptions{Port: 2773},
-			want: "port 2773 is taken by the AWS Parameters and Secrets extension: set another with AttachOptions.Port"},
+			want: "Runtime: got a container image, which takes no layers: package the function as a zip file"},
+		"five layers": {
+			change: func(b *bench) {
+				b.props.Layers = &[]awslambda.ILayerVersion{}
+				for i := range 5 {
+					arn := fmt.Sprintf("arn:aws:lambda:eu-central-1:111111111111:layer:other:%d", i+1)
+					*b.props.Layers = append(*b.props.Layers, awslambda.LayerVersion_FromLayerVersionArn(b.stack, new(fmt.Sprint("Other", i)), &arn))
+				}
+			},
+			want: "Layers: got 5, as many as Lambda takes: remove one"},
+		"a timeout that is not above the client's": {change: func(b *bench) { b.props.Timeout = awscdk.Duration_Seconds(new(5.0)) },
+			want: "Timeout: got 5 s, want more than the 5 s that a client waits for the extension: set another, or leave it out for 10 s"},
+		"SnapStart": {change: func(b *bench) { b.props.SnapStart = awslambda.SnapStartConf_ON_PUBLISHED_VERSIONS() },
+			want: "SnapStart: got PublishedVersions, and a snapshot would clone data keys: turn it off"},
+
+		"a role of another path": {change: func(b *bench) { b.roleProps.Path = new("/elsewhere/") },
+			want: "Role: got one with the IAM path /elsewhere/" + otherPath},
+		"a role without a path": {change: func(b *bench) { b.roleProps.Path = nil },
+			want: "Role: got one with the IAM path /" + otherPath},
+		"an imported role of another path": {change: importedRole("arn:aws:iam::111111111111:role/elsewhere/name", nil),
+			want: "Role: got one with the IAM path /elsewhere/" + otherPath},
+		"a role by its name, which has no path": {
+			change: func(b *bench) { b.role = awsiam.Role_FromRoleName(b.stack, new("Role"), new("name"), nil) },
+			want:   "Role: got one with the IAM path /" + otherPath},
+		"an imported role of the path":              {change: importedRole("arn:aws:iam::111111111111:role/tokenizer/detokenize/name", nil)},
+		"an imported role whose ARN is a parameter": {change: func(b *bench) { importedRole(*awscdk.Fn_ImportValue(new("RoleArn")), nil)(b) }},
+		"any role where the path says so": {
+			change: func(b *bench) {
+				b.roleProps.Path, b.vault = nil, otherVault(b, tokenizerlayer.VaultAttributes{DetokenizePath: "/"})
+			}},
+		"any role that does not detokenize": {change: func(b *bench) { b.roleProps.Path = nil }, access: tokenizerlayer.Tokenize},
+		"an immutable imported role": {change: importedRole("arn:aws:iam::111111111111:role/tokenizer/detokenize/name", &awsiam.FromRoleArnOptions{Mutable: new(false)}),
+			want: "Role: got Stack/Role," + noPolicies},
+		"an imported role of another account": {change: importedRole("arn:aws:iam::222222222222:role/tokenizer/detokenize/name", nil),
+			want: "Role: got Stack/Role," + noPolicies},
+		"a role without policy updates": {
+			change: func(b *bench) { b.role = awsiam.NewRole(b.stack, new("Role"), &b.roleProps).WithoutPolicyUpdates(nil) },
+			want:   "Role: got Stack/ImmutableRoleRole," + noPolicies},
+		"a role that somebody else makes, from a report": {
+			change: func(b *bench) {
+				scope := constructs.NewConstruct(b.stack, new("Customized"))
+				awsiam.Role_CustomizeRoles(scope, &awsiam.CustomizeRolesOptions{PreventSynthesis: new(false)})
+				b.role = awsiam.Role_FromRoleArn(scope, new("Role"), new("arn:aws:iam::111111111111:role/tokenizer/detokenize/name"), nil)
+			}},
+
+		"the port of a known extension": {options: &tokenizerlayer.AttachOptions{Port: 2773},
+			want: "port: got 2773, which is taken by the AWS Parameters and Secrets extension: set another with AttachOptions.Port"},
 		"the port that another extension was given": {
 			change: func(b *bench) {
 				b.props.ParamsAndSecrets = awslambda.ParamsAndSecretsLayerVersion_FromVersion(
 					awslambda.ParamsAndSecretsVersions_V1_0_103, &awslambda.ParamsAndSecretsOptions{HttpPort: new(2774.0)})
 			},
-			want: "port 2774 is taken by PARAMETERS_SECRETS_EXTENSION_HTTP_PORT: set another with AttachOptions.Port"},
-		"impossible options": {options: tokenizerlayer.AttachOptions{Port: 80, LogLevel: "TRACE", MaxBodyBytes: 1 << 20},
-			want: "port: got 80, want 1024 to 65535: leave it out for 2774; " +
-				"largest body, in bytes: got 1048576, want 64 to 32768: leave it out for 32768; " +
-				`log level: got "TRACE", want one of [DEBUG INFO WARN ERROR]: leave it out for INFO`},
-		"a purpose that no token can have": {options: tokenizerlayer.AttachOptions{Purposes: []string{"Refund"}},
-			want: `purpose: got "Refund", want 1 to 64 of a-z 0-9 _ -, the first a letter or digit: no token can have another`},
-		"an index for a reader": {options: tokenizerlayer.AttachOptions{Index: true},
-			want: "index: only a function that may tokenize uses it: leave it out"},
-		"purposes to revoke for": {access: tokenizerlayer.Revoke, options: tokenizerlayer.AttachOptions{Purposes: []string{"refund"}},
-			want: "purposes: revoking knows none: leave them out"},
-		"nothing": {options: tokenizerlayer.AttachOptions{Port: 2775, LogLevel: tokenizerlayer.LogWarn, MaxBodyBytes: 4096}},
+			want: "port: got 2774, which is taken by PARAMETERS_SECRETS_EXTENSION_HTTP_PORT: set another with AttachOptions.Port"},
+		"an own port":                       {change: ownVariables(map[string]string{"TOKENIZER_PORT": "2775"})},
+		"an own port that the options name": {change: ownVariables(map[string]string{"TOKENIZER_PORT": "2775"}), options: &tokenizerlayer.AttachOptions{Port: 2775}},
+		"an own port that the options contradict": {
+			change: ownVariables(map[string]string{"TOKENIZER_PORT": "2775"}), options: &tokenizerlayer.AttachOptions{Port: 2776},
+			want: "Environment: got TOKENIZER_PORT=2775, but AttachOptions.Port sets it to 2776: leave it out of the function's environment"},
+		"an own port that is taken": {
+			change: ownVariables(map[string]string{"TOKENIZER_PORT": "2800", "AWS_LWA_PORT": "2800"}),
+			want:   "port: got 2800, which is taken by AWS_LWA_PORT: set another with the environment variable TOKENIZER_PORT"},
+		"an own port that cannot be": {change: ownVariables(map[string]string{"TOKENIZER_PORT": "80"}),
+			want: `Environment: got TOKENIZER_PORT="80", want 1024 to 65535: leave it out for 2774`},
+		"an own setting that Attach makes": {change: ownVariables(map[string]string{"TOKENIZER_LAYER_DIGEST": "mine"}),
+			want: "Environment: got TOKENIZER_LAYER_DIGEST=mine, but Attach sets it to DIGEST: leave it out of the function's environment"},
+		"an own setting that is not an option": {change: ownVariables(map[string]string{"TOKENIZER_LOG_LEVEL": "DEBUG"})},
+
+		"a vault of another region": {
+			change: func(b *bench) {
+				b.vault = otherVault(b, tokenizerlayer.VaultAttributes{TableArn: "arn:aws:dynamodb:us-east-1:111111111111:table/Table"})
+			},
+			want: "vault: got one in region us-east-1, but the function is in eu-central-1, where the extension looks for its tables: use a vault there"},
+		"a vault of another account": {
+			change: func(b *bench) {
+				b.vault = otherVault(b, tokenizerlayer.VaultAttributes{TableArn: "arn:aws:dynamodb:eu-central-1:222222222222:table/Table"})
+			},
+			want: "vault: got one in account 222222222222, but the function is in 111111111111, where the extension looks for its tables: use a vault there"},
+		"no vault": {change: func(b *bench) { b.vault = nil }, want: "vault: got none, want one of NewVault or VaultFromAttributes"},
+
+		"no access": {access: -1, want: "access: got -1, want Tokenize, Detokenize or Revoke"},
+		"impossible options": {options: &tokenizerlayer.AttachOptions{Port: 80, LogLevel: "TRACE", MaxBodyBytes: 1 << 20, ReadRate: -1},
+			want: "AttachOptions.Port: got 80, want 1024 to 65535: leave it out for 2774; " +
+				"AttachOptions.MaxBodyBytes: got 1048576, want 64 to 32768: leave it out for 32768; " +
+				"AttachOptions.ReadRate: got -1, want 1 to 10000: leave it out for 100; " +
+				`AttachOptions.LogLevel: got "TRACE", want one of [DEBUG INFO WARN ERROR]: leave it out for INFO`},
+		"a purpose that no token can have": {options: &tokenizerlayer.AttachOptions{Purposes: []string{"Refund"}},
+			want: `AttachOptions.Purposes: got "Refund", want 1 to 64 of a-z 0-9 _ -, the first a letter or digit: no token can have another`},
+		"an index for a reader": {options: &tokenizerlayer.AttachOptions{Index: true},
+			want: "AttachOptions.Index: got true for a function that does not tokenize, and cannot use it: leave it out"},
+		"purposes to revoke for": {access: tokenizerlayer.Revoke, options: &tokenizerlayer.AttachOptions{Purposes: []string{"refund"}},
+			want: "AttachOptions.Purposes: got some for Revoke, which is for tokens of every purpose: leave them out"},
+		"all at once": {
+			change: func(b *bench) {
+				b.props.Timeout, b.roleProps.Path = awscdk.Duration_Seconds(new(3.0)), nil
+				b.layerProps.Architectures = []tokenizerlayer.Architecture{tokenizerlayer.ARM64}
+			},
+			options: &tokenizerlayer.AttachOptions{Port: 2772},
+			want: "Architecture: got x86_64, but the layer is for [arm64]: give the function another architecture, or the layer x86_64 in LayerProps.Architectures; " +
+				"Timeout: got 3 s, want more than the 5 s that a client waits for the extension: set another, or leave it out for 10 s; " +
+				"port: got 2772, which is taken by the AWS AppConfig extension: set another with AttachOptions.Port; " +
+				"Role: got one with the IAM path /" + otherPath},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			b := newBench(t, test.change)
-			if test.access == 0 {
+			switch test.access {
+			case 0:
 				test.access = tokenizerlayer.Detokenize
+			case importedLayer:
+				b.layer, test.access = otherLayer(t, b.stack), tokenizerlayer.Detokenize
 			}
 			if test.want != "" {
-				test.want = "Stack/Function: " + test.want
+				test.want = "Stack/Function: " + strings.ReplaceAll(test.want, "DIGEST:", b.layer.Digest(tokenizerlayer.X86_64)+":")
 			}
+			before := b.everything()
 			if got := b.attach(test.access, test.options); got != test.want {
-				t.Errorf("got error %q, want %q", got, test.want)
+				t.Errorf("got error  %q\nwant error %q", got, test.want)
 			}
-			if b.fn.Node().TryFindChild(new("TokenizerLayer")) == nil != (test.want != "") {
-				t.Error("a refused function was changed, or the other way round")
+			if changed := b.everything() != before; changed != (test.want == "") {
+				t.Errorf("changed: %t, refused: %t", changed, test.want != "")
+			}
+			if test.want == "" {
+				if got := b.synth(); got != "" {
+					t.Errorf("synthesis says %s", got)
+				}
 			}
 		})
 	}
 }
 
-func TestAttachRefusesASecondTime(t *testing.T) {
+// importedLayer stands in for an access, and has the function attached to a layer of another app.
+const importedLayer tokenizerlayer.Access = -2
+
+func otherLayer(t *testing.T, scope constructs.Construct) tokenizerlayer.ILayer {
+	t.Helper()
+	layer, err := tokenizerlayer.LayerFromAttributes(scope, "OtherLayer", &tokenizerlayer.LayerAttributes{
+		Versions: map[tokenizerlayer.Architecture]tokenizerlayer.LayerVersionAttributes{
+			tokenizerlayer.X86_64: {LayerVersionArn: "arn:aws:lambda:eu-central-1:111111111111:layer:TokenizeData:7"},
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return layer
+}
+
+// otherVault is a vault of another app that has these attributes and, for those that are missing, usual ones.
+func otherVault(b *bench, attributes tokenizerlayer.VaultAttributes) tokenizerlayer.IVault {
+	const arn = "arn:aws:dynamodb:eu-central-1:111111111111:table/"
+	key := func(n int) string {
+		return fmt.Sprintf("arn:aws:kms:eu-central-1:111111111111:key/%08d-0000-0000-0000-000000000000", n)
+	}
+	attributes.TableArn, attributes.IndexArn = cmp.Or(attributes.TableArn, arn+"Table"), cmp.Or(attributes.IndexArn, arn+"Index")
+	attributes.TokenKeyArn, attributes.StorageKeyArn = cmp.Or(attributes.TokenKeyArn, key(1)), cmp.Or(attributes.StorageKeyArn, key(2))
+	attributes.FingerprintKeys = []tokenizerlayer.FingerprintKeyAttributes{{Version: "2", KeyArn: key(4)}, {Version: "1", KeyArn: key(3)}}
+	vault, err := tokenizerlayer.VaultFromAttributes(b.stack, "OtherVault", &attributes)
+	if err != nil {
+		panic(err)
+	}
+	return vault
+}
+
+func TestAttach_RefusesASecondTime(t *testing.T) {
 	b := newBench(t, nil)
-	if got := b.attach(tokenizerlayer.Tokenize, tokenizerlayer.AttachOptions{}); got != "" {
+	if got := b.attach(tokenizerlayer.Tokenize, nil); got != "" {
 		t.Fatal(got)
 	}
-	want := "Stack/Function: the tokenizer layer is attached already: attach it once; for more access, grant it with vault.Grants()"
-	if got := b.attach(tokenizerlayer.Detokenize, tokenizerlayer.AttachOptions{}); got != want {
-		t.Errorf("got error %q, want %q", got, want)
+	want := "Stack/Function: the tokenizer layer is attached already: attach it once, and for more access use IVault.Grants"
+	before := b.everything()
+	if got := b.attach(tokenizerlayer.Detokenize, nil); got != want || b.everything() != before {
+		t.Errorf("got error %q, want %q and no change", got, want)
 	}
 }
 
-func TestWhatIsDoneToAFunctionLaterIsRefusedAtSynthesis(t *testing.T) {
+func TestAttach_ChecksTheFunctionAgainAtSynthesis(t *testing.T) {
 	tests := map[string]struct {
-		later func(awslambda.Function)
+		later func(*bench)
 		want  string
 	}{
-		"SnapStart": {func(fn awslambda.Function) {
-			fn.Node().DefaultChild().(awslambda.CfnFunction).SetSnapStart(&awslambda.CfnFunction_SnapStartProperty{ApplyOn: new("PublishedVersions")})
-		}, "[Stack/Function/TokenizerLayer] function has SnapStart"},
-		"a capacity provider": {func(fn awslambda.Function) {
-			fn.Node().DefaultChild().(awslambda.CfnFunction).SetCapacityProviderConfig(&awslambda.CfnFunction_CapacityProviderConfigProperty{
+		"nothing": {func(*bench) {}, ""},
+		"SnapStart": {func(b *bench) {
+			b.resource().SetSnapStart(&awslambda.CfnFunction_SnapStartProperty{ApplyOn: new("PublishedVersions")})
+		}, "SnapStart: got PublishedVersions"},
+		"a capacity provider": {func(b *bench) {
+			b.resource().SetCapacityProviderConfig(&awslambda.CfnFunction_CapacityProviderConfigProperty{
 				LambdaManagedInstancesCapacityProviderConfig: &awslambda.CfnFunction_LambdaManagedInstancesCapacityProviderConfigProperty{CapacityProviderArn: new("arn")},
 			})
-		}, "[Stack/Function/TokenizerLayer] function runs on a capacity provider"},
-		"another extension's port": {func(fn awslambda.Function) {
-			fn.AddEnvironment(new("AWS_APPCONFIG_EXTENSION_HTTP_PORT"), new("2774"), nil)
-		}, "[Stack/Function/TokenizerLayer] port 2774 is taken by AWS_APPCONFIG_EXTENSION_HTTP_PORT"},
-		"nothing": {func(awslambda.Function) {}, ""},
+		}, "CapacityProviderConfig: got a capacity provider"},
+		"another extension's port": {func(b *bench) {
+			b.fn.AddEnvironment(new("AWS_APPCONFIG_EXTENSION_HTTP_PORT"), new("2774"), nil)
+		}, "port: got 2774, which is taken by AWS_APPCONFIG_EXTENSION_HTTP_PORT"},
+		"another port": {func(b *bench) { b.fn.AddEnvironment(new("TOKENIZER_PORT"), new("2800"), nil) }, ""},
+		"a setting":    {func(b *bench) { b.fn.AddEnvironment(new("TOKENIZER_TABLE"), new("another"), nil) }, "Environment: got TOKENIZER_TABLE=another, but Attach sets it"},
+		"a timeout":    {func(b *bench) { b.resource().SetTimeout(new(4.0)) }, "Timeout: got 4 s, want more than the 5 s"},
+		"an architecture": {func(b *bench) { b.resource().SetArchitectures(&[]*string{new("arm64")}) },
+			"Architecture: got arm64, but the layer is for [x86_64]"},
+		"a role's path": {func(b *bench) { b.role.Node().DefaultChild().(awsiam.CfnRole).SetPath(new("/elsewhere/")) },
+			"Role: got one with the IAM path /elsewhere/"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			b := newBench(t, nil)
-			if got := b.attach(tokenizerlayer.Tokenize, tokenizerlayer.AttachOptions{}); got != "" {
+			b := newBench(t, func(b *bench) { b.layerProps.Architectures = []tokenizerlayer.Architecture{tokenizerlayer.X86_64} })
+			if got := b.attach(tokenizerlayer.Detokenize, nil); got != "" {
 				t.Fatal(got)
 			}
-			test.later(b.fn)
-			if got := b.synth(); !strings.Contains(got, test.want) || (got == "") != (test.want == "") {
+			test.later(b)
+			if got := b.synth(); !strings.Contains(got, test.want) || (got == "") != (test.want == "") ||
+				test.want != "" && !strings.Contains(got, "[Stack/Function/TokenizerLayer] ") {
 				t.Errorf("synthesis says %q, want %q", got, test.want)
 			}
 		})
 	}
 }
 
-func TestOptionsReachTheExtension(t *testing.T) {
+// The version, with the digest of its content, is the one for the function's architecture.
+func TestAttach_PicksTheVersionByArchitecture(t *testing.T) {
+	for name, test := range map[string]struct {
+		architecture awslambda.Architecture
+		want         tokenizerlayer.Architecture
+	}{
+		"none stated": {nil, tokenizerlayer.X86_64},
+		"x86_64":      {awslambda.Architecture_X86_64(), tokenizerlayer.X86_64},
+		"arm64":       {awslambda.Architecture_ARM_64(), tokenizerlayer.ARM64},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t, func(b *bench) { b.props.Architecture = test.architecture })
+			if got := b.attach(tokenizerlayer.Tokenize, nil); got != "" {
+				t.Fatal(got)
+			}
+			want := b.stack.Resolve([]*string{b.layer.Version(test.want).LayerVersionArn()})
+			if diff := gocmp.Diff(want, b.properties()["layers"]); diff != "" {
+				t.Errorf("layers (-want +got):\n%s", diff)
+			}
+			if got := b.variables()["TOKENIZER_LAYER_DIGEST"]; got != b.layer.Digest(test.want) || got == "" {
+				t.Errorf("digest is %v, want %s", got, b.layer.Digest(test.want))
+			}
+		})
+	}
 	b := newBench(t, nil)
-	if got := b.attach(tokenizerlayer.Tokenize, tokenizerlayer.AttachOptions{
-		Port: 2775, LogLevel: tokenizerlayer.LogDebug, MaxBodyBytes: 4096, ReadRate: 5, MaxConnections: 8,
-	}); got != "" {
-		t.Fatal(got)
-	}
-	environment := b.stack.Resolve(b.fn.Node().DefaultChild().(awslambda.CfnFunction).Environment()).(map[string]any)
-	got := environment["variables"].(map[string]any)
-	delete(got, "TOKENIZER_TABLE")
-	delete(got, "TOKENIZER_KEY_ARN")
-	delete(got, "TOKENIZER_INDEX_TABLE")
-	delete(got, "TOKENIZER_FINGERPRINT_KEYS")
-	delete(got, "TOKENIZER_LAYER_DIGEST")
-	want := map[string]any{
-		"TOKENIZER_PORT": "2775", "TOKENIZER_LOG_LEVEL": "DEBUG", "TOKENIZER_MAX_BODY_BYTES": "4096",
-		"TOKENIZER_READ_RATE": "5", "TOKENIZER_MAX_CONNECTIONS": "8",
-	}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("environment (-want +got):\n%s", diff)
+	if arm, x86 := b.layer.Digest(tokenizerlayer.ARM64), b.layer.Digest(tokenizerlayer.X86_64); arm == x86 {
+		t.Errorf("both architectures have digest %s", arm)
 	}
 }
 
-func TestAVaultWithoutItsKeysIsRefused(t *testing.T) {
-	app, err := newApp(t.TempDir(), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	stack := awscdk.NewStack(app, new("Stack"), nil)
-	key, other := awskms.NewKey(stack, new("Key"), nil), awskms.NewKey(stack, new("Other"), nil)
-	one := []tokenizerlayer.FingerprintKey{{Version: "1", Key: key}}
-	for want, props := range map[string]tokenizerlayer.VaultProps{
-		"TokenKey and StorageKey are required":    {StorageKey: key, FingerprintKeys: one},
-		"must be two keys":                        {TokenKey: key, StorageKey: key, FingerprintKeys: one},
-		"FingerprintKeys: got 0, want 1 to 4":     {TokenKey: key, StorageKey: other},
-		`FingerprintKeys: got version "1", want`:  {TokenKey: key, StorageKey: other, FingerprintKeys: append(one, one...)},
-		`FingerprintKeys: got version "V2", want`: {TokenKey: key, StorageKey: other, FingerprintKeys: []tokenizerlayer.FingerprintKey{{Version: "V2", Key: key}}},
-	} {
-		if _, err := tokenizerlayer.NewVault(stack, "Vault", &props); err == nil || !strings.Contains(err.Error(), want) || !strings.HasPrefix(err.Error(), "Stack/Vault: ") {
-			t.Errorf("got error %v, want %q", err, want)
+// Lambda's default of 3 s is less than what a client waits.
+func TestAttach_SetsATimeoutWhereThereIsNone(t *testing.T) {
+	for want, stated := range map[float64]awscdk.Duration{10: nil, 6: awscdk.Duration_Seconds(new(6.0))} {
+		b := newBench(t, func(b *bench) { b.props.Timeout = stated })
+		if got := b.attach(tokenizerlayer.Tokenize, nil); got != "" {
+			t.Fatal(got)
+		}
+		if got := b.properties()["timeout"]; got != want {
+			t.Errorf("timeout is %v s, want %v", got, want)
 		}
 	}
 }
 
+func TestAttach_HandsTheOptionsToTheExtension(t *testing.T) {
+	always := []string{"TOKENIZER_TABLE", "TOKENIZER_KEY_ARN", "TOKENIZER_INDEX_TABLE", "TOKENIZER_FINGERPRINT_KEYS", "TOKENIZER_LAYER_DIGEST"}
+	for name, test := range map[string]struct {
+		own     map[string]string
+		options *tokenizerlayer.AttachOptions
+		want    map[string]any
+	}{
+		"none": {want: map[string]any{}},
+		"all": {options: &tokenizerlayer.AttachOptions{Port: 2775, LogLevel: tokenizerlayer.LogDebug, MaxBodyBytes: 4096, ReadRate: 5, MaxConnections: 8},
+			want: map[string]any{"TOKENIZER_PORT": "2775", "TOKENIZER_LOG_LEVEL": "DEBUG", "TOKENIZER_MAX_BODY_BYTES": "4096",
+				"TOKENIZER_READ_RATE": "5", "TOKENIZER_MAX_CONNECTIONS": "8"}},
+		"the function's own": {own: map[string]string{"TOKENIZER_PORT": "2776", "MINE": "x"}, want: map[string]any{"TOKENIZER_PORT": "2776", "MINE": "x"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t, ownVariables(test.own))
+			if got := b.attach(tokenizerlayer.Tokenize, test.options); got != "" {
+				t.Fatal(got)
+			}
+			got := b.variables()
+			for _, variable := range always {
+				if got[variable] == nil {
+					t.Errorf("%s is not set", variable)
+				}
+				delete(got, variable)
+			}
+			if diff := gocmp.Diff(test.want, got); diff != "" {
+				t.Errorf("environment (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
 // The example application does not use every grant: docs/permissions.md has the others in a table of their own.
-func TestGrantsAreTheDocumentedOnes(t *testing.T) {
-	b := newBench(t, nil)
+func TestGrants_AreTheDocumentedOnes(t *testing.T) {
+	b := newBenchIn(t, nil, nil)
 	role := func(name string) awsiam.Role {
 		return awsiam.NewRole(b.stack, &name, &awsiam.RoleProps{AssumedBy: awsiam.NewServicePrincipal(new("lambda.amazonaws.com"), nil)})
 	}
@@ -265,7 +477,7 @@ func TestGrantsAreTheDocumentedOnes(t *testing.T) {
 	}
 	slices.SortFunc(got, slices.Compare)
 	slices.SortFunc(want, slices.Compare)
-	if diff := cmp.Diff(want, got); diff != "" {
+	if diff := gocmp.Diff(want, got); diff != "" {
 		t.Errorf("grants (-docs/permissions.md +templates):\n%s", diff)
 	}
 }

@@ -121,7 +121,7 @@ func answerLikeTheExtension(w http.ResponseWriter, body []byte) {
 // client is a program's process, whose environment names a proxy that would refuse everything.
 func client(t *testing.T, program []string, address net.Addr) *exec.Cmd {
 	t.Helper()
-	root, err := filepath.Abs(filepath.Join(moduleRoot, "tokenizerlayer"))
+	root, err := filepath.Abs(filepath.Join(moduleRoot, "tokenizerlayer", "layer"))
 	if err != nil {
 		t.Fatal(err)
 	}

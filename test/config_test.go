@@ -16,7 +16,7 @@ import (
 	"github.com/lambda-tokenizer/lambda-tokenizer/stacks"
 )
 
-func TestConfigNamesTheKeyTheValueAndTheRemedy(t *testing.T) {
+func TestConfig_NamesTheKeyTheValueAndTheRemedy(t *testing.T) {
 	tests := map[string]struct {
 		config stacks.Config
 		want   []string // lines of the message
@@ -24,21 +24,25 @@ func TestConfigNamesTheKeyTheValueAndTheRemedy(t *testing.T) {
 		"zero value": {stacks.Config{}, nil},
 		"everything set": {stacks.Config{Stage: "dev", NamePrefix: "acme-2", Architecture: "x86_64", BuildOS: "darwin", Network: "egress", WAF: true,
 			OrgID: "o-exampleorg1", AllowedOrigins: []string{"http://127.0.0.1:8080"}, MFA: "off", ThreatProtection: true}, nil},
-		"stage":           {stacks.Config{Stage: "production"}, []string{`stage: got "production", want one of prod, dev: set it with -c stage=prod or in cdk.json`}},
-		"stage's case":    {stacks.Config{Stage: "Dev"}, []string{`stage: got "Dev", want one of prod, dev: set it with -c stage=prod or in cdk.json`}},
-		"architecture":    {stacks.Config{Architecture: "amd64"}, []string{`architecture: got "amd64", want one of arm64, x86_64: set it with -c architecture=arm64 or in cdk.json`}},
-		"build system":    {stacks.Config{BuildOS: "plan9"}, []string{`localBuildOS: got "plan9", want one of linux, darwin: set it with -c localBuildOS=linux or in cdk.json`}},
-		"network":         {stacks.Config{Network: "private"}, []string{`network: got "private", want one of isolated, egress, none: set it with -c network=isolated or in cdk.json`}},
-		"second factor":   {stacks.Config{MFA: "on"}, []string{`tokenizer:mfa: got "on", want one of optional, required, off: set it with -c tokenizer:mfa=optional or in cdk.json`}},
-		"organization":    {stacks.Config{OrgID: "o-Example"}, []string{"orgId: got \"o-Example\", want o- and 10 to 32 lower-case letters and digits: see `aws organizations describe-organization`"}},
-		"origin":          {stacks.Config{AllowedOrigins: []string{"https://shop.example.com", "*"}}, []string{`tokenizer:allowedOrigins: got "*", want a web origin in lower case, without a path: give them like https://shop.example.com, separated by commas`}},
-		"prefix's start":  {stacks.Config{NamePrefix: "1x"}, []string{`namePrefix: got "1x", want at most 20 letters, digits and dashes, starting with a letter: choose another`}},
-		"prefix's length": {stacks.Config{NamePrefix: "abcdefghijklmnopqrstu"}, []string{`namePrefix: got "abcdefghijklmnopqrstu", want at most 20 letters, digits and dashes, starting with a letter: choose another`}},
-		"prefix's end":    {stacks.Config{NamePrefix: "a\n"}, []string{`namePrefix: got "a\n", want at most 20 letters, digits and dashes, starting with a letter: choose another`}},
+		"stage":                        {stacks.Config{Stage: "production"}, []string{`tokenizer:stage: got "production", want one of prod, dev: set it with -c tokenizer:stage=prod or in cdk.json`}},
+		"stage's case":                 {stacks.Config{Stage: "Dev"}, []string{`tokenizer:stage: got "Dev", want one of prod, dev: set it with -c tokenizer:stage=prod or in cdk.json`}},
+		"architecture":                 {stacks.Config{Architecture: "amd64"}, []string{`tokenizer:architecture: got "amd64", want one of arm64, x86_64: set it with -c tokenizer:architecture=arm64 or in cdk.json`}},
+		"build system":                 {stacks.Config{BuildOS: "plan9"}, []string{`tokenizer:localBuildOS: got "plan9", want one of linux, darwin: set it with -c tokenizer:localBuildOS=linux or in cdk.json`}},
+		"network":                      {stacks.Config{Network: "private"}, []string{`tokenizer:network: got "private", want one of isolated, egress, none: set it with -c tokenizer:network=isolated or in cdk.json`}},
+		"layer without the functions'": {stacks.Config{LayerArchitectures: []string{"x86_64"}}, []string{`tokenizer:layerArchitectures: got "x86_64", want one or both of arm64, x86_64, separated by commas, and among them the functions' own, arm64: leave it out for both`}},
+		"layer for another":            {stacks.Config{LayerArchitectures: []string{"arm64", "riscv"}}, []string{`tokenizer:layerArchitectures: got "arm64,riscv", want one or both of arm64, x86_64, separated by commas, and among them the functions' own, arm64: leave it out for both`}},
+		"layer twice":                  {stacks.Config{LayerArchitectures: []string{"arm64", "arm64"}}, []string{`tokenizer:layerArchitectures: got "arm64,arm64", want one or both of arm64, x86_64, separated by commas, and among them the functions' own, arm64: leave it out for both`}},
+		"layer for the functions":      {stacks.Config{Architecture: "x86_64", LayerArchitectures: []string{"x86_64"}}, nil},
+		"second factor":                {stacks.Config{MFA: "on"}, []string{`tokenizer:mfa: got "on", want one of optional, required, off: set it with -c tokenizer:mfa=optional or in cdk.json`}},
+		"organization":                 {stacks.Config{OrgID: "o-Example"}, []string{"tokenizer:orgId: got \"o-Example\", want o- and 10 to 32 lower-case letters and digits: see `aws organizations describe-organization`"}},
+		"origin":                       {stacks.Config{AllowedOrigins: []string{"https://shop.example.com", "*"}}, []string{`tokenizer:allowedOrigins: got "*", want a web origin in lower case, without a path: give them like https://shop.example.com, separated by commas`}},
+		"prefix's start":               {stacks.Config{NamePrefix: "1x"}, []string{`tokenizer:namePrefix: got "1x", want at most 20 letters, digits and dashes, starting with a letter: choose another`}},
+		"prefix's length":              {stacks.Config{NamePrefix: "abcdefghijklmnopqrstu"}, []string{`tokenizer:namePrefix: got "abcdefghijklmnopqrstu", want at most 20 letters, digits and dashes, starting with a letter: choose another`}},
+		"prefix's end":                 {stacks.Config{NamePrefix: "a\n"}, []string{`tokenizer:namePrefix: got "a\n", want at most 20 letters, digits and dashes, starting with a letter: choose another`}},
 		"all at once": {stacks.Config{Stage: "x", NamePrefix: "_", Architecture: "y"}, []string{
-			`architecture: got "y", want one of arm64, x86_64: set it with -c architecture=arm64 or in cdk.json`,
-			`namePrefix: got "_", want at most 20 letters, digits and dashes, starting with a letter: choose another`,
-			`stage: got "x", want one of prod, dev: set it with -c stage=prod or in cdk.json`,
+			`tokenizer:architecture: got "y", want one of arm64, x86_64: set it with -c tokenizer:architecture=arm64 or in cdk.json`,
+			`tokenizer:namePrefix: got "_", want at most 20 letters, digits and dashes, starting with a letter: choose another`,
+			`tokenizer:stage: got "x", want one of prod, dev: set it with -c tokenizer:stage=prod or in cdk.json`,
 		}},
 	}
 	for name, test := range tests {
@@ -54,48 +58,61 @@ func TestConfigNamesTheKeyTheValueAndTheRemedy(t *testing.T) {
 	}
 }
 
-func TestConfigComesFromContextAndEnvironment(t *testing.T) {
+func TestConfigFromContext_ReadsContextAndEnvironment(t *testing.T) {
 	t.Setenv("CDK_DEFAULT_ACCOUNT", "123456789012")
 	t.Setenv("CDK_DEFAULT_REGION", "eu-central-1")
-	context := map[string]any{
-		"stage": "dev", "namePrefix": "acme-", "architecture": "x86_64", "localBuildOS": "darwin", "network": "none", "waf": "true",
-		"orgId": "o-exampleorg1", "tokenizer:allowedOrigins": "https://a.example,https://b.example", "tokenizer:mfa": "required", "tokenizer:threatProtection": true,
-		"stages of grief": "somebody else's", "@aws-cdk/core:stage": true,
-	}
-	got, err := stacks.ConfigFromContext(awscdk.NewApp(&awscdk.AppProps{Context: &context, Outdir: new(t.TempDir())}))
-	want := stacks.Config{Stage: "dev", NamePrefix: "acme-", Architecture: "x86_64", BuildOS: "darwin", Network: "none", WAF: true,
-		OrgID: "o-exampleorg1", AllowedOrigins: []string{"https://a.example", "https://b.example"}, MFA: "required", ThreatProtection: true, Account: "123456789012", Region: "eu-central-1"}
-	if diff := cmp.Diff(want, got); err != nil || diff != "" {
-		t.Errorf("error %v, config (-want +got):\n%s", err, diff)
+	for name, names := range map[string][2]string{"full names": {"tokenizer:stage", "tokenizer:network"}, "short names": {"stage", "network"}} {
+		t.Run(name, func(t *testing.T) {
+			context := map[string]any{
+				names[0]: "dev", names[1]: "none", "tokenizer:namePrefix": "acme-", "tokenizer:architecture": "x86_64", "tokenizer:localBuildOS": "darwin",
+				"tokenizer:layerArchitectures": "x86_64,arm64", "tokenizer:waf": "true", "tokenizer:orgId": "o-exampleorg1",
+				"tokenizer:allowedOrigins": "https://a.example,https://b.example", "tokenizer:mfa": "required", "tokenizer:threatProtection": true,
+				"stages of grief": "somebody else's", "waf": "somebody else's", "@aws-cdk/core:stage": true,
+			}
+			got, err := stacks.ConfigFromContext(awscdk.NewApp(&awscdk.AppProps{Context: &context, Outdir: new(t.TempDir())}))
+			want := stacks.Config{Stage: "dev", NamePrefix: "acme-", Architecture: "x86_64", LayerArchitectures: []string{"x86_64", "arm64"},
+				BuildOS: "darwin", Network: "none", WAF: true, OrgID: "o-exampleorg1", AllowedOrigins: []string{"https://a.example", "https://b.example"},
+				MFA: "required", ThreatProtection: true, Account: "123456789012", Region: "eu-central-1"}
+			if diff := cmp.Diff(want, got); err != nil || diff != "" {
+				t.Errorf("error %v, config (-want +got):\n%s", err, diff)
+			}
+		})
 	}
 }
 
-func TestMistypedContextKeysAndValuesAreRefused(t *testing.T) {
+func TestConfigFromContext_RefusesUnknownKeysAndWrongValues(t *testing.T) {
+	const known = "tokenizer:allowedOrigins, tokenizer:architecture, tokenizer:layerArchitectures, tokenizer:localBuildOS, tokenizer:mfa, " +
+		"tokenizer:namePrefix, tokenizer:network, tokenizer:orgId, tokenizer:stage, tokenizer:threatProtection, tokenizer:waf"
 	tests := map[string]struct {
-		value any
-		want  string
+		context map[string]any
+		want    string
 	}{
-		"tokenizer:mfaa":    {"off", "tokenizer:mfaa: unknown context key: did you mean tokenizer:mfa?"},
-		"tokenizer:network": {"none", "tokenizer:network: unknown context key: use one of architecture, localBuildOS, namePrefix, network, orgId, stage, tokenizer:allowedOrigins, tokenizer:mfa, tokenizer:threatProtection, waf"},
-		"netwrok":           {"none", "netwrok: unknown context key: did you mean network?"},
-		"netwerk":           {"none", "netwerk: unknown context key: did you mean network?"},
-		"networks":          {"none", "networks: unknown context key: did you mean network?"},
-		"stge":              {"dev", "stge: unknown context key: did you mean stage?"},
-		"wfa":               {"true", "wfa: unknown context key: did you mean waf?"},
-		"WAF":               {"true", "WAF: unknown context key: did you mean waf?"},
-		"waf":               {"yes", "waf: got yes, want true or false: set it with -c waf=... or in cdk.json"},
-		"orgId":             {7, "orgId: got 7, want a string: set it with -c orgId=... or in cdk.json"},
+		"an unknown key":         {map[string]any{"tokenizer:mfaa": "off"}, "tokenizer:mfaa: unknown context key: use one of " + known},
+		"a key's case":           {map[string]any{"tokenizer:WAF": "true"}, "tokenizer:WAF: unknown context key: use one of " + known},
+		"no boolean":             {map[string]any{"tokenizer:waf": "yes"}, "tokenizer:waf: got yes, want true or false: set it with -c tokenizer:waf=... or in cdk.json"},
+		"no string":              {map[string]any{"tokenizer:orgId": 7}, "tokenizer:orgId: got 7, want a string: set it with -c tokenizer:orgId=... or in cdk.json"},
+		"no string, short":       {map[string]any{"stage": 7}, "stage: got 7, want a string: set it with -c stage=... or in cdk.json"},
+		"an empty list":          {map[string]any{"tokenizer:layerArchitectures": ""}, "tokenizer:layerArchitectures: got , want a string, values separated by commas: set it with -c tokenizer:layerArchitectures=... or in cdk.json"},
+		"two stages":             {map[string]any{"stage": "dev", "tokenizer:stage": "prod"}, "stage: got dev, but tokenizer:stage is prod: leave one of them out"},
+		"two networks":           {map[string]any{"network": "none", "tokenizer:network": "egress"}, "network: got none, but tokenizer:network is egress: leave one of them out"},
+		"the same network twice": {map[string]any{"network": "none", "tokenizer:network": "none"}, ""},
+		"a stage by its alias":   {map[string]any{"stage": "x"}, `tokenizer:stage: got "x", want one of prod, dev: set it with -c tokenizer:stage=prod or in cdk.json`},
 	}
-	for key, test := range tests {
-		context := map[string]any{key: test.value}
-		_, err := stacks.ConfigFromContext(awscdk.NewApp(&awscdk.AppProps{Context: &context, Outdir: new(t.TempDir())}))
-		if err == nil || err.Error() != test.want {
-			t.Errorf("%s: got error %v, want %s", key, err, test.want)
-		}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			_, err := stacks.ConfigFromContext(awscdk.NewApp(&awscdk.AppProps{Context: &test.context, Outdir: new(t.TempDir())}))
+			got := ""
+			if err != nil {
+				got = err.Error()
+			}
+			if got != test.want {
+				t.Errorf("got error  %q\nwant error %q", got, test.want)
+			}
+		})
 	}
 }
 
-func TestWithoutCredentialsTheStacksDeployAnywhere(t *testing.T) {
+func TestConfigFromContext_WithoutCredentialsDeploysAnywhere(t *testing.T) {
 	t.Setenv("CDK_DEFAULT_ACCOUNT", "")
 	t.Setenv("CDK_DEFAULT_REGION", "us-east-1") // the CLI's own default
 	got, err := stacks.ConfigFromContext(awscdk.NewApp(&awscdk.AppProps{Outdir: new(t.TempDir())}))
@@ -104,7 +121,7 @@ func TestWithoutCredentialsTheStacksDeployAnywhere(t *testing.T) {
 	}
 }
 
-func TestKnownAccountAndRegionKeepTheReferences(t *testing.T) {
+func TestBuild_KeepsTheReferencesInAKnownAccountAndRegion(t *testing.T) {
 	assembly := synth(t, stacks.Config{Account: "123456789012", Region: "eu-central-1"})
 	_, function := assembly.one(t, "AWS::Lambda::Function", "Order")
 	if got := calls(function.Properties["Layers"], "Fn::GetStackOutput"); len(got) != 1 {
@@ -117,12 +134,12 @@ func TestKnownAccountAndRegionKeepTheReferences(t *testing.T) {
 	}
 }
 
-func TestAppRefusesBadContextInOneMessageAndWritesNothing(t *testing.T) {
+func TestApp_RefusesBadContextInOneMessageAndWritesNothing(t *testing.T) {
 	dependsOn(t, filepath.Join(moduleRoot, "app.go"))
 	outdir := filepath.Join(t.TempDir(), "cdk.out")
 	command := exec.Command("go", "run", ".")
 	command.Dir = moduleRoot
-	command.Env = append(os.Environ(), "CDK_OUTDIR="+outdir, `CDK_CONTEXT_JSON={"stage":"production","namePrefix":7}`,
+	command.Env = append(os.Environ(), "CDK_OUTDIR="+outdir, `CDK_CONTEXT_JSON={"stage":"production","tokenizer:namePrefix":7}`,
 		"JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION=20")
 	var stdout, stderr bytes.Buffer
 	command.Stdout, command.Stderr = &stdout, &stderr
@@ -130,8 +147,8 @@ func TestAppRefusesBadContextInOneMessageAndWritesNothing(t *testing.T) {
 	if err == nil || command.ProcessState.ExitCode() != 1 {
 		t.Errorf("app ended with %v, want exit status 1", err)
 	}
-	want := "namePrefix: got 7, want a string: set it with -c namePrefix=... or in cdk.json\n" +
-		`stage: got "production", want one of prod, dev: set it with -c stage=prod or in cdk.json` + "\n"
+	want := "tokenizer:namePrefix: got 7, want a string: set it with -c tokenizer:namePrefix=... or in cdk.json\n" +
+		`tokenizer:stage: got "production", want one of prod, dev: set it with -c tokenizer:stage=prod or in cdk.json` + "\n"
 	// The go command adds a line of its own about the exit status.
 	if got := strings.TrimSuffix(stderr.String(), "exit status 1\n"); got != want || stdout.Len() > 0 {
 		t.Errorf("stderr %q, want %q; stdout %q", got, want, stdout.String())

@@ -223,7 +223,7 @@ func TestLayerReferenceIsWeak(t *testing.T) {
 		if got := calls(function.Properties["Layers"], "Fn::GetStackOutput"); len(got) != 1 {
 			t.Errorf("%s has layers %v, want one Fn::GetStackOutput", id, function.Properties["Layers"])
 		}
-		if got := assembly.text(t, function.Properties["Layers"]); got != "${LayerVersion}" {
+		if got := assembly.text(t, function.Properties["Layers"]); got != "${LayerVersionArm64}" {
 			t.Errorf("%s has layer %s", id, got)
 		}
 	}
@@ -234,7 +234,7 @@ func TestKeyAndTableReferencesAreStrong(t *testing.T) {
 	for stack, template := range assembly.templates {
 		for id, resource := range template.Resources {
 			for _, call := range calls(map[string]any{"p": resource.Properties}, "Fn::GetStackOutput") {
-				if got := assembly.text(t, map[string]any{"Fn::GetStackOutput": call}); got != "${LayerVersion}" {
+				if got := assembly.text(t, map[string]any{"Fn::GetStackOutput": call}); got != "${LayerVersionArm64}" {
 					t.Errorf("%s/%s refers weakly to %s", stack, id, got)
 				}
 			}
@@ -376,7 +376,7 @@ func TestStacksDependOnEarlierOnesOnly(t *testing.T) {
 func TestOutputsHaveTheWalkthroughsNames(t *testing.T) {
 	want := map[string]map[string]string{
 		"KmsStack":       {"KMSKeyID": "${TokenKey.Arn}"},
-		"TokenizerStack": {"LayerVersionArn": "${LayerVersion}", "DynamoDBArn": "${VaultTable.Arn}"},
+		"TokenizerStack": {"LayerVersionArn": "${LayerVersionArm64}", "DynamoDBArn": "${VaultTable.Arn}"},
 		"AppStack": {
 			"CustomerOrderFunction": "${OrderFunction.Arn}",
 			"PaymentMethodApiURL":   "https://${Api}.execute-api.${AWS::Region}.${AWS::URLSuffix}/${ApiDeploymentStagedev}",
@@ -436,14 +436,54 @@ func TestLayerIsSharedWithAnOrganizationOnRequestOnly(t *testing.T) {
 	}
 	for name, policy := range map[string]string{"everything": "Retain", "no network": "Delete"} {
 		assembly := configured(t, name)
-		_, permission := assembly.one(t, "AWS::Lambda::LayerVersionPermission", "")
-		got := assembly.text(t, permission.Properties)
-		if want := "Action=lambda:GetLayerVersion LayerVersionArn=${LayerVersion} OrganizationId=o-exampleorg1 Principal=*"; got != want {
-			t.Errorf("permission is %q, want %q", got, want)
+		for _, version := range []string{"LayerVersionArm64", "LayerVersionX8664"} {
+			_, permission := assembly.one(t, "AWS::Lambda::LayerVersionPermission", version)
+			got := assembly.text(t, permission.Properties)
+			if want := "Action=lambda:GetLayerVersion LayerVersionArn=${" + version + "} OrganizationId=o-exampleorg1 Principal=*"; got != want {
+				t.Errorf("permission is %q, want %q", got, want)
+			}
+			if permission.DeletionPolicy != policy || permission.UpdateReplacePolicy != policy {
+				t.Errorf("%s: permission has policies %s and %s, want %s", name, permission.DeletionPolicy, permission.UpdateReplacePolicy, policy)
+			}
 		}
-		if permission.DeletionPolicy != policy || permission.UpdateReplacePolicy != policy {
-			t.Errorf("%s: permission has policies %s and %s, want %s", name, permission.DeletionPolicy, permission.UpdateReplacePolicy, policy)
-		}
+	}
+}
+
+// Functions of other apps find the layer for their architecture, and this app's use and output the one for theirs.
+func TestTokenizerStack_PublishesTheLayerByArchitecture(t *testing.T) {
+	for name, test := range map[string]struct {
+		config stacks.Config
+		output string
+		want   map[string]string
+	}{
+		"default": {stacks.Config{}, "${LayerVersionArm64}", map[string]string{
+			"/tokenizer/layer-version-arn/arm64": "${LayerVersionArm64}", "/tokenizer/layer-version-arn/x86_64": "${LayerVersionX8664}"}},
+		"functions on x86_64": {stacks.Config{Architecture: "x86_64"}, "${LayerVersionX8664}", map[string]string{
+			"/tokenizer/layer-version-arn/arm64": "${LayerVersionArm64}", "/tokenizer/layer-version-arn/x86_64": "${LayerVersionX8664}"}},
+		"one architecture": {stacks.Config{Architecture: "x86_64", LayerArchitectures: []string{"x86_64"}}, "${LayerVersionX8664}", map[string]string{
+			"/tokenizer/layer-version-arn/x86_64": "${LayerVersionX8664}"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			assembly := synth(t, test.config)
+			got := map[string]string{}
+			for _, parameter := range assembly.ofType(t, "AWS::SSM::Parameter") {
+				got[parameter.Properties["Name"].(string)] = assembly.text(t, parameter.Properties["Value"])
+			}
+			if diff := cmp.Diff(test.want, got); diff != "" {
+				t.Errorf("parameters (-want +got):\n%s", diff)
+			}
+			if got := assembly.text(t, assembly.templates["TokenizerStack"].Outputs["LayerVersionArn"]["Value"]); got != test.output {
+				t.Errorf("output is %s, want %s", got, test.output)
+			}
+			if got := len(assembly.ofType(t, "AWS::Lambda::LayerVersion")); got != len(test.want) {
+				t.Errorf("%d layer versions, want %d", got, len(test.want))
+			}
+			for id, function := range assembly.ofType(t, "AWS::Lambda::Function") {
+				if got := assembly.text(t, function.Properties["Layers"]); got != test.output {
+					t.Errorf("%s has layers %s, want %s", id, got, test.output)
+				}
+			}
+		})
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 // Architecture is a Lambda instruction set, by AWS's name for it. The zero value means [ARM64].
 type Architecture string
 
+// The architectures of Lambda. A function that states none has [X86_64].
 const (
 	ARM64  Architecture = "arm64"
 	X86_64 Architecture = "x86_64"
@@ -30,7 +31,15 @@ func (a Architecture) goarch() (string, error) {
 	case X86_64:
 		return "amd64", nil
 	}
-	return "", fmt.Errorf("architecture %q is unknown: use %q or %q", a, ARM64, X86_64)
+	return "", fmt.Errorf("architecture: got %q, want %q or %q", a, ARM64, X86_64)
+}
+
+// constructID is the architecture as a part of construct ids, which become logical ids.
+func (a Architecture) constructID() string {
+	if a == X86_64 {
+		return "X8664"
+	}
+	return "Arm64"
 }
 
 // Lambda is the CDK's value for the instruction set.

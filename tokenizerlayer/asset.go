@@ -2,6 +2,7 @@ package tokenizerlayer
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -15,40 +16,46 @@ import (
 
 // GoAssetProps describes a Go program that is compiled into an asset.
 type GoAssetProps struct {
-	// Package is the import path of the main package, as the module in ModuleDir resolves it.
+	// Package is the import path of the main package, as the module in ModuleDir resolves it; required.
 	Package string
-	// Architecture is the instruction set to compile for; the zero value means [ARM64].
+	// Architecture is the instruction set to compile for; "" means [ARM64].
 	Architecture Architecture
-	// BuildOS is the operating system to compile for; "" means linux, the only one Lambda runs.
-	// Anything else is for runs on the developer's own machine.
+	// BuildOS is the operating system to compile for; "" means linux, the only one that Lambda runs. Anything else is for
+	// running the program on the developer's own machine.
 	BuildOS string
 	// ModuleDir is a directory inside the module to build in; "" means the working directory.
 	ModuleDir string
 }
 
-// NewGoAsset compiles a Go program for Lambda and makes it an asset, without Docker. The binary is named bootstrap,
-// as Lambda's custom runtimes expect (https://docs.aws.amazon.com/lambda/latest/dg/golang-package.html).
+// NewGoAsset compiles a Go program for Lambda while the app is synthesized, without Docker, and makes it an asset. The same
+// source gives the same asset on every machine with the same release of Go. The binary is named bootstrap, as
+// Lambda's custom runtimes expect (https://docs.aws.amazon.com/lambda/latest/dg/golang-package.html):
 //
-// An error is a module that is not found, an unknown architecture, or the compiler's own message.
+//	asset, err := tokenizerlayer.NewGoAsset(stack, "OrderCode", &tokenizerlayer.GoAssetProps{Package: "example.com/shop/order"})
+//	...
+//	order := awslambda.NewFunction(stack, jsii.String("Order"), &awslambda.FunctionProps{
+//		Runtime:      awslambda.Runtime_PROVIDED_AL2023(),
+//		Architecture: awslambda.Architecture_ARM_64(),
+//		Handler:      jsii.String("bootstrap"),
+//		Code:         awslambda.Code_FromBucketV2(asset.Bucket(), asset.S3ObjectKey(), nil),
+//	})
+//
+// An error says that the go command or the module is not found, that the architecture is unknown, or what the compiler says.
 func NewGoAsset(scope constructs.Construct, id string, props *GoAssetProps) (awss3assets.Asset, error) {
+	if props == nil || props.Package == "" {
+		return nil, fmt.Errorf("%s: %w", childPath(scope, id), errors.New("GoAssetProps.Package: got none, want the import path of a main package"))
+	}
 	return newGoAsset(scope, id, props, goBuild{output: "bootstrap"})
-}
-
-// Code is the asset as the code of a function or a layer.
-func Code(asset awss3assets.Asset) awslambda.Code {
-	// CDK asks for an object version to notice new content. The object's key is the hash of its content: no need.
-	awscdk.Annotations_Of(asset).AcknowledgeWarning(new("@aws-cdk/aws-lambda:codeFromBucketObjectVersionNotSpecified"), nil)
-	return awslambda.Code_FromBucketV2(asset.Bucket(), asset.S3ObjectKey(), nil)
 }
 
 func newGoAsset(scope constructs.Construct, id string, props *GoAssetProps, build goBuild) (awss3assets.Asset, error) {
 	root, err := moduleRoot(props.ModuleDir)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%s: %w", childPath(scope, id), err)
 	}
 	goarch, err := props.Architecture.goarch()
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%s: %w", childPath(scope, id), err)
 	}
 	build.moduleDir, build.pkg = root, props.Package
 	build.goos, build.goarch = cmp.Or(props.BuildOS, "linux"), goarch
@@ -66,9 +73,25 @@ func newGoAsset(scope constructs.Construct, id string, props *GoAssetProps, buil
 		},
 	})
 	if bundler.err != nil {
-		return nil, fmt.Errorf("%s: %w", *asset.Node().Path(), bundler.err)
+		scope.Node().TryRemoveChild(&id)
+		return nil, fmt.Errorf("%s: %w", childPath(scope, id), bundler.err)
 	}
+	// The CDK asks for the version of the object, to notice new content. The object's key is the hash of its content already.
+	awscdk.Annotations_Of(asset).AcknowledgeWarning(new("@aws-cdk/aws-lambda:codeFromBucketObjectVersionNotSpecified"), nil)
 	return asset, nil
+}
+
+// code is the asset as the code of a function or a layer.
+func code(asset awss3assets.Asset) awslambda.Code {
+	return awslambda.Code_FromBucketV2(asset.Bucket(), asset.S3ObjectKey(), nil)
+}
+
+// childPath is the path of a construct that is to be made, for errors about its props.
+func childPath(scope constructs.Construct, id string) string {
+	if path := *scope.Node().Path(); path != "" {
+		return path + "/" + id
+	}
+	return id
 }
 
 // localBundler lets CDK call a goBuild in place of Docker.

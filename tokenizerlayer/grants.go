@@ -11,7 +11,7 @@ import (
 // Grants gives roles access to a [Vault]: exact actions, on exact resources, under conditions. It replaces the CDK's
 // own Table.GrantReadData and GrantWriteData, which add scans, batch operations and deletion, and Key.GrantDecrypt,
 // which adds no condition.
-type Grants struct{ vault *Vault }
+type Grants struct{ vault IVault }
 
 // permission is one statement of a grant.
 type permission struct {
@@ -37,8 +37,8 @@ func on(resource *string, actions ...string) permission {
 // On FingerprintKey: GenerateMac, for the log's token hash.
 func (g Grants) Tokenize(grantee awsiam.IGrantable, purposes ...string) awsiam.Grant {
 	return grantAll(grantee, append(g.common(),
-		permission{[]string{"kms:GenerateDataKey"}, []*string{g.vault.tokenKey.KeyArn()}, g.sealedHere(grantee, purposes)},
-		permission{[]string{"dynamodb:PutItem"}, []*string{g.vault.table.TableArn()}, noOldRow},
+		permission{[]string{"kms:GenerateDataKey"}, []*string{g.vault.TokenKey().KeyArn()}, g.sealedHere(grantee, purposes)},
+		permission{[]string{"dynamodb:PutItem"}, []*string{g.vault.Table().TableArn()}, noOldRow},
 	))
 }
 
@@ -52,10 +52,10 @@ var noOldRow = conditions{"StringEqualsIfExists": {"dynamodb:ReturnValues": "NON
 // write-only. On FingerprintKey: GenerateMac in all versions. It can try values against the index, one call each, which
 // CloudTrail records.
 func (g Grants) Index(grantee awsiam.IGrantable) awsiam.Grant {
-	return grantAll(grantee, append(storagePermissions(g.vault.storageKey, g.vault.index),
-		permission{[]string{"kms:GenerateMac"}, g.vault.fingerprintARNs(), nil},
-		on(g.vault.index.TableArn(), "dynamodb:GetItem"),
-		permission{[]string{"dynamodb:PutItem"}, []*string{g.vault.index.TableArn()}, noOldRow},
+	return grantAll(grantee, append(storagePermissions(g.vault.StorageKey(), g.vault.Index()),
+		permission{[]string{"kms:GenerateMac"}, g.fingerprintARNs(), nil},
+		on(g.vault.Index().TableArn(), "dynamodb:GetItem"),
+		permission{[]string{"dynamodb:PutItem"}, []*string{g.vault.Index().TableArn()}, noOldRow},
 	))
 }
 
@@ -69,9 +69,9 @@ func (g Grants) Index(grantee awsiam.IGrantable) awsiam.Grant {
 // On FingerprintKey: GenerateMac, for the log's token hash.
 func (g Grants) Detokenize(grantee awsiam.IGrantable, purposes ...string) awsiam.Grant {
 	return grantAll(grantee, append(g.common(),
-		permission{[]string{"kms:Decrypt"}, []*string{g.vault.tokenKey.KeyArn()}, g.sealedHere(grantee, purposes)},
-		on(g.vault.table.TableArn(), "dynamodb:GetItem"),
-		permission{[]string{"dynamodb:UpdateItem"}, []*string{g.vault.table.TableArn()}, conditions{
+		permission{[]string{"kms:Decrypt"}, []*string{g.vault.TokenKey().KeyArn()}, g.sealedHere(grantee, purposes)},
+		on(g.vault.Table().TableArn(), "dynamodb:GetItem"),
+		permission{[]string{"dynamodb:UpdateItem"}, []*string{g.vault.Table().TableArn()}, conditions{
 			"ForAllValues:StringEquals": {"dynamodb:Attributes": []string{"Account_Id", "Hash_Key", "LastAttempt", "LastAttemptAt", "Uses"}},
 		}},
 	))
@@ -82,9 +82,9 @@ func (g Grants) Detokenize(grantee awsiam.IGrantable, purposes ...string) awsiam
 // On table and index: DeleteItem. On the table also GetItem, which tells where in the index the token is. Left out: Query and
 // Scan. On FingerprintKey: GenerateMac, for the log's token hash.
 func (g Grants) Revoke(grantee awsiam.IGrantable) awsiam.Grant {
-	return grantAll(grantee, slices.Concat(g.common(), storagePermissions(g.vault.storageKey, g.vault.index), []permission{
-		on(g.vault.table.TableArn(), "dynamodb:DeleteItem", "dynamodb:GetItem"),
-		on(g.vault.index.TableArn(), "dynamodb:DeleteItem"),
+	return grantAll(grantee, slices.Concat(g.common(), storagePermissions(g.vault.StorageKey(), g.vault.Index()), []permission{
+		on(g.vault.Table().TableArn(), "dynamodb:DeleteItem", "dynamodb:GetItem"),
+		on(g.vault.Index().TableArn(), "dynamodb:DeleteItem"),
 	}))
 }
 
@@ -93,10 +93,10 @@ func (g Grants) Revoke(grantee awsiam.IGrantable) awsiam.Grant {
 func (g Grants) sealedHere(grantee awsiam.IGrantable, purposes []string) conditions {
 	account := grantee.GrantPrincipal().PrincipalAccount()
 	if account == nil {
-		account = g.vault.table.Stack().Account()
+		account = g.vault.Table().Env().Account
 	}
 	equal := map[string]any{
-		"kms:EncryptionContext:table":      g.vault.table.TableName(),
+		"kms:EncryptionContext:table":      g.vault.Table().TableName(),
 		"kms:EncryptionContext:account_id": account,
 	}
 	if len(purposes) > 0 {
@@ -109,21 +109,23 @@ func (g Grants) sealedHere(grantee awsiam.IGrantable, purposes []string) conditi
 
 // common is what every operation needs: the use of the table's key, and the key of the log's token hash.
 func (g Grants) common() []permission {
-	return append(storagePermissions(g.vault.storageKey, g.vault.table), on(g.vault.fingerprintKeys[0].Key.KeyArn(), "kms:GenerateMac"))
+	return append(storagePermissions(g.vault.StorageKey(), g.vault.Table()), on(g.vault.FingerprintKeys()[0].Key.KeyArn(), "kms:GenerateMac"))
 }
 
-// GrantStorage lets grantee use a table that storageKey encrypts at rest. DynamoDB reads and writes such a table with
+func (g Grants) fingerprintARNs() (arns []*string) {
+	for _, key := range g.vault.FingerprintKeys() {
+		arns = append(arns, key.Key.KeyArn())
+	}
+	return arns
+}
+
+// storagePermissions let a role use a table that storageKey encrypts at rest. DynamoDB reads and writes such a table with
 // the *caller's* right to the key, so every role that touches it needs this, next to its own DynamoDB actions
 // (https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/encryption.usagenotes.html).
-// [Grants] include it for the vault's table.
 //
 // Left out: Encrypt, GenerateDataKey, ReEncrypt and CreateGrant, which whoever creates the table needs, not its users.
-func GrantStorage(grantee awsiam.IGrantable, storageKey awskms.IKey, table awsdynamodb.ITable) awsiam.Grant {
-	return grantAll(grantee, storagePermissions(storageKey, table))
-}
-
 func storagePermissions(storageKey awskms.IKey, table awsdynamodb.ITable) []permission {
-	viaDynamoDB := "dynamodb." + *table.Stack().Region() + ".amazonaws.com"
+	viaDynamoDB := "dynamodb." + *table.Env().Region + ".amazonaws.com"
 	return []permission{
 		{[]string{"kms:Decrypt"}, []*string{storageKey.KeyArn()}, conditions{"StringEquals": {
 			// Through DynamoDB only, for this table only: the role cannot use the key by itself.
@@ -159,12 +161,4 @@ func (p permission) jsiiConditions() *map[string]*map[string]any {
 		return nil // a pointer to a nil map would reach CDK as null and fail
 	}
 	return &p.conditions
-}
-
-func pointers(values []string) *[]*string {
-	list := make([]*string, len(values))
-	for i := range values {
-		list[i] = &values[i]
-	}
-	return &list
 }

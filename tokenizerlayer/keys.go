@@ -1,64 +1,96 @@
 package tokenizerlayer
 
 import (
+	"cmp"
+
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
 	"github.com/aws/constructs-go/constructs/v10"
 )
 
-// KeyProps describes one of a vault's keys.
-type KeyProps struct {
+// TokenKeyProps describes the key that seals values. Every field is optional.
+type TokenKeyProps struct {
+	// DetokenizePath is the IAM path of the roles that may decrypt, such as /shop/tokenizer/detokenize/; "" means
+	// [DefaultDetokenizePath], and "/" every role of the account. The key's policy denies Decrypt to everyone else.
+	DetokenizePath string
 	// Alias is the key's alias without "alias/"; "" means none.
 	Alias string
-	// Destroyable lets the key go with its stack, 7 days later. The zero value keeps it; if it is deleted by hand, that
+	// Destroyable lets the key go with its stack, 7 days later. The zero value keeps it: if somebody deletes it by hand, that
 	// can be taken back for 30 days.
 	Destroyable bool
 }
 
-// StorageKeyProps describes the key that encrypts at rest.
-type StorageKeyProps struct {
-	KeyProps
-	// LogGroups are the names of the log groups that may use the key; "*" stands for any characters. None: the key
-	// encrypts tables only.
-	LogGroups []string
+// FingerprintKeyProps describes the key for keyed fingerprints. Every field is optional and as in [TokenKeyProps].
+type FingerprintKeyProps struct {
+	Alias       string
+	Destroyable bool
 }
 
-// NewTokenKey makes the key that seals values. Principals of the account may be given its use by IAM, from outside AWS
-// services only: no service ever uses it on anybody's behalf, and nobody can make a KMS grant for it. Decrypt is denied
-// to all but roles under detokenizePath (see [DenyDecryptOutside]).
-func NewTokenKey(scope constructs.Construct, id, detokenizePath string, props *KeyProps) awskms.Key {
-	key := newKey(scope, id, "Seals tokenized values on the client side", props, awskms.KeySpec_SYMMETRIC_DEFAULT,
-		statement("UseByRolesOfTheAccountAndByNoService", awsiam.NewAccountRootPrincipal(),
-			[]string{"kms:GenerateDataKey", "kms:Decrypt"}, directly))
-	DenyDecryptOutside(detokenizePath, key)
+// StorageKeyProps describes the key that encrypts at rest. Every field is optional.
+type StorageKeyProps struct {
+	// LogGroups are the names of the log groups that may use the key; "*" stands for any characters. None means that the key
+	// encrypts tables only.
+	LogGroups []string
+	// Alias and Destroyable are as in [TokenKeyProps].
+	Alias       string
+	Destroyable bool
+}
+
+// NewTokenKey makes the key that seals values. IAM may give its use to principals of the account, for calls of their own only:
+// no AWS service can use it on anybody's behalf, and nobody can make a KMS grant for it. The policy denies Decrypt to
+// everyone but roles under props.DetokenizePath (see [DenyDecryptOutside]). props may be nil.
+//
+// A path that is malformed ends the synthesis with an error.
+func NewTokenKey(scope constructs.Construct, id string, props *TokenKeyProps) awskms.Key {
+	props = cmp.Or(props, &TokenKeyProps{})
+	path := cmp.Or(props.DetokenizePath, DefaultDetokenizePath)
+	key := newKey(scope, id, keyProps{
+		description: "Seals tokenized values on the client side", spec: awskms.KeySpec_SYMMETRIC_DEFAULT,
+		alias: props.Alias, destroyable: props.Destroyable,
+		use: []awsiam.PolicyStatement{
+			statement("UseByRolesOfTheAccountAndByNoService", awsiam.NewAccountRootPrincipal(), []string{"kms:GenerateDataKey", "kms:Decrypt"}, directly),
+		},
+	})
+	if err := checkRolePath("TokenKeyProps.DetokenizePath", path); err != nil {
+		key.Node().AddValidation(&refusal{err})
+	}
+	DenyDecryptOutside(path, key)
 	return key
 }
 
-// NewFingerprintKey makes the key for keyed fingerprints of values (HMAC-SHA-256). KMS cannot rotate such a key: a new
-// version is another key.
-func NewFingerprintKey(scope constructs.Construct, id string, props *KeyProps) awskms.Key {
-	return newKey(scope, id, "Makes keyed fingerprints of values", props, awskms.KeySpec_HMAC_256,
-		statement("UseByRolesOfTheAccountAndByNoService", awsiam.NewAccountRootPrincipal(), []string{"kms:GenerateMac"}, directly))
+// NewFingerprintKey makes the key for keyed fingerprints of values (HMAC-SHA-256). IAM may give its use to principals of the
+// account, for calls of their own only. KMS cannot rotate such a key: a new version is another key. props may be nil.
+func NewFingerprintKey(scope constructs.Construct, id string, props *FingerprintKeyProps) awskms.Key {
+	props = cmp.Or(props, &FingerprintKeyProps{})
+	return newKey(scope, id, keyProps{
+		description: "Makes keyed fingerprints of values", spec: awskms.KeySpec_HMAC_256, alias: props.Alias, destroyable: props.Destroyable,
+		use: []awsiam.PolicyStatement{
+			statement("UseByRolesOfTheAccountAndByNoService", awsiam.NewAccountRootPrincipal(), []string{"kms:GenerateMac"}, directly),
+		},
+	})
 }
 
-// NewStorageKey makes the key that encrypts tables and logs at rest. Principals of the account may be given its use by
-// IAM, through DynamoDB only; CloudWatch Logs uses it for the log groups of props.
+// NewStorageKey makes the key that encrypts tables and logs at rest. IAM may give its use to principals of the account, through
+// DynamoDB only; CloudWatch Logs uses it for the log groups of props. props may be nil.
 func NewStorageKey(scope constructs.Construct, id string, props *StorageKeyProps) awskms.Key {
+	props = cmp.Or(props, &StorageKeyProps{})
 	stack := awscdk.Stack_Of(scope)
 	viaDynamoDB := map[string]any{"kms:ViaService": "dynamodb." + *stack.Region() + ".amazonaws.com"}
-	statements := []awsiam.PolicyStatement{
-		// What DynamoDB needs of whoever creates a table, and of its users: [GrantStorage] gives these Decrypt only.
+	use := []awsiam.PolicyStatement{
+		// What DynamoDB needs of whoever creates a table, and of its users: [Grants] give these Decrypt only.
 		statement("TablesThroughDynamoDB", awsiam.NewAccountRootPrincipal(), envelopeActions, conditions{"StringEquals": &viaDynamoDB}),
 		statement("TablesOutliveTheirCreator", awsiam.NewAccountRootPrincipal(), []string{"kms:CreateGrant"},
 			conditions{"StringEquals": &viaDynamoDB, "Bool": {"kms:GrantIsForAWSResource": "true"}}),
 	}
 	if len(props.LogGroups) > 0 {
-		statements = append(statements, statement("TheseLogGroups",
+		use = append(use, statement("TheseLogGroups",
 			awsiam.NewServicePrincipal(new("logs."+*stack.Region()+".amazonaws.com"), nil), envelopeActions,
 			conditions{"ArnLike": {"kms:EncryptionContext:aws:logs:arn": logGroupARNs(stack, props.LogGroups)}}))
 	}
-	return newKey(scope, id, "Encrypts tables and logs at rest", &props.KeyProps, awskms.KeySpec_SYMMETRIC_DEFAULT, statements...)
+	return newKey(scope, id, keyProps{
+		description: "Encrypts tables and logs at rest", spec: awskms.KeySpec_SYMMETRIC_DEFAULT, alias: props.Alias, destroyable: props.Destroyable, use: use,
+	})
 }
 
 // directly holds a use of a key to calls that no AWS service makes for the caller.
@@ -79,25 +111,34 @@ var administrationActions = []string{
 	"kms:ScheduleKeyDeletion", "kms:TagResource", "kms:UntagResource", "kms:UpdateAlias", "kms:UpdateKeyDescription",
 }
 
-func newKey(scope constructs.Construct, id, description string, props *KeyProps, spec awskms.KeySpec, use ...awsiam.PolicyStatement) awskms.Key {
+// keyProps describes any of a vault's keys.
+type keyProps struct {
+	description string
+	spec        awskms.KeySpec
+	alias       string // without "alias/"; "" means none
+	destroyable bool
+	use         []awsiam.PolicyStatement // beside administration
+}
+
+func newKey(scope constructs.Construct, id string, props keyProps) awskms.Key {
 	window := 30.0 // days in which a deletion can be taken back; KMS allows 7 to 30
-	if props.Destroyable {
+	if props.destroyable {
 		window = 7
 	}
 	administration := statement("AdministrationWithoutUse", awsiam.NewAccountRootPrincipal(), administrationActions, nil)
-	statements := append([]awsiam.PolicyStatement{administration}, use...)
+	statements := append([]awsiam.PolicyStatement{administration}, props.use...)
 	key := &awskms.KeyProps{
-		Description: &description,
-		KeySpec:     spec,
+		Description: &props.description,
+		KeySpec:     props.spec,
 		// In place of the CDK's default, which lets IAM give away everything.
 		Policy:        awsiam.NewPolicyDocument(&awsiam.PolicyDocumentProps{Statements: &statements}),
 		PendingWindow: awscdk.Duration_Days(&window),
-		RemovalPolicy: RemovalPolicy(props.Destroyable),
+		RemovalPolicy: removalPolicy(props.destroyable),
 	}
-	if props.Alias != "" {
-		key.Alias = new("alias/" + props.Alias)
+	if props.alias != "" {
+		key.Alias = new("alias/" + props.alias)
 	}
-	if spec == awskms.KeySpec_SYMMETRIC_DEFAULT {
+	if props.spec == awskms.KeySpec_SYMMETRIC_DEFAULT {
 		key.EnableKeyRotation = new(true)
 	} else {
 		key.KeyUsage = awskms.KeyUsage_GENERATE_VERIFY_MAC

@@ -6,6 +6,7 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
+	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
 )
 
@@ -30,16 +31,37 @@ func DenyDecryptOutside(path string, key awskms.Key) {
 	}), nil)
 }
 
-// rolePath is the IAM path of a role made in this app, and whether it is known.
+// rolePath is the IAM path of a role, and whether it is known: that of a role of this app from its resource, that of an imported
+// role from its ARN, unless that is a token.
 func rolePath(role awsiam.IRole) (path string, known bool) {
-	child := role.Node().DefaultChild()
-	if child == nil || !*awscdk.CfnResource_IsCfnResource(child) {
+	if child := role.Node().DefaultChild(); child != nil && *awscdk.CfnResource_IsCfnResource(child) {
+		var resource awsiam.CfnRole
+		jsii.UnsafeCast(child, &resource)
+		if resource.Path() == nil {
+			return "/", true
+		}
+		return *resource.Path(), !*awscdk.Token_IsUnresolved(*resource.Path())
+	}
+	// Of an ARN that the CDK made from a role's name, partition and account are tokens; the rest is as good as given.
+	_, name, found := strings.Cut(*role.RoleArn(), ":role/")
+	if !found || *awscdk.Token_IsUnresolved(name) {
 		return "", false
 	}
-	var resource awsiam.CfnRole
-	jsii.UnsafeCast(child, &resource)
-	if resource.Path() == nil {
-		return "/", true
+	return "/" + name[:strings.LastIndex(name, "/")+1], true
+}
+
+// takesNoPolicy tells whether the CDK drops what is granted to a role: one that was imported with Mutable false or from another
+// account, or made with Role.WithoutPolicyUpdates. The CDK wraps a role then and has no name for that in its API, but who
+// waits for the wrapper waits for the role inside: its dependency root is another construct.
+func takesNoPolicy(role awsiam.IRole) bool {
+	// With Role.customizeRoles the CDK wraps imported roles too, and reports what it would grant.
+	if role.Node().TryGetContext(new("@aws-cdk/iam:customizeRoles")) != nil {
+		return false
 	}
-	return *resource.Path(), true
+	for _, root := range *constructs.Dependable_Of(role).DependencyRoots() {
+		if *root.Node().Path() != *role.Node().Path() {
+			return true
+		}
+	}
+	return false
 }

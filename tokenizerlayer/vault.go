@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"regexp"
+	"slices"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsdynamodb"
@@ -13,74 +15,91 @@ import (
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/api"
 )
 
-// The names of a vault's tables unless [VaultProps] says otherwise.
+// What a vault has unless [VaultProps] or [TokenKeyProps] says otherwise.
 const (
-	DefaultVaultTable = "CreditCardTokenizerTable"
-	DefaultIndexTable = "CreditCardTokenizerIndex"
+	DefaultVaultTable     = "CreditCardTokenizerTable"
+	DefaultIndexTable     = "CreditCardTokenizerIndex"
+	DefaultDetokenizePath = "/tokenizer/detokenize/"
 )
+
+// IVault is a vault: one that [NewVault] makes, or one of another app that [VaultFromAttributes] refers to.
+type IVault interface {
+	constructs.IConstruct
+	// Table is the table of sealed values. Do not use its own Grant methods: see [Grants].
+	Table() awsdynamodb.ITable
+	// Index is the table by which tokens are found again. Do not use its own Grant methods: see [Grants].
+	Index() awsdynamodb.ITable
+	// TokenKey seals the values.
+	TokenKey() awskms.IKey
+	// StorageKey encrypts both tables at rest.
+	StorageKey() awskms.IKey
+	// FingerprintKeys are the versions of the key by which the same value can be found again, the current one first.
+	FingerprintKeys() []FingerprintKey
+	// DetokenizePath is the IAM path of the roles that TokenKey's policy lets decrypt.
+	DetokenizePath() string
+	// Grants gives roles access to the vault.
+	Grants() Grants
+}
 
 // FingerprintKey is a version of the key by which the same value can be found again.
 type FingerprintKey struct {
-	// Version has 1 to 16 of a-z and 0-9. It stands in the index, so a version never gets another key.
+	// Version has 1 to 16 of a-z and 0-9. It is part of the rows in the index, so never give a version another key.
 	Version string
-	Key     awskms.IKey
+	// Key is an HMAC_256 key: see [NewFingerprintKey].
+	Key awskms.IKey
 }
 
 // VaultProps describes a [Vault].
 type VaultProps struct {
 	// TokenKey seals the values; required. Grant it to no AWS service and to no role except through [Vault.Grants].
 	TokenKey awskms.IKey
-	// StorageKey encrypts the table at rest; required, and another key than TokenKey: every role that touches the
+	// StorageKey encrypts the tables at rest; required, and another key than TokenKey: every role that touches a
 	// table must be able to decrypt with it.
 	StorageKey awskms.IKey
 	// FingerprintKeys are the versions of FingerprintKey; required, at most 4. The first makes new fingerprints; those after it
 	// find what earlier releases made. KMS cannot rotate an HMAC key: to rotate, put a new key in front.
 	FingerprintKeys []FingerprintKey
-	// DetokenizePath is the IAM path outside which TokenKey's policy denies Decrypt (see [DenyDecryptOutside]);
-	// "" means that it has no such policy. [Layer.Attach] refuses roles that the policy would.
+	// DetokenizePath is the IAM path outside which TokenKey's policy denies Decrypt: the same as [TokenKeyProps].DetokenizePath.
+	// "" means [DefaultDetokenizePath]; "/" says that the policy of your own key has no such statement. [Layer.Attach] refuses
+	// a role that the policy would.
 	DetokenizePath string
-	// TableName and IndexName are the tables' physical names; "" means [DefaultVaultTable] and [DefaultIndexTable].
+	// TableName and IndexName are the tables' physical names; "" means [DefaultVaultTable] and [DefaultIndexTable]. The name of
+	// the table is sealed into every row: if you rename it, its rows cannot be opened any more.
 	TableName, IndexName string
-	// Destroyable lets the table go with its stack. The zero value keeps it: deletion protection, and retained.
+	// Destroyable lets the tables go with their stack. The zero value keeps them: deletion protection, and retained.
 	Destroyable bool
 }
 
-// Vault is a table of sealed values: partition key Hash_Key (the token), sort key Account_Id, and the sealed value in
-// CandidateString. Beside it is the index, partition key Index_Key, by which deterministic tokens and repeated requests find a
-// token; it holds no values. DynamoDB removes rows whose ExpiresAt has passed.
+// Vault is a construct with two tables. In the table, partition key Hash_Key (the token) and sort key Account_Id,
+// CandidateString is the sealed value. The index, partition key Index_Key, finds tokens for deterministic and repeated requests;
+// it holds no values. DynamoDB removes rows whose ExpiresAt has passed.
 type Vault struct {
-	table, index    awsdynamodb.Table
+	constructs.Construct
+	table, index    awsdynamodb.ITable
 	tokenKey        awskms.IKey
 	storageKey      awskms.IKey
 	fingerprintKeys []FingerprintKey
 	detokenizePath  string
 }
 
-// NewVault makes the vault's tables around existing keys. An error says which key is missing or named in a way that the index
-// cannot keep.
+// NewVault makes the vault's tables around existing keys. An error says which property is wrong; no table is made then.
 func NewVault(scope constructs.Construct, id string, props *VaultProps) (*Vault, error) {
-	if err := props.validate(); err != nil {
-		return nil, fmt.Errorf("%s/%s: %w", *scope.Node().Path(), id, err)
+	props = cmp.Or(props, &VaultProps{})
+	if err := refuse(childPath(scope, id), props.problems()); err != nil {
+		return nil, err
 	}
 	vault := &Vault{
-		tokenKey: props.TokenKey, storageKey: props.StorageKey, fingerprintKeys: props.FingerprintKeys, detokenizePath: props.DetokenizePath,
+		tokenKey: props.TokenKey, storageKey: props.StorageKey, fingerprintKeys: slices.Clone(props.FingerprintKeys),
+		detokenizePath: cmp.Or(props.DetokenizePath, DefaultDetokenizePath),
 	}
-	scope = constructs.NewConstruct(scope, &id)
-	vault.table = NewTable(scope, "Table", &TableProps{
-		Name:         cmp.Or(props.TableName, DefaultVaultTable),
-		PartitionKey: "Hash_Key",
-		SortKey:      "Account_Id",
-		// Only purges: what must not be forged, such as an expiry that is enforced, is inside the envelope.
-		ExpiryAttribute: "ExpiresAt",
-		StorageKey:      props.StorageKey,
-		Destroyable:     props.Destroyable,
+	constructs.NewConstruct_Override(vault, scope, &id)
+	vault.table = newTable(vault, "Table", tableProps{
+		name: cmp.Or(props.TableName, DefaultVaultTable), partitionKey: "Hash_Key", sortKey: "Account_Id",
+		storageKey: props.StorageKey, destroyable: props.Destroyable,
 	})
-	vault.index = NewTable(scope, "Index", &TableProps{
-		Name:            cmp.Or(props.IndexName, DefaultIndexTable),
-		PartitionKey:    "Index_Key",
-		ExpiryAttribute: "ExpiresAt",
-		StorageKey:      props.StorageKey,
-		Destroyable:     props.Destroyable,
+	vault.index = newTable(vault, "Index", tableProps{
+		name: cmp.Or(props.IndexName, DefaultIndexTable), partitionKey: "Index_Key",
+		storageKey: props.StorageKey, destroyable: props.Destroyable,
 	})
 	// Strong, whatever the app's default is: CloudFormation then refuses to replace a table or key that functions of
 	// another stack still use. Losing the table or TokenKey loses every value, losing the others every way to find one again.
@@ -94,45 +113,130 @@ func NewVault(scope constructs.Construct, id string, props *VaultProps) (*Vault,
 	return vault, nil
 }
 
-func (p *VaultProps) validate() error {
-	if p.TokenKey == nil || p.StorageKey == nil || p.TokenKey == p.StorageKey {
-		return errors.New("TokenKey and StorageKey are required, and must be two keys: make them with NewTokenKey and NewStorageKey")
+func (p *VaultProps) problems() (problems []error) {
+	if p.TokenKey == nil {
+		problems = append(problems, errors.New("VaultProps.TokenKey: got none: make one with NewTokenKey"))
 	}
-	if n := len(p.FingerprintKeys); n < 1 || n > api.MaxKeyVersions {
-		return fmt.Errorf("FingerprintKeys: got %d, want 1 to %d: make one with NewFingerprintKey", n, api.MaxKeyVersions)
+	if p.StorageKey == nil {
+		problems = append(problems, errors.New("VaultProps.StorageKey: got none: make one with NewStorageKey"))
+	} else if p.TokenKey == p.StorageKey {
+		problems = append(problems, errors.New("VaultProps.StorageKey: got TokenKey, which no role may have for storage: make another with NewStorageKey"))
 	}
-	seen := map[string]bool{}
+	var versions []string
 	for _, key := range p.FingerprintKeys {
-		if key.Key == nil || seen[key.Version] || !api.IsKeyVersion(key.Version) {
-			return fmt.Errorf("FingerprintKeys: got version %q, want 1 to 16 of a-z 0-9, each once and with its key", key.Version)
+		versions = append(versions, key.Version)
+		if key.Key == nil {
+			problems = append(problems, fmt.Errorf("VaultProps.FingerprintKeys: got version %q without a key: make one with NewFingerprintKey", key.Version))
 		}
-		seen[key.Version] = true
 	}
-	return nil
+	problems = append(problems, checkKeyVersions("VaultProps.FingerprintKeys", versions))
+	if p.DetokenizePath != "" {
+		problems = append(problems, checkRolePath("VaultProps.DetokenizePath", p.DetokenizePath))
+	}
+	return problems
 }
 
-// Table is the table of sealed values. Do not use its own Grant methods: see [Grants].
+// checkKeyVersions is the error about the versions of FingerprintKey.
+func checkKeyVersions(property string, versions []string) error {
+	seen := map[string]bool{}
+	right := len(versions) >= 1 && len(versions) <= api.MaxKeyVersions
+	for _, version := range versions {
+		right = right && api.IsKeyVersion(version) && !seen[version]
+		seen[version] = true
+	}
+	if right {
+		return nil
+	}
+	return fmt.Errorf("%s: got versions %q, want 1 to %d, each of 1 to 16 of a-z and 0-9, and none twice", property, versions, api.MaxKeyVersions)
+}
+
+// VaultAttributes describes a vault that another app or another repository has made. ARNs can be CDK tokens, such as the value
+// of an SSM parameter. Every field is required, but for DetokenizePath.
+type VaultAttributes struct {
+	// TableArn and IndexArn are the ARNs of the two tables.
+	TableArn, IndexArn string
+	// TokenKeyArn and StorageKeyArn are the ARNs of two KMS keys, not of aliases.
+	TokenKeyArn, StorageKeyArn string
+	// FingerprintKeys are the versions of FingerprintKey in the order of [VaultProps].FingerprintKeys.
+	FingerprintKeys []FingerprintKeyAttributes
+	// DetokenizePath is as in [VaultProps]. It cannot be a token, because it is compared when the app is synthesized.
+	DetokenizePath string
+}
+
+// FingerprintKeyAttributes describes a version of FingerprintKey of another app.
+type FingerprintKeyAttributes struct {
+	// Version is as in [FingerprintKey]. It cannot be a token.
+	Version string
+	// KeyArn is the ARN of a KMS key, not of an alias.
+	KeyArn string
+}
+
+// VaultFromAttributes refers to a vault of another app, in the account and region of the functions that will use it. It makes no
+// resources. An error says which attribute is missing or malformed.
+//
+// The keys' policies must let IAM give their use away inside the account, as those of [NewTokenKey], [NewFingerprintKey] and
+// [NewStorageKey] do.
+func VaultFromAttributes(scope constructs.Construct, id string, attributes *VaultAttributes) (IVault, error) {
+	attributes = cmp.Or(attributes, &VaultAttributes{})
+	if err := refuse(childPath(scope, id), attributes.problems()); err != nil {
+		return nil, err
+	}
+	vault := &Vault{detokenizePath: cmp.Or(attributes.DetokenizePath, DefaultDetokenizePath)}
+	constructs.NewConstruct_Override(vault, scope, &id)
+	vault.table = awsdynamodb.Table_FromTableArn(vault, new("Table"), &attributes.TableArn)
+	vault.index = awsdynamodb.Table_FromTableArn(vault, new("Index"), &attributes.IndexArn)
+	vault.tokenKey = awskms.Key_FromKeyArn(vault, new("TokenKey"), &attributes.TokenKeyArn)
+	vault.storageKey = awskms.Key_FromKeyArn(vault, new("StorageKey"), &attributes.StorageKeyArn)
+	for _, key := range attributes.FingerprintKeys {
+		vault.fingerprintKeys = append(vault.fingerprintKeys, FingerprintKey{
+			Version: key.Version, Key: awskms.Key_FromKeyArn(vault, new("FingerprintKey"+key.Version), &key.KeyArn),
+		})
+	}
+	return vault, nil
+}
+
+var tableARNForm = regexp.MustCompile(`^arn:aws[a-z-]*:dynamodb:[a-z0-9-]+:[0-9]{12}:table/[A-Za-z0-9_.-]{3,255}$`)
+
+func (a *VaultAttributes) problems() (problems []error) {
+	const tableARN, keyARN = "arn:aws:dynamodb:REGION:ACCOUNT:table/NAME", "arn:aws:kms:REGION:ACCOUNT:key/ID"
+	problems = []error{
+		attribute("VaultAttributes.TableArn", a.TableArn, tableARNForm.MatchString, tableARN),
+		attribute("VaultAttributes.IndexArn", a.IndexArn, tableARNForm.MatchString, tableARN),
+		attribute("VaultAttributes.TokenKeyArn", a.TokenKeyArn, api.IsKeyARN, keyARN),
+		attribute("VaultAttributes.StorageKeyArn", a.StorageKeyArn, api.IsKeyARN, keyARN),
+	}
+	if a.TokenKeyArn != "" && a.TokenKeyArn == a.StorageKeyArn {
+		problems = append(problems, errors.New("VaultAttributes.StorageKeyArn: got TokenKeyArn, want the ARN of another key"))
+	}
+	var versions []string
+	for _, key := range a.FingerprintKeys {
+		versions = append(versions, key.Version)
+		problems = append(problems, attribute(fmt.Sprintf("VaultAttributes.FingerprintKeys[%q].KeyArn", key.Version), key.KeyArn, api.IsKeyARN, keyARN))
+	}
+	problems = append(problems, checkKeyVersions("VaultAttributes.FingerprintKeys", versions))
+	if a.DetokenizePath != "" {
+		problems = append(problems, checkRolePath("VaultAttributes.DetokenizePath", a.DetokenizePath))
+	}
+	return problems
+}
+
+// Table implements [IVault].
 func (v *Vault) Table() awsdynamodb.ITable { return v.table }
 
-// Index is the table by which tokens are found again. Do not use its own Grant methods: see [Grants].
+// Index implements [IVault].
 func (v *Vault) Index() awsdynamodb.ITable { return v.index }
 
-// FingerprintKeys are the versions of the key by which the same value can be found again, the current one first.
-func (v *Vault) FingerprintKeys() []FingerprintKey { return v.fingerprintKeys }
-
-func (v *Vault) fingerprintARNs() []*string {
-	var arns []*string
-	for _, key := range v.fingerprintKeys {
-		arns = append(arns, key.Key.KeyArn())
-	}
-	return arns
-}
-
-// TokenKey seals the values.
+// TokenKey implements [IVault].
 func (v *Vault) TokenKey() awskms.IKey { return v.tokenKey }
 
-// StorageKey encrypts the table at rest.
+// StorageKey implements [IVault].
 func (v *Vault) StorageKey() awskms.IKey { return v.storageKey }
 
-// Grants gives roles access to the vault.
+// FingerprintKeys implements [IVault].
+func (v *Vault) FingerprintKeys() []FingerprintKey { return slices.Clone(v.fingerprintKeys) }
+
+// DetokenizePath implements [IVault].
+func (v *Vault) DetokenizePath() string { return v.detokenizePath }
+
+// Grants implements [IVault].
 func (v *Vault) Grants() Grants { return Grants{vault: v} }

@@ -36,10 +36,10 @@ func build(app awscdk.App) error {
 
 	// What a security team owns: here in the same stack, to be short. Destroyable, because it is an example.
 	vault, err := tokenizerlayer.NewVault(stack, "Vault", &tokenizerlayer.VaultProps{
-		TokenKey:   tokenizerlayer.NewTokenKey(stack, "TokenKey", detokenizePath, &tokenizerlayer.KeyProps{Destroyable: true}),
-		StorageKey: tokenizerlayer.NewStorageKey(stack, "StorageKey", &tokenizerlayer.StorageKeyProps{KeyProps: tokenizerlayer.KeyProps{Destroyable: true}}),
+		TokenKey:   tokenizerlayer.NewTokenKey(stack, "TokenKey", &tokenizerlayer.TokenKeyProps{DetokenizePath: detokenizePath, Destroyable: true}),
+		StorageKey: tokenizerlayer.NewStorageKey(stack, "StorageKey", &tokenizerlayer.StorageKeyProps{Destroyable: true}),
 		FingerprintKeys: []tokenizerlayer.FingerprintKey{
-			{Version: "1", Key: tokenizerlayer.NewFingerprintKey(stack, "FingerprintKey", &tokenizerlayer.KeyProps{Destroyable: true})},
+			{Version: "1", Key: tokenizerlayer.NewFingerprintKey(stack, "FingerprintKey", &tokenizerlayer.FingerprintKeyProps{Destroyable: true})},
 		},
 		DetokenizePath: detokenizePath,
 		TableName:      "ExampleVault",
@@ -58,13 +58,13 @@ func build(app awscdk.App) error {
 	tokenize := newFunction(stack, "Tokenize", "/example/tokenizer/tokenize/", &awslambda.FunctionProps{
 		Runtime: awslambda.Runtime_PYTHON_3_13(), Handler: new("index.handler"), Code: awslambda.Code_FromAsset(new("python"), nil),
 	})
-	if err := layer.Attach(tokenize, vault, tokenizerlayer.Tokenize, tokenizerlayer.AttachOptions{}); err != nil {
+	if err := layer.Attach(tokenize, vault, tokenizerlayer.Tokenize, nil); err != nil {
 		return err
 	}
 	detokenize := newFunction(stack, "Detokenize", detokenizePath, &awslambda.FunctionProps{
 		Runtime: awslambda.Runtime_NODEJS_22_X(), Handler: new("index.handler"), Code: awslambda.Code_FromAsset(new("node"), nil),
 	})
-	return layer.Attach(detokenize, vault, tokenizerlayer.Detokenize, tokenizerlayer.AttachOptions{LogLevel: tokenizerlayer.LogWarn})
+	return layer.Attach(detokenize, vault, tokenizerlayer.Detokenize, &tokenizerlayer.AttachOptions{LogLevel: tokenizerlayer.LogWarn})
 }
 
 // newFunction makes a function whose role may write its own log, and nothing else before the layer is attached.
@@ -77,8 +77,6 @@ func newFunction(stack awscdk.Stack, id, rolePath string, props *awslambda.Funct
 	})
 	logs.Grant(role, new("logs:CreateLogStream"), new("logs:PutLogEvents"))
 
-	props.Architecture = awslambda.Architecture_ARM_64() // as the layer's
-	props.Timeout = awscdk.Duration_Seconds(new(10.0))
 	props.LogGroup, props.Role = logs, role
 	return awslambda.NewFunction(stack, new(id+"Function"), props)
 }

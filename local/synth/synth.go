@@ -24,6 +24,9 @@ const (
 	Region  = "us-east-1"
 )
 
+// BuildOSKey is the context key that says which operating system functions and extension are compiled for; linux if it is not set.
+const BuildOSKey = "tokenizer:localBuildOS"
+
 // Options say what to synthesize.
 type Options struct {
 	// Dir is a directory inside the module; "" means the working directory.
@@ -43,9 +46,10 @@ func HostContext() (map[string]string, error) {
 	if !ok || runtime.GOOS != "linux" && runtime.GOOS != "darwin" {
 		return nil, fmt.Errorf("%s/%s cannot run the functions; use Linux or macOS on amd64 or arm64", runtime.GOOS, runtime.GOARCH)
 	}
-	c := map[string]string{"stage": "dev", "architecture": arch}
+	// Of the layer, the version for another architecture would be built and never run.
+	c := map[string]string{"stage": "dev", "tokenizer:architecture": arch, "tokenizer:layerArchitectures": arch}
 	if runtime.GOOS != "linux" {
-		c["localBuildOS"] = runtime.GOOS
+		c[BuildOSKey] = runtime.GOOS
 	}
 	return c, nil
 }

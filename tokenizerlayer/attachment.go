@@ -1,0 +1,205 @@
+package tokenizerlayer
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
+	"github.com/aws/jsii-runtime-go"
+
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/api"
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/settings"
+)
+
+// attachmentID is the id below a function that says that the layer is attached.
+const attachmentID = "TokenizerLayer"
+
+// maxLayers is Lambda's limit (https://docs.aws.amazon.com/lambda/latest/dg/chapter-layers.html).
+const maxLayers = 5
+
+// attachment checks a function that has the layer, or is to get it: at once, and again at synthesis, after all changes to it.
+type attachment struct {
+	layer   *Layer
+	fn      awslambda.Function
+	vault   IVault
+	access  Access
+	options AttachOptions
+}
+
+// Validate implements constructs.IValidation.
+func (a *attachment) Validate() *[]*string {
+	messages := []*string{}
+	for _, err := range a.problems() {
+		messages = append(messages, new(err.Error()))
+	}
+	return &messages
+}
+
+// problems are those that Lambda would report late, or never. They hold before the function is changed and afterwards.
+func (a *attachment) problems() (found []error) {
+	if *a.fn.Runtime().Name() == *awslambda.Runtime_FROM_IMAGE().Name() {
+		return []error{errors.New("Runtime: got a container image, which takes no layers: package the function as a zip file")}
+	}
+	state := a.resolve()
+	if a.layer.Version(state.architecture) == nil {
+		found = append(found, fmt.Errorf("Architecture: got %s, but the layer is for %v: give the function another architecture, or the layer %[1]s in %[3]s",
+			state.architecture, a.layer.architectures, a.layer.source))
+	}
+	if state.timeout > 0 && state.timeout <= api.ClientTimeout.Seconds() {
+		found = append(found, fmt.Errorf("Timeout: got %g s, want more than the %g s that a client waits for the extension: set another, or leave it out for %d s",
+			state.timeout, api.ClientTimeout.Seconds(), defaultTimeout))
+	}
+	if state.snapStart {
+		found = append(found, errors.New("SnapStart: got PublishedVersions, and a snapshot would clone data keys: turn it off"))
+	}
+	if state.capacity {
+		found = append(found, errors.New("CapacityProviderConfig: got a capacity provider, where invocations share an environment: use Lambda's own capacity"))
+	}
+	return slices.Concat(found, a.environmentProblems(state), a.roleProblems(), a.placeProblems())
+}
+
+// state is what the function's resource says, without the tokens of the CDK.
+type state struct {
+	architecture Architecture
+	timeout      float64 // seconds; 0 if there is none, or if it is known at deployment only
+	layers       []any
+	snapStart    bool
+	capacity     bool
+	environment  map[string]any // the function's variables
+}
+
+func (a *attachment) resource() (resource awslambda.CfnFunction) {
+	jsii.UnsafeCast(a.fn.Node().DefaultChild(), &resource)
+	return resource
+}
+
+func (a *attachment) resolve() state {
+	resource := a.resource()
+	resolved := awscdk.Stack_Of(a.fn).Resolve(map[string]any{
+		"architectures": resource.Architectures(), "layers": resource.Layers(), "timeout": resource.Timeout(),
+		"snapStart": resource.SnapStart(), "capacity": resource.CapacityProviderConfig(), "environment": resource.Environment(),
+	}).(map[string]any)
+	s := state{architecture: X86_64, capacity: resolved["capacity"] != nil}
+	if architectures, _ := resolved["architectures"].([]any); len(architectures) == 1 {
+		name, _ := architectures[0].(string)
+		s.architecture = Architecture(name)
+	}
+	s.layers, _ = resolved["layers"].([]any)
+	s.timeout, _ = resolved["timeout"].(float64)
+	snapStart, _ := resolved["snapStart"].(map[string]any)
+	s.snapStart = snapStart["applyOn"] == "PublishedVersions"
+	environment, _ := resolved["environment"].(map[string]any)
+	s.environment, _ = environment["variables"].(map[string]any)
+	return s
+}
+
+// setBy are the options behind the variables that are not always set.
+var setBy = map[string]string{
+	settings.Port: "AttachOptions.Port", settings.LogLevel: "AttachOptions.LogLevel", settings.MaxBodyBytes: "AttachOptions.MaxBodyBytes",
+	settings.ReadRate: "AttachOptions.ReadRate", settings.MaxConnections: "AttachOptions.MaxConnections",
+}
+
+// environmentProblems are variables that contradict the extension's, and a port that cannot be.
+func (a *attachment) environmentProblems(s state) (found []error) {
+	wanted, _ := awscdk.Stack_Of(a.fn).Resolve(a.variables()).(map[string]any)
+	for _, name := range slices.Sorted(maps.Keys(wanted)) {
+		own, exists := s.environment[name]
+		if !exists || reflect.DeepEqual(own, wanted[name]) {
+			continue
+		}
+		by, optional := setBy[name]
+		if !optional {
+			by = "Attach"
+		}
+		found = append(found, fmt.Errorf("Environment: got %s=%v, but %s sets it to %v: leave it out of the function's environment", name, own, by, wanted[name]))
+	}
+	if err := a.portProblem(s.environment); err != nil {
+		found = append(found, err)
+	}
+	return found
+}
+
+// takenPorts are those of other extensions unless these are told otherwise, and Lambda's own.
+var takenPorts = map[int]string{
+	2772: "the AWS AppConfig extension",
+	2773: "the AWS Parameters and Secrets extension",
+	8200: "the HashiCorp Vault extension",
+	9001: "Lambda's Runtime API",
+}
+
+// portProblem looks for another user of the port, in the settings of known extensions too.
+func (a *attachment) portProblem(variables map[string]any) error {
+	port, property := a.options.Port, "AttachOptions.Port"
+	if own, exists := variables[settings.Port]; exists && (port == 0 || own == strconv.Itoa(port)) {
+		text, literal := own.(string)
+		if !literal {
+			return nil // known at deployment only
+		}
+		n, err := strconv.Atoi(text)
+		if err != nil || n < api.MinPort || n > api.MaxPort {
+			return fmt.Errorf("Environment: got %s=%q, want %d to %d: leave it out for %d", settings.Port, text, api.MinPort, api.MaxPort, api.DefaultPort)
+		}
+		if port == 0 {
+			port, property = n, "the environment variable "+settings.Port
+		}
+	}
+	if port == 0 {
+		port = api.DefaultPort
+	}
+	owner := takenPorts[port]
+	for _, name := range slices.Sorted(maps.Keys(variables)) {
+		// PARAMETERS_SECRETS_EXTENSION_HTTP_PORT, AWS_APPCONFIG_EXTENSION_HTTP_PORT; the last is the Lambda Web Adapter's.
+		if (strings.HasSuffix(name, "_EXTENSION_HTTP_PORT") || name == "AWS_LWA_PORT") && variables[name] == strconv.Itoa(port) {
+			owner = name
+		}
+	}
+	if owner == "" {
+		return nil
+	}
+	return fmt.Errorf("port: got %d, which is taken by %s: set another with %s", port, owner, property)
+}
+
+// roleProblems are roles to which a grant would not come, or that TokenKey's policy would refuse.
+func (a *attachment) roleProblems() (found []error) {
+	switch a.access {
+	case Tokenize, Detokenize, Revoke:
+	default:
+		found = append(found, fmt.Errorf("access: got %d, want Tokenize, Detokenize or Revoke", a.access))
+	}
+	role := a.fn.Role()
+	if path, known := rolePath(role); a.access == Detokenize && known && !strings.HasPrefix(path, a.vault.DetokenizePath()) {
+		found = append(found, fmt.Errorf("Role: got one with the IAM path %s, but TokenKey's policy lets only roles under %s decrypt: give the function a role with that RoleProps.Path",
+			path, a.vault.DetokenizePath()))
+	}
+	if takesNoPolicy(role) {
+		found = append(found, fmt.Errorf("Role: got %s, to which the CDK adds no policies (imported with Mutable false or from another account, or made with WithoutPolicyUpdates), "+
+			"so nothing would be granted: use a role that it does", *role.Node().Path()))
+	}
+	return found
+}
+
+// placeProblems are about a vault out of the function's reach: the extension finds tables by their names.
+func (a *attachment) placeProblems() (found []error) {
+	stack, table := awscdk.Stack_Of(a.fn), a.vault.Table()
+	account, region := *table.Env().Account, *table.Env().Region
+	// The CDK takes an imported table to be where the stack is that imports it; its ARN may say otherwise.
+	if arn := strings.Split(*table.TableArn(), ":"); len(arn) == 6 {
+		region, account = arn[3], arn[4]
+	}
+	for _, place := range []struct{ what, function, vault string }{
+		{"account", *stack.Account(), account}, {"region", *stack.Region(), region},
+	} {
+		known := !*awscdk.Token_IsUnresolved(place.function) && !*awscdk.Token_IsUnresolved(place.vault)
+		if known && place.function != place.vault {
+			found = append(found, fmt.Errorf("vault: got one in %s %s, but the function is in %s, where the extension looks for its tables: use a vault there",
+				place.what, place.vault, place.function))
+		}
+	}
+	return found
+}
