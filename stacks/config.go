@@ -149,8 +149,8 @@ func (c Config) layerArchitectures() []tokenizerlayer.Architecture {
 	return list
 }
 
-// detokenizePath is the IAM path of every role that may decrypt with TokenKey.
-func (c Config) detokenizePath() string { return "/" + c.NamePrefix + "tokenizer/detokenize/" }
+// rolePath is the IAM path below which all roles are that use the vault's keys.
+func (c Config) rolePath() string { return "/" + c.NamePrefix + "tokenizer/" }
 
 // natGateways is one for each zone, so that the loss of a zone is not the loss of the way out, or one where that
 // matters less than its price.

@@ -24,16 +24,16 @@ func newKmsStack(scope constructs.Construct, config Config) *KmsStack {
 	alias := config.NamePrefix + "tokenizer/"
 	kms := &KmsStack{
 		Stack: stack,
-		TokenKey: tokenizerlayer.NewTokenKey(stack, "TokenKey", &tokenizerlayer.TokenKeyProps{
-			DetokenizePath: config.detokenizePath(), Alias: alias + "token", Destroyable: config.destroyable(),
+		TokenKey: tokenizerlayer.NewTokenKey(stack, "TokenKey", &tokenizerlayer.KeyProps{
+			RolePath: config.rolePath(), Alias: alias + "token", Destroyable: config.destroyable(),
 		}),
-		FingerprintKey: tokenizerlayer.NewFingerprintKey(stack, "FingerprintKey", &tokenizerlayer.FingerprintKeyProps{
-			Alias: alias + "fingerprint", Destroyable: config.destroyable(),
+		FingerprintKey: tokenizerlayer.NewFingerprintKey(stack, "FingerprintKey", &tokenizerlayer.KeyProps{
+			RolePath: config.rolePath(), Alias: alias + "fingerprint", Destroyable: config.destroyable(),
 		}),
 		StorageKey: tokenizerlayer.NewStorageKey(stack, "StorageKey", &tokenizerlayer.StorageKeyProps{
 			// CloudFormation names log groups after their stack; only the firewall's needs a name of its own.
 			LogGroups: []string{config.NamePrefix + "AppStack-*", config.firewallLogGroup()},
-			Alias:     alias + "storage", Destroyable: config.destroyable(),
+			RolePath:  config.rolePath(), Alias: alias + "storage", Destroyable: config.destroyable(),
 		}),
 	}
 	output(stack, "KMSKeyID", "ARN of the key that seals tokenized values", kms.TokenKey.KeyArn())

@@ -26,11 +26,12 @@ func newTokenizerStack(scope constructs.Construct, props tokenizerStackProps) (*
 	buildWithEveryStack(stack)
 
 	vault, err := tokenizerlayer.NewVault(stack, "Vault", &tokenizerlayer.VaultProps{
-		TokenKey:        props.Kms.TokenKey,
+		TokenKeys:       []tokenizerlayer.KeyVersion{{Version: "1", Key: props.Kms.TokenKey}},
 		StorageKey:      props.Kms.StorageKey,
-		FingerprintKeys: []tokenizerlayer.FingerprintKey{{Version: "1", Key: props.Kms.FingerprintKey}},
-		DetokenizePath:  config.detokenizePath(),
+		FingerprintKeys: []tokenizerlayer.KeyVersion{{Version: "1", Key: props.Kms.FingerprintKey}},
+		RolePath:        config.rolePath(),
 		TableName:       config.NamePrefix + tokenizerlayer.DefaultVaultTable,
+		StateName:       config.NamePrefix + tokenizerlayer.DefaultStateTable,
 		IndexName:       config.NamePrefix + tokenizerlayer.DefaultIndexTable,
 		Destroyable:     config.destroyable(),
 	})
@@ -38,6 +39,7 @@ func newTokenizerStack(scope constructs.Construct, props tokenizerStackProps) (*
 		return nil, err
 	}
 	acceptTable(vault.Table())
+	acceptTable(vault.State())
 	acceptTable(vault.Index())
 	layer, err := tokenizerlayer.NewLayer(stack, "Layer", &tokenizerlayer.LayerProps{
 		LayerVersionName: config.NamePrefix + "TokenizeData",

@@ -28,14 +28,14 @@ const (
 	Revoke
 )
 
-// LogLevel is from which severity on the extension logs. The zero value means [LogInfo].
+// LogLevel is a severity of notices. The zero value means [LogInfo].
 type LogLevel string
 
 // The log levels.
 const (
 	LogDebug LogLevel = "DEBUG"
 	LogInfo  LogLevel = "INFO"
-	LogWarn  LogLevel = "WARN" // refused operations only
+	LogWarn  LogLevel = "WARN"
 	LogError LogLevel = "ERROR"
 )
 
@@ -44,18 +44,23 @@ type AttachOptions struct {
 	// Port is where the extension listens on 127.0.0.1, from 1024 to 65535; 0 means the function's own environment variable
 	// TOKENIZER_PORT or, without one, 2774. The clients in the layer, and tokenizerlayer/client, find it by themselves.
 	Port int
-	// LogLevel is from which severity on the extension logs to the function's log; "" means [LogInfo].
+	// LogLevel is from which severity on the extension logs notices about itself to the function's log; "" means [LogInfo]. Events, one
+	// for each operation, are always logged.
 	LogLevel LogLevel
 	// MaxBodyBytes bounds the body of a request to the extension, from 64 to 32768 bytes; 0 means 32768.
 	MaxBodyBytes int
-	// ReadRate is how many tokens the extension opens a second in one environment, from 1 to 10000; 0 means 100.
+	// ReadRate is how many tokens the extension opens or looks up a second in one environment, from 1 to 10000; 0 means 100.
 	ReadRate int
 	// MaxConnections bounds the connections to the extension at a time, from 1 to 1024; 0 means 64. More wait.
 	MaxConnections int
 	// Purposes are those that the function may tokenize or detokenize for; none means tokens that are bound to no purpose.
 	Purposes []string
-	// Index lets a function that may tokenize make deterministic tokens and idempotent requests: see [Grants.Index].
+	// Index lets a function that may tokenize make deterministic tokens and idempotent requests: see [Grants.Index], which is a way to read
+	// deterministic tokens.
 	Index bool
+	// IdempotencyScope is a name that functions have in common that share idempotency keys: 1 to 128 of A-Z a-z 0-9 . _ : -; "" means
+	// that each function's keys are its own.
+	IdempotencyScope string
 }
 
 // defaultTimeout, in seconds, is what a function gets that states no timeout.
@@ -63,11 +68,12 @@ const defaultTimeout = 10
 
 // Attach adds the layer to fn, gives the extension its settings as environment variables, and grants fn's role access to the
 // vault. It picks the layer version by the architecture of fn. Where fn states no timeout, Attach sets 10 seconds: Lambda's
-// own default of 3 is less than the 5 that a client waits for the extension. options may be nil.
+// own default of 3 is less than the 5 that a client waits for the extension. Where the role of a function that is to tokenize states no
+// path, Attach sets the one that the keys' policies demand. The path of a role that is to detokenize you state yourself. options may be nil.
 //
 // An error names every property that would not work in Lambda, and says what to do: an architecture that the layer has no
 // version for, a container image, five other layers, a timeout of 5 seconds or less, SnapStart, a capacity provider, a port or a
-// setting that is taken, a role outside vault's DetokenizePath that is to detokenize, a role that the CDK does not add
+// setting that is taken, a role outside of the path that the keys' policies demand, a role that the CDK does not add
 // policies to, a vault of another account or region, a layer attached before, or wrong options. Attach changes nothing then. It
 // checks fn again when the app is synthesized, so that later changes do not go unnoticed.
 func (l *Layer) Attach(fn awslambda.Function, vault IVault, access Access, options *AttachOptions) error {
@@ -105,6 +111,9 @@ func (l *Layer) Attach(fn awslambda.Function, vault IVault, access Access, optio
 	for _, name := range slices.Sorted(maps.Keys(variables)) { // in one order, for the same template every time
 		fn.AddEnvironment(&name, variables[name], nil)
 	}
+	if role := roleResource(fn.Role()); role != nil && role.Path() == nil && access == Tokenize && vault.RolePath() != AnyRolePath {
+		role.SetPath(new(a.neededPath()))
+	}
 	if resource := a.resource(); resource.Timeout() == nil {
 		resource.SetTimeout(new(float64(defaultTimeout)))
 	}
@@ -113,31 +122,38 @@ func (l *Layer) Attach(fn awslambda.Function, vault IVault, access Access, optio
 
 // variables are the extension's settings; docs/api.md lists them.
 func (a *attachment) variables() map[string]*string {
-	var fingerprintKeys []string
-	for _, key := range a.vault.FingerprintKeys() {
-		fingerprintKeys = append(fingerprintKeys, key.Version+"="+*key.Key.KeyArn())
-	}
 	variables := map[string]*string{
 		settings.Table:           a.vault.Table().TableName(),
+		settings.StateTable:      a.vault.State().TableName(),
 		settings.IndexTable:      a.vault.Index().TableName(),
-		settings.KeyARN:          a.vault.TokenKey().KeyArn(),
-		settings.FingerprintKeys: new(strings.Join(fingerprintKeys, ",")),
+		settings.TokenKeys:       keyList(a.vault.TokenKeys()),
+		settings.FingerprintKeys: keyList(a.vault.FingerprintKeys()),
 	}
 	for name, value := range map[string]string{
 		// A weak reference leaves this stack's template as it was when the layer changes, and `cdk deploy` skips stacks
 		// whose template did not change. With the digest in the environment a release changes the template.
-		settings.LayerDigest:    a.layer.Digest(a.resolve().architecture),
-		settings.LogLevel:       string(a.options.LogLevel),
-		settings.Port:           number(a.options.Port),
-		settings.MaxBodyBytes:   number(a.options.MaxBodyBytes),
-		settings.ReadRate:       number(a.options.ReadRate),
-		settings.MaxConnections: number(a.options.MaxConnections),
+		settings.LayerDigest:      a.layer.Digest(a.resolve().architecture),
+		settings.LogLevel:         string(a.options.LogLevel),
+		settings.IdempotencyScope: a.options.IdempotencyScope,
+		settings.Port:             number(a.options.Port),
+		settings.MaxBodyBytes:     number(a.options.MaxBodyBytes),
+		settings.ReadRate:         number(a.options.ReadRate),
+		settings.MaxConnections:   number(a.options.MaxConnections),
 	} {
 		if value != "" {
 			variables[name] = &value
 		}
 	}
 	return variables
+}
+
+// keyList is a key's versions as a setting.
+func keyList(keys []KeyVersion) *string {
+	var list []string
+	for _, key := range keys {
+		list = append(list, key.Version+"="+*key.Key.KeyArn())
+	}
+	return new(strings.Join(list, ","))
 }
 
 // number is n as a setting; 0 means that it is not set.
@@ -173,6 +189,9 @@ func (o AttachOptions) problems(access Access) (problems []error) {
 	}
 	if len(o.Purposes) > 0 && access == Revoke {
 		problems = append(problems, errors.New("AttachOptions.Purposes: got some for Revoke, which is for tokens of every purpose: leave them out"))
+	}
+	if o.IdempotencyScope != "" && !api.IsName(o.IdempotencyScope) {
+		problems = append(problems, fmt.Errorf("AttachOptions.IdempotencyScope: got %q, want 1 to 128 of A-Z a-z 0-9 . _ : -, the first a letter or digit", o.IdempotencyScope))
 	}
 	if o.Index && access != Tokenize {
 		problems = append(problems, errors.New("AttachOptions.Index: got true for a function that does not tokenize, and cannot use it: leave it out"))

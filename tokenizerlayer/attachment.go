@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
 	"github.com/aws/jsii-runtime-go"
 
@@ -102,7 +103,7 @@ func (a *attachment) resolve() state {
 // setBy are the options behind the variables that are not always set.
 var setBy = map[string]string{
 	settings.Port: "AttachOptions.Port", settings.LogLevel: "AttachOptions.LogLevel", settings.MaxBodyBytes: "AttachOptions.MaxBodyBytes",
-	settings.ReadRate: "AttachOptions.ReadRate", settings.MaxConnections: "AttachOptions.MaxConnections",
+	settings.IdempotencyScope: "AttachOptions.IdempotencyScope", settings.ReadRate: "AttachOptions.ReadRate", settings.MaxConnections: "AttachOptions.MaxConnections",
 }
 
 // environmentProblems are variables that contradict the extension's, and a port that cannot be.
@@ -165,7 +166,30 @@ func (a *attachment) portProblem(variables map[string]any) error {
 	return fmt.Errorf("port: got %d, which is taken by %s: set another with %s", port, owner, property)
 }
 
-// roleProblems are roles to which a grant would not come, or that TokenKey's policy would refuse.
+// neededPath is the IAM path that the keys' policies demand of the function's role. Revoking uses no key.
+func (a *attachment) neededPath() string {
+	base := a.vault.RolePath()
+	switch {
+	case base == AnyRolePath, a.access == Revoke:
+		return "/"
+	case a.access == Detokenize:
+		return base + DetokenizePath
+	case a.options.Index:
+		return base + IndexPath
+	}
+	return base + TokenizePath
+}
+
+// mayBe tells whether a role may have its path: one below what is needed or among the operators', or none yet that Attach will set.
+func (a *attachment) mayBe(role awsiam.IRole, path, needed string) bool {
+	if strings.HasPrefix(path, needed) || strings.HasPrefix(path, a.vault.RolePath()+OperatePath) {
+		return true
+	}
+	resource := roleResource(role)
+	return a.access == Tokenize && resource != nil && resource.Path() == nil
+}
+
+// roleProblems are roles to which a grant would not come, or that the keys' policies would refuse.
 func (a *attachment) roleProblems() (found []error) {
 	switch a.access {
 	case Tokenize, Detokenize, Revoke:
@@ -173,9 +197,10 @@ func (a *attachment) roleProblems() (found []error) {
 		found = append(found, fmt.Errorf("access: got %d, want Tokenize, Detokenize or Revoke", a.access))
 	}
 	role := a.fn.Role()
-	if path, known := rolePath(role); a.access == Detokenize && known && !strings.HasPrefix(path, a.vault.DetokenizePath()) {
-		found = append(found, fmt.Errorf("Role: got one with the IAM path %s, but TokenKey's policy lets only roles under %s decrypt: give the function a role with that RoleProps.Path",
-			path, a.vault.DetokenizePath()))
+	path, known := pathOf(role)
+	if needed := a.neededPath(); known && !a.mayBe(role, path, needed) {
+		found = append(found, fmt.Errorf("Role: got one with the IAM path %s, but the keys' policies let only roles below %s do this: give the function a role with that RoleProps.Path",
+			path, needed))
 	}
 	if takesNoPolicy(role) {
 		found = append(found, fmt.Errorf("Role: got %s, to which the CDK adds no policies (imported with Mutable false or from another account, or made with WithoutPolicyUpdates), "+

@@ -27,17 +27,17 @@ func on(resource *string, actions ...string) permission {
 	return permission{actions, []*string{resource}, nil}
 }
 
-// Tokenize lets grantee turn values into tokens, and nothing more: tokens that are bound to one of the purposes or, without
-// purposes, tokens that are bound to none.
+// Tokenize lets grantee turn values into tokens, and nothing more: tokens that are bound to one of the purposes or, without purposes, tokens
+// that are bound to none. The role must be below [TokenizePath]: a grant cannot override the key's Deny.
 //
-// On TokenKey: GenerateDataKey. Left out: Encrypt (the envelope needs a fresh data key for each token) and Decrypt
-// (it would read every value).
-// On the table: PutItem, which TransactWriteItems is authorized as too. Left out: GetItem, Query and Scan (a writer has
-// no use for sealed rows), UpdateItem and DeleteItem (rows never change).
-// On FingerprintKey: GenerateMac, for the log's token hash.
+// On TokenKey's current version: GenerateDataKey. Left out: Encrypt (the envelope needs a fresh data key for each token) and Decrypt (it
+// would read every value).
+// On the vault: PutItem, which TransactWriteItems is authorized as too. Left out: GetItem, Query and Scan (a writer has no use for sealed
+// rows), UpdateItem and DeleteItem (rows never change).
+// On the state: nothing. What must not go back is out of its reach.
 func (g Grants) Tokenize(grantee awsiam.IGrantable, purposes ...string) awsiam.Grant {
-	return grantAll(grantee, append(g.common(),
-		permission{[]string{"kms:GenerateDataKey"}, []*string{g.vault.TokenKey().KeyArn()}, g.sealedHere(grantee, purposes)},
+	return grantAll(grantee, append(g.storage(g.vault.Table()),
+		permission{[]string{"kms:GenerateDataKey"}, keyARNs(g.vault.TokenKeys()[:1]), g.sealedHere(grantee, purposes)},
 		permission{[]string{"dynamodb:PutItem"}, []*string{g.vault.Table().TableArn()}, noOldRow},
 	))
 }
@@ -46,50 +46,76 @@ func (g Grants) Tokenize(grantee awsiam.IGrantable, purposes ...string) awsiam.G
 // nothing need not carry the key.
 var noOldRow = conditions{"StringEqualsIfExists": {"dynamodb:ReturnValues": "NONE"}}
 
-// Index lets grantee, which may tokenize, make deterministic tokens and idempotent requests too.
+// Index lets grantee, which may tokenize, make deterministic tokens and idempotent requests too. The role must be below [IndexPath].
 //
-// On the index: GetItem and PutItem. Left out: Query and Scan, and changing or deleting what is there. The vault stays
-// write-only. On FingerprintKey: GenerateMac in all versions. It can try values against the index, one call each, which
-// CloudTrail records.
+// Treat this as a grant to read deterministic tokens: grantee can try card numbers against the index, one call each, which CloudTrail
+// records, and learn which of them are in the vault and under which token. It can also point an entry of the index at another token. Give
+// it to one small function.
+//
+// On the index: GetItem and PutItem. Left out: Query and Scan, and changing or deleting what is there. The vault stays write-only. On
+// FingerprintKey: GenerateMac in all versions.
 func (g Grants) Index(grantee awsiam.IGrantable) awsiam.Grant {
-	return grantAll(grantee, append(storagePermissions(g.vault.StorageKey(), g.vault.Index()),
-		permission{[]string{"kms:GenerateMac"}, g.fingerprintARNs(), nil},
+	return grantAll(grantee, append(g.storage(g.vault.Index()),
+		permission{[]string{"kms:GenerateMac"}, keyARNs(g.vault.FingerprintKeys()), nil},
 		on(g.vault.Index().TableArn(), "dynamodb:GetItem"),
 		permission{[]string{"dynamodb:PutItem"}, []*string{g.vault.Index().TableArn()}, noOldRow},
 	))
 }
 
-// Detokenize lets grantee read values back: those that are bound to one of the purposes or, without purposes, those that are
-// bound to none. KMS itself refuses others. If a key policy ties Decrypt on TokenKey to a role path (see
-// [DenyDecryptOutside]), the role must be under that path: a grant cannot override the key's Deny.
+// Detokenize lets grantee read values back: those that are bound to one of the purposes or, without purposes, those that are bound to none.
+// KMS itself refuses others. The role must be below [DetokenizePath]: a grant cannot override the key's Deny.
 //
-// On TokenKey: Decrypt. Left out: GenerateDataKey and Encrypt (a reader must not be able to forge a row).
-// On the table: GetItem, and UpdateItem of the attributes that count uses. Left out: Query and Scan (a token is known or it
-// is not; nobody lists the vault) and every other kind of write.
-// On FingerprintKey: GenerateMac, for the log's token hash.
+// On TokenKey: Decrypt, in all versions. Left out: GenerateDataKey and Encrypt (a reader must not be able to forge a row).
+// On the vault: GetItem. Left out: Query and Scan (a token is known or it is not; nobody lists the vault) and every kind of write.
+// On the state: GetItem of tombstones and of the uses of its own purposes, and UpdateItem of the latter. Left out: PutItem and DeleteItem
+// (what is there does not go away).
 func (g Grants) Detokenize(grantee awsiam.IGrantable, purposes ...string) awsiam.Grant {
-	return grantAll(grantee, append(g.common(),
-		permission{[]string{"kms:Decrypt"}, []*string{g.vault.TokenKey().KeyArn()}, g.sealedHere(grantee, purposes)},
+	uses := usesOf(purposes)
+	return grantAll(grantee, append(slices.Concat(g.storage(g.vault.Table()), g.storage(g.vault.State())),
+		permission{[]string{"kms:Decrypt"}, keyARNs(g.vault.TokenKeys()), g.sealedHere(grantee, purposes)},
 		on(g.vault.Table().TableArn(), "dynamodb:GetItem"),
-		permission{[]string{"dynamodb:UpdateItem"}, []*string{g.vault.Table().TableArn()}, conditions{
-			"ForAllValues:StringEquals": {"dynamodb:Attributes": []string{"Account_Id", "Hash_Key", "LastAttempt", "LastAttemptAt", "Uses"}},
+		permission{[]string{"dynamodb:GetItem"}, []*string{g.vault.State().TableArn()}, conditions{
+			"ForAllValues:StringLike": {"dynamodb:LeadingKeys": append([]string{tombstones}, uses...)},
+		}},
+		permission{[]string{"dynamodb:UpdateItem"}, []*string{g.vault.State().TableArn()}, conditions{
+			"ForAllValues:StringLike":   {"dynamodb:LeadingKeys": uses},
+			"ForAllValues:StringEquals": {"dynamodb:Attributes": []string{"Account_Id", "LastAttempt", "LastAttemptAt", "State_Key", "Uses"}},
 		}},
 	))
 }
 
-// Revoke lets grantee delete tokens that it knows, with what the index has of them. It opens nothing.
+// tombstones are the keys of the state's items that say that a token was revoked.
+const tombstones = "gone#*"
+
+// usesOf are the keys of the state's items that count the uses of tokens of these purposes or, without purposes, of tokens that are bound
+// to none.
+func usesOf(purposes []string) (keys []string) {
+	if len(purposes) == 0 {
+		return []string{"use##*"}
+	}
+	for _, purpose := range purposes {
+		keys = append(keys, "use#"+purpose+"#*")
+	}
+	return keys
+}
+
+// Revoke lets grantee revoke tokens that it knows, with what the index has of them. It opens nothing.
 //
-// On table and index: DeleteItem. On the table also GetItem, which tells where in the index the token is. Left out: Query and
-// Scan. On FingerprintKey: GenerateMac, for the log's token hash.
+// On vault and index: DeleteItem, and GetItem, which tells where in the index the token is. On the state: PutItem of tombstones. Left out:
+// Query and Scan, and deleting tombstones.
 func (g Grants) Revoke(grantee awsiam.IGrantable) awsiam.Grant {
-	return grantAll(grantee, slices.Concat(g.common(), storagePermissions(g.vault.StorageKey(), g.vault.Index()), []permission{
+	return grantAll(grantee, slices.Concat(g.storage(g.vault.Table()), g.storage(g.vault.State()), g.storage(g.vault.Index()), []permission{
 		on(g.vault.Table().TableArn(), "dynamodb:DeleteItem", "dynamodb:GetItem"),
-		on(g.vault.Index().TableArn(), "dynamodb:DeleteItem"),
+		on(g.vault.Index().TableArn(), "dynamodb:DeleteItem", "dynamodb:GetItem"),
+		{[]string{"dynamodb:PutItem"}, []*string{g.vault.State().TableArn()}, conditions{
+			"ForAllValues:StringLike": {"dynamodb:LeadingKeys": []string{tombstones}},
+			"StringEqualsIfExists":    {"dynamodb:ReturnValues": "NONE"},
+		}},
 	}))
 }
 
-// sealedHere holds a use of TokenKey to messages of this vault, of the grantee's account and of these purposes. The token
-// itself is in the encryption context as well, but needs no condition: KMS already binds a data key to it.
+// sealedHere holds a use of TokenKey to messages of this vault, of the grantee's account and of these purposes. The token's ref
+// is in the encryption context as well, but needs no condition: KMS already binds a data key to it.
 func (g Grants) sealedHere(grantee awsiam.IGrantable, purposes []string) conditions {
 	account := grantee.GrantPrincipal().PrincipalAccount()
 	if account == nil {
@@ -107,16 +133,16 @@ func (g Grants) sealedHere(grantee awsiam.IGrantable, purposes []string) conditi
 	return conditions{"StringEquals": &equal, "Null": {"kms:EncryptionContext:purpose": "true"}}
 }
 
-// common is what every operation needs: the use of the table's key, and the key of the log's token hash.
-func (g Grants) common() []permission {
-	return append(storagePermissions(g.vault.StorageKey(), g.vault.Table()), on(g.vault.FingerprintKeys()[0].Key.KeyArn(), "kms:GenerateMac"))
-}
-
-func (g Grants) fingerprintARNs() (arns []*string) {
-	for _, key := range g.vault.FingerprintKeys() {
+func keyARNs(keys []KeyVersion) (arns []*string) {
+	for _, key := range keys {
 		arns = append(arns, key.Key.KeyArn())
 	}
 	return arns
+}
+
+// storage is the use of the key that encrypts one of the vault's tables.
+func (g Grants) storage(table awsdynamodb.ITable) []permission {
+	return storagePermissions(g.vault.StorageKey(), table)
 }
 
 // storagePermissions let a role use a table that storageKey encrypts at rest. DynamoDB reads and writes such a table with

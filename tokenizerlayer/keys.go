@@ -2,6 +2,7 @@ package tokenizerlayer
 
 import (
 	"cmp"
+	"strings"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
@@ -9,21 +10,15 @@ import (
 	"github.com/aws/constructs-go/constructs/v10"
 )
 
-// TokenKeyProps describes the key that seals values. Every field is optional.
-type TokenKeyProps struct {
-	// DetokenizePath is the IAM path of the roles that may decrypt, such as /shop/tokenizer/detokenize/; "" means
-	// [DefaultDetokenizePath], and "/" every role of the account. The key's policy denies Decrypt to everyone else.
-	DetokenizePath string
+// KeyProps describes TokenKey or FingerprintKey. Every field is optional.
+type KeyProps struct {
+	// RolePath is the vault's: the IAM path below which the roles are that use the key. "" means [DefaultRolePath]. The key's policy
+	// denies each use to everyone but the roles that need it: see [TokenizePath] and the paths beside it. [AnyRolePath] denies nothing.
+	RolePath string
 	// Alias is the key's alias without "alias/"; "" means none.
 	Alias string
-	// Destroyable lets the key go with its stack, 7 days later. The zero value keeps it: if somebody deletes it by hand, that
-	// can be taken back for 30 days.
-	Destroyable bool
-}
-
-// FingerprintKeyProps describes the key for keyed fingerprints. Every field is optional and as in [TokenKeyProps].
-type FingerprintKeyProps struct {
-	Alias       string
+	// Destroyable lets the key go with its stack, 7 days later. The zero value keeps it: only roles below [AdministerPath] can disable it
+	// or schedule its deletion, no sooner than in 30 days.
 	Destroyable bool
 }
 
@@ -32,43 +27,48 @@ type StorageKeyProps struct {
 	// LogGroups are the names of the log groups that may use the key; "*" stands for any characters. None means that the key
 	// encrypts tables only.
 	LogGroups []string
-	// Alias and Destroyable are as in [TokenKeyProps].
+	// RolePath, Alias and Destroyable are as in [KeyProps]. The paths say who may disable or delete the key, not who may use it.
+	RolePath    string
 	Alias       string
 	Destroyable bool
 }
 
-// NewTokenKey makes the key that seals values. IAM may give its use to principals of the account, for calls of their own only:
-// no AWS service can use it on anybody's behalf, and nobody can make a KMS grant for it. The policy denies Decrypt to
-// everyone but roles under props.DetokenizePath (see [DenyDecryptOutside]). props may be nil.
+// NewTokenKey makes the key that seals values. IAM may give its use to principals of the account, for calls of their own only: no AWS
+// service can use it on anybody's behalf, and nobody can make a KMS grant for it. GenerateDataKey is denied to everyone but roles below
+// [TokenizePath] and [OperatePath], Decrypt to everyone but roles below [DetokenizePath] and [OperatePath]. props may be nil.
 //
 // A path that is malformed ends the synthesis with an error.
-func NewTokenKey(scope constructs.Construct, id string, props *TokenKeyProps) awskms.Key {
-	props = cmp.Or(props, &TokenKeyProps{})
-	path := cmp.Or(props.DetokenizePath, DefaultDetokenizePath)
-	key := newKey(scope, id, keyProps{
+func NewTokenKey(scope constructs.Construct, id string, props *KeyProps) awskms.Key {
+	return newUsedKey(scope, id, props, keyProps{
 		description: "Seals tokenized values on the client side", spec: awskms.KeySpec_SYMMETRIC_DEFAULT,
-		alias: props.Alias, destroyable: props.Destroyable,
-		use: []awsiam.PolicyStatement{
-			statement("UseByRolesOfTheAccountAndByNoService", awsiam.NewAccountRootPrincipal(), []string{"kms:GenerateDataKey", "kms:Decrypt"}, directly),
-		},
-	})
-	if err := checkRolePath("TokenKeyProps.DetokenizePath", path); err != nil {
-		key.Node().AddValidation(&refusal{err})
-	}
-	DenyDecryptOutside(path, key)
-	return key
+	}, []string{"kms:Decrypt", "kms:GenerateDataKey"}, func(i int) []string { return rolePaths[i].tokenKey })
 }
 
-// NewFingerprintKey makes the key for keyed fingerprints of values (HMAC-SHA-256). IAM may give its use to principals of the
-// account, for calls of their own only. KMS cannot rotate such a key: a new version is another key. props may be nil.
-func NewFingerprintKey(scope constructs.Construct, id string, props *FingerprintKeyProps) awskms.Key {
-	props = cmp.Or(props, &FingerprintKeyProps{})
-	return newKey(scope, id, keyProps{
-		description: "Makes keyed fingerprints of values", spec: awskms.KeySpec_HMAC_256, alias: props.Alias, destroyable: props.Destroyable,
-		use: []awsiam.PolicyStatement{
-			statement("UseByRolesOfTheAccountAndByNoService", awsiam.NewAccountRootPrincipal(), []string{"kms:GenerateMac"}, directly),
-		},
-	})
+// NewFingerprintKey makes the key for keyed fingerprints of values (HMAC-SHA-256). IAM may give its use to principals of the account, for
+// calls of their own only. GenerateMac is denied to everyone but roles below [IndexPath] and [OperatePath]. KMS cannot rotate such a key:
+// a new version is another key. props may be nil.
+//
+// A path that is malformed ends the synthesis with an error.
+func NewFingerprintKey(scope constructs.Construct, id string, props *KeyProps) awskms.Key {
+	return newUsedKey(scope, id, props, keyProps{
+		description: "Makes keyed fingerprints of values", spec: awskms.KeySpec_HMAC_256,
+	}, []string{"kms:GenerateMac"}, func(i int) []string { return rolePaths[i].fingerprintKey })
+}
+
+// newUsedKey makes a key whose uses are each for the roles below some paths.
+func newUsedKey(scope constructs.Construct, id string, from *KeyProps, props keyProps, uses []string, list func(i int) []string) awskms.Key {
+	from = cmp.Or(from, &KeyProps{})
+	props.rolePath, props.alias, props.destroyable = from.RolePath, from.Alias, from.Destroyable
+	props.use = []awsiam.PolicyStatement{
+		statement("UseByRolesOfTheAccountAndByNoService", awsiam.NewAccountRootPrincipal(), uses, directly),
+	}
+	key := newKey(scope, id, props)
+	if path := cmp.Or(props.rolePath, DefaultRolePath); path != AnyRolePath {
+		for _, use := range uses {
+			denyOutside(key, "Deny"+strings.TrimPrefix(use, "kms:")+"OutsideItsRoles", use, path, pathsOf(use, list))
+		}
+	}
+	return key
 }
 
 // NewStorageKey makes the key that encrypts tables and logs at rest. IAM may give its use to principals of the account, through
@@ -89,7 +89,8 @@ func NewStorageKey(scope constructs.Construct, id string, props *StorageKeyProps
 			conditions{"ArnLike": {"kms:EncryptionContext:aws:logs:arn": logGroupARNs(stack, props.LogGroups)}}))
 	}
 	return newKey(scope, id, keyProps{
-		description: "Encrypts tables and logs at rest", spec: awskms.KeySpec_SYMMETRIC_DEFAULT, alias: props.Alias, destroyable: props.Destroyable, use: use,
+		description: "Encrypts tables and logs at rest", spec: awskms.KeySpec_SYMMETRIC_DEFAULT, use: use,
+		rolePath: props.RolePath, alias: props.Alias, destroyable: props.Destroyable,
 	})
 }
 
@@ -102,7 +103,7 @@ var envelopeActions = []string{
 }
 
 // administrationActions keep a key in order. Left out is every use of the key, and CreateGrant, which would hand it out
-// around the policy. PutKeyPolicy is in: without it nobody could ever mend the policy, and KMS refuses to make such a
+// around the policy. PutKeyPolicy is in: without it nobody could ever correct the policy, and KMS refuses to make such a
 // key. So an administrator can still give use away, in two steps that CloudTrail records.
 var administrationActions = []string{
 	"kms:CancelKeyDeletion", "kms:CreateAlias", "kms:DeleteAlias", "kms:DescribeKey", "kms:DisableKey", "kms:DisableKeyRotation",
@@ -115,6 +116,7 @@ var administrationActions = []string{
 type keyProps struct {
 	description string
 	spec        awskms.KeySpec
+	rolePath    string // "" means DefaultRolePath
 	alias       string // without "alias/"; "" means none
 	destroyable bool
 	use         []awsiam.PolicyStatement // beside administration
@@ -143,7 +145,30 @@ func newKey(scope constructs.Construct, id string, props keyProps) awskms.Key {
 	} else {
 		key.KeyUsage = awskms.KeyUsage_GENERATE_VERIFY_MAC
 	}
-	return awskms.NewKey(scope, &id, key)
+	made := awskms.NewKey(scope, &id, key)
+	path := cmp.Or(props.rolePath, DefaultRolePath)
+	if err := checkRolePath("RolePath", path); err != nil {
+		made.Node().AddValidation(&refusal{err})
+	}
+	if !props.destroyable {
+		protect(made, path)
+	}
+	return made
+}
+
+// protect keeps a key from being lost: only administrators' roles can disable it or schedule its deletion, and not sooner than in 30 days.
+// Everybody else who may administer the key can still take a deletion back.
+func protect(key awskms.Key, rolePath string) {
+	deny(key, "DenyDeletionWithoutNotice", "kms:ScheduleKeyDeletion", map[string]any{
+		"NumericLessThan": map[string]any{"kms:ScheduleKeyDeletionPendingWindowInDays": "30"},
+	})
+	if rolePath == AnyRolePath {
+		return
+	}
+	list := func(i int) []string { return rolePaths[i].anyKey }
+	for _, action := range []string{"kms:DisableKey", "kms:ScheduleKeyDeletion"} {
+		denyOutside(key, "Deny"+strings.TrimPrefix(action, "kms:")+"OutsideItsRoles", action, rolePath, pathsOf(action, list))
+	}
 }
 
 // statement is one of a key's policy, where "*" means this key.

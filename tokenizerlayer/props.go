@@ -27,7 +27,7 @@ func attribute(property, value string, hasForm func(string) bool, form string) e
 	return fmt.Errorf("%s: got %q, want %s", property, value, form)
 }
 
-// rolePathForm has no "*" and no "?", which would be wildcards in TokenKey's policy.
+// rolePathForm has no "*" and no "?", which would be wildcards in the keys' policies.
 var rolePathForm = regexp.MustCompile(`^/([A-Za-z0-9+=,.@_-]+/)*$`)
 
 // checkRolePath is the error about an IAM path of roles. A token is wrong too: the path is compared when the app is synthesized.
@@ -37,7 +37,7 @@ func checkRolePath(property, path string) error {
 		return nil
 	}
 	return fmt.Errorf("%s: got %q, want a path of IAM roles that starts and ends with a slash, without wildcards and tokens, such as %s",
-		property, path, DefaultDetokenizePath)
+		property, path, DefaultRolePath)
 }
 
 // refusal ends the synthesis with a problem of a construct whose constructor returns no error.

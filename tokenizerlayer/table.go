@@ -7,16 +7,20 @@ import (
 	"github.com/aws/constructs-go/constructs/v10"
 )
 
+// expiryAttribute is the attribute with the time after which DynamoDB removes a row.
+const expiryAttribute = "ExpiresAt"
+
 // tableProps describes a table of a vault.
 type tableProps struct {
 	name                  string
 	partitionKey, sortKey string // attribute names of type S; sortKey "" means none
+	expiryAttribute       string // "" means that rows stay
 	storageKey            awskms.IKey
 	destroyable           bool
 }
 
 // newTable makes a table that is encrypted with a customer key, paid per request, recoverable to any second of the last 35 days,
-// and protected from deletion unless destroyable. DynamoDB removes rows whose ExpiresAt has passed, within about two days.
+// and protected from deletion unless destroyable. DynamoDB removes rows whose expiry has passed, within about two days.
 //
 // Table, not TableV2: with a customer key the latter wants a concrete region, and these stacks must synthesize without.
 func newTable(scope constructs.Construct, id string, props tableProps) awsdynamodb.Table {
@@ -29,7 +33,7 @@ func newTable(scope constructs.Construct, id string, props tableProps) awsdynamo
 		PartitionKey: stringAttribute(props.partitionKey),
 		SortKey:      sortKey,
 		// Only purges: what must not be forged, such as an expiry that is enforced, is inside the envelope.
-		TimeToLiveAttribute:              new("ExpiresAt"),
+		TimeToLiveAttribute:              orNil(props.expiryAttribute),
 		BillingMode:                      awsdynamodb.BillingMode_PAY_PER_REQUEST,
 		Encryption:                       awsdynamodb.TableEncryption_CUSTOMER_MANAGED,
 		EncryptionKey:                    props.storageKey,

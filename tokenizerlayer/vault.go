@@ -15,11 +15,12 @@ import (
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/api"
 )
 
-// What a vault has unless [VaultProps] or [TokenKeyProps] says otherwise.
+// What a vault has unless [VaultProps] or [KeyProps] says otherwise.
 const (
-	DefaultVaultTable     = "CreditCardTokenizerTable"
-	DefaultIndexTable     = "CreditCardTokenizerIndex"
-	DefaultDetokenizePath = "/tokenizer/detokenize/"
+	DefaultVaultTable = "CreditCardTokenizerTable"
+	DefaultStateTable = "CreditCardTokenizerState"
+	DefaultIndexTable = "CreditCardTokenizerIndex"
+	DefaultRolePath   = "/tokenizer/"
 )
 
 // IVault is a vault: one that [NewVault] makes, or one of another app that [VaultFromAttributes] refers to.
@@ -27,59 +28,62 @@ type IVault interface {
 	constructs.IConstruct
 	// Table is the table of sealed values. Do not use its own Grant methods: see [Grants].
 	Table() awsdynamodb.ITable
+	// State is the table of uses and tombstones. Do not use its own Grant methods: see [Grants].
+	State() awsdynamodb.ITable
 	// Index is the table by which tokens are found again. Do not use its own Grant methods: see [Grants].
 	Index() awsdynamodb.ITable
-	// TokenKey seals the values.
-	TokenKey() awskms.IKey
-	// StorageKey encrypts both tables at rest.
+	// TokenKeys are the versions of the key that seals the values, the current one first.
+	TokenKeys() []KeyVersion
+	// StorageKey encrypts the tables at rest.
 	StorageKey() awskms.IKey
 	// FingerprintKeys are the versions of the key by which the same value can be found again, the current one first.
-	FingerprintKeys() []FingerprintKey
-	// DetokenizePath is the IAM path of the roles that TokenKey's policy lets decrypt.
-	DetokenizePath() string
+	FingerprintKeys() []KeyVersion
+	// RolePath is the IAM path below which the roles are that use the keys: see [TokenizePath] and the paths beside it.
+	RolePath() string
 	// Grants gives roles access to the vault.
 	Grants() Grants
 }
 
-// FingerprintKey is a version of the key by which the same value can be found again.
-type FingerprintKey struct {
-	// Version has 1 to 16 of a-z and 0-9. It is part of the rows in the index, so never give a version another key.
+// KeyVersion is a version of TokenKey or of FingerprintKey.
+type KeyVersion struct {
+	// Version has 1 to 16 of a-z and 0-9. That of FingerprintKey is part of the rows in the index, so never give a version another key.
 	Version string
-	// Key is an HMAC_256 key: see [NewFingerprintKey].
+	// Key is one of [NewTokenKey] or [NewFingerprintKey].
 	Key awskms.IKey
 }
 
 // VaultProps describes a [Vault].
 type VaultProps struct {
-	// TokenKey seals the values; required. Grant it to no AWS service and to no role except through [Vault.Grants].
-	TokenKey awskms.IKey
+	// TokenKeys are the versions of TokenKey; required, at most 4. The first seals new values; all of them open. KMS rotates the material
+	// of a key each year by itself; put a new key in front to replace one that may be compromised. Grant them to no AWS service and to no
+	// role except through [Vault.Grants].
+	TokenKeys []KeyVersion
 	// StorageKey encrypts the tables at rest; required, and another key than TokenKey: every role that touches a
 	// table must be able to decrypt with it.
 	StorageKey awskms.IKey
 	// FingerprintKeys are the versions of FingerprintKey; required, at most 4. The first makes new fingerprints; those after it
 	// find what earlier releases made. KMS cannot rotate an HMAC key: to rotate, put a new key in front.
-	FingerprintKeys []FingerprintKey
-	// DetokenizePath is the IAM path outside which TokenKey's policy denies Decrypt: the same as [TokenKeyProps].DetokenizePath.
-	// "" means [DefaultDetokenizePath]; "/" says that the policy of your own key has no such statement. [Layer.Attach] refuses
-	// a role that the policy would.
-	DetokenizePath string
-	// TableName and IndexName are the tables' physical names; "" means [DefaultVaultTable] and [DefaultIndexTable]. The name of
-	// the table is sealed into every row: if you rename it, its rows cannot be opened any more.
-	TableName, IndexName string
+	FingerprintKeys []KeyVersion
+	// RolePath is that of the keys: see [KeyProps]. "" means [DefaultRolePath]; [AnyRolePath] says that the policies of your own keys name
+	// no paths. [Layer.Attach] refuses a role that the policies would.
+	RolePath string
+	// TableName, StateName and IndexName are the tables' physical names; "" means [DefaultVaultTable], [DefaultStateTable] and
+	// [DefaultIndexTable]. The name of the vault's table is sealed into every row: if you rename it, its rows cannot be opened any more.
+	TableName, StateName, IndexName string
 	// Destroyable lets the tables go with their stack. The zero value keeps them: deletion protection, and retained.
 	Destroyable bool
 }
 
-// Vault is a construct with two tables. In the table, partition key Hash_Key (the token) and sort key Account_Id,
-// CandidateString is the sealed value. The index, partition key Index_Key, finds tokens for deterministic and repeated requests;
-// it holds no values. DynamoDB removes rows whose ExpiresAt has passed.
+// Vault is a construct with three tables. In the vault's own, partition key Hash_Key (the token) and sort key Account_Id,
+// CandidateString is the sealed value. The state, partition key State_Key, holds what must not go back: how often a token was used, and
+// that it was revoked. The index, partition key Index_Key, finds tokens for deterministic and repeated requests; it holds no values.
+// DynamoDB removes rows of vault and index whose ExpiresAt has passed.
 type Vault struct {
 	constructs.Construct
-	table, index    awsdynamodb.ITable
-	tokenKey        awskms.IKey
-	storageKey      awskms.IKey
-	fingerprintKeys []FingerprintKey
-	detokenizePath  string
+	table, state, index        awsdynamodb.ITable
+	tokenKeys, fingerprintKeys []KeyVersion
+	storageKey                 awskms.IKey
+	rolePath                   string
 }
 
 // NewVault makes the vault's tables around existing keys. An error says which property is wrong; no table is made then.
@@ -89,22 +93,26 @@ func NewVault(scope constructs.Construct, id string, props *VaultProps) (*Vault,
 		return nil, err
 	}
 	vault := &Vault{
-		tokenKey: props.TokenKey, storageKey: props.StorageKey, fingerprintKeys: slices.Clone(props.FingerprintKeys),
-		detokenizePath: cmp.Or(props.DetokenizePath, DefaultDetokenizePath),
+		tokenKeys: slices.Clone(props.TokenKeys), fingerprintKeys: slices.Clone(props.FingerprintKeys), storageKey: props.StorageKey,
+		rolePath: cmp.Or(props.RolePath, DefaultRolePath),
 	}
 	constructs.NewConstruct_Override(vault, scope, &id)
 	vault.table = newTable(vault, "Table", tableProps{
 		name: cmp.Or(props.TableName, DefaultVaultTable), partitionKey: "Hash_Key", sortKey: "Account_Id",
+		expiryAttribute: expiryAttribute, storageKey: props.StorageKey, destroyable: props.Destroyable,
+	})
+	vault.state = newTable(vault, "State", tableProps{ // without an expiry: a tombstone stays
+		name: cmp.Or(props.StateName, DefaultStateTable), partitionKey: "State_Key", sortKey: "Account_Id",
 		storageKey: props.StorageKey, destroyable: props.Destroyable,
 	})
 	vault.index = newTable(vault, "Index", tableProps{
-		name: cmp.Or(props.IndexName, DefaultIndexTable), partitionKey: "Index_Key",
+		name: cmp.Or(props.IndexName, DefaultIndexTable), partitionKey: "Index_Key", expiryAttribute: expiryAttribute,
 		storageKey: props.StorageKey, destroyable: props.Destroyable,
 	})
 	// Strong, whatever the app's default is: CloudFormation then refuses to replace a table or key that functions of
 	// another stack still use. Losing the table or TokenKey loses every value, losing the others every way to find one again.
-	needed := []constructs.IConstruct{vault.table, vault.index, props.TokenKey, props.StorageKey}
-	for _, key := range props.FingerprintKeys {
+	needed := []constructs.IConstruct{vault.table, vault.state, vault.index, props.StorageKey}
+	for _, key := range slices.Concat(props.TokenKeys, props.FingerprintKeys) {
 		needed = append(needed, key.Key)
 	}
 	for _, n := range needed {
@@ -114,29 +122,32 @@ func NewVault(scope constructs.Construct, id string, props *VaultProps) (*Vault,
 }
 
 func (p *VaultProps) problems() (problems []error) {
-	if p.TokenKey == nil {
-		problems = append(problems, errors.New("VaultProps.TokenKey: got none: make one with NewTokenKey"))
-	}
+	problems = slices.Concat(
+		checkKeys("VaultProps.TokenKeys", "NewTokenKey", p.TokenKeys), checkKeys("VaultProps.FingerprintKeys", "NewFingerprintKey", p.FingerprintKeys))
 	if p.StorageKey == nil {
 		problems = append(problems, errors.New("VaultProps.StorageKey: got none: make one with NewStorageKey"))
-	} else if p.TokenKey == p.StorageKey {
+	} else if slices.ContainsFunc(p.TokenKeys, func(key KeyVersion) bool { return key.Key == p.StorageKey }) {
 		problems = append(problems, errors.New("VaultProps.StorageKey: got TokenKey, which no role may have for storage: make another with NewStorageKey"))
 	}
-	var versions []string
-	for _, key := range p.FingerprintKeys {
-		versions = append(versions, key.Version)
-		if key.Key == nil {
-			problems = append(problems, fmt.Errorf("VaultProps.FingerprintKeys: got version %q without a key: make one with NewFingerprintKey", key.Version))
-		}
-	}
-	problems = append(problems, checkKeyVersions("VaultProps.FingerprintKeys", versions))
-	if p.DetokenizePath != "" {
-		problems = append(problems, checkRolePath("VaultProps.DetokenizePath", p.DetokenizePath))
+	if p.RolePath != "" {
+		problems = append(problems, checkRolePath("VaultProps.RolePath", p.RolePath))
 	}
 	return problems
 }
 
-// checkKeyVersions is the error about the versions of FingerprintKey.
+// checkKeys are the errors about the versions of a key.
+func checkKeys(property, maker string, keys []KeyVersion) (problems []error) {
+	var versions []string
+	for _, key := range keys {
+		versions = append(versions, key.Version)
+		if key.Key == nil {
+			problems = append(problems, fmt.Errorf("%s: got version %q without a key: make one with %s", property, key.Version, maker))
+		}
+	}
+	return append(problems, checkKeyVersions(property, versions))
+}
+
+// checkKeyVersions is the error about the versions of a key.
 func checkKeyVersions(property string, versions []string) error {
 	seen := map[string]bool{}
 	right := len(versions) >= 1 && len(versions) <= api.MaxKeyVersions
@@ -151,21 +162,21 @@ func checkKeyVersions(property string, versions []string) error {
 }
 
 // VaultAttributes describes a vault that another app or another repository has made. ARNs can be CDK tokens, such as the value
-// of an SSM parameter. Every field is required, but for DetokenizePath.
+// of an SSM parameter. Every field is required, but for RolePath.
 type VaultAttributes struct {
-	// TableArn and IndexArn are the ARNs of the two tables.
-	TableArn, IndexArn string
-	// TokenKeyArn and StorageKeyArn are the ARNs of two KMS keys, not of aliases.
-	TokenKeyArn, StorageKeyArn string
-	// FingerprintKeys are the versions of FingerprintKey in the order of [VaultProps].FingerprintKeys.
-	FingerprintKeys []FingerprintKeyAttributes
-	// DetokenizePath is as in [VaultProps]. It cannot be a token, because it is compared when the app is synthesized.
-	DetokenizePath string
+	// TableArn, StateArn and IndexArn are the ARNs of the three tables.
+	TableArn, StateArn, IndexArn string
+	// StorageKeyArn is the ARN of a KMS key, not of an alias.
+	StorageKeyArn string
+	// TokenKeys and FingerprintKeys are the keys' versions in the order of [VaultProps].
+	TokenKeys, FingerprintKeys []KeyVersionAttributes
+	// RolePath is as in [VaultProps]. It cannot be a token, because it is compared when the app is synthesized.
+	RolePath string
 }
 
-// FingerprintKeyAttributes describes a version of FingerprintKey of another app.
-type FingerprintKeyAttributes struct {
-	// Version is as in [FingerprintKey]. It cannot be a token.
+// KeyVersionAttributes describes a version of a key of another app.
+type KeyVersionAttributes struct {
+	// Version is as in [KeyVersion]. It cannot be a token.
 	Version string
 	// KeyArn is the ARN of a KMS key, not of an alias.
 	KeyArn string
@@ -181,17 +192,20 @@ func VaultFromAttributes(scope constructs.Construct, id string, attributes *Vaul
 	if err := refuse(childPath(scope, id), attributes.problems()); err != nil {
 		return nil, err
 	}
-	vault := &Vault{detokenizePath: cmp.Or(attributes.DetokenizePath, DefaultDetokenizePath)}
+	vault := &Vault{rolePath: cmp.Or(attributes.RolePath, DefaultRolePath)}
 	constructs.NewConstruct_Override(vault, scope, &id)
 	vault.table = awsdynamodb.Table_FromTableArn(vault, new("Table"), &attributes.TableArn)
+	vault.state = awsdynamodb.Table_FromTableArn(vault, new("State"), &attributes.StateArn)
 	vault.index = awsdynamodb.Table_FromTableArn(vault, new("Index"), &attributes.IndexArn)
-	vault.tokenKey = awskms.Key_FromKeyArn(vault, new("TokenKey"), &attributes.TokenKeyArn)
 	vault.storageKey = awskms.Key_FromKeyArn(vault, new("StorageKey"), &attributes.StorageKeyArn)
-	for _, key := range attributes.FingerprintKeys {
-		vault.fingerprintKeys = append(vault.fingerprintKeys, FingerprintKey{
-			Version: key.Version, Key: awskms.Key_FromKeyArn(vault, new("FingerprintKey"+key.Version), &key.KeyArn),
-		})
+	keys := func(name string, attributes []KeyVersionAttributes) (keys []KeyVersion) {
+		for _, key := range attributes {
+			keys = append(keys, KeyVersion{Version: key.Version, Key: awskms.Key_FromKeyArn(vault, new(name+key.Version), &key.KeyArn)})
+		}
+		return keys
 	}
+	vault.tokenKeys = keys("TokenKey", attributes.TokenKeys)
+	vault.fingerprintKeys = keys("FingerprintKey", attributes.FingerprintKeys)
 	return vault, nil
 }
 
@@ -201,21 +215,26 @@ func (a *VaultAttributes) problems() (problems []error) {
 	const tableARN, keyARN = "arn:aws:dynamodb:REGION:ACCOUNT:table/NAME", "arn:aws:kms:REGION:ACCOUNT:key/ID"
 	problems = []error{
 		attribute("VaultAttributes.TableArn", a.TableArn, tableARNForm.MatchString, tableARN),
+		attribute("VaultAttributes.StateArn", a.StateArn, tableARNForm.MatchString, tableARN),
 		attribute("VaultAttributes.IndexArn", a.IndexArn, tableARNForm.MatchString, tableARN),
-		attribute("VaultAttributes.TokenKeyArn", a.TokenKeyArn, api.IsKeyARN, keyARN),
 		attribute("VaultAttributes.StorageKeyArn", a.StorageKeyArn, api.IsKeyARN, keyARN),
 	}
-	if a.TokenKeyArn != "" && a.TokenKeyArn == a.StorageKeyArn {
-		problems = append(problems, errors.New("VaultAttributes.StorageKeyArn: got TokenKeyArn, want the ARN of another key"))
+	for _, keys := range []struct {
+		property string
+		versions []KeyVersionAttributes
+	}{{"VaultAttributes.TokenKeys", a.TokenKeys}, {"VaultAttributes.FingerprintKeys", a.FingerprintKeys}} {
+		var versions []string
+		for _, key := range keys.versions {
+			versions = append(versions, key.Version)
+			problems = append(problems, attribute(fmt.Sprintf("%s[%q].KeyArn", keys.property, key.Version), key.KeyArn, api.IsKeyARN, keyARN))
+			if key.KeyArn != "" && key.KeyArn == a.StorageKeyArn {
+				problems = append(problems, fmt.Errorf("VaultAttributes.StorageKeyArn: got a key of %s, want the ARN of another", keys.property))
+			}
+		}
+		problems = append(problems, checkKeyVersions(keys.property, versions))
 	}
-	var versions []string
-	for _, key := range a.FingerprintKeys {
-		versions = append(versions, key.Version)
-		problems = append(problems, attribute(fmt.Sprintf("VaultAttributes.FingerprintKeys[%q].KeyArn", key.Version), key.KeyArn, api.IsKeyARN, keyARN))
-	}
-	problems = append(problems, checkKeyVersions("VaultAttributes.FingerprintKeys", versions))
-	if a.DetokenizePath != "" {
-		problems = append(problems, checkRolePath("VaultAttributes.DetokenizePath", a.DetokenizePath))
+	if a.RolePath != "" {
+		problems = append(problems, checkRolePath("VaultAttributes.RolePath", a.RolePath))
 	}
 	return problems
 }
@@ -226,17 +245,20 @@ func (v *Vault) Table() awsdynamodb.ITable { return v.table }
 // Index implements [IVault].
 func (v *Vault) Index() awsdynamodb.ITable { return v.index }
 
-// TokenKey implements [IVault].
-func (v *Vault) TokenKey() awskms.IKey { return v.tokenKey }
+// State implements [IVault].
+func (v *Vault) State() awsdynamodb.ITable { return v.state }
+
+// TokenKeys implements [IVault].
+func (v *Vault) TokenKeys() []KeyVersion { return slices.Clone(v.tokenKeys) }
 
 // StorageKey implements [IVault].
 func (v *Vault) StorageKey() awskms.IKey { return v.storageKey }
 
 // FingerprintKeys implements [IVault].
-func (v *Vault) FingerprintKeys() []FingerprintKey { return slices.Clone(v.fingerprintKeys) }
+func (v *Vault) FingerprintKeys() []KeyVersion { return slices.Clone(v.fingerprintKeys) }
 
-// DetokenizePath implements [IVault].
-func (v *Vault) DetokenizePath() string { return v.detokenizePath }
+// RolePath implements [IVault].
+func (v *Vault) RolePath() string { return v.rolePath }
 
 // Grants implements [IVault].
 func (v *Vault) Grants() Grants { return Grants{vault: v} }
