@@ -430,8 +430,8 @@ func TestNewError_IsOfItsKind(t *testing.T) {
 // Users find every kind of error in this package.
 func TestErrors_HaveAVariableForEachKind(t *testing.T) {
 	variables := []error{
-		client.ErrInvalid, client.ErrUnauthorized, client.ErrForwarded, client.ErrDenied, client.ErrNotFound, client.ErrNoEndpoint,
-		client.ErrKeyReused, client.ErrInFlight, client.ErrExpired, client.ErrUsedUp, client.ErrTooLarge, client.ErrRateLimited,
+		client.ErrInvalid, client.ErrUnauthorized, client.ErrForwarded, client.ErrDenied, client.ErrBindingMismatch,
+		client.ErrNotFound, client.ErrNoEndpoint, client.ErrKeyReused, client.ErrInFlight, client.ErrRevoked, client.ErrExpired, client.ErrUsedUp, client.ErrTooLarge, client.ErrRateLimited,
 		client.ErrIntegrity, client.ErrInternal, client.ErrUnavailable, client.ErrNotReady,
 	}
 	var kinds []error

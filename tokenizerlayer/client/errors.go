@@ -17,6 +17,8 @@ var (
 	ErrForwarded error = failure.Forwarded
 	// ErrDenied: the function's role lacks a permission. [Error.Detail] names the AWS operation.
 	ErrDenied error = failure.Denied
+	// ErrBindingMismatch: the token is bound to another context than the request names. Nothing was released. Tell the security team.
+	ErrBindingMismatch error = failure.BindingMismatch
 	// ErrNotFound: the token does not exist, or belongs to another account.
 	ErrNotFound error = failure.NotFound
 	// ErrNoEndpoint: the extension does not know the operation. It is of an older release than this package.
@@ -25,6 +27,8 @@ var (
 	ErrKeyReused error = failure.KeyReused
 	// ErrInFlight: another request for the same token is being carried out. Try again after [Error.RetryAfter].
 	ErrInFlight error = failure.InFlight
+	// ErrRevoked: the token was revoked.
+	ErrRevoked error = failure.Revoked
 	// ErrExpired: the token's time to live has passed.
 	ErrExpired error = failure.Expired
 	// ErrUsedUp: the token has been detokenized as often as it may be.

@@ -179,7 +179,7 @@ func ExampleClient_Revoke() {
 		return
 	}
 	_, err = tokenizer.Detokenize(ctx, client.DetokenizeInput{Token: made.Token})
-	fmt.Println(errors.Is(err, client.ErrNotFound))
+	fmt.Println(errors.Is(err, client.ErrRevoked))
 	// Output: true
 }
 
@@ -259,4 +259,27 @@ func ExampleContainsPAN() {
 	// Output:
 	// true
 	// false
+}
+
+// A token that belongs to an order opens for that order only.
+func ExampleClient_Detokenize_context() {
+	tok := tokenizertest.New()
+	defer tok.Close()
+	tokenizer := tok.Client
+
+	ctx := context.Background()
+	order := map[string]string{"order": "1", "user": "alice"}
+	made, err := tokenizer.Tokenize(ctx, client.TokenizeInput{Data: client.NewSecret("4111 1111 1111 1111"), Context: order})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	out, err := tokenizer.Detokenize(ctx, client.DetokenizeInput{Token: made.Token, Context: order})
+	fmt.Println(out.Data.Reveal(), err)
+
+	_, err = tokenizer.Detokenize(ctx, client.DetokenizeInput{Token: made.Token, Context: map[string]string{"order": "2", "user": "alice"}})
+	fmt.Println(errors.Is(err, client.ErrBindingMismatch))
+	// Output:
+	// ************1111 <nil>
+	// true
 }

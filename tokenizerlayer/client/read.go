@@ -33,6 +33,8 @@ const (
 // DetokenizeInput asks what a token stands for. Only Token is required.
 type DetokenizeInput struct {
 	Token string
+	// Context is the one that the token was made with, exactly; nil for a token that is bound to none.
+	Context map[string]string
 	// Redaction says how much the answer shows; "" means [Masked].
 	Redaction Redaction
 	// Mask says which digits [Masked] shows; "" means [LastFour]. It is refused with [PlainText].
@@ -59,12 +61,12 @@ type DetokenizeOutput struct {
 // Detokenize returns what a token stands for. Each call counts as one use of a token of limited uses, whatever it shows, and even if
 // the answer is lost on its way. Give an Attempt to be able to repeat the call.
 //
-// IAM: the Detokenize grant, for the token's purpose. Errors: [ErrInvalid], [ErrNotFound], [ErrExpired], [ErrUsedUp], [ErrDenied],
-// [ErrIntegrity], [ErrRateLimited], [ErrUnavailable], [ErrNotReady].
+// IAM: the Detokenize grant, for the token's purpose. Errors: [ErrInvalid], [ErrBindingMismatch], [ErrNotFound], [ErrRevoked], [ErrExpired],
+// [ErrUsedUp], [ErrDenied], [ErrIntegrity], [ErrRateLimited], [ErrUnavailable], [ErrNotReady].
 func (c *Client) Detokenize(ctx context.Context, in DetokenizeInput) (DetokenizeOutput, error) {
 	var out api.DetokenizeResponse
 	err := c.post(ctx, api.PathDetokenize, in.RequestID, api.DetokenizeRequest{
-		Token: in.Token, Redaction: api.Redaction(in.Redaction), Mask: api.Mask(in.Mask), Attempt: in.Attempt, Reason: in.Reason,
+		Token: in.Token, Binding: api.Presented{Context: in.Context}, Redaction: api.Redaction(in.Redaction), Mask: api.Mask(in.Mask), Attempt: in.Attempt, Reason: in.Reason,
 	}, &out)
 	switch {
 	case err != nil:
@@ -78,23 +80,26 @@ func (c *Client) Detokenize(ctx context.Context, in DetokenizeInput) (Detokenize
 // ValidateInput asks whether a token can be detokenized. Only Token is required.
 type ValidateInput struct {
 	Token string
+	// Context is as for [DetokenizeInput].
+	Context map[string]string
 	// Reason and RequestID are recorded in the extension's log, as for [DetokenizeInput].
 	Reason, RequestID string
 }
 
 // ValidateOutput tells whether a token can be detokenized.
 type ValidateOutput struct {
-	// Live is false for a token that does not exist, has expired or is used up.
+	// Live is false for a token that does not exist, was revoked, has expired or is used up.
 	Live bool
 }
 
 // Validate reports whether [Client.Detokenize] would return the data now. It counts no use.
 //
-// IAM: the Detokenize grant, for the token's purpose. Errors: [ErrInvalid], [ErrDenied], [ErrIntegrity], [ErrRateLimited],
-// [ErrUnavailable], [ErrNotReady].
+// IAM: the Detokenize grant, for the token's purpose. Errors: [ErrInvalid], [ErrBindingMismatch], [ErrDenied], [ErrIntegrity],
+// [ErrRateLimited], [ErrUnavailable], [ErrNotReady].
 func (c *Client) Validate(ctx context.Context, in ValidateInput) (ValidateOutput, error) {
 	var out api.ValidateResponse
-	if err := c.post(ctx, api.PathValidate, in.RequestID, api.TokenRequest{Token: in.Token, Reason: in.Reason}, &out); err != nil {
+	body := api.TokenRequest{Token: in.Token, Binding: api.Presented{Context: in.Context}, Reason: in.Reason}
+	if err := c.post(ctx, api.PathValidate, in.RequestID, body, &out); err != nil {
 		return ValidateOutput{}, err
 	}
 	return ValidateOutput{Live: out.Live}, nil
@@ -103,6 +108,8 @@ func (c *Client) Validate(ctx context.Context, in ValidateInput) (ValidateOutput
 // MetadataInput asks what is known of a token besides its data. Only Token is required.
 type MetadataInput struct {
 	Token string
+	// Context is as for [DetokenizeInput].
+	Context map[string]string
 	// Reason and RequestID are recorded in the extension's log, as for [DetokenizeInput].
 	Reason, RequestID string
 }
@@ -112,7 +119,7 @@ type MetadataInput struct {
 type MetadataOutput struct {
 	Type      DataType
 	Purpose   string            // "" if the token is bound to none
-	CreatedAt time.Time         // in whole seconds; the zero time for a token of the first release
+	CreatedAt time.Time         // in whole seconds
 	ExpiresAt time.Time         // in whole seconds; the zero time for a token without a TTL
 	MaxUses   int64             // 0 for a token without a limit
 	Uses      int64             // so far; 0 for a token without a limit, whose uses are not counted
@@ -121,41 +128,44 @@ type MetadataOutput struct {
 
 // Metadata returns what is known of a token besides its data. It counts no use.
 //
-// IAM: the Detokenize grant, for the token's purpose. Errors: [ErrInvalid], [ErrNotFound], [ErrExpired], [ErrDenied], [ErrIntegrity],
-// [ErrRateLimited], [ErrUnavailable], [ErrNotReady].
+// IAM: the Detokenize grant, for the token's purpose. Errors: [ErrInvalid], [ErrBindingMismatch], [ErrNotFound], [ErrRevoked], [ErrExpired],
+// [ErrDenied], [ErrIntegrity], [ErrRateLimited], [ErrUnavailable], [ErrNotReady].
 func (c *Client) Metadata(ctx context.Context, in MetadataInput) (MetadataOutput, error) {
 	var out api.MetadataResponse
-	if err := c.post(ctx, api.PathMetadata, in.RequestID, api.TokenRequest{Token: in.Token, Reason: in.Reason}, &out); err != nil {
+	body := api.TokenRequest{Token: in.Token, Binding: api.Presented{Context: in.Context}, Reason: in.Reason}
+	if err := c.post(ctx, api.PathMetadata, in.RequestID, body, &out); err != nil {
 		return MetadataOutput{}, err
 	}
 	return MetadataOutput{
-		Type: DataType(out.Type), Purpose: out.Purpose, CreatedAt: timeOf(out.CreatedAt), ExpiresAt: timeOf(out.ExpiresAt),
+		Type: DataType(out.Type), Purpose: out.Purpose, CreatedAt: out.CreatedAt, ExpiresAt: timeOf(out.ExpiresAt),
 		MaxUses: out.MaxUses, Uses: out.Uses, Metadata: out.Metadata,
 	}, nil
 }
 
-// RevokeInput asks to delete a token. Only Token is required.
+// RevokeInput asks to end a token. Only Token is required.
 type RevokeInput struct {
 	Token string
 	// Reason and RequestID are recorded in the extension's log, as for [DetokenizeInput].
 	Reason, RequestID string
 }
 
-// RevokeOutput tells that a token is deleted.
+// RevokeOutput tells that a token has ended.
 type RevokeOutput struct {
-	// RecoverableUntil is when the last backup from which an administrator could restore the token's row is gone: 35 days from now.
-	RecoverableUntil time.Time
+	// Existed tells whether the vault had a row of the token. A token without one is revoked too: its row may still be on its way.
+	Existed bool
+	// InBackupsUntil is when the last backup that holds the sealed row is gone: 35 days from now. A row that is restored from one does not
+	// open.
+	InBackupsUntil time.Time
 }
 
-// Revoke deletes a token: nobody can detokenize it any more. If you revoke a deterministic token, the same data gets another token
-// next time.
+// Revoke ends a token for good: nobody can detokenize it any more, even if its row is put back. If you revoke a deterministic token, the
+// same data gets another token next time. It is safe to repeat.
 //
-// IAM: the Revoke grant, which cannot read any data. Errors: [ErrInvalid], [ErrNotFound], [ErrInFlight], [ErrDenied], [ErrUnavailable],
-// [ErrNotReady].
+// IAM: the Revoke grant, which cannot read any data. Errors: [ErrInvalid], [ErrInFlight], [ErrDenied], [ErrUnavailable], [ErrNotReady].
 func (c *Client) Revoke(ctx context.Context, in RevokeInput) (RevokeOutput, error) {
 	var out api.RevokeResponse
-	if err := c.post(ctx, api.PathRevoke, in.RequestID, api.TokenRequest{Token: in.Token, Reason: in.Reason}, &out); err != nil {
+	if err := c.post(ctx, api.PathRevoke, in.RequestID, api.RevokeRequest{Token: in.Token, Reason: in.Reason}, &out); err != nil {
 		return RevokeOutput{}, err
 	}
-	return RevokeOutput{RecoverableUntil: out.RecoverableUntil}, nil
+	return RevokeOutput{Existed: out.Existed, InBackupsUntil: out.InBackupsUntil}, nil
 }

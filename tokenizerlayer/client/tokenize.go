@@ -32,7 +32,7 @@ const (
 	// FormatUUID is a version 4 UUID in lower case, with 122 random bits.
 	FormatUUID = Format(token.UUID)
 	// FormatCard has as many digits as the card. The last four are the card's, the others are random. The check digit never fits, so
-	// that the token cannot be taken for a card number.
+	// the token is not Luhn-valid. So few digits can be guessed: use [FormatUUID] unless something demands digits.
 	FormatCard = Format(token.Card)
 )
 
@@ -51,12 +51,15 @@ type TokenizeInput struct {
 	// Purpose binds the token: only a function whose Detokenize grant names the purpose can read it, which KMS enforces. It has 1 to 64
 	// of a-z 0-9 _ -, the first a letter or digit; "" binds the token to no purpose.
 	Purpose string
+	// Context binds the token to what it belongs to, such as an order and a user: a request that does not name the same context gets
+	// [ErrBindingMismatch]. It is sealed, at most 8 members and 1024 bytes in all; names, values and refusals are as for Metadata.
+	Context map[string]string
 	// Metadata is sealed beside Data, at most 16 members and 2048 bytes in all. [Client.Metadata] reads it without showing Data. Names
 	// have 1 to 128 of A-Z a-z 0-9 . _ : -, the first a letter or digit; values are texts without control characters. Metadata that
 	// looks like a card number, or is named like a verification code or a PIN, is refused.
 	Metadata map[string]string
-	// Deterministic gives the same data in the same Scope the same token, as long as Type, Format and Purpose are the same too. The
-	// Metadata is that of the first request. It takes the Index grant. You cannot combine it with TTL or MaxUses.
+	// Deterministic gives the same data in the same Scope the same token, as long as Type, Format, Purpose and Context are the same too.
+	// The Metadata is that of the first request. It takes the Index grant. You cannot combine it with TTL, MaxUses or an IdempotencyKey.
 	Deterministic bool
 	// Scope separates deterministic tokens, for example by shop. It has 1 to 128 of A-Z a-z 0-9 . _ : -, the first a letter or digit; ""
 	// is a scope too. It is refused without Deterministic.
@@ -83,9 +86,10 @@ type TokenizeOutput struct {
 // under a token that nobody knows; with an IdempotencyKey, repeating the call returns that token.
 //
 // IAM: the Tokenize grant, and the Index grant for Deterministic and IdempotencyKey. Errors: [ErrInvalid], [ErrDenied], [ErrTooLarge],
-// [ErrUnavailable], [ErrNotReady]; with Deterministic also [ErrInFlight]; with IdempotencyKey also [ErrInFlight] and [ErrKeyReused].
+// [ErrUnavailable], [ErrNotReady]; with Deterministic also [ErrInFlight], [ErrIntegrity] and [ErrRateLimited]; with IdempotencyKey
+// these and [ErrKeyReused].
 func (c *Client) Tokenize(ctx context.Context, in TokenizeInput) (TokenizeOutput, error) {
-	body, err := description{in.Data, in.Type, in.Format, in.TTL, in.MaxUses, in.Purpose, in.Metadata}.request()
+	body, err := description{in.Data, in.Type, in.Format, in.TTL, in.MaxUses, in.Purpose, in.Context, in.Metadata}.request()
 	if err != nil {
 		return TokenizeOutput{}, err
 	}
@@ -113,6 +117,7 @@ type SealInput struct {
 	TTL       time.Duration
 	MaxUses   int64
 	Purpose   string
+	Context   map[string]string
 	Metadata  map[string]string
 	RequestID string
 }
@@ -135,7 +140,7 @@ type SealOutput struct {
 // IAM: the Tokenize grant, with which the extension seals the row and your function puts it. Errors: [ErrInvalid], [ErrDenied],
 // [ErrTooLarge], [ErrUnavailable], [ErrNotReady].
 func (c *Client) Seal(ctx context.Context, in SealInput) (SealOutput, error) {
-	body, err := description{in.Data, in.Type, in.Format, in.TTL, in.MaxUses, in.Purpose, in.Metadata}.request()
+	body, err := description{in.Data, in.Type, in.Format, in.TTL, in.MaxUses, in.Purpose, in.Context, in.Metadata}.request()
 	if err != nil {
 		return SealOutput{}, err
 	}
@@ -163,6 +168,7 @@ type description struct {
 	ttl      time.Duration
 	maxUses  int64
 	purpose  string
+	context  map[string]string
 	metadata map[string]string
 }
 
@@ -171,6 +177,8 @@ func (d description) request() (api.TokenizeRequest, error) {
 	switch {
 	case !utf8.ValidString(d.data.Reveal()):
 		return api.TokenizeRequest{}, NewError(ErrInvalid, "data", "must be UTF-8")
+	case !isUTF8(d.context):
+		return api.TokenizeRequest{}, NewError(ErrInvalid, "binding.context", "its names and values must be UTF-8")
 	case !isUTF8(d.metadata):
 		return api.TokenizeRequest{}, NewError(ErrInvalid, "metadata", "its names and values must be UTF-8")
 	case d.ttl < 0 || d.ttl%time.Second != 0:
@@ -185,8 +193,8 @@ func (d description) request() (api.TokenizeRequest, error) {
 	if d.maxUses != 0 {
 		body.MaxUses = &d.maxUses
 	}
-	if d.purpose != "" {
-		body.Binding = &api.Binding{Purpose: d.purpose}
+	if d.purpose != "" || len(d.context) > 0 {
+		body.Binding = &api.Binding{Purpose: d.purpose, Context: d.context}
 	}
 	return body, nil
 }

@@ -62,6 +62,7 @@ const (
 // The tables of the vault.
 const (
 	vaultTable = "CreditCardTokenizerTable"
+	stateTable = "CreditCardTokenizerState"
 	indexTable = "CreditCardTokenizerIndex"
 )
 
@@ -101,8 +102,10 @@ func New() *Tokenizer {
 	}
 	tok := &Tokenizer{port: listener.Addr().(*net.TCPAddr).Port}
 	tok.vault = must(vault.New(vault.Config{
-		KeyARN: fakeaws.KeyARN, Table: vaultTable, Index: indexTable, AccountID: account, KMS: &fakeaws.KMS{}, Store: &tok.tables,
-		FingerprintKeys: []vault.FingerprintKey{{Version: "1", ARN: fakeaws.FingerprintARN}}, Now: tok.now,
+		TokenKeys:       []vault.Key{{Version: "1", ARN: fakeaws.KeyARN}},
+		FingerprintKeys: []vault.Key{{Version: "1", ARN: fakeaws.FingerprintARN}},
+		Table:           vaultTable, State: stateTable, Index: indexTable,
+		AccountID: account, Actor: functionName, KMS: &fakeaws.KMS{}, Store: &tok.tables, Now: tok.now,
 	}))
 	tok.Client = must(client.New(client.Config{Port: tok.port, SessionToken: sessionToken}))
 	log := audit.New(&tok.log, slog.LevelDebug, functionName)

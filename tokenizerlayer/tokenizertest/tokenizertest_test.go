@@ -52,7 +52,7 @@ func TestStart_ServesEveryOperation(t *testing.T) {
 	if _, err := tok.Client.Ping(t.Context()); err != nil {
 		t.Error(err)
 	}
-	in := client.TokenizeInput{Deterministic: true, IdempotencyKey: "k", Metadata: map[string]string{"a": "b"}}
+	in := client.TokenizeInput{Deterministic: true, Metadata: map[string]string{"a": "b"}}
 	first, again := tokenize(t, tok.Client, in), tokenize(t, tok.Client, in)
 	if first.Token != again.Token {
 		t.Error("the index does not work")

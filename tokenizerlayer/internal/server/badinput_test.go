@@ -1,8 +1,13 @@
 package server_test
 
 import (
+	"bytes"
 	"encoding/json"
+	"errors"
 	"io"
+	"log/slog"
+	"maps"
+	"net"
 	"net/http"
 	"strconv"
 	"strings"
@@ -12,6 +17,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/api"
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/audit"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/server"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/vault"
 )
@@ -79,9 +85,12 @@ func TestTokenize_RefusesEveryBadValueByItsName(t *testing.T) {
 	list = append(list, values(number+`,"deterministic":true`, "scope", "scope",
 		`"`+canary+` x"`, `"-`+canary+`"`, `"`+strings.Repeat("s", 129)+`"`, `"4111111111111111"`, `"é"`, `5`)...)
 	list = append(list, values(number, "store", "store", `"`+canary+`"`, `0`, `{}`)...)
-	list = append(list, values(number, "binding", "binding", `"`+canary+`"`, `5`, `[]`)...)
+	list = append(list, values(number, "binding", "binding", `"`+canary+`"`, `5`, `[]`, `{}`, `{"purpose":""}`, `{"context":{}}`)...)
+	list = append(list, values(number, "binding", "binding.context",
+		`{"context":{"cvv":"`+canary+`"}}`, `{"context":{"a b":"`+canary+`"}}`, `{"context":{"a":"`+visa+`"}}`,
+		`{"context":{"a":"`+strings.Repeat("x", 1024)+`"}}`, `{"context":["`+canary+`"]}`, `{"context":"`+canary+`"}`)...)
 	list = append(list, values(number, "binding", "binding.purpose",
-		`{}`, `{"purpose":""}`, `{"purpose":"Zanzibar"}`, `{"purpose":"`+canary+` x"}`, `{"purpose":"`+strings.Repeat("p", 65)+`"}`,
+		`{"purpose":"Zanzibar"}`, `{"purpose":"`+canary+` x"}`, `{"purpose":"`+strings.Repeat("p", 65)+`"}`,
 		`{"purpose":"4111111111111111"}`, `{"purpose":5}`, `{"purpose":["`+canary+`"]}`)...)
 	list = append(list, values(number, "metadata", "metadata",
 		`"`+canary+`"`, `[]`, `{"":"`+canary+`"}`, `{"`+canary+` x":"y"}`, `{"cvv":"`+canary+`"}`, `{"card-cvv":"`+canary+`"}`, `{"PIN":"1234"}`,
@@ -111,7 +120,7 @@ func TestOtherOperations_RefuseEveryBadValueByItsName(t *testing.T) {
 			{"a member of another operation", `{` + token + `,"ttl":5}`, "ttl", nil},
 		}
 		for _, tok := range []string{
-			`""`, `null`, `5`, `"` + canary + `"`, `"` + visa + `"`, `"4111-1111-1111-1112"`, `"00000000-0000-4000-8000-00000000000A"`,
+			`""`, `null`, `5`, `"` + canary + `"`, `"` + visa + `"`, `"4111-1111-1111-1112"`, `"00000000-0000-4000-8000-00000000000G"`,
 			`" ` + unknown + `"`, `"` + unknown + `\u0000"`, `"41111111111"`, `"٤١١١١١١١١١١١١١١٢"`, `["` + unknown + `"]`, `"` + strings.Repeat(canary, 2000) + `"`,
 		} {
 			list = append(list, bad{"token " + tok, `{"token":` + tok + `}`, "token", nil})
@@ -192,24 +201,30 @@ func holdsInput(s string) bool {
 }
 
 // A card that was sent instead of a token is not even hashed into the log: whoever has the hash's key could try cards.
-func TestLog_HasNoHashOfWhatIsNoToken(t *testing.T) {
+func TestLog_NamesATokenByItsRefAndWhatIsNoneByNothing(t *testing.T) {
 	r := start(t)
+	_, body, _ := r.do(t, call{path: api.PathTokenize, body: `{"data":"` + visa + `"}`})
+	token := tokenOf(t, body)
 	for _, path := range []string{api.PathDetokenize, api.PathValidate, api.PathMetadata, api.PathRevoke} {
-		r.do(t, call{path: path, body: `{"token":"` + visa + `"}`})
-		r.do(t, call{path: path, body: `{"token":"` + unknown + `"}`})
+		for _, tok := range []string{visa, unknown, token} {
+			r.do(t, call{path: path, body: `{"token":"` + tok + `"}`})
+		}
 	}
 	r.stop()
-	hashes := map[string]int{}
+	refs := map[string]int{}
 	for line := range strings.Lines(r.log.String()) {
 		var e map[string]any
 		if err := json.Unmarshal([]byte(line), &e); err != nil {
 			t.Fatal(err)
 		}
-		hash, _ := e["token_hash"].(string)
-		hashes[hash]++
+		ref, _ := e["ref"].(string)
+		refs[ref]++
 	}
-	if len(hashes) != 2 || hashes[""] != 4 {
-		t.Errorf("hashes and how often they are there: %v", hashes)
+	if len(refs) != 2 || refs[""] != 8 {
+		t.Errorf("refs and how often they are there: %v", refs)
+	}
+	if strings.Contains(r.log.String(), token) || strings.Contains(r.log.String(), unknown) {
+		t.Error("a token is in the log")
 	}
 }
 
@@ -249,8 +264,8 @@ func TestServer_AnswersAnUnknownTokenLikeAnotherAccounts(t *testing.T) {
 	foreign := tokenOf(t, body)
 	other := start(t, func(c *server.Config) {
 		v, err := vault.New(vault.Config{
-			KeyARN: keyARN, Table: vaultTable, Index: indexTable, AccountID: "210987654321", KMS: r.kms, Store: r.store,
-			FingerprintKeys: []vault.FingerprintKey{{Version: "1", ARN: fingerprintARN}},
+			TokenKeys: []vault.Key{{Version: "1", ARN: keyARN}}, Table: vaultTable, State: stateTable, Index: indexTable, AccountID: "210987654321", KMS: r.kms, Store: r.store,
+			FingerprintKeys: []vault.Key{{Version: "1", ARN: fingerprintARN}},
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -263,7 +278,8 @@ func TestServer_AnswersAnUnknownTokenLikeAnotherAccounts(t *testing.T) {
 			status, body, header := other.do(t, call{path: path, body: `{"token":"` + tok + `"}`})
 			answers[i] = strconv.Itoa(status) + header.Get("Content-Type") + body
 		}
-		if diff := cmp.Diff(answers[0], answers[1]); diff != "" || path != api.PathValidate && !strings.HasPrefix(answers[0], "404") {
+		want := map[string]string{api.PathDetokenize: "404", api.PathMetadata: "404", api.PathValidate: "200", api.PathRevoke: "200"}[path]
+		if diff := cmp.Diff(answers[0], answers[1]); diff != "" || !strings.HasPrefix(answers[0], want) {
 			t.Errorf("%s (-unknown +another's):\n%s", path, diff)
 		}
 	}
@@ -356,7 +372,7 @@ func TestLog_SaysWhoDidWhatToWhatAndWhy(t *testing.T) {
 	}
 	r.stop()
 	var got []map[string]any
-	hashes := map[any]int{}
+	refs := map[any]int{}
 	for line := range strings.Lines(r.log.String()) {
 		var e map[string]any
 		if err := json.Unmarshal([]byte(line), &e); err != nil {
@@ -365,8 +381,8 @@ func TestLog_SaysWhoDidWhatToWhatAndWhy(t *testing.T) {
 		if _, err := time.Parse(time.RFC3339, e["time"].(string)); err != nil || e["request_id"] == nil || e["duration_ms"] == nil {
 			t.Errorf("event %s", line)
 		}
-		hashes[e["token_hash"]]++
-		for _, varies := range []string{"time", "request_id", "duration_ms", "token_hash"} {
+		refs[e["ref"]]++
+		for _, varies := range []string{"time", "request_id", "duration_ms", "ref"} {
 			delete(e, varies)
 		}
 		got = append(got, e)
@@ -382,35 +398,153 @@ func TestLog_SaysWhoDidWhatToWhatAndWhy(t *testing.T) {
 		event("INFO", "tokenize", "ok", "type", "text", "purpose", "refund"),
 		event("INFO", "seal", "ok", "type", "card"),
 		event("INFO", "detokenize", "ok", "type", "text", "purpose", "refund", "redaction", "MASKED", "reason", "because /v1/detokenize"),
-		event("INFO", "validate", "ok", "reason", "because /v1/validate"),
+		event("INFO", "validate", "ok", "type", "text", "purpose", "refund", "reason", "because /v1/validate"),
 		event("INFO", "metadata", "ok", "type", "text", "purpose", "refund", "reason", "because /v1/metadata"),
+		event("INFO", "revoke", "ok", "purpose", "refund", "reason", "because /v1/revoke"),
 		event("INFO", "revoke", "ok", "reason", "because /v1/revoke"),
-		event("WARN", "revoke", "token-not-found", "reason", "because /v1/revoke", "detail", "no such token in this vault"),
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	if len(hashes) != 2 || hashes[nil] != 0 {
-		t.Errorf("hashes and how often they are there: %v", hashes)
+	if len(refs) != 3 || refs[nil] != 1 { // two tokens; of the one that was revoked before there is no row to tell
+		t.Errorf("refs and how often they are there: %v", refs)
 	}
 }
 
-// What could not be recorded is not done: without the key of the token hash nobody could tell afterwards which token it was about.
-func TestServer_DoesNothingThatItCannotRecord(t *testing.T) {
+// An operation whose event cannot be written releases nothing.
+func TestServer_ReleasesNothingThatItCannotRecord(t *testing.T) {
 	r := start(t)
-	r.kms.Fail = func(operation string) error {
-		if operation == "GenerateMac" {
-			return io.ErrUnexpectedEOF
-		}
-		return nil
-	}
-	r.store.Fail = func(operation string) error { t.Errorf("the store was asked: %s", operation); return nil }
+	_, body, _ := r.do(t, call{path: api.PathTokenize, body: `{"data":"` + visa + `"}`})
+	token := tokenOf(t, body)
+	full := start(t, func(c *server.Config) {
+		c.Vault = func() (server.Vault, error) { return r.vault, nil }
+		c.Audit = audit.New(fullDisk{}, slog.LevelInfo, "f")
+	})
 	for path, body := range map[string]string{
-		api.PathTokenize: `{"data":"` + visa + `"}`, api.PathDetokenize: `{"token":"` + unknown + `"}`, api.PathValidate: `{"token":"` + unknown + `"}`,
-		api.PathMetadata: `{"token":"` + unknown + `"}`, api.PathRevoke: `{"token":"` + unknown + `"}`,
+		api.PathTokenize: `{"data":"` + visa + `"}`, api.PathDetokenize: `{"token":"` + token + `","redaction":"PLAIN_TEXT"}`,
+		api.PathValidate: `{"token":"` + token + `"}`, api.PathMetadata: `{"token":"` + token + `"}`, api.PathRevoke: `{"token":"` + unknown + `"}`,
 	} {
-		if status, body, _ := r.do(t, call{path: path, body: body}); status != http.StatusServiceUnavailable || !strings.Contains(body, "kms:GenerateMac") {
+		status, body, _ := full.do(t, call{path: path, body: body})
+		if status != http.StatusServiceUnavailable || !strings.Contains(body, "cannot be recorded") || strings.Contains(body, "1111") || strings.Contains(body, `"token":`) {
 			t.Errorf("%s: %d %s", path, status, body)
 		}
+	}
+}
+
+type fullDisk struct{}
+
+func (fullDisk) Write([]byte) (int, error) { return 0, errors.New("no space left on device") }
+
+// The level is for notices. Events are written whatever it is, before the answer.
+func TestLog_HasEveryEventWhateverTheLevel(t *testing.T) {
+	for _, level := range []slog.Level{slog.LevelDebug, slog.LevelWarn, slog.LevelError, slog.LevelError + 100} {
+		var log bytes.Buffer
+		r := start(t, func(c *server.Config) { c.Audit = audit.New(&log, level, "f") })
+		_, body, _ := r.do(t, call{path: api.PathTokenize, body: `{"data":"` + visa + `"}`})
+		r.do(t, call{path: api.PathDetokenize, body: `{"token":"` + tokenOf(t, body) + `","redaction":"PLAIN_TEXT"}`})
+		r.do(t, call{path: api.PathDetokenize, body: `{"token":"` + unknown + `"}`})
+		r.stop()
+		if n := strings.Count(log.String(), "\n"); n != 3 {
+			t.Errorf("level %v: %d events:\n%s", level, n, log.String())
+		}
+	}
+}
+
+// A row that comes back after its token was revoked is answered like any revoked token, and logged as a finding.
+func TestLog_NamesARowThatCameBackAsAFinding(t *testing.T) {
+	r := start(t)
+	_, body, _ := r.do(t, call{path: api.PathTokenize, body: `{"data":"` + visa + `"}`})
+	token := tokenOf(t, body)
+	kept := maps.Clone(r.store.MustRow(vaultTable, token, "123456789012"))
+	r.do(t, call{path: api.PathRevoke, body: `{"token":"` + token + `"}`})
+	_, revoked, _ := r.do(t, call{path: api.PathDetokenize, body: `{"token":"` + token + `"}`})
+	r.store.MustPut(vaultTable, kept)
+	if _, body, _ := r.do(t, call{path: api.PathDetokenize, body: `{"token":"` + token + `"}`}); body != revoked {
+		t.Errorf("answered %s, want %s", body, revoked)
+	}
+	if _, body, _ := r.do(t, call{path: api.PathValidate, body: `{"token":"` + token + `"}`}); body != `{"live":false}`+"\n" {
+		t.Errorf("validate: %s", body)
+	}
+	r.stop()
+	if n := strings.Count(r.log.String(), `"level":"ERROR"`); n != 2 || strings.Count(r.log.String(), `"finding":"revoked-row-returned"`) != 2 {
+		t.Errorf("%d findings:\n%s", n, r.log.String())
+	}
+}
+
+func TestServer_RefusesNullMembers(t *testing.T) {
+	r := start(t)
+	for path, bodies := range map[string][]string{
+		api.PathTokenize: {
+			`{"data":"` + visa + `","ttl":null}`, `{"data":"` + visa + `","max_uses":null}`, `{"data":"` + visa + `","binding":null}`,
+			`{"data":"` + visa + `","binding":{"purpose":null}}`, `{"data":"` + visa + `","metadata":{"a":null}}`, `{"data":null}`,
+		},
+		api.PathDetokenize: {`{"token":null}`, `{"token":"` + unknown + `","attempt":null}`, `{"token":"` + unknown + `","binding":{"context":null}}`},
+		api.PathRevoke:     {`{"token":"` + unknown + `","reason":null}`},
+	} {
+		for _, body := range bodies {
+			if status, answer, _ := r.do(t, call{path: path, body: body}); status != http.StatusBadRequest || !strings.Contains(answer, "null") {
+				t.Errorf("%s: %d %s", body, status, answer)
+			}
+		}
+	}
+	if r.rows() != 0 {
+		t.Errorf("%d rows", r.rows())
+	}
+}
+
+func TestServer_ReadsTokensWithoutRegardToCase(t *testing.T) {
+	r := start(t)
+	_, body, _ := r.do(t, call{path: api.PathTokenize, body: `{"data":"` + visa + `"}`})
+	token := strings.ToUpper(tokenOf(t, body))
+	for _, path := range []string{api.PathDetokenize, api.PathValidate, api.PathMetadata, api.PathRevoke} {
+		if status, body, _ := r.do(t, call{path: path, body: `{"token":"` + token + `"}`}); status != http.StatusOK || strings.Contains(body, "false") {
+			t.Errorf("%s: %d %s", path, status, body)
+		}
+	}
+}
+
+// Every answer has a name, whatever it is an answer to, and unknown paths get a problem document, never a redirection.
+func TestServer_NamesEveryAnswer(t *testing.T) {
+	r := start(t)
+	for _, c := range []call{
+		{path: "/"}, {path: "//v1/tokenize"}, {path: "/v1//tokenize"}, {path: "/v1/tokenize/"}, {path: "/v1/%74okenize"}, {path: "/v1/./tokenize"},
+		{path: api.PathPing}, {path: api.PathTokenize, method: "GET"},
+	} {
+		status, body, header := r.do(t, c)
+		if status != http.StatusNotFound || !strings.Contains(body, "no-such-endpoint") || header.Get(api.RequestHeader) == "" {
+			t.Errorf("%s %s: %d %s, named %q", c.method, c.path, status, body, header.Get(api.RequestHeader))
+		}
+	}
+	for name, c := range map[string]call{
+		"ping": {path: api.PathPing, method: "GET"}, "unauthorized": {path: api.PathTokenize, header: map[string]string{api.TokenHeader: "x"}},
+		"forwarded": {path: api.PathTokenize, header: map[string]string{"Origin": "https://x.example"}},
+	} {
+		if _, _, header := r.do(t, c); header.Get(api.RequestHeader) == "" {
+			t.Errorf("%s: no %s", name, api.RequestHeader)
+		}
+	}
+}
+
+// Requests that are refused do not hold connections, of which there are few.
+func TestServer_ClosesTheConnectionOfWhatItRefuses(t *testing.T) {
+	r := start(t)
+	for name, request := range map[string]string{
+		"401":            "GET /ping HTTP/1.1\r\nHost: 127.0.0.1:" + strconv.Itoa(r.port) + "\r\n\r\n",
+		"403 of a host":  "GET /ping HTTP/1.1\r\nHost: metadata.example\r\n\r\n",
+		"403 of a proxy": "GET /ping HTTP/1.1\r\nHost: 127.0.0.1:" + strconv.Itoa(r.port) + "\r\nX-Forwarded-For: 10.0.0.1\r\n" + api.TokenHeader + ": " + session + "\r\n\r\n",
+	} {
+		conn, err := net.Dial("tcp", "127.0.0.1:"+strconv.Itoa(r.port))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+		if _, err := io.WriteString(conn, request); err != nil {
+			t.Fatal(err)
+		}
+		answer, err := io.ReadAll(conn) // ends when the server closes
+		if err != nil || !strings.Contains(string(answer), "Connection: close") || !strings.Contains(string(answer), "HTTP/1.1 "+name[:3]) {
+			t.Errorf("%s: %v, %s", name, err, answer)
+		}
+		conn.Close()
 	}
 }

@@ -30,6 +30,7 @@ const (
 
 	vaultTable = "CreditCardTokenizerTable"
 	indexTable = "CreditCardTokenizerIndex"
+	stateTable = "CreditCardTokenizerState"
 )
 
 // running is a server over a real vault on fakes, and everything it printed.
@@ -37,6 +38,7 @@ type running struct {
 	port  int
 	kms   *fakeaws.KMS
 	store *fakeaws.Tables
+	vault *vault.Vault
 	log   *bytes.Buffer
 	stop  func()
 }
@@ -49,12 +51,13 @@ func start(t *testing.T, change ...func(*server.Config)) *running {
 	}
 	r := &running{port: ln.Addr().(*net.TCPAddr).Port, kms: &fakeaws.KMS{}, store: &fakeaws.Tables{}, log: &bytes.Buffer{}}
 	v, err := vault.New(vault.Config{
-		KeyARN: fakeaws.KeyARN, Table: vaultTable, Index: indexTable, AccountID: "123456789012", KMS: r.kms, Store: r.store,
-		FingerprintKeys: []vault.FingerprintKey{{Version: "1", ARN: fakeaws.FingerprintARN}},
+		TokenKeys: []vault.Key{{Version: "1", ARN: fakeaws.KeyARN}}, Table: vaultTable, State: stateTable, Index: indexTable, AccountID: "123456789012", KMS: r.kms, Store: r.store,
+		FingerprintKeys: []vault.Key{{Version: "1", ARN: fakeaws.FingerprintARN}},
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
+	r.vault = v
 	c := server.Config{
 		Vault: func() (server.Vault, error) { return v, nil }, Port: r.port, SessionToken: session, Release: "r1",
 		Audit: testLog(r.log),
@@ -317,7 +320,7 @@ func TestClient_TalksToTheServer(t *testing.T) {
 		}
 	}
 	sealed, err := c.Seal(ctx, client.SealInput{Data: client.NewSecret(visa)})
-	if err != nil || sealed.Token == "" || sealed.Put.Put == nil || *sealed.Put.Put.ConditionExpression == "" || len(sealed.Put.Put.Item) != 4 {
+	if err != nil || sealed.Token == "" || sealed.Put.Put == nil || *sealed.Put.Put.ConditionExpression == "" || len(sealed.Put.Put.Item) != 5 {
 		t.Errorf("seal: %v", err)
 	}
 	_, err = c.Detokenize(ctx, client.DetokenizeInput{Token: unknown})
