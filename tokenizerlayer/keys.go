@@ -21,9 +21,11 @@ type TokenKeyProps struct {
 	Destroyable bool
 }
 
-// FingerprintKeyProps describes the key for keyed fingerprints. Every field is optional and as in [TokenKeyProps].
+// FingerprintKeyProps describes the key for keyed fingerprints. Every field is optional.
 type FingerprintKeyProps struct {
-	Alias       string
+	// Alias is the key's alias without "alias/"; "" means none.
+	Alias string
+	// Destroyable is as in [TokenKeyProps].
 	Destroyable bool
 }
 
@@ -32,8 +34,9 @@ type StorageKeyProps struct {
 	// LogGroups are the names of the log groups that may use the key; "*" stands for any characters. None means that the key
 	// encrypts tables only.
 	LogGroups []string
-	// Alias and Destroyable are as in [TokenKeyProps].
-	Alias       string
+	// Alias is the key's alias without "alias/"; "" means none.
+	Alias string
+	// Destroyable is as in [TokenKeyProps].
 	Destroyable bool
 }
 
