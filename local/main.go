@@ -230,14 +230,12 @@ func writeOutputs(file string, system *cloud.Cloud, idToken string) error {
 	if err != nil {
 		return err
 	}
+	defer os.Remove(temp.Name()) // unless it has been renamed
 	_, err = temp.Write(append(b, '\n'))
-	if err = errors.Join(err, temp.Close()); err == nil {
-		err = os.Rename(temp.Name(), file)
+	if err = errors.Join(err, temp.Close()); err != nil {
+		return err
 	}
-	if err != nil {
-		return errors.Join(err, os.Remove(temp.Name()))
-	}
-	return nil
+	return os.Rename(temp.Name(), file)
 }
 
 // maxLog bounds what tee keeps, in bytes.

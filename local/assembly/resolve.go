@@ -1,39 +1,23 @@
 package assembly
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"strconv"
 	"strings"
-	"sync"
 )
-
-// NotCreatedError says that a value needs a resource for which SetResource has not been called yet.
-type NotCreatedError struct {
-	Stack, LogicalID string
-	Attribute        string // empty: what Ref answers
-}
-
-func (e *NotCreatedError) Error() string {
-	what := "Ref"
-	if e.Attribute != "" {
-		what = "attribute " + e.Attribute
-	}
-	return fmt.Sprintf("resource %s of stack %s does not exist yet: its %s is not known", e.LogicalID, e.Stack, what)
-}
 
 // Resolver replaces the intrinsic functions in values of the templates: Ref, Fn::GetAtt, Fn::Sub, Fn::Join, Fn::Select,
 // Fn::Split, Fn::GetAZs, Fn::ImportValue and Fn::GetStackOutput, with the pseudo parameters (but AWS::NotificationARNs) of the partition
 // aws. Any other function, and a dynamic reference like {{resolve:…}}, is an error that names it and where it stands.
 //
-// It is safe for concurrent use, and resolving changes nothing.
+// One goroutine may use it at a time.
 type Resolver struct {
 	assembly        *Assembly
 	account, region string
-
-	mu        sync.RWMutex
-	resources map[resourceKey]physical
+	resources       map[resourceKey]physical
 }
 
 type resourceKey struct{ stack, logicalID string }
@@ -50,14 +34,12 @@ func NewResolver(a *Assembly, account, region string) *Resolver {
 
 // SetResource records that a resource exists: what Ref and Fn::GetAtt answer for it from now on.
 func (r *Resolver) SetResource(stack *Stack, logicalID, ref string, attributes map[string]string) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
 	r.resources[resourceKey{stack.Name, logicalID}] = physical{ref, attributes}
 }
 
-// Resolve returns a copy of v, a value of the stack's template, in which every intrinsic function is replaced by its value,
-// and members and elements that are AWS::NoValue are left out. Where says what v is, such as a logical id: errors begin with
-// the stack, it and the path within v. A resource that is needed and does not exist yet is a [*NotCreatedError].
+// Resolve returns a copy of v, a value of the stack's template. Every intrinsic function in it is replaced by its value, and members
+// and elements that are AWS::NoValue are left out. The argument where says what v is, such as a logical id: errors begin with the
+// stack, where, and the path within v. It is an error if v needs a resource that does not exist yet.
 func (r *Resolver) Resolve(stack *Stack, where string, v any) (any, error) {
 	out, err := evaluation{r, stack, 0}.value(v)
 	if out == (noValue{}) {
@@ -220,11 +202,9 @@ func (e evaluation) attribute(id, attribute string) (any, error) {
 	if !ok {
 		return nil, fmt.Errorf("stack %s has no resource %q (parameters are not supported)", e.stack.Name, id)
 	}
-	e.mu.RLock()
-	defer e.mu.RUnlock()
 	found, ok := e.resources[resourceKey{e.stack.Name, id}]
 	if !ok {
-		return nil, &NotCreatedError{e.stack.Name, id, attribute}
+		return nil, fmt.Errorf("resource %s of stack %s does not exist yet: its %s is not known", id, e.stack.Name, cmp.Or(attribute, "Ref"))
 	}
 	if attribute == "" {
 		return found.ref, nil

@@ -19,6 +19,9 @@ const (
 	shutdownLimit = 2 * time.Second
 )
 
+// version is the version of a function that has not been published.
+const version = "$LATEST"
+
 // Config describes a function. Name, ARN, Region and TaskDir must be set.
 type Config struct {
 	Name, ARN, Handler string

@@ -4,19 +4,19 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"net"
 	"net/http"
 	"path/filepath"
 	"slices"
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/google/uuid"
 )
 
-// environment is one execution environment: a Runtime API server and the processes that use
-// it. Two parties share its state: its user, who leads it through its life (serve, shutdown),
-// and the handlers that the processes call. Whoever changes the state announces it; whoever
-// waits for something looks again.
+// environment is one execution environment: a Runtime API server and the processes that use it. Two parties share its state: its
+// user, who leads it through its life (serve, shutdown), and the handlers that the processes call. Whoever changes the state
+// announces it; whoever waits for something looks again.
 type environment struct {
 	cfg                               *Config
 	server                            *http.Server
@@ -37,25 +37,45 @@ type environment struct {
 	invocation *invocation
 }
 
+// runtimeState is where the function's process stands, by Lambda's names where it has one.
+type runtimeState string
+
+const (
+	runtimeStarted   runtimeState = "Started"
+	runtimeInitError runtimeState = "InitError"
+	runtimeReady     runtimeState = "Ready"              // waits for the next event
+	runtimeRunning   runtimeState = "Running"            // has an event
+	runtimeAnswering runtimeState = "InvocationResponse" // is sending its answer
+	runtimeAnswered  runtimeState = "ResponseSent"
+)
+
+// extensionState is where an extension stands, by Lambda's names.
+type extensionState string
+
+const (
+	extensionStarted    extensionState = "Started"
+	extensionRegistered extensionState = "Registered"
+	extensionReady      extensionState = "Ready"   // waits for the next event
+	extensionRunning    extensionState = "Running" // has an event
+	extensionFailed     extensionState = "Failed"  // reported an error, about to exit
+)
+
+// extension is an external extension. What changes is guarded by its environment's mu.
+type extension struct {
+	name, id string
+	process  *process
+
+	state            extensionState
+	invoke, shutdown bool // events it subscribed to
+	event            any  // to be delivered when it asks next
+}
+
+func newExtension(name string, p *process) *extension {
+	return &extension{name: name, id: uuid.NewString(), process: p, state: extensionStarted}
+}
+
 // travelTime is how long an environment may take to become free before its caller notices.
 const travelTime = 20 * time.Millisecond
-
-func newEnvironment(ctx context.Context, cfg *Config) (*environment, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return nil, fmt.Errorf("runtime api: %w", err)
-	}
-	e := &environment{cfg: cfg, runtime: runtimeStarted, changed: make(chan struct{})}
-	e.functionEnviron, e.extensionEnviron, err = cfg.variables(listener.Addr().String())
-	if err != nil {
-		_ = listener.Close()
-		return nil, err
-	}
-	e.ctx, e.fail = context.WithCancelCause(ctx)
-	e.server = &http.Server{Handler: e.routes(), ReadHeaderTimeout: 10 * time.Second}
-	go e.server.Serve(listener) // until shutdown closes it
-	return e, nil
-}
 
 // serve runs one invocation, after init if the environment is new. It returns when the
 // environment is free again, or with the reason why it must be shut down.
@@ -116,8 +136,7 @@ func (e *environment) startExtensions(ctx context.Context) error {
 	return e.await(ctx, func() bool { return e.extensionsAre(extensionRegistered, extensionReady) })
 }
 
-// start starts the extension at path, or the function. Handlers wait meanwhile: nobody calls
-// who is not known yet.
+// start starts the extension at path, or the function. Handlers wait meanwhile: nobody calls who is not known yet.
 func (e *environment) start(path string) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -193,9 +212,8 @@ func (e *environment) await(ctx context.Context, ok func() bool) error {
 	}
 }
 
-// shutdown ends the environment because of trouble and returns when all its processes are
-// gone. As on Lambda, the function is asked to end only if there are extensions, and has 30 %
-// of the time for it.
+// shutdown ends the environment because of trouble and returns when all its processes are gone. As on Lambda, the function is
+// asked to end only if there are extensions, and has 30 % of the time for it.
 func (e *environment) shutdown(trouble error) {
 	e.fail(trouble)
 	start := time.Now()
@@ -218,6 +236,24 @@ func (e *environment) shutdown(trouble error) {
 		x.process.await(deadline)
 	}
 	_ = e.server.Close()
+}
+
+// extensionsAre says whether each extension is in one of states, with no event under way to it. The caller holds e.mu.
+func (e *environment) extensionsAre(states ...extensionState) bool {
+	return !slices.ContainsFunc(e.extensions, func(x *extension) bool {
+		return x.event != nil || !slices.Contains(states, x.state)
+	})
+}
+
+func invokeEvent(inv *invocation, arn string) any {
+	return map[string]any{
+		"eventType": "INVOKE", "deadlineMs": inv.deadline.UnixMilli(), "requestId": inv.id, "invokedFunctionArn": arn,
+		"tracing": map[string]string{"type": "X-Amzn-Trace-Id", "value": inv.trace},
+	}
+}
+
+func shutdownEvent(reason string, deadline time.Time) any {
+	return map[string]any{"eventType": "SHUTDOWN", "shutdownReason": reason, "deadlineMs": deadline.UnixMilli()}
 }
 
 func (e *environment) started() []*process {

@@ -1,10 +1,9 @@
 // Package lambdahost runs one Lambda function on this machine the way Lambda does.
 //
-// A [Function] is a pool of execution environments. Each consists of ordinary processes: the
-// function (bootstrap in the task directory, the OS-only runtime provided.al2023) and the
-// external extensions in <opt>/extensions. They speak the real Runtime API (2018-06-01) and
-// Extensions API (2020-01-01) with a small server that each environment has for itself, so
-// unmodified binaries run here as they do on Lambda. The life of an environment:
+// A [Function] is a pool of execution environments. Each consists of ordinary processes: the function (bootstrap in the task
+// directory, the OS-only runtime provided.al2023) and the external extensions in <opt>/extensions. They speak the real Runtime
+// API (2018-06-01) and Extensions API (2020-01-01) with a small server that each environment has for itself, so unmodified
+// binaries run here as they do on Lambda. The life of an environment:
 //
 //	init      start the extensions, wait until each has registered; start the function;
 //	          wait until it and every extension ask for the next event (10 s in all)
@@ -18,15 +17,13 @@
 //
 // [StartExtensions] makes an environment that stops halfway through init: it has the extensions and not the function.
 //
-// What differs from Lambda: /opt is not mounted and environments share localhost, so
-// [Config.PerEnvironment] gives each its own port (and credentials). More invocations than
-// environments wait instead of getting a 429. After a failed init, the next invocation is the
-// next attempt. Nothing is frozen between invocations and memory is not limited. There is no
-// Telemetry API and there are no internal extensions.
+// What differs from Lambda: /opt is not mounted and environments share localhost, so [Config.PerEnvironment] gives each its own
+// port (and credentials). More invocations than environments wait instead of getting a 429. After a failed init, the next
+// invocation is the next attempt. Nothing is frozen between invocations and memory is not limited. There is no Telemetry API and
+// there are no internal extensions.
 //
-// Sources: runtimes-api.html, runtimes-extensions-api.html, lambda-runtime-environment.html and
-// configuration-envvars.html of the Lambda developer guide; where these leave a detail open
-// (error types, texts), AWS's own aws-lambda-runtime-interface-emulator.
+// Sources: runtimes-api.html, runtimes-extensions-api.html, lambda-runtime-environment.html and configuration-envvars.html of the
+// Lambda developer guide; where these leave a detail open (error types, texts), AWS's own aws-lambda-runtime-interface-emulator.
 package lambdahost
 
 import (
@@ -36,8 +33,6 @@ import (
 	"sync"
 	"syscall"
 )
-
-const version = "$LATEST"
 
 // ErrClosed is what Invoke returns after Close, also for an invocation that Close interrupts.
 var ErrClosed = errors.New("function is closed")
@@ -54,12 +49,6 @@ type Function struct {
 	environments sync.Map          // all, as keys
 }
 
-// Result is what Lambda's Invoke API would answer.
-type Result struct {
-	Payload       []byte // the function's answer, or the JSON of its error
-	FunctionError string // "" or "Unhandled", as in the header X-Amz-Function-Error
-}
-
 // New checks cfg. It starts nothing: the first Invoke does.
 func New(cfg Config) (*Function, error) {
 	cfg, err := cfg.complete()
@@ -73,11 +62,10 @@ func New(cfg Config) (*Function, error) {
 
 // Invoke runs the function synchronously on payload, a JSON event of at most 6 MiB.
 //
-// What goes wrong in the function or an extension (an error, a crash, a timeout) is a Result
-// with FunctionError "Unhandled". An error means trouble on the host: the event is too large,
-// a process cannot be started, the function is closed ([ErrClosed]), or ctx ended. If ctx ends
-// while the invocation waits for an environment, it never runs; later, it goes on to its end
-// without its caller, as on Lambda.
+// What goes wrong in the function or an extension (an error, a crash, a timeout) is a Result with FunctionError "Unhandled". An
+// error means trouble on the host: the event is too large, a process cannot be started, the function is closed ([ErrClosed]), or
+// ctx ended. If ctx ends while the invocation waits for an environment, it never runs; later, it goes on to its end without its
+// caller, as on Lambda.
 func (f *Function) Invoke(ctx context.Context, payload []byte) (_ Result, err error) {
 	defer func() {
 		if err != nil {
@@ -158,10 +146,9 @@ func (f *Function) put(e *environment, trouble error) {
 	<-f.slots
 }
 
-// Kill ends, with SIGKILL, the process of that name in every environment: "bootstrap", or the
-// file name of an extension. It returns how many it ended, when they are gone and no further
-// invocation gets their environments. It is for tests that crash a function at a moment of their
-// choice.
+// Kill ends, with SIGKILL, the process of that name in every environment: "bootstrap", or the file name of an extension. It
+// returns how many it ended, when they are gone and no further invocation gets their environments. It is for tests that crash a
+// function at a moment of their choice.
 func (f *Function) Kill(name string) (killed int) {
 	for key := range f.environments.Range {
 		e := key.(*environment)

@@ -19,6 +19,12 @@ type invocation struct {
 	answer    *Result   // what the function said; guarded by its environment's mu, set once
 }
 
+// Result is what Lambda's Invoke API would answer.
+type Result struct {
+	Payload       []byte // the function's answer, or the JSON of its error
+	FunctionError string // "" or "Unhandled", as in the header X-Amz-Function-Error
+}
+
 type outcome struct {
 	result Result
 	err    error
@@ -44,6 +50,12 @@ func (inv *invocation) finish(result Result, err error) {
 	case inv.outcome <- outcome{result, err}:
 	default:
 	}
+}
+
+// apiError is the form of every error: of these APIs, and of a function that failed.
+type apiError struct {
+	Type    string `json:"errorType"`
+	Message string `json:"errorMessage"`
 }
 
 // failure is why an environment cannot go on, in Lambda's words.

@@ -20,14 +20,12 @@ type process struct {
 	state  *os.ProcessState
 }
 
-// startProcess starts path with nothing but env as its environment. What the child prints
-// goes to out.
+// startProcess starts path with nothing but env as its environment. What the child prints goes to out.
 //
-// The child leads a process group of its own, so that Ctrl-C at the terminal reaches only
-// the host, which then shuts everything down in order. On Linux it is also killed when the
-// host dies. That signal comes when the *thread* that started the child ends, and the Go
-// scheduler ends threads at will; so the goroutine that starts the child stays locked to
-// its thread until the child is gone.
+// The child leads a process group of its own, so that Ctrl-C at the terminal reaches only the host, which then shuts everything
+// down in order. On Linux it is also killed when the host dies. That signal comes when the *thread* that started the child ends,
+// and the Go scheduler ends threads at will; so the goroutine that starts the child stays locked to its thread until the child is
+// gone.
 func startProcess(path, dir string, env []string, out *lineWriter) (*process, error) {
 	p := &process{name: filepath.Base(path), exited: make(chan struct{})}
 	started := make(chan error)
@@ -57,8 +55,7 @@ func start(path, dir string, env []string, out *lineWriter) (*exec.Cmd, error) {
 		cmd.SysProcAttr = childAttributes()
 		cmd.WaitDelay = 100 * time.Millisecond // a grandchild may hold the pipe open
 		err := cmd.Start()
-		// A child that is being forked elsewhere can hold a just written executable open for
-		// an instant (golang.org/issue/22315).
+		// A child that is being forked elsewhere can hold a just written executable open for an instant (golang.org/issue/22315).
 		if errors.Is(err, syscall.ETXTBSY) && attempt < 20 {
 			time.Sleep(5 * time.Millisecond)
 			continue
@@ -75,8 +72,7 @@ func (p *process) wait(cmd *exec.Cmd, out *lineWriter) {
 	close(p.exited)
 }
 
-// signal reaches the child and everything in its process group, and says whether there was
-// anybody to reach.
+// signal reaches the child and everything in its process group, and says whether there was anybody to reach.
 func (p *process) signal(sig syscall.Signal) bool {
 	select {
 	case <-p.exited: // the number may belong to somebody else by now
@@ -86,8 +82,7 @@ func (p *process) signal(sig syscall.Signal) bool {
 	}
 }
 
-// await gives the child until deadline to exit by itself, then kills it. It returns when
-// the child is gone.
+// await gives the child until deadline to exit by itself, then kills it. It returns when the child is gone.
 func (p *process) await(deadline time.Time) {
 	timer := time.NewTimer(time.Until(deadline))
 	defer timer.Stop()

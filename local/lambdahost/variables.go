@@ -11,10 +11,9 @@ import (
 	"github.com/google/uuid"
 )
 
-// variables gives what the function and the extensions of one environment see, as name=value.
-// It is what configuration-envvars.html lists for an OS-only runtime (which has no
-// AWS_EXECUTION_ENV); runtimes-extensions-api.html says which of it extensions don't get.
-// api is the address of the environment's Runtime API.
+// variables gives what the function and the extensions of one environment see, as name=value. It is what
+// configuration-envvars.html lists for an OS-only runtime (which has no AWS_EXECUTION_ENV); runtimes-extensions-api.html says
+// which of it extensions don't get. api is the address of the environment's Runtime API.
 func (c *Config) variables(api string) (function, extension []string, err error) {
 	opt, stream := cmp.Or(c.OptDir, "/opt"), uuid.New()
 	vars := map[string]string{ // not reserved: a template may set these to something else

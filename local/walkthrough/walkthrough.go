@@ -204,7 +204,7 @@ func (w *Walk) vaultRow(ctx context.Context) (string, error) {
 		return "", err
 	}
 	sealed, ok := row["CandidateString"].(*types.AttributeValueMemberB)
-	if !ok || len(sealed.Value) < 100 || bytes.Contains(sealed.Value, []byte(digits(w.Card))) {
+	if !ok || len(sealed.Value) < 100 || trace(w.Card, string(sealed.Value)) {
 		return "", errors.New("CandidateString is not ciphertext")
 	}
 	return fmt.Sprintf("CandidateString %s... (%d bytes of ciphertext)", base64.StdEncoding.EncodeToString(sealed.Value[:24]), len(sealed.Value)), nil
@@ -226,34 +226,16 @@ func (w *Walk) FindNoCard(ctx context.Context, logged func() []byte) error {
 				}
 				rows += len(page.Items)
 				for _, row := range page.Items {
-					if inRow(w.Card, row) {
-						return "", fmt.Errorf("the card's digits are in table %s", table)
+					for _, v := range row {
+						if trace(w.Card, text(v)) {
+							return "", fmt.Errorf("the card's digits are in table %s", table)
+						}
 					}
 				}
 			}
 		}
 		return fmt.Sprintf("in none of %d rows of %d tables, and in no log line", rows, len(w.Tables)), nil
 	}}})
-}
-
-func inRow(card string, row map[string]types.AttributeValue) bool {
-	for _, v := range row {
-		switch v := v.(type) {
-		case *types.AttributeValueMemberB:
-			if trace(card, string(v.Value)) {
-				return true
-			}
-		case *types.AttributeValueMemberS:
-			if trace(card, v.Value) {
-				return true
-			}
-		case *types.AttributeValueMemberN:
-			if trace(card, v.Value) {
-				return true
-			}
-		}
-	}
-	return false
 }
 
 // trace tells whether s holds the card, as it was given or as digits.
@@ -272,12 +254,17 @@ func (w *Walk) item(ctx context.Context, table string, key map[string]types.Attr
 	return out.Item, nil
 }
 
+// text is the content of a text, a number or a binary value, which are all that the tables hold.
 func text(v types.AttributeValue) string {
-	s, _ := v.(*types.AttributeValueMemberS)
-	if s == nil {
-		return ""
+	switch v := v.(type) {
+	case *types.AttributeValueMemberB:
+		return string(v.Value)
+	case *types.AttributeValueMemberN:
+		return v.Value
+	case *types.AttributeValueMemberS:
+		return v.Value
 	}
-	return s.Value
+	return ""
 }
 
 func digits(card string) string { return strings.NewReplacer("-", "", " ", "").Replace(card) }
