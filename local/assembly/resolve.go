@@ -9,9 +9,9 @@ import (
 	"strings"
 )
 
-// Resolver replaces the intrinsic functions in values of the templates: Ref, Fn::GetAtt, Fn::Sub, Fn::Join, Fn::Select,
-// Fn::Split, Fn::GetAZs, Fn::ImportValue and Fn::GetStackOutput, with the pseudo parameters (but AWS::NotificationARNs) of the partition
-// aws. Any other function, and a dynamic reference like {{resolve:…}}, is an error that names it and where it stands.
+// Resolver replaces the intrinsic functions in values of the templates. It knows Ref, Fn::GetAtt, Fn::Sub, Fn::Join, Fn::Select,
+// Fn::Split, Fn::GetAZs, Fn::ImportValue and Fn::GetStackOutput, and all pseudo parameters but AWS::NotificationARNs, for the partition
+// aws. Any other function, and a dynamic reference like {{resolve:…}}, is an error that names it and its place.
 //
 // One goroutine may use it at a time.
 type Resolver struct {
@@ -32,7 +32,7 @@ func NewResolver(a *Assembly, account, region string) *Resolver {
 	return &Resolver{assembly: a, account: account, region: region, resources: map[resourceKey]physical{}}
 }
 
-// SetResource records that a resource exists: what Ref and Fn::GetAtt answer for it from now on.
+// SetResource records that a resource exists, and what Ref and Fn::GetAtt answer for it.
 func (r *Resolver) SetResource(stack *Stack, logicalID, ref string, attributes map[string]string) {
 	r.resources[resourceKey{stack.Name, logicalID}] = physical{ref, attributes}
 }
@@ -48,13 +48,13 @@ func (r *Resolver) Resolve(stack *Stack, where string, v any) (any, error) {
 	return out, at(stack.Name, at(where, err))
 }
 
-// String is Resolve for a value that must be text. Numbers and booleans are converted, as CloudFormation does.
+// String is Resolve for a value that must be text. It converts numbers and booleans, as CloudFormation does.
 func (r *Resolver) String(stack *Stack, where string, v any) (string, error) {
 	out, err := evaluation{r, stack, 0}.text(v)
 	return out, at(stack.Name, at(where, err))
 }
 
-// placed is an error with the path to its place.
+// placed is an error with the path of the value that it is about.
 type placed struct {
 	path string
 	err  error
@@ -63,9 +63,9 @@ type placed struct {
 func (p *placed) Error() string { return p.path + ": " + p.err.Error() }
 func (p *placed) Unwrap() error { return p.err }
 
-// at says that err, which may be nil, stands within a member or element.
+// at adds the name of a member or an index to an error's path. The error may be nil.
 func at(name string, err error) error {
-	if inner, ok := err.(*placed); ok { // not a wrapped one: that place is in another value
+	if inner, ok := err.(*placed); ok { // the path of a wrapped error would be one within another value
 		return &placed{name + "/" + inner.path, inner.err}
 	}
 	if err != nil {
@@ -81,7 +81,7 @@ type noValue struct{}
 type evaluation struct {
 	*Resolver
 	stack *Stack
-	hops  int // from stack to stack
+	hops  int // how many outputs of stacks have led here
 }
 
 func (e evaluation) value(v any) (any, error) {
@@ -143,7 +143,7 @@ func (e evaluation) text(v any) (string, error) {
 
 // call resolves one intrinsic function.
 func (e evaluation) call(name string, argument any) (any, error) {
-	switch name { // first those that take names
+	switch name { // first the functions whose arguments are names, which must not be resolved
 	case "Ref":
 		return e.ref(argument)
 	case "Fn::GetAtt":
@@ -190,7 +190,7 @@ func (e evaluation) ref(argument any) (any, error) {
 		return "amazonaws.com", nil
 	case "AWS::StackName":
 		return e.stack.Name, nil
-	case "AWS::StackId": // its last part is random on AWS
+	case "AWS::StackId": // on AWS its last part is random
 		return "arn:aws:cloudformation:" + e.region + ":" + e.account + ":stack/" + e.stack.Name + "/00000000-0000-0000-0000-000000000000", nil
 	}
 	return e.attribute(name, "")

@@ -17,11 +17,11 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
-// CognitoAuthorizer lets the ID tokens of one user pool in, whichever of the pool's app clients they were issued to.
+// CognitoAuthorizer accepts the ID tokens of one user pool, whichever of the pool's app clients they were issued to.
 // See https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-integrate-with-cognito.html
 type CognitoAuthorizer struct {
 	Issuer  string // https://cognito-idp.us-east-1.amazonaws.com/us-east-1_abc
-	JWKSURL string // where the pool's public keys are, which locally is not under the issuer
+	JWKSURL string // where the pool's public keys are; those of a local pool are not at the issuer's address
 }
 
 // verifier checks tokens as https://docs.aws.amazon.com/cognito/latest/developerguide/amazon-cognito-user-pools-using-tokens-verifying-a-jwt.html asks.
@@ -71,7 +71,7 @@ func (v *verifier) verify(ctx context.Context, header string) (map[string]string
 	return asStrings(claims), nil
 }
 
-// asStrings spells claims as AWS does, whose times are Java's:
+// asStrings writes claims as AWS does, with times in Java's format:
 // https://github.com/awsdocs/amazon-api-gateway-developer-guide/issues/158
 func asStrings(claims jwt.MapClaims) map[string]string {
 	spelled := make(map[string]string, len(claims))

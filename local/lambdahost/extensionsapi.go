@@ -11,7 +11,7 @@ import (
 	"github.com/google/uuid"
 )
 
-// extensionRegister lets an extension, known by its file name, subscribe to events.
+// extensionRegister subscribes an extension to events. It is known by its file name.
 func (e *environment) extensionRegister(w http.ResponseWriter, r *http.Request) {
 	var body struct{ Events []string }
 	if err := json.NewDecoder(io.LimitReader(r.Body, 64<<10)).Decode(&body); err != nil {
@@ -51,7 +51,7 @@ func (e *environment) extensionRegister(w http.ResponseWriter, r *http.Request) 
 	}
 }
 
-// extensionNext gives an extension its next event; asking for it says that the extension is done with the one before.
+// extensionNext gives an extension its next event. By asking for it, the extension says that it is done with the one before.
 func (e *environment) extensionNext(w http.ResponseWriter, r *http.Request) {
 	e.mu.Lock()
 	x := e.caller(w, r)
@@ -81,8 +81,8 @@ func (e *environment) extensionNext(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, http.StatusOK, event)
 }
 
-// extensionError takes an extension's report that it is about to exit because of an error. The environment fails when it does
-// exit, with kind; init or the invocation wait for that, as on Lambda.
+// extensionError takes an extension's report that it is about to exit because of an error. The environment fails with kind when the
+// extension exits. As on Lambda, init or the invocation goes on until then.
 func (e *environment) extensionError(kind string, allowed ...extensionState) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		e.mu.Lock()
@@ -101,7 +101,7 @@ func (e *environment) extensionError(kind string, allowed ...extensionState) htt
 	}
 }
 
-// caller finds the extension that sent r, or refuses and gives nil. The caller holds e.mu.
+// caller returns the extension that sent r. If there is none, it answers with an error and returns nil. Its caller holds e.mu.
 func (e *environment) caller(w http.ResponseWriter, r *http.Request) *extension {
 	id := r.Header.Get("Lambda-Extension-Identifier")
 	i := slices.IndexFunc(e.extensions, func(x *extension) bool { return x.id == id })
@@ -131,10 +131,10 @@ func writeError(w http.ResponseWriter, code int, kind, message string) {
 	writeJSON(w, code, apiError{kind, message})
 }
 
-// accepted is what reports and answers get for an answer.
+// accepted answers reports, and the function's answers.
 func accepted() map[string]string { return map[string]string{"status": "OK"} }
 
-// writeJSON ignores that the client may be gone: there is nobody left to tell.
+// writeJSON ignores errors: if the client is gone, there is nobody left to tell.
 func writeJSON(w http.ResponseWriter, code int, v any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(code)

@@ -42,8 +42,8 @@ func (e *environment) routes() http.Handler {
 	return mux
 }
 
-// runtimeNext gives the function its next event. A function that asks again without having
-// answered (its connection broke) gets the same event again.
+// runtimeNext gives the function its next event. A function that asks again without having answered, because its connection broke, gets
+// the same event again.
 func (e *environment) runtimeNext(w http.ResponseWriter, r *http.Request) {
 	e.mu.Lock()
 	switch e.runtime {
@@ -77,7 +77,7 @@ func (e *environment) runtimeNext(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write(inv.payload)
 }
 
-// runtimeAnswer takes the function's answer, or its error, to the event it has.
+// runtimeAnswer takes the function's answer to its event, or its error.
 func (e *environment) runtimeAnswer(functionError string) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		inv := e.beginAnswer(w, r.PathValue("id"))
@@ -92,10 +92,10 @@ func (e *environment) runtimeAnswer(functionError string) http.HandlerFunc {
 		if len(body) > maxResponse {
 			answer, code = tooLarge(), http.StatusRequestEntityTooLarge
 			reply = apiError{"RequestEntityTooLarge", fmt.Sprintf("Exceeded maximum allowed payload size (%d bytes).", maxResponse)}
-			// Read on for a while: a client that is still sending would not see the reply.
+			// A client that is still sending would not see the reply, so read on for a while.
 			_, _ = io.Copy(io.Discard, io.LimitReader(r.Body, 10*maxResponse))
 		}
-		// First the state, then the reply: the function may ask for its next event at once.
+		// The state changes before the reply, because the function may ask for its next event at once.
 		e.change(func() { inv.answer, e.runtime = answer, runtimeAnswered })
 		writeJSON(w, code, reply)
 	}
@@ -106,7 +106,7 @@ func tooLarge() *Result {
 		`{"errorMessage":"Response payload size exceeded maximum allowed payload size (%d bytes).","errorType":"Function.ResponseSizeTooLarge"}`, maxResponse)}
 }
 
-// beginAnswer gives the invocation that is being answered, or refuses and gives nil.
+// beginAnswer returns the invocation that is being answered. If there is none, it answers with an error and returns nil.
 func (e *environment) beginAnswer(w http.ResponseWriter, id string) *invocation {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -122,7 +122,7 @@ func (e *environment) beginAnswer(w http.ResponseWriter, id string) *invocation 
 	return e.invocation
 }
 
-// runtimeInitError takes the function's report that it cannot start. Whoever invokes it gets that report.
+// runtimeInitError takes the function's report that it cannot start. The invocation's caller gets that report.
 func (e *environment) runtimeInitError(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(io.LimitReader(r.Body, maxResponse))
 	e.mu.Lock()
