@@ -85,14 +85,10 @@ func (f *functions) createFunction(_ context.Context, r *resource) (created, err
 	config := lambdahost.Config{
 		Name: name, ARN: arn, Handler: r.str("Handler"), AccountID: r.account, Region: r.region,
 		TaskDir: code, OptDir: opt,
-		Variables:      map[string]string{"AWS_ENDPOINT_URL": f.proxyURL.String()},
+		Variables:      f.variables(r.object("Environment").object("Variables")),
 		PerEnvironment: func() (map[string]string, error) { return f.newEnvironment(role, arn) },
 		Timeout:        time.Duration(r.integer("Timeout")) * time.Second, MemoryMB: r.integer("MemorySize"),
 		MaxConcurrency: environments, Log: f.log,
-	}
-	declared := r.object("Environment").object("Variables")
-	for name := range declared {
-		config.Variables[name] = declared.str(name)
 	}
 	host, err := lambdahost.New(config)
 	if err != nil {
@@ -100,6 +96,16 @@ func (f *functions) createFunction(_ context.Context, r *resource) (created, err
 	}
 	f.byARN[arn] = &function{role, config, host}
 	return created{name, map[string]string{"Arn": arn}}, nil
+}
+
+// variables are those that the template declares, and the way to the services.
+func (f *functions) variables(declared properties) map[string]string {
+	variables := map[string]string{}
+	for name := range declared {
+		variables[name] = declared.str(name)
+	}
+	variables["AWS_ENDPOINT_URL"] = f.proxyURL.String()
+	return variables
 }
 
 // unpack copies layers over each other, in their order, as Lambda does below /opt. It returns the directory, or "" without layers.
