@@ -2,7 +2,7 @@
 //
 //	a := authorizer.New(authorizer.Config{Account: "123456789012", Region: "us-east-1", Policies: policies, Denied: logDenial})
 //	a.AddAlias("alias/orders", keyARN)
-//	a.EncryptTable("Orders", storageKeyARN)
+//	a.AddTable("Orders", authorizer.Table{PartitionKey: "Number", StorageKeyARN: storageKeyARN})
 //	proxy := awsproxy.New(awsproxy.Config{Targets: targets, Authorize: a.Authorize})
 //
 // It finds out which permissions a call needs (actions, resources and condition keys), and asks [policy.Account] for each. So it
@@ -36,10 +36,10 @@ type Authorizer struct {
 	resources resources
 }
 
-// New returns an authorizer that knows no aliases and no encrypted tables.
+// New returns an authorizer that knows no aliases and no tables.
 func New(config Config) *Authorizer {
 	return &Authorizer{config, resources{
-		account: config.Account, region: config.Region, aliases: map[string]string{}, storageKeys: map[string]string{},
+		account: config.Account, region: config.Region, aliases: map[string]string{}, tables: map[string]Table{},
 	}}
 }
 
@@ -51,11 +51,11 @@ func (a *Authorizer) AddAlias(name, key string) {
 	a.resources.aliases[name] = arn
 }
 
-// EncryptTable says which customer managed key encrypts a table.
-func (a *Authorizer) EncryptTable(name, keyARN string) {
+// AddTable says what a table is like.
+func (a *Authorizer) AddTable(name string, t Table) {
 	a.resources.mu.Lock()
 	defer a.resources.mu.Unlock()
-	a.resources.storageKeys[name] = keyARN
+	a.resources.tables[name] = t
 }
 
 // Authorize is for [awsproxy.Config]. It returns the error with which the service would refuse the call, or nil.

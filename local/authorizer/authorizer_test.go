@@ -37,7 +37,8 @@ func authorize(t *testing.T, statement, service, operation, body string) (err er
 		Account: account, Region: "us-east-1", Policies: policies, Denied: func(err error) { log += err.Error() },
 	})
 	a.AddAlias("alias/a", "1")
-	a.EncryptTable("Sealed", key)
+	a.AddTable("T", authorizer.Table{PartitionKey: "id"})
+	a.AddTable("Sealed", authorizer.Table{PartitionKey: "id", StorageKeyARN: key})
 	err = a.Authorize(t.Context(), awsproxy.Call{
 		Principal: role, Function: function, Service: service, Operation: operation, Body: []byte(body),
 	})
@@ -78,6 +79,10 @@ func TestAuthorize_FindsThePermissionsThatACallNeeds(t *testing.T) {
 		{"a table's key, through DynamoDB", allow("dynamodb:GetItem", sealed, "") + "," + allow("kms:*", key, `"StringEquals":{"kms:ViaService":"dynamodb.us-east-1.amazonaws.com"}`), "dynamodb", "GetItem", `{"TableName":"Sealed"}`, ""},
 		{"named attributes", allow("dynamodb:UpdateItem", table, `"ForAllValues:StringEquals":{"dynamodb:Attributes":["id","uses"]}`), "dynamodb", "UpdateItem", `{"TableName":"T","Key":{"id":{}},"UpdateExpression":"SET #u = if_not_exists(uses, :x)","ExpressionAttributeNames":{"#u":"uses"}}`, ""},
 		{"one more attribute", allow("dynamodb:UpdateItem", table, `"ForAllValues:StringEquals":{"dynamodb:Attributes":["id","uses"]}`), "dynamodb", "UpdateItem", `{"TableName":"T","Key":{"id":{}},"UpdateExpression":"REMOVE data.part"}`, "dynamodb:UpdateItem"},
+		{"a partition key", allow("dynamodb:PutItem", table, `"ForAllValues:StringLike":{"dynamodb:LeadingKeys":"gone#*"}`), "dynamodb", "PutItem", `{"TableName":"T","Item":{"id":{"S":"gone#1"}}}`, ""},
+		{"another partition key", allow("dynamodb:PutItem", table, `"ForAllValues:StringLike":{"dynamodb:LeadingKeys":"gone#*"}`), "dynamodb", "PutItem", `{"TableName":"T","Item":{"id":{"S":"use#1"}}}`, "dynamodb:PutItem"},
+		{"unknown partition keys", allow("dynamodb:Query", table, `"ForAllValues:StringLike":{"dynamodb:LeadingKeys":"gone#*"}`), "dynamodb", "Query", `{"TableName":"T"}`, "dynamodb:Query"},
+		{"a pending window", allow("kms:ScheduleKeyDeletion", key, `"NumericLessThan":{"kms:ScheduleKeyDeletionPendingWindowInDays":"30"}`), "kms", "ScheduleKeyDeletion", `{"KeyId":"1","PendingWindowInDays":29}`, ""},
 		{"members of a transaction", allow("dynamodb:PutItem", table, ""), "dynamodb", "TransactWriteItems", `{"TransactItems":[{"Put":{"TableName":"T"}}]}`, ""},
 		{"another member", allow("dynamodb:PutItem", table, ""), "dynamodb", "TransactWriteItems", `{"TransactItems":[{"Put":{"TableName":"T"}},{"Delete":{"TableName":"T"}}]}`, "dynamodb:DeleteItem"},
 		{"a member that does not exist", allow("dynamodb:*Item", table, ""), "dynamodb", "TransactWriteItems", `{"TransactItems":[{"Drop":{"TableName":"T"}}]}`, "dynamodb:"},

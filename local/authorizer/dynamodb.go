@@ -50,6 +50,28 @@ func (t tableAccess) attributes() []string {
 	return slices.Compact(all)
 }
 
+// unknownKey is the partition key of an operation whose keys this package cannot tell. No sensible pattern of a policy matches it.
+const unknownKey = "\x00 unknown"
+
+// leadingKeys returns the partition keys that the operation is about, which are the condition key dynamodb:LeadingKeys. A scan is about
+// none, as on AWS, and a condition with ForAllValues lets it pass. See
+// https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/specifying-conditions.html
+func (t tableAccess) leadingKeys(operation, partitionKey string) []string {
+	switch operation {
+	case "Scan", "DescribeTable":
+		return nil
+	case "PutItem", "GetItem", "UpdateItem", "DeleteItem", "ConditionCheckItem":
+		for _, item := range []map[string]any{t.Key, t.Item} {
+			if value, ok := item[partitionKey].(map[string]any); ok {
+				if text, ok := value["S"].(string); ok {
+					return []string{text}
+				}
+			}
+		}
+	}
+	return []string{unknownKey}
+}
+
 // dynamoDBPermissions returns the permissions that a call to DynamoDB needs: for the operation on each table, and for the keys that
 // encrypt the tables. A transaction needs the permissions of its members. See
 // https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis-iam.html
@@ -98,7 +120,7 @@ func (r *resources) tablePermissions(operation string, on tableAccess) []permiss
 	if on.TableName == "" {
 		return []permission{newPermission("dynamodb:"+operation, "*")}
 	}
-	table, arn := r.table(on.TableName)
+	name, arn, table := r.table(on.TableName)
 	p := newPermission("dynamodb:"+operation, arn)
 	if on.IndexName != "" {
 		p.Resource += "/index/" + on.IndexName
@@ -106,16 +128,18 @@ func (r *resources) tablePermissions(operation string, on tableAccess) []permiss
 	if attributes := on.attributes(); len(attributes) > 0 {
 		p.Context["dynamodb:attributes"] = attributes
 	}
+	if keys := on.leadingKeys(operation, table.PartitionKey); len(keys) > 0 {
+		p.Context["dynamodb:leadingkeys"] = keys
+	}
 	if on.ReturnValues != "" {
 		p.Context["dynamodb:returnvalues"] = []string{on.ReturnValues}
 	}
-	return append([]permission{p}, r.storageKeyPermissions(table)...)
+	return append([]permission{p}, r.storageKeyPermissions(name, table.StorageKeyARN)...)
 }
 
 // storageKeyPermissions returns the permissions for the key that encrypts a table. DynamoDB uses a customer managed key with the
 // rights of its caller. See https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/encryption.howitworks.html
-func (r *resources) storageKeyPermissions(table string) []permission {
-	key := r.storageKey(table)
+func (r *resources) storageKeyPermissions(table, key string) []permission {
 	if key == "" {
 		return nil
 	}

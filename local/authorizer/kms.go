@@ -2,6 +2,7 @@ package authorizer
 
 import (
 	"encoding/json"
+	"strconv"
 	"strings"
 
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/awsproxy"
@@ -12,8 +13,9 @@ import (
 // https://docs.aws.amazon.com/kms/latest/developerguide/kms-api-permissions-reference.html
 func (r *resources) kmsPermissions(call awsproxy.Call) ([]permission, error) {
 	var in struct {
-		KeyId, SourceKeyId string
-		EncryptionContext  map[string]string
+		KeyId, SourceKeyId  string
+		EncryptionContext   map[string]string
+		PendingWindowInDays *int
 	}
 	if json.Unmarshal(call.Body, &in) != nil {
 		return nil, unreadable(call)
@@ -21,7 +23,11 @@ func (r *resources) kmsPermissions(call awsproxy.Call) ([]permission, error) {
 	if in.SourceKeyId != "" || call.Operation == "Decrypt" && in.KeyId == "" {
 		return nil, awsjson.Errorf("AccessDeniedException", "the local run cannot tell which keys %s is about: name the key in KeyId", call.Operation)
 	}
-	return []permission{r.keyPermission("kms:"+call.Operation, in.KeyId, in.EncryptionContext)}, nil
+	p := r.keyPermission("kms:"+call.Operation, in.KeyId, in.EncryptionContext)
+	if in.PendingWindowInDays != nil {
+		p.Context["kms:schedulekeydeletionpendingwindowindays"] = []string{strconv.Itoa(*in.PendingWindowInDays)}
+	}
+	return []permission{p}, nil
 }
 
 func (r *resources) keyPermission(action, key string, encryptionContext map[string]string) permission {

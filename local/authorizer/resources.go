@@ -9,9 +9,15 @@ import (
 type resources struct {
 	account, region string
 
-	mu          sync.RWMutex
-	aliases     map[string]string // ARNs of keys by the alias's name
-	storageKeys map[string]string // ARNs of the keys that encrypt tables, by the table's name
+	mu      sync.RWMutex
+	aliases map[string]string // ARNs of keys by the alias's name
+	tables  map[string]Table  // by name
+}
+
+// Table is what policies look at in a table.
+type Table struct {
+	PartitionKey  string // name of the attribute
+	StorageKeyARN string // of the customer managed key that encrypts the table; "" if it has none of the account's own
 }
 
 // keyARN returns the ARN of a key for any of the four references to it: key id, key ARN, alias name, alias ARN.
@@ -32,18 +38,13 @@ func (r *resources) keyARN(ref string) string {
 	return prefix + "key/" + ref
 }
 
-// table returns name and ARN of a table for either of them.
-func (r *resources) table(ref string) (name, arn string) {
+// table returns name and ARN of a table for either of them, and what the table is like.
+func (r *resources) table(ref string) (name, arn string, t Table) {
 	prefix := r.arn("dynamodb", "table/")
 	name = strings.TrimPrefix(ref, prefix)
-	return name, prefix + name
-}
-
-// storageKey returns the ARN of the key that encrypts a table, or "" if it has none of the account's own.
-func (r *resources) storageKey(table string) string {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	return r.storageKeys[table]
+	return name, prefix + name, r.tables[name]
 }
 
 func (r *resources) arn(service, resource string) string {

@@ -61,7 +61,11 @@ func (s *resources) createTable(ctx context.Context, r *resource) (created, erro
 			AttributeName: a.optional("AttributeName"), AttributeType: dynamotypes.ScalarAttributeType(a.str("AttributeType")),
 		})
 	}
+	table := authorizer.Table{StorageKeyARN: r.object("SSESpecification").str("KMSMasterKeyId")}
 	for _, k := range r.list("KeySchema") {
+		if k.str("KeyType") == "HASH" {
+			table.PartitionKey = k.str("AttributeName")
+		}
 		in.KeySchema = append(in.KeySchema, dynamotypes.KeySchemaElement{
 			AttributeName: k.optional("AttributeName"), KeyType: dynamotypes.KeyType(k.str("KeyType")),
 		})
@@ -71,9 +75,7 @@ func (s *resources) createTable(ctx context.Context, r *resource) (created, erro
 	}
 	s.tables = append(s.tables, name)
 	arn := r.arn("dynamodb", "table/"+name)
-	if key := r.object("SSESpecification").str("KMSMasterKeyId"); key != "" {
-		s.authorizer.EncryptTable(name, key)
-	}
+	s.authorizer.AddTable(name, table)
 	if document := r.object("ResourcePolicy")["PolicyDocument"]; document != nil {
 		if err := s.policies.AddResourcePolicy(arn, "the policy of table "+name, document); err != nil {
 			return created{}, err

@@ -38,7 +38,8 @@ func (c condition) holds(context map[string][]string) bool {
 var keys = []string{
 	"aws:principalarn", "aws:principalaccount", "aws:principalisawsservice",
 	"kms:calleraccount", "kms:viaservice", "kms:encryptioncontext:", "kms:grantisforawsresource",
-	"dynamodb:returnvalues", "dynamodb:attributes", "lambda:sourcefunctionarn",
+	"kms:schedulekeydeletionpendingwindowindays",
+	"dynamodb:returnvalues", "dynamodb:attributes", "dynamodb:leadingkeys", "lambda:sourcefunctionarn",
 }
 
 func isKnown(key string) bool {
@@ -92,6 +93,10 @@ func newCondition(operator, key string, v any) (condition, error) {
 			compiled = append(compiled, arnPattern(text))
 		}
 		c.test = func(value string) bool { return matches(compiled, value) }
+	case "NumericLessThan":
+		if c.test, err = lessThan(values); err != nil {
+			return condition{}, err
+		}
 	case "Null":
 		c.null, c.test = true, func(absent string) bool { return slices.Contains(values, absent) }
 	}
@@ -99,4 +104,19 @@ func newCondition(operator, key string, v any) (condition, error) {
 		return condition{}, errors.New("this condition operator is not evaluated here")
 	}
 	return c, nil
+}
+
+// lessThan tests for a number below the only one of values.
+func lessThan(values []string) (func(string) bool, error) {
+	if len(values) != 1 {
+		return nil, errors.New("want one number")
+	}
+	limit, err := strconv.ParseFloat(values[0], 64)
+	if err != nil {
+		return nil, errors.New("want a number")
+	}
+	return func(value string) bool {
+		n, err := strconv.ParseFloat(value, 64)
+		return err == nil && n < limit
+	}, nil
 }
