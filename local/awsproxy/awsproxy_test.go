@@ -21,6 +21,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/awsproxy"
+	"github.com/lambda-tokenizer/lambda-tokenizer/local/endpoint"
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/services/awsjson"
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/services/dynamoserver"
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/services/kmsserver"
@@ -44,11 +45,17 @@ func start(t *testing.T, h http.Handler) *url.URL {
 	return u
 }
 
+func kmsAt(u *url.URL) endpoint.Set { return endpoint.Set{"kms": {Service: "kms", URL: u}} }
+
+func localKMS() http.Handler {
+	return kmsserver.New(kmsserver.Config{AccountID: "123456789012", Region: "us-east-1"})
+}
+
 // startProxy serves a proxy that knows two functions, in front of a KMS unless config says otherwise.
 func startProxy(t *testing.T, config awsproxy.Config) string {
 	t.Helper()
 	if config.Targets == nil {
-		config.Targets = map[string]*url.URL{"kms": start(t, kmsserver.New(kmsserver.Config{AccountID: "123456789012", Region: "us-east-1"}))}
+		config.Targets = kmsAt(start(t, localKMS()))
 	}
 	proxy := awsproxy.New(config)
 	proxy.Register("AKIDORDER", "order-session", orderARN, functionARN)
@@ -56,9 +63,9 @@ func startProxy(t *testing.T, config awsproxy.Config) string {
 	return start(t, proxy).String()
 }
 
-func kmsClient(endpoint, accessKeyID, session string) *kms.Client {
+func kmsClient(proxyURL, accessKeyID, session string) *kms.Client {
 	return kms.New(kms.Options{
-		BaseEndpoint: &endpoint, Region: "us-east-1", RetryMaxAttempts: 1,
+		BaseEndpoint: &proxyURL, Region: "us-east-1", RetryMaxAttempts: 1,
 		Credentials: credentials.NewStaticCredentialsProvider(accessKeyID, "secret", session),
 	})
 }
@@ -76,20 +83,20 @@ func wantError(t *testing.T, err error, code string, parts ...string) {
 	}
 }
 
-func TestCallsPassUnderTheirCallersNames(t *testing.T) {
+func TestProxy_PassesCallsUnderTheirCallersNames(t *testing.T) {
 	var mu sync.Mutex
 	var seen []awsproxy.Call
-	endpoint := startProxy(t, awsproxy.Config{Around: func(w http.ResponseWriter, r *http.Request, call awsproxy.Call, next http.Handler) {
+	proxyURL := startProxy(t, awsproxy.Config{Around: func(w http.ResponseWriter, r *http.Request, call awsproxy.Call, next http.Handler) {
 		mu.Lock()
 		seen = append(seen, call)
 		mu.Unlock()
 		next.ServeHTTP(w, r)
 	}})
-	created, err := kmsClient(endpoint, "AKIDORDER", "order-session").CreateKey(t.Context(), &kms.CreateKeyInput{})
+	created, err := kmsClient(proxyURL, "AKIDORDER", "order-session").CreateKey(t.Context(), &kms.CreateKeyInput{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := kmsClient(endpoint, "AKIDPAYBILL", "paybill-session").DescribeKey(t.Context(), &kms.DescribeKeyInput{KeyId: created.KeyMetadata.Arn}); err != nil {
+	if _, err := kmsClient(proxyURL, "AKIDPAYBILL", "paybill-session").DescribeKey(t.Context(), &kms.DescribeKeyInput{KeyId: created.KeyMetadata.Arn}); err != nil {
 		t.Fatal(err)
 	}
 	want := []awsproxy.Call{
@@ -103,22 +110,23 @@ func TestCallsPassUnderTheirCallersNames(t *testing.T) {
 	}
 }
 
-func TestServicesKeepTheirOwnErrorsAndTargets(t *testing.T) {
-	endpoint := startProxy(t, awsproxy.Config{Targets: map[string]*url.URL{
-		"kms":      start(t, kmsserver.New(kmsserver.Config{AccountID: "123456789012", Region: "us-east-1"})),
-		"dynamodb": start(t, dynamoserver.New(dynamoserver.Config{AccountID: "123456789012", Region: "us-east-1"})),
-	}})
-	_, err := kmsClient(endpoint, "AKIDORDER", "order-session").DescribeKey(t.Context(), &kms.DescribeKeyInput{KeyId: new("alias/none")})
+func TestProxy_ReachesEachServiceAndKeepsItsErrors(t *testing.T) {
+	both := kmsAt(start(t, localKMS()))
+	both["dynamodb"] = endpoint.Endpoint{
+		Service: "dynamodb", URL: start(t, dynamoserver.New(dynamoserver.Config{AccountID: "123456789012", Region: "us-east-1"})),
+	}
+	proxyURL := startProxy(t, awsproxy.Config{Targets: both})
+	_, err := kmsClient(proxyURL, "AKIDORDER", "order-session").DescribeKey(t.Context(), &kms.DescribeKeyInput{KeyId: new("alias/none")})
 	wantError(t, err, "NotFoundException", "alias/none")
-	tables := dynamodb.New(dynamodb.Options{BaseEndpoint: &endpoint, Region: "us-east-1", Credentials: credentials.NewStaticCredentialsProvider("AKIDORDER", "secret", "order-session")})
+	tables := dynamodb.New(dynamodb.Options{BaseEndpoint: &proxyURL, Region: "us-east-1", Credentials: credentials.NewStaticCredentialsProvider("AKIDORDER", "secret", "order-session")})
 	_, err = tables.DescribeTable(t.Context(), &dynamodb.DescribeTableInput{TableName: new("None")})
 	wantError(t, err, "ResourceNotFoundException")
 }
 
-func TestUnknownCallersAreRefusedAndReachNothing(t *testing.T) {
+func TestProxy_RefusesUnknownCallers(t *testing.T) {
 	target := start(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("the call reached the service") }))
-	endpoint := startProxy(t, awsproxy.Config{
-		Targets: map[string]*url.URL{"kms": target},
+	proxyURL := startProxy(t, awsproxy.Config{
+		Targets: kmsAt(target),
 		Around: func(_ http.ResponseWriter, _ *http.Request, call awsproxy.Call, _ http.Handler) {
 			t.Errorf("%s by %q may pass", call.Operation, call.Principal)
 		},
@@ -131,16 +139,16 @@ func TestUnknownCallersAreRefusedAndReachNothing(t *testing.T) {
 		"half a session token": {"AKIDORDER", "order"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := kmsClient(endpoint, caller[0], caller[1]).ListKeys(t.Context(), &kms.ListKeysInput{})
+			_, err := kmsClient(proxyURL, caller[0], caller[1]).ListKeys(t.Context(), &kms.ListKeysInput{})
 			wantError(t, err, "UnrecognizedClientException", "security token")
 		})
 	}
 }
 
 // do sends a request that no SDK would and returns status and error type.
-func do(t *testing.T, endpoint, authorization, body string) (int, string) {
+func do(t *testing.T, proxyURL, authorization, body string) (int, string) {
 	t.Helper()
-	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, endpoint, strings.NewReader(body))
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, proxyURL, strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -163,8 +171,8 @@ func do(t *testing.T, endpoint, authorization, body string) (int, string) {
 	return answer.StatusCode, e.Type
 }
 
-func TestMalformedCallsAreRefusedByName(t *testing.T) {
-	endpoint := startProxy(t, awsproxy.Config{})
+func TestProxy_RefusesMalformedCalls(t *testing.T) {
+	proxyURL := startProxy(t, awsproxy.Config{})
 	const good = "AWS4-HMAC-SHA256 Credential=AKIDORDER/20260102/us-east-1/kms/aws4_request, SignedHeaders=host, Signature=0"
 	for name, test := range map[string]struct {
 		authorization, body string
@@ -179,22 +187,22 @@ func TestMalformedCallsAreRefusedByName(t *testing.T) {
 		"passing on":      {good, "{}", 400, "ValidationException"}, // KMS's own
 	} {
 		t.Run(name, func(t *testing.T) {
-			if status, code := do(t, endpoint, test.authorization, test.body); status != test.status || code != test.code {
+			if status, code := do(t, proxyURL, test.authorization, test.body); status != test.status || code != test.code {
 				t.Errorf("got %d %s, want %d %s", status, code, test.status, test.code)
 			}
 		})
 	}
 }
 
-func TestAServiceThatIsNotThereIsNamed(t *testing.T) {
-	endpoint := startProxy(t, awsproxy.Config{})
-	tables := dynamodb.New(dynamodb.Options{BaseEndpoint: &endpoint, Region: "us-east-1", Credentials: credentials.NewStaticCredentialsProvider("AKIDORDER", "secret", "order-session")})
+func TestProxy_NamesAServiceThatItLacks(t *testing.T) {
+	proxyURL := startProxy(t, awsproxy.Config{})
+	tables := dynamodb.New(dynamodb.Options{BaseEndpoint: &proxyURL, Region: "us-east-1", Credentials: credentials.NewStaticCredentialsProvider("AKIDORDER", "secret", "order-session")})
 	_, err := tables.ListTables(t.Context(), &dynamodb.ListTablesInput{})
 	wantError(t, err, "UnknownOperationException", `"dynamodb"`, `"ListTables"`)
 }
 
-func TestAuthorizeDecides(t *testing.T) {
-	endpoint := startProxy(t, awsproxy.Config{
+func TestAuthorize_DecidesBeforeTheServiceSeesTheCall(t *testing.T) {
+	proxyURL := startProxy(t, awsproxy.Config{
 		Authorize: func(_ context.Context, call awsproxy.Call) error {
 			switch {
 			case call.Principal == orderARN && call.Operation == "Decrypt":
@@ -211,16 +219,16 @@ func TestAuthorizeDecides(t *testing.T) {
 			next.ServeHTTP(w, r)
 		},
 	})
-	_, err := kmsClient(endpoint, "AKIDORDER", "order-session").Decrypt(t.Context(), &kms.DecryptInput{CiphertextBlob: []byte("x")})
+	_, err := kmsClient(proxyURL, "AKIDORDER", "order-session").Decrypt(t.Context(), &kms.DecryptInput{CiphertextBlob: []byte("x")})
 	wantError(t, err, "AccessDeniedException", "order may not kms:Decrypt")
-	paybill := kmsClient(endpoint, "AKIDPAYBILL", "paybill-session")
+	paybill := kmsClient(proxyURL, "AKIDPAYBILL", "paybill-session")
 	_, err = paybill.CreateKey(t.Context(), &kms.CreateKeyInput{})
 	wantError(t, err, "LimitExceededException", "no more keys")
 	_, err = paybill.Decrypt(t.Context(), &kms.DecryptInput{CiphertextBlob: []byte("x")})
 	wantError(t, err, "InvalidCiphertextException")
 }
 
-func TestAnEndpointThatDoesNotAnswerIsNamedAndNeverWaitedForLong(t *testing.T) {
+func TestProxy_NamesAnEndpointThatDoesNotAnswerInTime(t *testing.T) {
 	gone := httptest.NewServer(http.NotFoundHandler())
 	gone.Close()
 	goneURL, err := url.Parse(gone.URL)
@@ -232,10 +240,10 @@ func TestAnEndpointThatDoesNotAnswerIsNamedAndNeverWaitedForLong(t *testing.T) {
 	t.Cleanup(func() { close(release) }) // before its server is closed
 	for name, target := range map[string]*url.URL{"gone": goneURL, "silent": silent} {
 		t.Run(name, func(t *testing.T) {
-			endpoint := startProxy(t, awsproxy.Config{Targets: map[string]*url.URL{"kms": target}, Timeout: 100 * time.Millisecond})
+			proxyURL := startProxy(t, awsproxy.Config{Targets: kmsAt(target), Timeout: 100 * time.Millisecond})
 			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 			defer cancel()
-			_, err := kmsClient(endpoint, "AKIDORDER", "order-session").DescribeKey(ctx, &kms.DescribeKeyInput{KeyId: new("alias/secret-name")})
+			_, err := kmsClient(proxyURL, "AKIDORDER", "order-session").DescribeKey(ctx, &kms.DescribeKeyInput{KeyId: new("alias/secret-name")})
 			wantError(t, err, "ServiceUnavailableException", target.String(), "kms", "DescribeKey")
 			if strings.Contains(err.Error(), "secret-name") {
 				t.Errorf("%v repeats the request", err)
@@ -244,7 +252,7 @@ func TestAnEndpointThatDoesNotAnswerIsNamedAndNeverWaitedForLong(t *testing.T) {
 	}
 }
 
-func TestAnAnswerThatStallsEnds(t *testing.T) {
+func TestProxy_EndsAnAnswerThatStalls(t *testing.T) {
 	release := make(chan struct{})
 	stalling := start(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = io.WriteString(w, `{"KeyMetadata":`)
@@ -252,16 +260,16 @@ func TestAnAnswerThatStallsEnds(t *testing.T) {
 		<-release
 	}))
 	t.Cleanup(func() { close(release) })
-	endpoint := startProxy(t, awsproxy.Config{Targets: map[string]*url.URL{"kms": stalling}, Timeout: 100 * time.Millisecond})
+	proxyURL := startProxy(t, awsproxy.Config{Targets: kmsAt(stalling), Timeout: 100 * time.Millisecond})
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 	defer cancel()
-	_, err := kmsClient(endpoint, "AKIDORDER", "order-session").DescribeKey(ctx, &kms.DescribeKeyInput{KeyId: new("k")})
+	_, err := kmsClient(proxyURL, "AKIDORDER", "order-session").DescribeKey(ctx, &kms.DescribeKeyInput{KeyId: new("k")})
 	if err == nil || ctx.Err() != nil {
 		t.Errorf("got %v; want an error of the proxy's own making", err)
 	}
 }
 
-func TestAnswersPassUnchanged(t *testing.T) {
+func TestProxy_PassesAnswersUnchanged(t *testing.T) {
 	const body = `{"__type":"TeapotException","odd":  "spacing","n":1e400}`
 	target := start(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("X-Forwarded-For") != "" {
@@ -275,8 +283,8 @@ func TestAnswersPassUnchanged(t *testing.T) {
 		w.WriteHeader(http.StatusTeapot)
 		_, _ = io.WriteString(w, body)
 	}))
-	endpoint := startProxy(t, awsproxy.Config{Targets: map[string]*url.URL{"kms": target}})
-	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, endpoint, strings.NewReader(`{"KeyId":"k"}`))
+	proxyURL := startProxy(t, awsproxy.Config{Targets: kmsAt(target)})
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, proxyURL, strings.NewReader(`{"KeyId":"k"}`))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -293,13 +301,13 @@ func TestAnswersPassUnchanged(t *testing.T) {
 	}
 }
 
-func TestACallCanBeLostBeforeAndAfterItIsCarriedOut(t *testing.T) {
+func TestAround_CanLoseACallBeforeAndAfterItIsCarriedOut(t *testing.T) {
 	for name, carryOut := range map[string]bool{"before": false, "after": true} {
 		t.Run(name, func(t *testing.T) {
 			var carriedOut atomic.Bool
 			target := start(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { carriedOut.Store(true) }))
-			endpoint := startProxy(t, awsproxy.Config{
-				Targets: map[string]*url.URL{"kms": target},
+			proxyURL := startProxy(t, awsproxy.Config{
+				Targets: kmsAt(target),
 				Around: func(_ http.ResponseWriter, r *http.Request, _ awsproxy.Call, next http.Handler) {
 					if carryOut {
 						next.ServeHTTP(httptest.NewRecorder(), r)
@@ -307,7 +315,7 @@ func TestACallCanBeLostBeforeAndAfterItIsCarriedOut(t *testing.T) {
 					panic(http.ErrAbortHandler)
 				},
 			})
-			_, err := kmsClient(endpoint, "AKIDORDER", "order-session").CreateKey(t.Context(), &kms.CreateKeyInput{})
+			_, err := kmsClient(proxyURL, "AKIDORDER", "order-session").CreateKey(t.Context(), &kms.CreateKeyInput{})
 			if _, answered := errors.AsType[smithy.APIError](err); err == nil || answered {
 				t.Errorf("got %v, want a broken connection", err)
 			}
@@ -318,15 +326,15 @@ func TestACallCanBeLostBeforeAndAfterItIsCarriedOut(t *testing.T) {
 	}
 }
 
-func TestCallersMayRegisterWhileOthersCall(t *testing.T) {
-	target := start(t, kmsserver.New(kmsserver.Config{AccountID: "123456789012", Region: "us-east-1"}))
-	proxy := awsproxy.New(awsproxy.Config{Targets: map[string]*url.URL{"kms": target}})
-	endpoint := start(t, proxy).String()
+func TestRegister_WorksWhileOthersCall(t *testing.T) {
+	target := start(t, localKMS())
+	proxy := awsproxy.New(awsproxy.Config{Targets: kmsAt(target)})
+	proxyURL := start(t, proxy).String()
 	var group sync.WaitGroup
 	for range 30 {
 		group.Go(func() {
 			proxy.Register("AKIDORDER", "order-session", orderARN, functionARN)
-			if _, err := kmsClient(endpoint, "AKIDORDER", "order-session").CreateKey(t.Context(), &kms.CreateKeyInput{}); err != nil {
+			if _, err := kmsClient(proxyURL, "AKIDORDER", "order-session").CreateKey(t.Context(), &kms.CreateKeyInput{}); err != nil {
 				t.Error(err)
 			}
 		})

@@ -4,18 +4,18 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"net/url"
 	"strings"
 	"testing"
 
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/cloud"
+	"github.com/lambda-tokenizer/lambda-tokenizer/local/endpoint"
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/services/awsjson"
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/services/dynamoserver"
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/synth"
 )
 
 // externalDynamoDB is a DynamoDB elsewhere that answers one operation in its own way.
-func externalDynamoDB(t *testing.T, operation string, answer http.HandlerFunc) cloud.External {
+func externalDynamoDB(t *testing.T, operation string, answer http.HandlerFunc) endpoint.Set {
 	t.Helper()
 	service := dynamoserver.New(dynamoserver.Config{AccountID: synth.Account, Region: synth.Region})
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -26,7 +26,7 @@ func externalDynamoDB(t *testing.T, operation string, answer http.HandlerFunc) c
 		service.ServeHTTP(w, r)
 	}))
 	t.Cleanup(server.Close)
-	external, err := cloud.ExternalEndpoints(func(name string) string {
+	external, err := endpoint.FromEnvironment(func(name string) string {
 		return map[string]string{"AWS_ENDPOINT_URL_DYNAMODB": server.URL}[name]
 	})
 	if err != nil {
@@ -41,7 +41,7 @@ func lacking(w http.ResponseWriter, r *http.Request) {
 
 func foreign(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "<html>") }
 
-func TestAnExternalEndpointIsUsedAndItsTroubleNamed(t *testing.T) {
+func TestExternalEndpoint_IsUsedAndItsTroubleNamed(t *testing.T) {
 	options := cloud.Options{Assembly: load(t), Account: synth.Account, Region: synth.Region}
 	t.Run("it works", func(t *testing.T) {
 		options.External = externalDynamoDB(t, "", nil)
@@ -87,36 +87,5 @@ func wantAll(t *testing.T, text string, parts ...string) {
 		if !strings.Contains(text, part) {
 			t.Errorf("%q lacks %q", text, part)
 		}
-	}
-}
-
-func TestSettingsOfOneServiceGoBeforeTheGeneralOne(t *testing.T) {
-	external, err := cloud.ExternalEndpoints(func(name string) string {
-		return map[string]string{"AWS_ENDPOINT_URL": "http://127.0.0.1:1", "AWS_ENDPOINT_URL_KMS": "https://user:password@kms.test"}[name]
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	want := "cognito-idp at http://127.0.0.1:1, dynamodb at http://127.0.0.1:1, kms at https://user:xxxxx@kms.test"
-	if external.String() != want || external["kms"].Setting != "AWS_ENDPOINT_URL_KMS" || external["dynamodb"].Setting != "AWS_ENDPOINT_URL" {
-		t.Errorf("endpoints are %s, want %s", external, want)
-	}
-}
-
-func TestAnEndpointIsCheckedBeforeItIsUsed(t *testing.T) {
-	gone := httptest.NewServer(http.NotFoundHandler())
-	gone.Close()
-	web := httptest.NewServer(http.NotFoundHandler())
-	t.Cleanup(web.Close)
-	for at, want := range map[string]string{gone.URL: "does not answer", web.URL: "no JSON of this API"} {
-		u, err := url.Parse(at)
-		if err != nil {
-			t.Fatal(err)
-		}
-		err = cloud.External{"kms": {URL: u, Setting: "AWS_ENDPOINT_URL"}}.Check(t.Context())
-		if err == nil {
-			t.Fatalf("%s passes", at)
-		}
-		wantAll(t, err.Error(), "kms ListKeys: "+at, want, "set by AWS_ENDPOINT_URL")
 	}
 }

@@ -28,9 +28,7 @@ import (
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/progress"
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/synth"
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/walkthrough"
-	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/api"
-	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/sensitive"
-	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/vault"
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/client"
 )
 
 const (
@@ -127,29 +125,33 @@ func (s system) used(ctx context.Context) (idToken string, err error) {
 	if err := s.post(ctx, "/paybill", idToken, `{"CustomerOrder":"1"}`, http.StatusConflict); err != nil {
 		return idToken, err
 	}
-	oneUse, err := s.token(ctx, func(c *vault.Create) { c.MaxUses = 1 })
+	oneUse, err := s.token(ctx, client.TokenizeInput{MaxUses: 1})
 	if err != nil {
 		return idToken, err
 	}
 	return idToken, s.payWith(ctx, idToken, oneUse, http.StatusOK)
 }
 
-// token makes a token past the functions, as an administrator.
-func (s system) token(ctx context.Context, change func(*vault.Create)) (string, error) {
-	v, err := vault.New(vault.Config{
-		KeyARN: s.Outputs["KMSKeyID"], Table: vaultTable, AccountID: synth.Account, KMS: s.Clients.KMS, Store: s.Clients.DynamoDB,
-		FingerprintKeys: []vault.FingerprintKey{{Version: "1", ARN: s.Outputs["KMSKeyID"]}}, // not used
-	})
+// errNoToken is the error of a test that cannot have the token it needs, which is no failure of the application.
+var errNoToken = errors.New("the order function's extension gives no token")
+
+// token tokenizes the sample card with the rights of the order function.
+func (s system) token(ctx context.Context, in client.TokenizeInput) (string, error) {
+	x, err := s.StartExtension(ctx, "AppStack-Order", nil)
 	if err != nil {
 		return "", err
 	}
-	c := vault.Create{}
-	if c.Data, err = vault.ParseData(api.TypeCard, sensitive.New(walkthrough.SampleCard)); err != nil {
+	defer x.Stop()
+	tokenizer, err := client.New(client.Config{Port: x.Port, SessionToken: x.SessionToken})
+	if err != nil {
 		return "", err
 	}
-	change(&c)
-	created, err := v.Create(ctx, c)
-	return created.Token, err
+	in.Data = client.NewSecret(walkthrough.SampleCard)
+	out, err := tokenizer.Tokenize(ctx, in)
+	if err != nil {
+		return "", errors.Join(errNoToken, err)
+	}
+	return out.Token, nil
 }
 
 // payWith pays the order once more, with another token, as if the function that charged it had died before it said so.
@@ -194,7 +196,7 @@ func TestResultsDependOnTheSources(t *testing.T) {
 	}
 }
 
-func TestTheRolesCanDoWhatTheApplicationDoes(t *testing.T) {
+func TestRoles_AllowWhatTheApplicationDoes(t *testing.T) {
 	s := deploy(t, load(t))
 	if err := s.use(t.Context()); err != nil {
 		t.Errorf("%v\n%s", err, s.log)
@@ -215,14 +217,18 @@ func (x action) String() string {
 	return fmt.Sprintf("%s statement %d %s", x.policy, x.statement+1, x.name)
 }
 
-// statements gives the statements of a policy in a template, to be read or changed.
-func statements(a *assembly.Assembly, policy string) []any {
+// document gives the document of a policy in a template, to be read or changed.
+func document(a *assembly.Assembly, policy string) map[string]any {
 	for _, stack := range a.Stacks {
 		if resource, ok := stack.Template.Resources[policy]; ok {
-			return resource.Properties["PolicyDocument"].(map[string]any)["Statement"].([]any)
+			return resource.Properties["PolicyDocument"].(map[string]any)
 		}
 	}
 	return nil
+}
+
+func statements(a *assembly.Assembly, policy string) []any {
+	return document(a, policy)["Statement"].([]any)
 }
 
 func actions(statement any) []string {
@@ -276,7 +282,7 @@ func remove(a *assembly.Assembly, x action) {
 
 // A grant is neither larger than needed nor ignored: without any single action the application fails, and the log says what is
 // missing.
-func TestEveryGrantedActionIsNeededAndEnforced(t *testing.T) {
+func TestRoles_NeedEveryGrantedAction(t *testing.T) {
 	all := granted(load(t))
 	if len(all) < 20 {
 		t.Fatalf("%d granted actions: the templates have more", len(all))
@@ -286,8 +292,8 @@ func TestEveryGrantedActionIsNeededAndEnforced(t *testing.T) {
 			a := load(t)
 			remove(a, x)
 			s := deploy(t, a)
-			if err := s.use(t.Context()); err == nil {
-				t.Error("the application does without")
+			if err := s.use(t.Context()); err == nil || errors.Is(err, errNoToken) {
+				t.Errorf("the application does without: error = %v", err)
 			}
 			role := "OrderRole"
 			if strings.HasPrefix(x.policy, "Paybill") {
@@ -311,7 +317,7 @@ func TestEveryGrantedActionIsNeededAndEnforced(t *testing.T) {
 }
 
 // Statements whose conditions keep a grant from growing: what the roles may not do, tried with their own credentials.
-func TestARoleCanDoNothingElse(t *testing.T) {
+func TestRoles_AllowNothingElse(t *testing.T) {
 	s := deploy(t, load(t))
 	if err := s.use(t.Context()); err != nil {
 		t.Fatalf("%v\n%s", err, s.log)
@@ -453,7 +459,7 @@ func TestARoleCanDoNothingElse(t *testing.T) {
 }
 
 // The key's own policy has the last word: a role elsewhere cannot decrypt, whatever its policies say.
-func TestTheKeysPolicyOverridesARolesGrant(t *testing.T) {
+func TestKeyPolicy_OverridesARolesGrant(t *testing.T) {
 	a := load(t)
 	for _, stack := range a.Stacks {
 		for id, resource := range stack.Template.Resources {
@@ -471,25 +477,29 @@ func TestTheKeysPolicyOverridesARolesGrant(t *testing.T) {
 	}
 }
 
-// bindTo makes the paybill function's grant one for a purpose, in the form that tokenizerlayer's Grants have, which a test of the
-// templates holds.
-func bindTo(t *testing.T, a *assembly.Assembly, purpose string) {
+// forPurpose finds the statement that grants an action on the token key for tokens without a purpose, and gives the policy with a
+// like statement for tokens of a purpose. It has the form of tokenizerlayer's Grants, which a test of the templates holds.
+func forPurpose(t *testing.T, a *assembly.Assembly, action, purpose string) (policy map[string]any, i int, like map[string]any) {
 	t.Helper()
 	for _, x := range granted(a) {
 		statement := statements(a, x.policy)[x.statement].(map[string]any)
 		condition, _ := statement["Condition"].(map[string]any)
-		if x.name == "kms:Decrypt" && condition["Null"] != nil {
-			delete(condition, "Null")
-			condition["StringEquals"].(map[string]any)["kms:EncryptionContext:purpose"] = []any{purpose}
-			return
+		if x.name != action || condition["Null"] == nil {
+			continue
 		}
+		equal := maps.Clone(condition["StringEquals"].(map[string]any))
+		equal["kms:EncryptionContext:purpose"] = []any{purpose}
+		like = maps.Clone(statement)
+		like["Condition"] = map[string]any{"StringEquals": equal}
+		return document(a, x.policy), x.statement, like
 	}
-	t.Fatal("no grant to decrypt without a purpose")
+	t.Fatalf("no grant of %s without a purpose", action)
+	return nil, 0, nil
 }
 
 // A token that is bound to a purpose opens for a function whose grant names it. Another function is refused by KMS, by the
 // policies of the templates: the extension asks KMS for the key all the same.
-func TestAPurposeIsEnforcedByThePolicies(t *testing.T) {
+func TestPurpose_IsEnforcedByThePolicies(t *testing.T) {
 	for _, tt := range []struct {
 		name, grant, token string // purposes; "" is none
 		status             int
@@ -503,7 +513,12 @@ func TestAPurposeIsEnforcedByThePolicies(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			a := load(t)
 			if tt.grant != "" {
-				bindTo(t, a, tt.grant)
+				policy, i, like := forPurpose(t, a, "kms:Decrypt", tt.grant)
+				policy["Statement"].([]any)[i] = like
+			}
+			if tt.token != "" { // the order function makes this token, besides those of orders
+				policy, _, like := forPurpose(t, a, "kms:GenerateDataKey", tt.token)
+				policy["Statement"] = append(policy["Statement"].([]any), like)
 			}
 			s := deploy(t, a)
 			w := walkthrough.Walk{
@@ -518,7 +533,7 @@ func TestAPurposeIsEnforcedByThePolicies(t *testing.T) {
 			if err := s.post(t.Context(), "/order", idToken, order, http.StatusCreated); err != nil {
 				t.Fatal(err)
 			}
-			bound, err := s.token(t.Context(), func(c *vault.Create) { c.Purpose = tt.token })
+			bound, err := s.token(t.Context(), client.TokenizeInput{Purpose: tt.token})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -533,7 +548,7 @@ func TestAPurposeIsEnforcedByThePolicies(t *testing.T) {
 	}
 }
 
-func TestAPolicyThatCannotBeEvaluatedIsAnErrorThatNamesIt(t *testing.T) {
+func TestDeploy_NamesAPolicyThatCannotBeEvaluated(t *testing.T) {
 	for want, change := range map[string]func(statement map[string]any){
 		"NotAction":                       func(s map[string]any) { s["NotAction"] = s["Action"] },
 		"DateLessThan aws:CurrentTime":    func(s map[string]any) { s["Condition"] = object("DateLessThan", "aws:CurrentTime", "2030-01-01") },

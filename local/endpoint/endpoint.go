@@ -1,124 +1,122 @@
-// Package endpoint tells what is wrong with the endpoint of a service: that nobody answers, that something else does, or that
-// what answers lacks an operation. Each is an [Error] that says so, with what to do, in place of an SDK's "EOF".
+// Package endpoint knows where the AWS services of a local run are, and says what is wrong with one that does not work.
 //
-//	client := &http.Client{Transport: &endpoint.Transport{Service: "kms", URL: u, Setting: "AWS_ENDPOINT_URL_KMS"}}
+//	set, err := endpoint.FromEnvironment(os.Getenv) // services that run elsewhere
+//	err = set.Check(ctx)
+//	client := kms.NewFromConfig(set[endpoint.KMS].Config("us-east-1"))
 //
-// An error that the service's own API defines passes unchanged.
+// An endpoint can fail in three ways: nothing answers, something else answers, or what answers lacks the operation. For each,
+// calls fail with an [Error] that says so and what to do, where the SDK alone would say "EOF". Errors that the service's own API
+// defines pass unchanged.
 package endpoint
 
 import (
-	"bufio"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
-	"github.com/lambda-tokenizer/lambda-tokenizer/local/services/awsjson"
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/cognitoidentityprovider"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/kms"
 )
 
-// Error says which operation failed where. It quotes nothing of request or answer but the name of the exception.
-type Error struct {
-	Service, Operation string
-	Endpoint           string // without credentials
-	Setting            string // the variable that named the endpoint; empty if the local run serves it itself
-	Problem            string
-	// Missing says that the endpoint speaks the service's API, without this operation.
-	Missing bool
-	cause   error
+// The services that the system uses, by the names with which requests to them are signed.
+const (
+	KMS      = "kms"
+	DynamoDB = "dynamodb"
+	Cognito  = "cognito-idp"
+)
+
+// variables are the SDK's own settings for where a service is.
+var variables = map[string]string{
+	KMS:      "AWS_ENDPOINT_URL_KMS",
+	DynamoDB: "AWS_ENDPOINT_URL_DYNAMODB",
+	Cognito:  "AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER",
 }
 
-func (e *Error) Error() string {
-	todo := ""
-	if e.Setting != "" {
-		todo = fmt.Sprintf(" (set by %s: mend it there, or unset it to have %s served in process)", e.Setting, e.Service)
+// Config is an SDK configuration for calls to the service itself. No policy restricts them.
+func (e Endpoint) Config(region string) aws.Config {
+	return Config(e.URL, region, credentials.NewStaticCredentialsProvider("local", "local", ""), e.Transport(nil))
+}
+
+// Config is an SDK configuration that takes nothing from this machine: no profile, no credentials and no proxy.
+func Config(at *url.URL, region string, credentials aws.CredentialsProvider, transport http.RoundTripper) aws.Config {
+	return aws.Config{
+		Region:           region,
+		BaseEndpoint:     new(at.String()),
+		Credentials:      credentials,
+		HTTPClient:       &http.Client{Timeout: 10 * time.Second, Transport: transport},
+		RetryMaxAttempts: 2,
 	}
-	return fmt.Sprintf("%s %s: %s %s%s", e.Service, e.Operation, e.Endpoint, e.Problem, todo)
 }
 
-// Explain returns the Error within err in place of what an SDK says around it, or err if there is none.
-func Explain(err error) error {
-	if e, ok := errors.AsType[*Error](err); ok {
-		return e
-	}
-	return err
-}
+// Set holds endpoints by the signing names of their services.
+type Set map[string]Endpoint
 
-// Unwrap gives the transport's error, which decides whether a call is worth repeating.
-func (e *Error) Unwrap() error { return e.cause }
-
-// Transport is an http.RoundTripper to one service.
-type Transport struct {
-	Service string // signing name, such as kms
-	URL     *url.URL
-	Setting string
-	// Report is told of every Error; nil: nobody is.
-	Report func(error)
-	// Base makes the connections. It must be set.
-	Base http.RoundTripper
-}
-
-// RoundTrip implements http.RoundTripper.
-func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
-	resp, err := t.Base.RoundTrip(r)
-	if errors.Is(err, context.Canceled) {
-		return nil, err // the caller has gone, not the endpoint
-	}
-	e := &Error{Problem: "does not answer: check that it runs", cause: err}
-	if err == nil {
-		if e = inspect(resp); e == nil {
-			return resp, nil
+// FromEnvironment reads the SDK's endpoint settings: those of single services, and AWS_ENDPOINT_URL for the others. The error names
+// every setting that is wrong.
+func FromEnvironment(getenv func(string) string) (Set, error) {
+	set := Set{}
+	var errs []error
+	for _, service := range slices.Sorted(maps.Keys(variables)) {
+		setting := variables[service]
+		if getenv(setting) == "" {
+			setting = "AWS_ENDPOINT_URL"
 		}
-		_ = resp.Body.Close()
+		if getenv(setting) == "" {
+			continue
+		}
+		u, err := url.Parse(getenv(setting))
+		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+			errs = append(errs, fmt.Errorf("%s is not a URL such as http://127.0.0.1:5000: correct or unset it", setting))
+		}
+		set[service] = Endpoint{service, u, setting}
 	}
-	e.Service, e.Operation, e.Endpoint, e.Setting = t.Service, awsjson.Operation(r), t.URL.Redacted(), t.Setting
-	if t.Report != nil {
-		t.Report(e)
-	}
-	return nil, e
+	return set, errors.Join(errs...)
 }
 
-// maxError bounds what is read of an answer that is an error, in bytes.
-const maxError = 64 << 10
-
-// missing are the exceptions by which implementations say that they lack an operation.
-var missing = []string{"UnknownOperationException", "UnknownOperation", "InvalidAction", "NotImplemented", "NotImplementedException"}
-
-// inspect says what is wrong with an answer, and leaves one with nothing wrong as it was.
-func inspect(resp *http.Response) *Error {
-	body := bufio.NewReaderSize(resp.Body, maxError)
-	peek := len("null") // which some answer where AWS answers nothing
-	if resp.StatusCode >= http.StatusBadRequest {
-		peek = maxError
+// String lists which service is where. It leaves out passwords.
+func (s Set) String() string {
+	var parts []string
+	for _, service := range slices.Sorted(maps.Keys(s)) {
+		parts = append(parts, service+" at "+s[service].URL.Redacted())
 	}
-	start, err := body.Peek(peek)
-	if err != nil && err != io.EOF {
-		return &Error{Problem: "broke off its answer: check its log", cause: err}
-	}
-	resp.Body = struct {
-		io.Reader
-		io.Closer
-	}{body, resp.Body}
-	foreign := &Error{Problem: fmt.Sprintf("answered with status %d and no JSON of this API: it speaks something else, or lacks or fails in this operation", resp.StatusCode)}
-	if resp.StatusCode < http.StatusBadRequest {
-		if len(start) > 0 && start[0] != '{' && string(start) != "null" {
-			return foreign
+	return strings.Join(parts, ", ")
+}
+
+// Check finds out whether each endpoint speaks its service's API, before time is spent on anything else. It returns the first
+// error. An endpoint that lacks only the operation that Check calls passes, because nothing else needs that operation.
+func (s Set) Check(ctx context.Context) error {
+	for _, service := range slices.Sorted(maps.Keys(s)) {
+		config := s[service].Config("us-east-1")
+		config.RetryMaxAttempts = 1
+		err := probes[service](ctx, config)
+		if e, ok := errors.AsType[*Error](err); err != nil && !(ok && e.Missing) {
+			return Explain(err)
 		}
-		return nil
-	}
-	var exception struct {
-		Type string `json:"__type"`
-	}
-	if json.Unmarshal(start, &exception) != nil || exception.Type == "" {
-		return foreign
-	}
-	name := exception.Type[strings.LastIndexByte(exception.Type, '#')+1:]
-	if slices.Contains(missing, name) || resp.StatusCode == http.StatusNotImplemented {
-		return &Error{Problem: "lacks this operation (" + name + "): use an implementation that has it", Missing: true}
 	}
 	return nil
+}
+
+// probes are calls that need no resources and change nothing.
+var probes = map[string]func(context.Context, aws.Config) error{
+	KMS: func(ctx context.Context, c aws.Config) error {
+		_, err := kms.NewFromConfig(c).ListKeys(ctx, &kms.ListKeysInput{})
+		return err
+	},
+	DynamoDB: func(ctx context.Context, c aws.Config) error {
+		_, err := dynamodb.NewFromConfig(c).ListTables(ctx, &dynamodb.ListTablesInput{})
+		return err
+	},
+	Cognito: func(ctx context.Context, c aws.Config) error {
+		_, err := cognitoidentityprovider.NewFromConfig(c).ListUserPools(ctx, &cognitoidentityprovider.ListUserPoolsInput{MaxResults: new(int32(1))})
+		return err
+	},
 }

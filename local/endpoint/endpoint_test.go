@@ -1,122 +1,46 @@
 package endpoint_test
 
 import (
-	"context"
-	"errors"
-	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/endpoint"
 )
 
-// call sends a request through a Transport to a server and returns its answer.
-func call(t *testing.T, u *url.URL, report func(error)) (string, error) {
-	t.Helper()
-	base := &http.Transport{ResponseHeaderTimeout: 100 * time.Millisecond}
-	t.Cleanup(base.CloseIdleConnections)
-	client := &http.Client{Transport: &endpoint.Transport{Service: "kms", URL: u, Setting: "AWS_ENDPOINT_URL_KMS", Report: report, Base: base}}
-	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, u.String(), strings.NewReader(`{"KeyId":"secret"}`))
+func TestFromEnvironment_PrefersTheSettingOfTheService(t *testing.T) {
+	set, err := endpoint.FromEnvironment(func(name string) string {
+		return map[string]string{"AWS_ENDPOINT_URL": "http://127.0.0.1:1", "AWS_ENDPOINT_URL_KMS": "https://user:password@kms.test"}[name]
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.Header.Set("X-Amz-Target", "TrentService.DescribeKey")
-	resp, err := client.Do(r)
-	if err != nil {
-		return "", err
-	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
-	return string(body), err
-}
-
-func serve(t *testing.T, h http.HandlerFunc) *url.URL {
-	t.Helper()
-	server := httptest.NewServer(h)
-	t.Cleanup(server.Close)
-	u, err := url.Parse(strings.Replace(server.URL, "http://", "http://user:password@", 1))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return u
-}
-
-func answering(status int, body string) http.HandlerFunc {
-	return func(w http.ResponseWriter, _ *http.Request) {
-		w.WriteHeader(status)
-		_, _ = io.WriteString(w, body)
+	want := "cognito-idp at http://127.0.0.1:1, dynamodb at http://127.0.0.1:1, kms at https://user:xxxxx@kms.test"
+	if set.String() != want || set["kms"].Setting != "AWS_ENDPOINT_URL_KMS" || set["dynamodb"].Setting != "AWS_ENDPOINT_URL" {
+		t.Errorf("endpoints are %s, want %s", set, want)
 	}
 }
 
-func TestTroubleWithAnEndpointNamesItAndWhatToDo(t *testing.T) {
-	release := make(chan struct{})
-	for name, tt := range map[string]struct {
-		handler http.HandlerFunc
-		want    string
-		missing bool
-	}{
-		"a web server":            {answering(200, "<html>secret</html>"), "status 200 and no JSON", false},
-		"a web server's error":    {answering(404, "secret"), "status 404 and no JSON", false},
-		"another JSON API":        {answering(403, `{"error":"secret"}`), "status 403 and no JSON", false},
-		"an unknown operation":    {answering(400, `{"__type":"com.amazon#UnknownOperationException","message":"secret"}`), "lacks this operation (UnknownOperationException)", true},
-		"one not implemented yet": {answering(501, `{"__type":"InternalFailure"}`), "lacks this operation (InternalFailure)", true},
-		"silence":                 {func(http.ResponseWriter, *http.Request) { <-release }, "does not answer", false},
-		"a broken connection":     {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, "does not answer", false},
-		"half an answer": {func(w http.ResponseWriter, _ *http.Request) {
-			w.Header().Set("Content-Length", "100")
-			w.WriteHeader(400)
-			_, _ = io.WriteString(w, `{"__type":`)
-		}, "broke off its answer", false},
-	} {
-		t.Run(name, func(t *testing.T) {
-			u := serve(t, tt.handler)
-			if name == "silence" {
-				t.Cleanup(func() { close(release) }) // before its server is closed
-			}
-			var reported error
-			_, err := call(t, u, func(err error) { reported = err })
-			e, ok := errors.AsType[*endpoint.Error](err)
-			if !ok || e.Missing != tt.missing || reported != error(e) || endpoint.Explain(err) != error(e) {
-				t.Fatalf("error = %v, reported %v", err, reported)
-			}
-			for _, want := range []string{"kms DescribeKey: http://user:xxxxx@" + u.Host, tt.want, "set by AWS_ENDPOINT_URL_KMS: mend it"} {
-				if !strings.Contains(e.Error(), want) {
-					t.Errorf("%q lacks %q", e, want)
-				}
-			}
-			if strings.Contains(e.Error(), "secret") || strings.Contains(e.Error(), "password") {
-				t.Errorf("%q tells too much", e)
-			}
-		})
-	}
-}
-
-func TestAnswersOfTheAPIPassUnchanged(t *testing.T) {
-	long := `{"__type":"NotFoundException","message":"` + strings.Repeat("x", 1000) + `"}`
-	for _, tt := range []struct {
-		status int
-		body   string
-	}{{200, `{"KeyMetadata":{}}`}, {200, ``}, {200, `{}`}, {200, `null`}, {400, long}, {500, `{"__type":"KMSInternalException"}`}} {
-		got, err := call(t, serve(t, answering(tt.status, tt.body)), func(err error) { t.Errorf("reported %v", err) })
-		if err != nil || got != tt.body {
-			t.Errorf("%d: got %q, %v", tt.status, got, err)
+func TestCheck_NamesAnEndpointThatDoesNotWork(t *testing.T) {
+	gone := httptest.NewServer(http.NotFoundHandler())
+	gone.Close()
+	web := httptest.NewServer(http.NotFoundHandler())
+	t.Cleanup(web.Close)
+	for at, want := range map[string]string{gone.URL: "does not answer", web.URL: "no JSON of this API"} {
+		u, err := url.Parse(at)
+		if err != nil {
+			t.Fatal(err)
 		}
-	}
-}
-
-func TestACallerThatGivesUpIsNotTheEndpointsFault(t *testing.T) {
-	ctx, cancel := context.WithCancel(t.Context())
-	u := serve(t, func(_ http.ResponseWriter, r *http.Request) { cancel(); <-r.Context().Done() })
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, u.String(), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	transport := &endpoint.Transport{URL: u, Base: http.DefaultTransport, Report: func(err error) { t.Errorf("reported %v", err) }}
-	if _, err := transport.RoundTrip(r); !errors.Is(err, context.Canceled) {
-		t.Errorf("error = %v", err)
+		err = endpoint.Set{"kms": {Service: "kms", URL: u, Setting: "AWS_ENDPOINT_URL"}}.Check(t.Context())
+		if err == nil {
+			t.Fatalf("%s passes", at)
+		}
+		for _, part := range []string{"kms ListKeys: " + at, want, "set by AWS_ENDPOINT_URL"} {
+			if !strings.Contains(err.Error(), part) {
+				t.Errorf("%q lacks %q", err, part)
+			}
+		}
 	}
 }

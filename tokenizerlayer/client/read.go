@@ -12,9 +12,9 @@ type Redaction string
 
 // The redactions.
 const (
-	// Masked shows of a card what [Mask] says, of a text at most its last four characters.
+	// Masked shows of a card what [Mask] says; of a text its last four characters, but never more than a quarter of it.
 	Masked = Redaction(api.Masked)
-	// PlainText shows all of it.
+	// PlainText shows all of the data.
 	PlainText = Redaction(api.PlainText)
 )
 
@@ -23,8 +23,10 @@ type Mask string
 
 // The masks.
 const (
+	// LastFour shows the last four digits: ************1111.
 	LastFour = Mask(api.LastFour)
-	// FirstSixLastFour is for cards with 15 digits and more, and the most that PCI DSS 3.4.1 lets be displayed.
+	// FirstSixLastFour shows the first six digits, which name the issuer, and the last four: 411111******1111. PCI DSS 3.4.1 lets no more
+	// be displayed. Of a card with fewer than 15 digits it shows only the last four.
 	FirstSixLastFour = Mask(api.FirstSixLastFour)
 )
 
@@ -33,26 +35,29 @@ type DetokenizeInput struct {
 	Token string
 	// Redaction says how much the answer shows; "" means [Masked].
 	Redaction Redaction
-	// Mask says which digits [Masked] shows; "" means [LastFour].
+	// Mask says which digits [Masked] shows; "" means [LastFour]. It is refused with [PlainText].
 	Mask Mask
-	// Attempt names this attempt at a token of limited uses: repeated within 15 minutes it gets the same answer and counts as one use.
-	// It has 1 to 128 of A-Z a-z 0-9 . _ : -; "" makes each call a use of its own.
+	// Attempt names this attempt at a token of limited uses. If you repeat the call with the same name within 15 minutes, and no other
+	// attempt was counted since, you get the same answer and both calls count as one use. It has 1 to 128 of A-Z a-z 0-9 . _ : -, the
+	// first a letter or digit; "" makes each call a use of its own.
 	Attempt string
-	// Reason is recorded in the extension's log, at most 256 characters. It must not hold a card number.
+	// Reason is recorded in the extension's log. It has at most 256 characters, and must not hold control characters or a card number.
 	Reason string
-	// RequestID names the call in the extension's log, 1 to 64 of A-Z a-z 0-9 -; "" lets the extension make up a name.
+	// RequestID names the call in the extension's log. It has 1 to 64 of A-Z a-z 0-9 -, the first a letter or digit; the extension makes
+	// up a name in place of "" and of what has another form.
 	RequestID string
 }
 
 // DetokenizeOutput is what a token stands for.
 type DetokenizeOutput struct {
 	// Data shows as much as Redaction says.
-	Data      Secret
+	Data Secret
+	// Redaction is that of the input, or [Masked] if the input had none.
 	Redaction Redaction
 }
 
-// Detokenize returns what a token stands for. Reading a token of limited uses counts one use, also if the answer gets lost on its
-// way: give an Attempt to be able to repeat the call.
+// Detokenize returns what a token stands for. Each call counts as one use of a token of limited uses, whatever it shows, and even if
+// the answer is lost on its way. Give an Attempt to be able to repeat the call.
 //
 // IAM: the Detokenize grant, for the token's purpose. Errors: [ErrInvalid], [ErrNotFound], [ErrExpired], [ErrUsedUp], [ErrDenied],
 // [ErrIntegrity], [ErrRateLimited], [ErrUnavailable], [ErrNotReady].
@@ -61,7 +66,13 @@ func (c *Client) Detokenize(ctx context.Context, in DetokenizeInput) (Detokenize
 	err := c.post(ctx, api.PathDetokenize, in.RequestID, api.DetokenizeRequest{
 		Token: in.Token, Redaction: api.Redaction(in.Redaction), Mask: api.Mask(in.Mask), Attempt: in.Attempt, Reason: in.Reason,
 	}, &out)
-	return DetokenizeOutput{Data: Secret{out.Data.String}, Redaction: Redaction(out.Redaction)}, err
+	switch {
+	case err != nil:
+		return DetokenizeOutput{}, err
+	case out.Data.IsZero():
+		return DetokenizeOutput{}, notUnderstood()
+	}
+	return DetokenizeOutput{Data: Secret{out.Data.String}, Redaction: Redaction(out.Redaction)}, nil
 }
 
 // ValidateInput asks whether a token can be detokenized. Only Token is required.
@@ -77,13 +88,16 @@ type ValidateOutput struct {
 	Live bool
 }
 
-// Validate reports whether a Detokenize would be answered now. It counts no use.
+// Validate reports whether [Client.Detokenize] would return the data now. It counts no use.
 //
-// IAM: the Detokenize grant. Errors: [ErrInvalid], [ErrDenied], [ErrIntegrity], [ErrRateLimited], [ErrUnavailable], [ErrNotReady].
+// IAM: the Detokenize grant, for the token's purpose. Errors: [ErrInvalid], [ErrDenied], [ErrIntegrity], [ErrRateLimited],
+// [ErrUnavailable], [ErrNotReady].
 func (c *Client) Validate(ctx context.Context, in ValidateInput) (ValidateOutput, error) {
 	var out api.ValidateResponse
-	err := c.post(ctx, api.PathValidate, in.RequestID, api.TokenRequest{Token: in.Token, Reason: in.Reason}, &out)
-	return ValidateOutput{Live: out.Live}, err
+	if err := c.post(ctx, api.PathValidate, in.RequestID, api.TokenRequest{Token: in.Token, Reason: in.Reason}, &out); err != nil {
+		return ValidateOutput{}, err
+	}
+	return ValidateOutput{Live: out.Live}, nil
 }
 
 // MetadataInput asks what is known of a token besides its data. Only Token is required.
@@ -93,28 +107,31 @@ type MetadataInput struct {
 	Reason, RequestID string
 }
 
-// MetadataOutput is what is known of a token besides its data. All of it but Uses is authenticated by the envelope.
+// MetadataOutput is what is known of a token besides its data. All of it but Uses is authenticated: nobody who can only write to the
+// table can change it.
 type MetadataOutput struct {
 	Type      DataType
-	Purpose   string    // "" if the token is bound to none
-	CreatedAt time.Time // in whole seconds, as ExpiresAt
-	ExpiresAt time.Time // the zero time for a token without a TTL
-	MaxUses   int64     // 0 for a token without a limit
-	Uses      int64     // counted so far; 0 for a token without a limit
-	Metadata  map[string]string
+	Purpose   string            // "" if the token is bound to none
+	CreatedAt time.Time         // in whole seconds; the zero time for a token of the first release
+	ExpiresAt time.Time         // in whole seconds; the zero time for a token without a TTL
+	MaxUses   int64             // 0 for a token without a limit
+	Uses      int64             // so far; 0 for a token without a limit, whose uses are not counted
+	Metadata  map[string]string // as given to Tokenize or Seal; nil if none was
 }
 
 // Metadata returns what is known of a token besides its data. It counts no use.
 //
-// IAM: the Detokenize grant. Errors: [ErrInvalid], [ErrNotFound], [ErrExpired], [ErrDenied], [ErrIntegrity], [ErrRateLimited],
-// [ErrUnavailable], [ErrNotReady].
+// IAM: the Detokenize grant, for the token's purpose. Errors: [ErrInvalid], [ErrNotFound], [ErrExpired], [ErrDenied], [ErrIntegrity],
+// [ErrRateLimited], [ErrUnavailable], [ErrNotReady].
 func (c *Client) Metadata(ctx context.Context, in MetadataInput) (MetadataOutput, error) {
 	var out api.MetadataResponse
-	err := c.post(ctx, api.PathMetadata, in.RequestID, api.TokenRequest{Token: in.Token, Reason: in.Reason}, &out)
+	if err := c.post(ctx, api.PathMetadata, in.RequestID, api.TokenRequest{Token: in.Token, Reason: in.Reason}, &out); err != nil {
+		return MetadataOutput{}, err
+	}
 	return MetadataOutput{
 		Type: DataType(out.Type), Purpose: out.Purpose, CreatedAt: timeOf(out.CreatedAt), ExpiresAt: timeOf(out.ExpiresAt),
 		MaxUses: out.MaxUses, Uses: out.Uses, Metadata: out.Metadata,
-	}, err
+	}, nil
 }
 
 // RevokeInput asks to delete a token. Only Token is required.
@@ -126,21 +143,19 @@ type RevokeInput struct {
 
 // RevokeOutput tells that a token is deleted.
 type RevokeOutput struct {
-	// RecoverableUntil is when the last backup from which an administrator could restore the token's row is gone.
+	// RecoverableUntil is when the last backup from which an administrator could restore the token's row is gone: 35 days from now.
 	RecoverableUntil time.Time
 }
 
-// Revoke deletes a token: it cannot be detokenized any more.
+// Revoke deletes a token: nobody can detokenize it any more. If you revoke a deterministic token, the same data gets another token
+// next time.
 //
-// IAM: the Revoke grant. Errors: [ErrInvalid], [ErrNotFound], [ErrDenied], [ErrUnavailable], [ErrNotReady].
+// IAM: the Revoke grant, which cannot read any data. Errors: [ErrInvalid], [ErrNotFound], [ErrInFlight], [ErrDenied], [ErrUnavailable],
+// [ErrNotReady].
 func (c *Client) Revoke(ctx context.Context, in RevokeInput) (RevokeOutput, error) {
 	var out api.RevokeResponse
-	err := c.post(ctx, api.PathRevoke, in.RequestID, api.TokenRequest{Token: in.Token, Reason: in.Reason}, &out)
-	return RevokeOutput{RecoverableUntil: out.RecoverableUntil}, err
-}
-
-// PingOutput tells that the extension is ready.
-type PingOutput struct {
-	// Release is the digest of the layer's content, the same as the function's TOKENIZER_LAYER_DIGEST.
-	Release string
+	if err := c.post(ctx, api.PathRevoke, in.RequestID, api.TokenRequest{Token: in.Token, Reason: in.Reason}, &out); err != nil {
+		return RevokeOutput{}, err
+	}
+	return RevokeOutput{RecoverableUntil: out.RecoverableUntil}, nil
 }

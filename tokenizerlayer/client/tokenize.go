@@ -4,11 +4,11 @@ import (
 	"context"
 	"net/http"
 	"time"
+	"unicode/utf8"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/api"
-	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/failure"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/sensitive"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/token"
 )
@@ -18,9 +18,9 @@ type DataType string
 
 // The types of data.
 const (
-	// TypeCard is a card number. It is checked, and stored as digits only.
+	// TypeCard is a card number, as [ParsePAN] describes it. It is checked, and stored as digits only.
 	TypeCard = DataType(api.TypeCard)
-	// TypeText is any text of at most 4 KiB of UTF-8, stored as it is.
+	// TypeText is any text of 1 to 4096 bytes of UTF-8, stored as it is.
 	TypeText = DataType(api.TypeText)
 )
 
@@ -31,70 +31,81 @@ type Format string
 const (
 	// FormatUUID is a version 4 UUID in lower case, with 122 random bits.
 	FormatUUID = Format(token.UUID)
-	// FormatCard has the length and the last four digits of the card, and a check digit that does not fit.
+	// FormatCard has as many digits as the card. The last four are the card's, the others are random. The check digit never fits, so
+	// that the token cannot be taken for a card number.
 	FormatCard = Format(token.Card)
 )
 
 // TokenizeInput asks for a token. Only Data is required.
 type TokenizeInput struct {
-	// Data is what the token will stand for.
+	// Data is what the token stands for.
 	Data Secret
 	// Type says what Data is; "" means [TypeCard].
 	Type DataType
-	// Format says how the token looks; "" means [FormatUUID]. [FormatCard] is for data of [TypeCard].
+	// Format says how the token looks; "" means [FormatUUID]. Only data of [TypeCard] can have [FormatCard].
 	Format Format
 	// TTL is how long the token lives, in whole seconds from 1 second to 10 years; 0 means until it is revoked.
 	TTL time.Duration
-	// MaxUses is how often the token can be detokenized, 1 to 1,000,000; 0 means without limit.
+	// MaxUses is how often the token can be detokenized, from 1 to 1,000,000; 0 means without limit.
 	MaxUses int64
-	// Purpose binds the token: only a function whose grant names the purpose can detokenize it. It has 1 to 64 of a-z 0-9 _ -, the
-	// first a letter or digit; "" binds it to no purpose.
+	// Purpose binds the token: only a function whose Detokenize grant names the purpose can read it, which KMS enforces. It has 1 to 64
+	// of a-z 0-9 _ -, the first a letter or digit; "" binds the token to no purpose.
 	Purpose string
-	// Metadata is sealed beside Data, at most 16 members and 2 KiB in all. Reading it takes the Detokenize grant.
+	// Metadata is sealed beside Data, at most 16 members and 2048 bytes in all. [Client.Metadata] reads it without showing Data. Names
+	// have 1 to 128 of A-Z a-z 0-9 . _ : -, the first a letter or digit; values are texts without control characters. Metadata that
+	// looks like a card number, or is named like a verification code or a PIN, is refused.
 	Metadata map[string]string
-	// Deterministic gives the same data in the same Scope the same token. It takes the Index grant, and cannot be combined with TTL or
-	// MaxUses.
+	// Deterministic gives the same data in the same Scope the same token, as long as Type, Format and Purpose are the same too. The
+	// Metadata is that of the first request. It takes the Index grant. You cannot combine it with TTL or MaxUses.
 	Deterministic bool
-	// Scope separates deterministic tokens, for example by customer. It has 1 to 128 of A-Z a-z 0-9 . _ : -; "" is a scope too.
+	// Scope separates deterministic tokens, for example by shop. It has 1 to 128 of A-Z a-z 0-9 . _ : -, the first a letter or digit; ""
+	// is a scope too. It is refused without Deterministic.
 	Scope string
-	// IdempotencyKey makes repeating the call safe: for 24 hours the same key gives the same token. It takes the Index grant, and has 1
-	// to 128 of A-Z a-z 0-9 . _ : -; "" means that a repeated call makes another token.
+	// IdempotencyKey makes it safe to repeat the call: for 24 hours the same input with the same key gets the same token. It takes the
+	// Index grant. It has 1 to 128 of A-Z a-z 0-9 . _ : -, the first a letter or digit; "" means that a repeated call makes another token.
 	IdempotencyKey string
-	// RequestID names the call in the extension's log, 1 to 64 of A-Z a-z 0-9 -; "" lets the extension make up a name.
+	// RequestID names the call in the extension's log. It has 1 to 64 of A-Z a-z 0-9 -, the first a letter or digit; the extension makes
+	// up a name in place of "" and of what has another form.
 	RequestID string
 }
 
 // TokenizeOutput is a token that is stored.
 type TokenizeOutput struct {
+	// Token stands for the data.
 	Token string
-	// ExpiresAt is when the token's life ends; the zero time for a token without a TTL.
+	// ExpiresAt is when the token's life ends, in whole seconds; the zero time for a token without a TTL.
 	ExpiresAt time.Time
 	// Deduplicated tells that a deterministic token existed already.
 	Deduplicated bool
 }
 
-// Tokenize stores data in the vault and returns its token. If the call fails with [ErrUnavailable], the token may exist, but nobody
-// knows it; with an IdempotencyKey, repeating the call returns it.
+// Tokenize stores data in the vault and returns its token. If the call fails with [ErrUnavailable], the data may have been stored
+// under a token that nobody knows; with an IdempotencyKey, repeating the call returns that token.
 //
-// IAM: the Tokenize grant, and the Index grant for Deterministic and IdempotencyKey. Errors: [ErrInvalid], [ErrDenied],
-// [ErrTooLarge], [ErrUnavailable], [ErrNotReady]; with IdempotencyKey also [ErrKeyReused], and [ErrInFlight], as with Deterministic.
+// IAM: the Tokenize grant, and the Index grant for Deterministic and IdempotencyKey. Errors: [ErrInvalid], [ErrDenied], [ErrTooLarge],
+// [ErrUnavailable], [ErrNotReady]; with Deterministic also [ErrInFlight]; with IdempotencyKey also [ErrInFlight] and [ErrKeyReused].
 func (c *Client) Tokenize(ctx context.Context, in TokenizeInput) (TokenizeOutput, error) {
-	what := description{in.Data, in.Type, in.Format, in.TTL, in.MaxUses, in.Purpose, in.Metadata}
-	body, err := what.request()
+	body, err := description{in.Data, in.Type, in.Format, in.TTL, in.MaxUses, in.Purpose, in.Metadata}.request()
 	if err != nil {
 		return TokenizeOutput{}, err
 	}
 	body.Deterministic, body.Scope = in.Deterministic, in.Scope
 	var out api.TokenizeResponse
-	err = c.call(ctx, call{
+	err = c.do(ctx, call{
 		method: http.MethodPost, path: api.PathTokenize, requestID: in.RequestID, idempotencyKey: in.IdempotencyKey, body: body,
 	}, &out)
+	switch {
+	case err != nil:
+		return TokenizeOutput{}, err
+	case out.Token == "":
+		return TokenizeOutput{}, notUnderstood()
+	}
 	return TokenizeOutput{
 		Token: out.Token, ExpiresAt: timeOf(out.ExpiresAt), Deduplicated: out.Deduplicated != nil && *out.Deduplicated,
-	}, err
+	}, nil
 }
 
-// SealInput asks for a token whose row you store yourself. Only Data is required. The fields are those of [TokenizeInput].
+// SealInput asks for a token whose row you store yourself. Only Data is required. Each field means what it means in [TokenizeInput].
 type SealInput struct {
 	Data      Secret
 	Type      DataType
@@ -108,31 +119,34 @@ type SealInput struct {
 
 // SealOutput is a token that is not stored yet.
 type SealOutput struct {
+	// Token stands for the data as soon as Put is committed.
 	Token string
-	// ExpiresAt is when the token's life ends; the zero time for a token without a TTL.
+	// ExpiresAt is when the token's life ends, in whole seconds; the zero time for a token without a TTL.
 	ExpiresAt time.Time
-	// Put stores the token's row unless the token exists already. Commit it in the same TransactWriteItems as your own row that holds the
-	// token: then neither row can exist without the other.
+	// Put stores the token's row unless a row of the same token exists. Commit it, unchanged, in the TransactWriteItems that also writes
+	// your own row with the token: then neither row can exist without the other. The row holds ciphertext only.
 	Put types.TransactWriteItem
 }
 
-// Seal returns a token for data, and leaves storing the vault's row to you. Until the row is stored the token opens nothing.
+// Seal returns a token for data and leaves it to you to store the vault's row. Until the row is stored, the token opens nothing. If
+// DynamoDB cancels the transaction because of the condition of Put, the token is taken: call Seal again. That is likely for
+// [FormatCard] only.
 //
-// IAM: the Tokenize grant, of which the extension uses kms:GenerateDataKey and you use dynamodb:PutItem. Errors: [ErrInvalid],
-// [ErrDenied], [ErrTooLarge], [ErrUnavailable], [ErrNotReady].
+// IAM: the Tokenize grant, with which the extension seals the row and your function puts it. Errors: [ErrInvalid], [ErrDenied],
+// [ErrTooLarge], [ErrUnavailable], [ErrNotReady].
 func (c *Client) Seal(ctx context.Context, in SealInput) (SealOutput, error) {
-	what := description{in.Data, in.Type, in.Format, in.TTL, in.MaxUses, in.Purpose, in.Metadata}
-	body, err := what.request()
+	body, err := description{in.Data, in.Type, in.Format, in.TTL, in.MaxUses, in.Purpose, in.Metadata}.request()
 	if err != nil {
 		return SealOutput{}, err
 	}
 	body.Store = new(false)
 	var out api.TokenizeResponse
-	if err := c.post(ctx, api.PathTokenize, in.RequestID, body, &out); err != nil {
+	err = c.post(ctx, api.PathTokenize, in.RequestID, body, &out)
+	switch {
+	case err != nil:
 		return SealOutput{}, err
-	}
-	if out.Row == nil || out.Token == "" {
-		return SealOutput{}, newError(failure.New(failure.Internal, "", "the extension's answer has no row"))
+	case out.Row == nil || out.Token == "":
+		return SealOutput{}, notUnderstood()
 	}
 	return SealOutput{Token: out.Token, ExpiresAt: timeOf(out.ExpiresAt), Put: types.TransactWriteItem{Put: &types.Put{
 		TableName:           &out.Row.TableName,
@@ -152,15 +166,20 @@ type description struct {
 	metadata map[string]string
 }
 
-// request refuses what would otherwise get lost on the way: the API has no word for a negative number, or for half a second.
+// request refuses what would be lost on the way: the API counts in whole seconds, and JSON holds nothing but UTF-8.
 func (d description) request() (api.TokenizeRequest, error) {
+	switch {
+	case !utf8.ValidString(d.data.Reveal()):
+		return api.TokenizeRequest{}, NewError(ErrInvalid, "data", "must be UTF-8")
+	case !isUTF8(d.metadata):
+		return api.TokenizeRequest{}, NewError(ErrInvalid, "metadata", "its names and values must be UTF-8")
+	case d.ttl < 0 || d.ttl%time.Second != 0:
+		return api.TokenizeRequest{}, NewError(ErrInvalid, "ttl", "must be a positive number of whole seconds")
+	}
 	body := api.TokenizeRequest{
 		Data: sensitive.OnWire(d.data.text), Type: api.Type(d.kind), Format: token.Format(d.format), Metadata: d.metadata,
 	}
-	if d.ttl != 0 {
-		if d.ttl < 0 || d.ttl%time.Second != 0 {
-			return body, newError(failure.New(failure.Invalid, "ttl", "must be a positive number of whole seconds"))
-		}
+	if d.ttl > 0 {
 		body.TTL = new(int64(d.ttl / time.Second))
 	}
 	if d.maxUses != 0 {
@@ -170,6 +189,15 @@ func (d description) request() (api.TokenizeRequest, error) {
 		body.Binding = &api.Binding{Purpose: d.purpose}
 	}
 	return body, nil
+}
+
+func isUTF8(m map[string]string) bool {
+	for name, value := range m {
+		if !utf8.ValidString(name) || !utf8.ValidString(value) {
+			return false
+		}
+	}
+	return true
 }
 
 func timeOf(t *time.Time) time.Time {

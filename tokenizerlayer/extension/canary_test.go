@@ -30,8 +30,6 @@ import (
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/services/kmsserver"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/client"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/api"
-	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/failure"
-	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/sensitive"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/token"
 )
 
@@ -226,53 +224,52 @@ func (c *counted) add(what string) {
 	c.n[what]++
 }
 
-// patiently calls again what was told to be tried again, as it may be on a busy machine.
-func patiently(call func() error) (err error) {
+// patiently repeats a call that should be tried again, as it may be on a busy machine.
+func patiently[T any](call func() (T, error)) (out T, err error) {
 	for range 20 {
-		if err = call(); !errors.Is(err, failure.Unavailable) && !errors.Is(err, failure.InFlight) {
-			return err
+		if out, err = call(); !errors.Is(err, client.ErrUnavailable) && !errors.Is(err, client.ErrInFlight) {
+			return out, err
 		}
 	}
-	return err
+	return out, err
 }
 
-// The vault's promises hold for the extension as it ships: a process of its own, the SDK, and a DynamoDB over HTTP.
-func TestPromisesUnderConcurrencyOverHTTP(t *testing.T) {
-	x := startExtension(t)
-	card := sensitive.New(canary)
-
-	var deterministic counted
-	simultaneously(200, func() {
-		var tok string
-		err := patiently(func() (err error) {
-			tok, err = x.client.Tokenize(t.Context(), card, client.Deterministic("s"))
-			return err
-		})
+// tokensOf tokenizes the same n times at once and counts the different tokens.
+func (x *running) tokensOf(t *testing.T, n int, in client.TokenizeInput) int {
+	t.Helper()
+	var tokens counted
+	simultaneously(n, func() {
+		out, err := patiently(func() (client.TokenizeOutput, error) { return x.client.Tokenize(t.Context(), in) })
 		if err != nil {
 			t.Error(err)
 		}
-		deterministic.add(tok)
+		tokens.add(out.Token)
 	})
-	if len(deterministic.n) != 1 || len(x.rows(t, vaultTable)) != 1 {
-		t.Errorf("200 first uses of a value gave %d tokens and %d rows", len(deterministic.n), len(x.rows(t, vaultTable)))
+	return len(tokens.n)
+}
+
+// The vault's promises hold for the extension as it ships: a process of its own, the SDK, and a DynamoDB over HTTP.
+func TestExtension_KeepsItsPromisesUnderConcurrency(t *testing.T) {
+	x := startExtension(t)
+	card := client.NewSecret(canary)
+
+	tokens := x.tokensOf(t, 200, client.TokenizeInput{Data: card, Deterministic: true, Scope: "s"})
+	if rows := len(x.rows(t, vaultTable)); tokens != 1 || rows != 1 {
+		t.Errorf("200 first uses of a value gave %d tokens and %d rows", tokens, rows)
 	}
 
-	once, err := x.client.Tokenize(t.Context(), card, client.MaxUses(1))
+	once, err := x.client.Tokenize(t.Context(), client.TokenizeInput{Data: card, MaxUses: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
 	var detokenized counted
 	simultaneously(200, func() {
-		var got sensitive.String
-		attempt := client.Attempt(uuid.NewString())
-		err := patiently(func() (err error) {
-			got, err = x.client.Detokenize(t.Context(), once, api.PlainText, attempt)
-			return err
-		})
+		in := client.DetokenizeInput{Token: once.Token, Redaction: client.PlainText, Attempt: uuid.NewString()}
+		out, err := patiently(func() (client.DetokenizeOutput, error) { return x.client.Detokenize(t.Context(), in) })
 		switch {
-		case err == nil && got.Equal(card):
+		case err == nil && out.Data.Equal(card):
 			detokenized.add("card")
-		case errors.Is(err, failure.UsedUp):
+		case errors.Is(err, client.ErrUsedUp):
 			detokenized.add("used up")
 		default:
 			t.Error(err)
@@ -283,25 +280,14 @@ func TestPromisesUnderConcurrencyOverHTTP(t *testing.T) {
 	}
 
 	before := len(x.rows(t, vaultTable))
-	var idempotent counted
-	simultaneously(100, func() {
-		var tok string
-		err := patiently(func() (err error) {
-			tok, err = x.client.Tokenize(t.Context(), card, client.IdempotencyKey("k"))
-			return err
-		})
-		if err != nil {
-			t.Error(err)
-		}
-		idempotent.add(tok)
-	})
-	if rows := len(x.rows(t, vaultTable)) - before; len(idempotent.n) != 1 || rows != 1 {
-		t.Errorf("100 identical creates gave %d tokens and %d rows", len(idempotent.n), rows)
+	tokens = x.tokensOf(t, 100, client.TokenizeInput{Data: card, IdempotencyKey: "k"})
+	if rows := len(x.rows(t, vaultTable)) - before; tokens != 1 || rows != 1 {
+		t.Errorf("100 identical creates gave %d tokens and %d rows", tokens, rows)
 	}
 }
 
 // Every success and every failure of the API is taken with a card and a text that can be recognized.
-func TestTheCanaryIsNowhere(t *testing.T) {
+func TestExtension_LeaksTheCanaryNowhere(t *testing.T) {
 	x := startExtension(t)
 	x.succeed(t)
 	x.fail(t)

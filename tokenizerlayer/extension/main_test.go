@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -13,11 +14,11 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/client"
-	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/api"
 )
 
 const session = "the-functions-session-token"
@@ -88,7 +89,7 @@ func environment(t *testing.T, l *lambda, port int) map[string]string {
 	}
 }
 
-func ping(t *testing.T, port int) (api.PingResponse, error) {
+func ping(t *testing.T, port int) (client.PingOutput, error) {
 	t.Helper()
 	c, err := client.New(client.Config{Port: port, SessionToken: session})
 	if err != nil {
@@ -97,7 +98,7 @@ func ping(t *testing.T, port int) (api.PingResponse, error) {
 	return c.Ping(context.Background())
 }
 
-func TestTheExtensionServesBeforeItRegistersAndEndsWithShutdown(t *testing.T) {
+func TestRun_ServesBeforeItRegistersAndEndsWithShutdown(t *testing.T) {
 	t.Setenv("HTTP_PROXY", "http://127.0.0.1:1") // must not be used towards the Runtime API
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "tokenizer.digest"), []byte("abc123\n"), 0o600); err != nil {
@@ -128,18 +129,17 @@ func TestTheExtensionServesBeforeItRegistersAndEndsWithShutdown(t *testing.T) {
 	}
 }
 
-func TestWrongSettingsAreANamed503AndDoNotEndTheExtension(t *testing.T) {
+// Package settings has the tests of each setting. What it finds wrong is told to the function, which asks with GET /ping.
+func TestRun_NamesWrongSettingsAndGoesOn(t *testing.T) {
 	for name, tt := range map[string]struct {
 		set     map[string]string
 		account string
 		want    []string
 	}{
-		"nothing set":     {map[string]string{"TOKENIZER_TABLE": "", "TOKENIZER_KEY_ARN": ""}, "123456789012", []string{"TOKENIZER_TABLE", "TOKENIZER_KEY_ARN"}},
-		"an alias":        {map[string]string{"TOKENIZER_KEY_ARN": "alias/token"}, "123456789012", []string{"TOKENIZER_KEY_ARN"}},
-		"log level":       {map[string]string{"TOKENIZER_LOG_LEVEL": "LOUD"}, "123456789012", []string{"TOKENIZER_LOG_LEVEL"}},
-		"body limit":      {map[string]string{"TOKENIZER_MAX_BODY_BYTES": "1e3"}, "123456789012", []string{"TOKENIZER_MAX_BODY_BYTES"}},
-		"no account":      {nil, "", []string{"account id"}},
-		"several at once": {map[string]string{"TOKENIZER_LOG_LEVEL": "x", "TOKENIZER_TABLE": "!"}, "", []string{"TOKENIZER_LOG_LEVEL", "TOKENIZER_TABLE", "account id"}},
+		"one":             {map[string]string{"TOKENIZER_KEY_ARN": "alias/token"}, "123456789012", []string{"TOKENIZER_KEY_ARN"}},
+		"with a default":  {map[string]string{"TOKENIZER_LOG_LEVEL": "LOUD"}, "123456789012", []string{"TOKENIZER_LOG_LEVEL"}},
+		"several at once": {map[string]string{"TOKENIZER_LOG_LEVEL": "x", "TOKENIZER_TABLE": ""}, "", []string{"TOKENIZER_LOG_LEVEL", "TOKENIZER_TABLE"}},
+		"no account":      {nil, "", []string{"AccountID", "registration"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			port := freePort(t)
@@ -149,7 +149,7 @@ func TestWrongSettingsAreANamed503AndDoNotEndTheExtension(t *testing.T) {
 				asked = true
 				_, err := ping(t, port)
 				for _, want := range tt.want {
-					if err == nil || !strings.Contains(err.Error(), want) {
+					if !errors.Is(err, client.ErrNotReady) || !strings.Contains(err.Error(), want) {
 						t.Errorf("error %v does not name %s", err, want)
 					}
 				}
@@ -165,7 +165,7 @@ func TestWrongSettingsAreANamed503AndDoNotEndTheExtension(t *testing.T) {
 	}
 }
 
-func TestATakenPortEndsTheEnvironmentWithAReason(t *testing.T) {
+func TestRun_EndsTheEnvironmentWhenThePortIsTaken(t *testing.T) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -183,7 +183,7 @@ func TestATakenPortEndsTheEnvironmentWithAReason(t *testing.T) {
 	}
 }
 
-func TestSigtermEndsTheExtension(t *testing.T) {
+func TestRun_EndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	l := &lambda{account: "123456789012", atNext: cancel}
 	env := environment(t, l, freePort(t))
@@ -192,7 +192,7 @@ func TestSigtermEndsTheExtension(t *testing.T) {
 	}
 }
 
-func TestALambdaThatRefusesTheRegistrationIsAnError(t *testing.T) {
+func TestRun_FailsWhenLambdaRefusesTheRegistration(t *testing.T) {
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusForbidden) }))
 	defer srv.Close()
 	env := environment(t, &lambda{}, freePort(t))
@@ -202,7 +202,7 @@ func TestALambdaThatRefusesTheRegistrationIsAnError(t *testing.T) {
 	}
 }
 
-func TestMoreConnectionsThanTheLimitWait(t *testing.T) {
+func TestRun_LetsMoreConnectionsThanTheLimitWait(t *testing.T) {
 	port := freePort(t)
 	l := &lambda{account: "123456789012"}
 	l.atNext = func() {

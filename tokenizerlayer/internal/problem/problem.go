@@ -43,6 +43,18 @@ func Of(err error) Document {
 	}
 }
 
+// Parse reads a document back from an answer. It reports false if the body is no document.
+func Parse(h http.Header, body []byte) (Document, bool) {
+	var d Document
+	if json.Unmarshal(body, &d) != nil || d.Code == "" {
+		return Document{}, false
+	}
+	if seconds, err := strconv.Atoi(h.Get("Retry-After")); err == nil {
+		d.RetryAfter = time.Duration(seconds) * time.Second
+	}
+	return d, true
+}
+
 // Err returns the error that the document was made of.
 func (d Document) Err() *failure.Error {
 	return &failure.Error{Kind: failure.KindOf(d.Code), Field: d.Field, Detail: d.Detail, RetryAfter: d.RetryAfter}

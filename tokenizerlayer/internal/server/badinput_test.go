@@ -36,7 +36,7 @@ func values(good, member, field string, values ...string) (list []bad) {
 	return list
 }
 
-func TestEveryBadValueOfTokenizeIsRefusedByItsNameAndNotEchoed(t *testing.T) {
+func TestTokenize_RefusesEveryBadValueByItsName(t *testing.T) {
 	text := `"type":"text","data":"x"`
 	number := `"data":"` + visa + `"`
 	list := []bad{
@@ -97,7 +97,7 @@ func TestEveryBadValueOfTokenizeIsRefusedByItsNameAndNotEchoed(t *testing.T) {
 	refuseAll(t, api.PathTokenize, list)
 }
 
-func TestEveryBadValueOfTheOtherOperationsIsRefusedByItsNameAndNotEchoed(t *testing.T) {
+func TestOtherOperations_RefuseEveryBadValueByItsName(t *testing.T) {
 	token := `"token":"` + unknown + `"`
 	for _, path := range []string{api.PathDetokenize, api.PathValidate, api.PathMetadata, api.PathRevoke} {
 		list := []bad{
@@ -192,7 +192,7 @@ func holdsInput(s string) bool {
 }
 
 // A card that was sent instead of a token is not even hashed into the log: whoever has the hash's key could try cards.
-func TestWhatIsNoTokenHasNoHashInTheLog(t *testing.T) {
+func TestLog_HasNoHashOfWhatIsNoToken(t *testing.T) {
 	r := start(t)
 	for _, path := range []string{api.PathDetokenize, api.PathValidate, api.PathMetadata, api.PathRevoke} {
 		r.do(t, call{path: path, body: `{"token":"` + visa + `"}`})
@@ -213,7 +213,7 @@ func TestWhatIsNoTokenHasNoHashInTheLog(t *testing.T) {
 	}
 }
 
-func TestTwoIdempotencyKeysAreRefused(t *testing.T) {
+func TestTokenize_RefusesTwoIdempotencyKeys(t *testing.T) {
 	r := start(t)
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://127.0.0.1:"+strconv.Itoa(r.port)+api.PathTokenize, strings.NewReader(`{"data":"`+visa+`"}`))
 	if err != nil {
@@ -243,7 +243,7 @@ func TestTwoIdempotencyKeysAreRefused(t *testing.T) {
 }
 
 // Nobody can find out whether a token exists in another account.
-func TestAnUnknownTokenAndAnotherAccountsLookTheSame(t *testing.T) {
+func TestServer_AnswersAnUnknownTokenLikeAnotherAccounts(t *testing.T) {
 	r := start(t)
 	_, body, _ := r.do(t, call{path: api.PathTokenize, body: `{"data":"` + visa + `"}`})
 	foreign := tokenOf(t, body)
@@ -272,7 +272,7 @@ func TestAnUnknownTokenAndAnotherAccountsLookTheSame(t *testing.T) {
 	}
 }
 
-func TestMoreReadsThanTheRateAreRefusedAndSayWhenToTryAgain(t *testing.T) {
+func TestServer_LimitsTheRateOfReads(t *testing.T) {
 	r := start(t, func(c *server.Config) { c.ReadRate = 1 })
 	_, body, _ := r.do(t, call{path: api.PathTokenize, body: `{"data":"` + visa + `"}`})
 	good := `{"token":"` + tokenOf(t, body) + `"}`
@@ -304,7 +304,7 @@ func TestMoreReadsThanTheRateAreRefusedAndSayWhenToTryAgain(t *testing.T) {
 	}
 }
 
-func TestARequestInFlightSaysWhenToTryAgain(t *testing.T) {
+func TestTokenize_SaysWhenToRepeatARequestInFlight(t *testing.T) {
 	r := start(t)
 	r.store.Fail = conflicts
 	status, body, header := r.do(t, call{path: api.PathTokenize, body: `{"data":"` + visa + `"}`, header: map[string]string{api.IdempotencyHeader: "k"}})
@@ -313,7 +313,7 @@ func TestARequestInFlightSaysWhenToTryAgain(t *testing.T) {
 	}
 }
 
-func TestARequestHasTheCallersIdOrOneThatIsMadeUp(t *testing.T) {
+func TestServer_KeepsTheCallersRequestIDIfItIsOne(t *testing.T) {
 	r := start(t)
 	seen := map[string]bool{}
 	for _, tt := range []struct {
@@ -346,7 +346,7 @@ func TestARequestHasTheCallersIdOrOneThatIsMadeUp(t *testing.T) {
 }
 
 // What an event says, of each operation.
-func TestTheLogSaysWhoDidWhatToWhatAndWhy(t *testing.T) {
+func TestLog_SaysWhoDidWhatToWhatAndWhy(t *testing.T) {
 	r := start(t)
 	_, body, _ := r.do(t, call{path: api.PathTokenize, body: `{"data":"x","type":"text","binding":{"purpose":"refund"}}`})
 	token := tokenOf(t, body)
@@ -396,7 +396,7 @@ func TestTheLogSaysWhoDidWhatToWhatAndWhy(t *testing.T) {
 }
 
 // What could not be recorded is not done: without the key of the token hash nobody could tell afterwards which token it was about.
-func TestWithoutTheKeyOfTheLogNothingIsDone(t *testing.T) {
+func TestServer_DoesNothingThatItCannotRecord(t *testing.T) {
 	r := start(t)
 	r.kms.Fail = func(operation string) error {
 		if operation == "GenerateMac" {

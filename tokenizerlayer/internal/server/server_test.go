@@ -20,7 +20,6 @@ import (
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/audit"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/failure"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/fakeaws"
-	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/sensitive"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/server"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/vault"
 )
@@ -136,7 +135,7 @@ func tokenOf(t *testing.T, body string) string {
 	return out.Token
 }
 
-func TestTokenizeAndDetokenize(t *testing.T) {
+func TestDetokenize_ShowsAsMuchAsIsAskedFor(t *testing.T) {
 	r := start(t)
 	status, body, header := r.do(t, call{path: api.PathTokenize, body: `{"data":"4111-1111-1111-1111"}`})
 	if status != 200 || header.Get("Cache-Control") != "no-store" || strings.Contains(body, `"row"`) {
@@ -158,7 +157,7 @@ func TestTokenizeAndDetokenize(t *testing.T) {
 	}
 }
 
-func TestStoreFalseAnswersTheRowAndStoresNothing(t *testing.T) {
+func TestTokenize_WithStoreFalseAnswersTheRow(t *testing.T) {
 	r := start(t)
 	status, body, _ := r.do(t, call{path: api.PathTokenize, body: `{"data":"` + visa + `","store":false}`})
 	var out api.TokenizeResponse
@@ -170,14 +169,14 @@ func TestStoreFalseAnswersTheRowAndStoresNothing(t *testing.T) {
 	}
 }
 
-func TestPingTellsTheRelease(t *testing.T) {
+func TestPing_TellsTheRelease(t *testing.T) {
 	r := start(t)
 	if status, body, _ := r.do(t, call{method: "GET", path: api.PathPing}); status != 200 || body != `{"status":"ok","release":"r1"}`+"\n" {
 		t.Errorf("%d %s", status, body)
 	}
 }
 
-func TestOnlyTheFunctionItselfIsServed(t *testing.T) {
+func TestServer_ServesOnlyTheFunctionItself(t *testing.T) {
 	r := start(t)
 	for name, tt := range map[string]struct {
 		c      call
@@ -206,14 +205,14 @@ func TestOnlyTheFunctionItselfIsServed(t *testing.T) {
 	}
 }
 
-func TestAnEmptySessionTokenAuthorizesNobody(t *testing.T) {
+func TestServer_AuthorizesNobodyByAnEmptySessionToken(t *testing.T) {
 	r := start(t, func(c *server.Config) { c.SessionToken = "" })
 	if status, _, _ := r.do(t, call{path: api.PathPing, method: "GET", header: map[string]string{api.TokenHeader: ""}}); status != 401 {
 		t.Errorf("status %d", status)
 	}
 }
 
-func TestBadRequestsNameTheFieldAndNeverEchoTheValue(t *testing.T) {
+func TestServer_NamesTheFieldOfABadRequestAndEchoesNoValue(t *testing.T) {
 	r := start(t)
 	bad := "4111111111111112"
 	for name, tt := range map[string]struct {
@@ -262,7 +261,7 @@ func TestBadRequestsNameTheFieldAndNeverEchoTheValue(t *testing.T) {
 	}
 }
 
-func TestTheLogHasOneEventPerOperationAndNoSecrets(t *testing.T) {
+func TestLog_HasOneEventPerOperationAndNoSecrets(t *testing.T) {
 	r := start(t)
 	_, body, _ := r.do(t, call{path: api.PathTokenize, body: `{"data":"` + visa + `"}`})
 	token := tokenOf(t, body)
@@ -290,7 +289,7 @@ func TestTheLogHasOneEventPerOperationAndNoSecrets(t *testing.T) {
 	}
 }
 
-func TestNotReadyIsANamed503(t *testing.T) {
+func TestServer_SaysWhichSettingIsWrong(t *testing.T) {
 	r := start(t, func(c *server.Config) {
 		c.Vault = func() (server.Vault, error) {
 			return nil, failure.New(failure.NotReady, "", "TOKENIZER_TABLE must be set")
@@ -303,46 +302,39 @@ func TestNotReadyIsANamed503(t *testing.T) {
 	}
 }
 
-// The Go client against the real server: what a function sees.
-func TestClient(t *testing.T) {
+// What a function sees of the server through its client.
+func TestClient_TalksToTheServer(t *testing.T) {
 	r := start(t)
-	c, err := client.New(client.Config{Port: r.port, SessionToken: session})
-	if err != nil {
-		t.Fatal(err)
+	c, ctx := r.client(t), t.Context()
+	if out, err := c.Ping(ctx); err != nil || out.Release != "r1" {
+		t.Errorf("ping: %+v, %v", out, err)
 	}
-	ctx := t.Context()
-	if p, err := c.Ping(ctx); err != nil || p.Release != "r1" {
-		t.Errorf("ping: %+v, %v", p, err)
+	token := create(t, c, client.TokenizeInput{}).Token
+	for redaction, want := range map[client.Redaction]string{"": "************1111", client.PlainText: visa} {
+		out, err := c.Detokenize(ctx, client.DetokenizeInput{Token: token, Redaction: redaction})
+		if err != nil || out.Data.Reveal() != want {
+			t.Errorf("redaction %q: %v", redaction, err)
+		}
 	}
-	token, err := c.Tokenize(ctx, sensitive.New(visa))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if masked, err := c.Detokenize(ctx, token, ""); err != nil || masked.Reveal() != "************1111" {
-		t.Error("masked:", err)
-	}
-	if clear, err := c.Detokenize(ctx, token, api.PlainText); err != nil || clear.Reveal() != visa {
-		t.Error("plain text:", err)
-	}
-	sealed, err := c.Seal(ctx, sensitive.New(visa))
+	sealed, err := c.Seal(ctx, client.SealInput{Data: client.NewSecret(visa)})
 	if err != nil || sealed.Token == "" || sealed.Put.Put == nil || *sealed.Put.Put.ConditionExpression == "" || len(sealed.Put.Put.Item) != 4 {
 		t.Errorf("seal: %v", err)
 	}
-	_, err = c.Detokenize(ctx, "00000000-0000-4000-8000-000000000000", "")
-	if !errors.Is(err, failure.NotFound) {
+	_, err = c.Detokenize(ctx, client.DetokenizeInput{Token: unknown})
+	if !errors.Is(err, client.ErrNotFound) {
 		t.Error("unknown token:", err)
 	}
-	_, err = c.Tokenize(ctx, sensitive.New("4111111111111112"))
-	if e, ok := errors.AsType[*failure.Error](err); !ok || !errors.Is(err, failure.Invalid) || e.Field != "data" {
+	_, err = c.Tokenize(ctx, client.TokenizeInput{Data: client.NewSecret("4111111111111112")})
+	if e, ok := errors.AsType[*client.Error](err); !ok || !errors.Is(err, client.ErrInvalid) || e.Field != "data" {
 		t.Error("bad card:", err)
 	}
 	r.kms.Fail = func(string) error { return errors.New("away") }
-	if _, err = c.Tokenize(ctx, sensitive.New(visa)); !errors.Is(err, failure.Unavailable) {
+	if _, err = c.Tokenize(ctx, client.TokenizeInput{Data: client.NewSecret(visa)}); !errors.Is(err, client.ErrUnavailable) {
 		t.Error("KMS away:", err)
 	}
 }
 
-func TestTheBodyLimitIsTheOneThatWasSet(t *testing.T) {
+func TestServer_LimitsTheBodyAsConfigured(t *testing.T) {
 	r := start(t, func(c *server.Config) { c.MaxBody = 64 })
 	for size, want := range map[int]int{64: http.StatusBadRequest, 65: http.StatusRequestEntityTooLarge} {
 		request, err := http.NewRequest(http.MethodPost, "http://127.0.0.1:"+strconv.Itoa(r.port)+api.PathTokenize, strings.NewReader(strings.Repeat(" ", size)))
@@ -369,7 +361,7 @@ func (panicking) Create(_ context.Context, c vault.Create) (vault.Created, error
 	panic(c.Data.Reveal())
 }
 
-func TestADefectIsAnsweredAndRecordedWithoutWhatItWasAbout(t *testing.T) {
+func TestServer_AnswersADefectWithoutWhatItWasAbout(t *testing.T) {
 	r := start(t, func(c *server.Config) { c.Vault = func() (server.Vault, error) { return panicking{}, nil } })
 	status, body, _ := r.do(t, call{path: api.PathTokenize, body: `{"data":"` + visa + `"}`})
 	r.stop()

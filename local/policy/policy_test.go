@@ -1,11 +1,11 @@
-package iam_test
+package policy_test
 
 import (
 	"encoding/json"
 	"strings"
 	"testing"
 
-	"github.com/lambda-tokenizer/lambda-tokenizer/local/iam"
+	"github.com/lambda-tokenizer/lambda-tokenizer/local/policy"
 )
 
 const (
@@ -26,16 +26,16 @@ func document(t *testing.T, statements ...string) any {
 }
 
 // account has one role and one resource with these statements, none where empty.
-func account(t *testing.T, ofRole, resource, ofResource string) *iam.Account {
+func account(t *testing.T, ofRole, resource, ofResource string) *policy.Account {
 	t.Helper()
-	a := iam.NewAccount(accountID)
+	a := policy.NewAccount(accountID)
 	if ofRole != "" {
-		if err := a.Attach(role, "P", document(t, ofRole)); err != nil {
+		if err := a.AddRolePolicy(role, "P", document(t, ofRole)); err != nil {
 			t.Fatal(err)
 		}
 	}
 	if ofResource != "" {
-		if err := a.Protect(resource, "R", document(t, ofResource)); err != nil {
+		if err := a.AddResourcePolicy(resource, "R", document(t, ofResource)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -48,7 +48,7 @@ const (
 	getByRole     = `{"Effect":"Allow","Action":["dynamodb:GetItem"],"Resource":["` + tableARN + `"]}`
 )
 
-func TestWhoMayDoWhat(t *testing.T) {
+func TestEvaluate_FollowsIAMsLogic(t *testing.T) {
 	denyOutside := func(path string) string {
 		return `{"Sid":"D","Effect":"Deny","Action":"kms:Decrypt","Resource":"*","Principal":{"AWS":"*"},
 			"Condition":{"ArnNotLike":{"aws:PrincipalArn":"arn:aws:iam::123456789012:role` + path + `*"}}}`
@@ -83,12 +83,12 @@ func TestWhoMayDoWhat(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			a := account(t, tt.ofRole, tt.resource, tt.ofResource)
-			refusal := a.Decide(iam.Request{Role: role, Action: tt.action, Resource: tt.resource, Context: map[string][]string{"aws:principalarn": {role}}})
+			denial := a.Evaluate(policy.Request{Role: role, Action: tt.action, Resource: tt.resource, Context: map[string][]string{"aws:principalarn": {role}}})
 			switch {
-			case tt.because == "" && refusal != nil:
-				t.Errorf("refused: %v", refusal)
-			case tt.because != "" && (refusal == nil || !strings.Contains(refusal.Because, tt.because)):
-				t.Errorf("refusal = %v, want one because of %q", refusal, tt.because)
+			case tt.because == "" && denial != nil:
+				t.Errorf("denied: %v", denial)
+			case tt.because != "" && (denial == nil || !strings.Contains(denial.Because, tt.because)):
+				t.Errorf("denial = %v, want one because of %q", denial, tt.because)
 			}
 		})
 	}
@@ -103,7 +103,7 @@ func lists(context map[string]string) map[string][]string {
 	return split
 }
 
-func TestConditions(t *testing.T) {
+func TestEvaluate_Conditions(t *testing.T) {
 	for _, tt := range []struct {
 		condition string
 		context   map[string]string
@@ -118,6 +118,14 @@ func TestConditions(t *testing.T) {
 		{`"StringNotEquals":{"kms:ViaService":["a","b"]}`, map[string]string{"kms:viaservice": "b"}, false},
 		{`"StringNotEquals":{"kms:ViaService":"a"}`, nil, true},
 		{`"StringLike":{"kms:ViaService":"dynamodb.*"}`, map[string]string{"kms:viaservice": "dynamodb.us-east-1"}, true},
+		{`"ForAllValues:StringLike":{"dynamodb:LeadingKeys":["gone#*","use#a#*"]}`, map[string]string{"dynamodb:leadingkeys": "use#a#t"}, true},
+		{`"ForAllValues:StringLike":{"dynamodb:LeadingKeys":["gone#*","use#a#*"]}`, map[string]string{"dynamodb:leadingkeys": "use#ab#t"}, false},
+		{`"ForAllValues:StringLike":{"dynamodb:LeadingKeys":["gone#*"]}`, map[string]string{"dynamodb:leadingkeys": "gone#t,use#a#t"}, false},
+		{`"ForAllValues:StringLike":{"dynamodb:LeadingKeys":["gone#*"]}`, nil, true},
+		{`"NumericLessThan":{"kms:ScheduleKeyDeletionPendingWindowInDays":"30"}`, map[string]string{"kms:schedulekeydeletionpendingwindowindays": "29"}, true},
+		{`"NumericLessThan":{"kms:ScheduleKeyDeletionPendingWindowInDays":"30"}`, map[string]string{"kms:schedulekeydeletionpendingwindowindays": "30"}, false},
+		{`"NumericLessThan":{"kms:ScheduleKeyDeletionPendingWindowInDays":"30"}`, map[string]string{"kms:schedulekeydeletionpendingwindowindays": "x"}, false},
+		{`"NumericLessThan":{"kms:ScheduleKeyDeletionPendingWindowInDays":"30"}`, nil, false},
 		{`"StringNotLike":{"kms:ViaService":"dynamodb.*"}`, map[string]string{"kms:viaservice": "dynamodb.us-east-1"}, false},
 		{`"ArnLike":{"aws:PrincipalArn":"arn:aws:iam::1:role/a/*"}`, map[string]string{"aws:principalarn": "arn:aws:iam::1:role/a/b/c"}, true},
 		{`"ArnLike":{"aws:PrincipalArn":"arn:*:role/a/*"}`, map[string]string{"aws:principalarn": "arn:aws:iam::1:role/a/b"}, false},
@@ -133,29 +141,29 @@ func TestConditions(t *testing.T) {
 		{`"StringEquals":{"kms:ViaService":"a"},"Null":{"kms:EncryptionContext:purpose":"true"}`, map[string]string{"kms:viaservice": "a", "kms:encryptioncontext:purpose": "x"}, false},
 	} {
 		a := account(t, `{"Sid":"S","Effect":"Allow","Action":"dynamodb:GetItem","Resource":"*","Condition":{`+tt.condition+`}}`, "", "")
-		refusal := a.Decide(iam.Request{Role: role, Action: "dynamodb:GetItem", Resource: tableARN, Context: lists(tt.context)})
-		if (refusal == nil) != tt.holds {
-			t.Errorf("{%s} on %v: refusal = %v", tt.condition, tt.context, refusal)
+		denial := a.Evaluate(policy.Request{Role: role, Action: "dynamodb:GetItem", Resource: tableARN, Context: lists(tt.context)})
+		if (denial == nil) != tt.holds {
+			t.Errorf("{%s} on %v: denial = %v", tt.condition, tt.context, denial)
 		}
-		if refusal != nil && !strings.Contains(refusal.Missing, `"S" of P would allow it, but its condition `) {
-			t.Errorf("{%s}: the log says %q", tt.condition, refusal.Missing)
+		if denial != nil && !strings.Contains(denial.Missing, `"S" of P would allow it, but its condition `) {
+			t.Errorf("{%s}: the log says %q", tt.condition, denial.Missing)
 		}
 	}
 }
 
-func TestARefusalQuotesNoValueOfTheRequest(t *testing.T) {
+func TestDenial_QuotesNoValueOfTheRequest(t *testing.T) {
 	a := account(t, `{"Effect":"Allow","Action":"kms:Decrypt","Resource":"*","Condition":{"StringEquals":{"kms:EncryptionContext:table":"T"}}}`, keyARN, delegated)
-	refusal := a.Decide(iam.Request{Role: role, Action: "kms:Decrypt", Resource: keyARN, Context: map[string][]string{"kms:encryptioncontext:table": {"secret"}}})
-	if refusal == nil || strings.Contains(refusal.Error()+refusal.Missing, "secret") {
-		t.Errorf("refusal = %v", refusal)
+	denial := a.Evaluate(policy.Request{Role: role, Action: "kms:Decrypt", Resource: keyARN, Context: map[string][]string{"kms:encryptioncontext:table": {"secret"}}})
+	if denial == nil || strings.Contains(denial.Error()+denial.Missing, "secret") {
+		t.Errorf("denial = %v", denial)
 	}
 	want := "User: " + role + " is not authorized to perform: kms:Decrypt on resource: " + keyARN + " because no identity-based policy allows the kms:Decrypt action"
-	if refusal.Error() != want {
-		t.Errorf("error %q, want %q", refusal.Error(), want)
+	if denial.Error() != want {
+		t.Errorf("error %q, want %q", denial.Error(), want)
 	}
 }
 
-func TestWhatIsNotUnderstoodIsAnError(t *testing.T) {
+func TestAddPolicy_RefusesWhatItDoesNotKnow(t *testing.T) {
 	for want, statement := range map[string]string{
 		"no Statement":       ``,
 		"NotResource":        `{"Effect":"Allow","Action":"a:b","NotResource":"*"}`,
@@ -174,7 +182,7 @@ func TestWhatIsNotUnderstoodIsAnError(t *testing.T) {
 		if statement == "" {
 			v = map[string]any{}
 		}
-		if err := iam.NewAccount(accountID).Attach(role, "P", v); err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "policy P") {
+		if err := policy.NewAccount(accountID).AddRolePolicy(role, "P", v); err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "policy P") {
 			t.Errorf("%s: error = %v, want one that names it", statement, err)
 		}
 	}
@@ -183,7 +191,7 @@ func TestWhatIsNotUnderstoodIsAnError(t *testing.T) {
 		"Federated":         `{"Effect":"Allow","Action":"a:b","Resource":"*","Principal":{"Federated":"x"}}`,
 		"Principal: want":   `{"Effect":"Allow","Action":"a:b","Resource":"*","Principal":"x"}`,
 	} {
-		if err := iam.NewAccount(accountID).Protect(keyARN, "R", document(t, statement)); err == nil || !strings.Contains(err.Error(), want) {
+		if err := policy.NewAccount(accountID).AddResourcePolicy(keyARN, "R", document(t, statement)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: error = %v, want one that names it", statement, err)
 		}
 	}

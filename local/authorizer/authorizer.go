@@ -1,0 +1,90 @@
+// Package authorizer decides whether a function may make a call to an AWS service, by the policies of the templates.
+//
+//	a := authorizer.New(authorizer.Config{Account: "123456789012", Region: "us-east-1", Policies: policies, Denied: logDenial})
+//	a.AddAlias("alias/orders", keyARN)
+//	a.AddTable("Orders", authorizer.Table{PartitionKey: "Number", StorageKeyARN: storageKeyARN})
+//	proxy := awsproxy.New(awsproxy.Config{Targets: targets, Authorize: a.Authorize})
+//
+// It finds out which permissions a call needs (actions, resources and condition keys), and asks [policy.Account] for each. So it
+// works with every implementation of the services. A call whose permissions it cannot tell is denied.
+//
+// Source: https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html
+package authorizer
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/lambda-tokenizer/lambda-tokenizer/local/awsproxy"
+	"github.com/lambda-tokenizer/lambda-tokenizer/local/endpoint"
+	"github.com/lambda-tokenizer/lambda-tokenizer/local/policy"
+	"github.com/lambda-tokenizer/lambda-tokenizer/local/services/awsjson"
+)
+
+// Config says where the calls happen and which policies decide. All members must be set.
+type Config struct {
+	Account, Region string
+	Policies        *policy.Account
+	// Denied gets an error for every denied call, for the log. It names role, action, resource and the statement that is missing or
+	// denies the call, and no values of the call, such as an encryption context.
+	Denied func(error)
+}
+
+// Authorizer decides about calls. It is safe for concurrent use.
+type Authorizer struct {
+	config    Config
+	resources resources
+}
+
+// New returns an authorizer that knows no aliases and no tables.
+func New(config Config) *Authorizer {
+	return &Authorizer{config, resources{
+		account: config.Account, region: config.Region, aliases: map[string]string{}, tables: map[string]Table{},
+	}}
+}
+
+// AddAlias says which key an alias, such as alias/orders, stands for.
+func (a *Authorizer) AddAlias(name, key string) {
+	arn := a.resources.keyARN(key)
+	a.resources.mu.Lock()
+	defer a.resources.mu.Unlock()
+	a.resources.aliases[name] = arn
+}
+
+// AddTable says what a table is like.
+func (a *Authorizer) AddTable(name string, t Table) {
+	a.resources.mu.Lock()
+	defer a.resources.mu.Unlock()
+	a.resources.tables[name] = t
+}
+
+// Authorize is for [awsproxy.Config]. It returns the error with which the service would refuse the call, or nil.
+func (a *Authorizer) Authorize(_ context.Context, call awsproxy.Call) error {
+	permissions, err := a.permissions(call)
+	if err != nil {
+		return err
+	}
+	for _, p := range permissions {
+		p.Role = call.Principal
+		p.Context["aws:principalarn"] = []string{call.Principal}
+		p.Context["aws:principalaccount"] = []string{a.config.Account}
+		p.Context["aws:principalisawsservice"] = []string{"false"}
+		p.Context["lambda:sourcefunctionarn"] = []string{call.Function}
+		if denial := a.config.Policies.Evaluate(p.Request); denial != nil {
+			a.config.Denied(fmt.Errorf("access denied: role %s: %s on %s%s: %s", denial.Role, denial.Action, denial.Resource, p.why, denial.Missing))
+			return awsjson.Errorf("AccessDeniedException", "%s", denial)
+		}
+	}
+	return nil
+}
+
+// permissions lists the permissions that a call needs.
+func (a *Authorizer) permissions(call awsproxy.Call) ([]permission, error) {
+	switch call.Service {
+	case endpoint.KMS:
+		return a.resources.kmsPermissions(call)
+	case endpoint.DynamoDB:
+		return a.resources.dynamoDBPermissions(call)
+	}
+	return []permission{newPermission(call.Service+":"+call.Operation, "*")}, nil
+}

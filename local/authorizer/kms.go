@@ -1,0 +1,40 @@
+package authorizer
+
+import (
+	"encoding/json"
+	"strconv"
+	"strings"
+
+	"github.com/lambda-tokenizer/lambda-tokenizer/local/awsproxy"
+	"github.com/lambda-tokenizer/lambda-tokenizer/local/services/awsjson"
+)
+
+// kmsPermissions returns the permission that a call to KMS needs, which is for the operation on its key. See
+// https://docs.aws.amazon.com/kms/latest/developerguide/kms-api-permissions-reference.html
+func (r *resources) kmsPermissions(call awsproxy.Call) ([]permission, error) {
+	var in struct {
+		KeyId, SourceKeyId  string
+		EncryptionContext   map[string]string
+		PendingWindowInDays *int
+	}
+	if json.Unmarshal(call.Body, &in) != nil {
+		return nil, unreadable(call)
+	}
+	if in.SourceKeyId != "" || call.Operation == "Decrypt" && in.KeyId == "" {
+		return nil, awsjson.Errorf("AccessDeniedException", "the local run cannot tell which keys %s is about: name the key in KeyId", call.Operation)
+	}
+	p := r.keyPermission("kms:"+call.Operation, in.KeyId, in.EncryptionContext)
+	if in.PendingWindowInDays != nil {
+		p.Context["kms:schedulekeydeletionpendingwindowindays"] = []string{strconv.Itoa(*in.PendingWindowInDays)}
+	}
+	return []permission{p}, nil
+}
+
+func (r *resources) keyPermission(action, key string, encryptionContext map[string]string) permission {
+	p := newPermission(action, r.keyARN(key))
+	p.Context["kms:calleraccount"] = []string{r.account}
+	for name, value := range encryptionContext {
+		p.Context["kms:encryptioncontext:"+strings.ToLower(name)] = []string{value}
+	}
+	return p
+}

@@ -1,0 +1,52 @@
+package authorizer
+
+import (
+	"strings"
+	"sync"
+)
+
+// resources knows by which ARNs policies name the keys and tables that calls are about.
+type resources struct {
+	account, region string
+
+	mu      sync.RWMutex
+	aliases map[string]string // ARNs of keys by the alias's name
+	tables  map[string]Table  // by name
+}
+
+// Table is what policies look at in a table.
+type Table struct {
+	PartitionKey  string // name of the attribute
+	StorageKeyARN string // of the customer managed key that encrypts the table; "" if it has none of the account's own
+}
+
+// keyARN returns the ARN of a key for any of the four references to it: key id, key ARN, alias name, alias ARN.
+func (r *resources) keyARN(ref string) string {
+	prefix := r.arn("kms", "")
+	name := strings.TrimPrefix(ref, prefix)
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	if arn, ok := r.aliases[name]; ok {
+		return arn
+	}
+	switch {
+	case ref == "":
+		return "*" // the operation is not about a key
+	case strings.HasPrefix(name, "arn:"), strings.HasPrefix(name, "key/"), strings.HasPrefix(name, "alias/"):
+		return ref
+	}
+	return prefix + "key/" + ref
+}
+
+// table returns name and ARN of a table for either of them, and what the table is like.
+func (r *resources) table(ref string) (name, arn string, t Table) {
+	prefix := r.arn("dynamodb", "table/")
+	name = strings.TrimPrefix(ref, prefix)
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return name, prefix + name, r.tables[name]
+}
+
+func (r *resources) arn(service, resource string) string {
+	return "arn:aws:" + service + ":" + r.region + ":" + r.account + ":" + resource
+}

@@ -1,0 +1,195 @@
+package cloud
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/lambda-tokenizer/lambda-tokenizer/local/gateway"
+)
+
+// apis creates REST APIs.
+type apis struct {
+	cognito   *url.URL   // where user pools have their keys
+	functions *functions // that the APIs can invoke
+	log       io.Writer
+	byID      map[string]*api
+}
+
+// api collects the parts of a REST API, by their physical ids.
+type api struct {
+	cognito     *url.URL
+	config      gateway.Config
+	paths       map[string]string          // of resources
+	models      map[string]json.RawMessage // schemas by name
+	validators  map[string]bool            // whether they validate bodies
+	authorizers map[string]*gateway.CognitoAuthorizer
+	methods     []*resource
+	url         string // on this machine, without the stage; "" until it is served
+}
+
+func newID() string { return strings.ToLower(rand.Text()[:10]) }
+
+func (s *apis) createAPI(_ context.Context, r *resource) (created, error) {
+	id, root := newID(), newID()
+	s.byID[id] = &api{
+		cognito: s.cognito,
+		config:  gateway.Config{APIID: id, AccountID: r.account, Region: r.region, Log: s.log},
+		paths:   map[string]string{root: ""}, models: map[string]json.RawMessage{},
+		validators: map[string]bool{}, authorizers: map[string]*gateway.CognitoAuthorizer{},
+	}
+	return created{id, map[string]string{"RestApiId": id, "RootResourceId": root}}, nil
+}
+
+// part makes a creation function for resources that belong to an API.
+func (s *apis) part(create func(*api, *resource) (created, error)) func(context.Context, *resource) (created, error) {
+	return func(_ context.Context, r *resource) (created, error) {
+		a := s.byID[r.str("RestApiId")]
+		if a == nil {
+			return created{}, errors.New("RestApiId is not an API of this app")
+		}
+		return create(a, r)
+	}
+}
+
+func (a *api) createResource(r *resource) (created, error) {
+	parent, ok := a.paths[r.str("ParentId")]
+	if !ok {
+		return created{}, errors.New("ParentId is not a resource of this API")
+	}
+	id := newID()
+	a.paths[id] = parent + "/" + r.str("PathPart")
+	return created{id, map[string]string{"ResourceId": id}}, nil
+}
+
+func (a *api) createModel(r *resource) (created, error) {
+	schema, err := json.Marshal(r.properties["Schema"])
+	name := r.physicalName("Name")
+	a.models[name] = schema
+	return created{ref: name}, err
+}
+
+func (a *api) createValidator(r *resource) (created, error) {
+	id := newID()
+	a.validators[id] = r.boolean("ValidateRequestBody")
+	return created{id, map[string]string{"RequestValidatorId": id}}, nil
+}
+
+// userPool takes region and id out of a user pool's ARN.
+var userPool = regexp.MustCompile(`^arn:aws:cognito-idp:([a-z0-9-]+):[0-9]+:userpool/([A-Za-z0-9_-]+)$`)
+
+func (a *api) createAuthorizer(r *resource) (created, error) {
+	pools := r.strings("ProviderARNs")
+	if r.str("Type") != "COGNITO_USER_POOLS" || len(pools) != 1 || r.str("IdentitySource") != "method.request.header.Authorization" {
+		return created{}, errors.New("only an authorizer for one Cognito user pool on the Authorization header is simulated")
+	}
+	pool := userPool.FindStringSubmatch(pools[0])
+	if pool == nil {
+		return created{}, errors.New("ProviderARNs does not name a user pool")
+	}
+	id := newID()
+	a.authorizers[id] = &gateway.CognitoAuthorizer{
+		Issuer:  "https://cognito-idp." + pool[1] + ".amazonaws.com/" + pool[2],
+		JWKSURL: a.cognito.JoinPath(pool[2], ".well-known", "jwks.json").String(),
+	}
+	return created{id, map[string]string{"AuthorizerId": id}}, nil
+}
+
+func (a *api) createMethod(r *resource) (created, error) {
+	if len(r.object("RequestParameters")) > 0 {
+		return created{}, errors.New("RequestParameters are not simulated")
+	}
+	a.methods = append(a.methods, r)
+	return created{ref: r.physicalName("")}, nil
+}
+
+func (a *api) createStage(r *resource) (created, error) {
+	if a.config.Stage != "" {
+		return created{}, errors.New("the API has a stage already, and only one is simulated")
+	}
+	a.config.Stage = r.str("StageName")
+	return created{ref: a.config.Stage}, nil
+}
+
+// integrated takes the function's ARN out of an integration's URI.
+var integrated = regexp.MustCompile(`:lambda:path/2015-03-31/functions/(arn:[^/]+)/invocations$`)
+
+// route is a method with its function.
+func (a *api) route(m *resource, functions map[string]*function) (gateway.Route, error) {
+	integration := m.object("Integration")
+	uri := integrated.FindStringSubmatch(integration.str("Uri"))
+	if integration.str("Type") != "AWS_PROXY" || uri == nil {
+		return gateway.Route{}, errors.New("only Lambda proxy integrations are simulated")
+	}
+	fn := functions[uri[1]]
+	if fn == nil {
+		return gateway.Route{}, errors.New("the integration's function is not one of this app's")
+	}
+	route := gateway.Route{
+		Method: m.str("HttpMethod"), Path: a.paths[m.str("ResourceId")],
+		Models: map[string]json.RawMessage{}, ValidateBody: a.validators[m.str("RequestValidatorId")],
+		Timeout: time.Duration(integration.integer("TimeoutInMillis")) * time.Millisecond,
+		Invoke: func(ctx context.Context, payload []byte) ([]byte, bool, error) {
+			result, err := fn.host.Invoke(ctx, payload)
+			return result.Payload, result.FunctionError != "", err
+		},
+	}
+	models := m.object("RequestModels")
+	for contentType := range models {
+		route.Models[contentType] = a.models[models.str(contentType)]
+	}
+	switch authorization := m.str("AuthorizationType"); authorization {
+	case "NONE":
+	case "COGNITO_USER_POOLS":
+		if route.Authorizer = a.authorizers[m.str("AuthorizerId")]; route.Authorizer == nil {
+			return gateway.Route{}, errors.New("AuthorizerId is not an authorizer of this API")
+		}
+	default:
+		return gateway.Route{}, fmt.Errorf("AuthorizationType %q is not simulated", authorization)
+	}
+	if len(m.strings("AuthorizationScopes")) > 0 {
+		return gateway.Route{}, errors.New("AuthorizationScopes are not simulated")
+	}
+	return route, nil
+}
+
+// serve starts a gateway for each API, and returns the URL of the stage that listens on addr. A second API gets a port of its own.
+func (s *apis) serve(on *servers, addr string) (stage string, err error) {
+	for _, a := range s.byID {
+		for _, m := range a.methods {
+			route, err := a.route(m, s.functions.byARN)
+			if err != nil {
+				return "", fmt.Errorf("%s/%s: %w", m.stack.Name, m.id, err)
+			}
+			a.config.Routes = append(a.config.Routes, route)
+		}
+		g, err := gateway.New(a.config)
+		if err != nil {
+			return "", err
+		}
+		u, err := on.serve(addr, g)
+		if err != nil {
+			return "", err
+		}
+		a.url, addr = u.String(), "127.0.0.1:0"
+		if stage == "" {
+			stage = a.url + "/" + a.config.Stage
+		}
+	}
+	return stage, nil
+}
+
+// localize replaces the URLs that the APIs would have on AWS by those on this machine.
+func (s *apis) localize(text string) string {
+	for id, a := range s.byID {
+		text = strings.ReplaceAll(text, "https://"+id+".execute-api."+a.config.Region+".amazonaws.com", a.url)
+	}
+	return text
+}

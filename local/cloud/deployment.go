@@ -1,0 +1,127 @@
+package cloud
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/aws/smithy-go"
+
+	"github.com/lambda-tokenizer/lambda-tokenizer/local/assembly"
+	"github.com/lambda-tokenizer/lambda-tokenizer/local/endpoint"
+)
+
+// deployment creates the resources of an assembly.
+type deployment struct {
+	assembly        *assembly.Assembly
+	resolver        *assembly.Resolver
+	account, region string
+
+	resources *resources
+	functions *functions
+	apis      *apis
+
+	skipped map[string]bool // what has no effect here
+}
+
+// kind says how to create a type of resource, and what of it has no effect here.
+type kind struct {
+	create  func(context.Context, *resource) (created, error)
+	skipped string
+}
+
+// kinds are the types of resource that the local run knows.
+func (d *deployment) kinds() map[string]kind {
+	kinds := map[string]kind{
+		"AWS::KMS::Key":                       {create: d.resources.createKey, skipped: "rotation and deletion windows"},
+		"AWS::KMS::Alias":                     {create: d.resources.createAlias},
+		"AWS::DynamoDB::Table":                {create: d.resources.createTable, skipped: "encryption at rest, point-in-time recovery, deletion protection, removal of expired rows"},
+		"AWS::Cognito::UserPool":              {create: d.resources.createUserPool, skipped: "second factors, threat protection, how long tokens are valid"},
+		"AWS::Cognito::UserPoolClient":        {create: d.resources.createUserPoolClient},
+		"AWS::Lambda::LayerVersion":           {create: d.functions.createLayerVersion},
+		"AWS::Lambda::Function":               {create: d.functions.createFunction},
+		"AWS::ApiGateway::RestApi":            {create: d.apis.createAPI},
+		"AWS::ApiGateway::Authorizer":         {create: d.apis.part((*api).createAuthorizer)},
+		"AWS::ApiGateway::Model":              {create: d.apis.part((*api).createModel)},
+		"AWS::ApiGateway::RequestValidator":   {create: d.apis.part((*api).createValidator)},
+		"AWS::ApiGateway::Resource":           {create: d.apis.part((*api).createResource)},
+		"AWS::ApiGateway::Method":             {create: d.apis.part((*api).createMethod)},
+		"AWS::ApiGateway::Deployment":         {create: createNamed},
+		"AWS::ApiGateway::Stage":              {create: d.apis.part((*api).createStage), skipped: "access log, throttling, traces, TLS"},
+		"AWS::IAM::Role":                      {create: d.resources.createRole, skipped: "who may assume it"},
+		"AWS::IAM::Policy":                    {create: d.resources.createPolicy},
+		"AWS::Lambda::Permission":             {create: createNamed, skipped: "the API may always invoke its functions"},
+		"AWS::Lambda::LayerVersionPermission": {create: createNamed, skipped: "sharing with other accounts"},
+		"AWS::Logs::LogGroup":                 {create: createLogGroup, skipped: "functions log to this terminal"},
+		"AWS::SSM::Parameter":                 {create: createNamed, skipped: "nothing here reads it"},
+		"AWS::WAFv2::LoggingConfiguration":    {create: createNamed},
+		"AWS::WAFv2::WebACL":                  {create: createNamed, skipped: "requests are not filtered"},
+		"AWS::WAFv2::WebACLAssociation":       {create: createNamed},
+		"AWS::EC2::SecurityGroup":             {create: createNamed, skipped: "nothing is filtered"},
+		"AWS::EC2::VPC":                       {create: createNamed, skipped: "functions share this machine's network"},
+		"AWS::EC2::VPCEndpoint":               {create: createNamed, skipped: "endpoint policies are not evaluated"},
+	}
+	for _, partOfVPC := range []string{
+		"EIP", "FlowLog", "InternetGateway", "NatGateway", "Route", "RouteTable", "SecurityGroupIngress", "Subnet",
+		"SubnetRouteTableAssociation", "VPCGatewayAttachment",
+	} {
+		kinds["AWS::EC2::"+partOfVPC] = kind{create: createNamed}
+	}
+	return kinds
+}
+
+// create creates all resources, each after those that it refers to.
+func (d *deployment) create(ctx context.Context) error {
+	kinds := d.kinds()
+	for _, stack := range d.assembly.Stacks {
+		order, err := stack.Order()
+		if err != nil {
+			return err
+		}
+		for _, id := range order {
+			kind := stack.Template.Resources[id].Type
+			if err := d.createOne(ctx, kinds[kind], stack, id); err != nil {
+				return fmt.Errorf("%s/%s (%s): %w", stack.Name, id, kind, err)
+			}
+		}
+	}
+	return nil
+}
+
+func (d *deployment) createOne(ctx context.Context, kind kind, stack *assembly.Stack, id string) error {
+	template := stack.Template.Resources[id]
+	if kind.create == nil {
+		return errors.New("the local run does not know this type of resource: add it to local/cloud/deployment.go")
+	}
+	if kind.skipped != "" {
+		d.skipped[template.Type+": "+kind.skipped] = true
+	}
+	resolved, err := d.resolver.Resolve(stack, id, template.Properties)
+	if err != nil {
+		return err
+	}
+	made, err := kind.create(ctx, &resource{stack, id, d.account, d.region, resolved.(map[string]any)})
+	if e, ok := errors.AsType[smithy.APIError](err); ok && (e.ErrorCode() == "AlreadyExistsException" || e.ErrorCode() == "ResourceInUseException") {
+		return fmt.Errorf("it exists already: if an endpoint has kept it from an earlier run, restart that endpoint without its data (%w)", err)
+	}
+	if err != nil {
+		return endpoint.Explain(err)
+	}
+	d.resolver.SetResource(stack, id, made.ref, made.attributes)
+	return nil
+}
+
+// outputs returns the outputs of all stacks, by name.
+func (d *deployment) outputs() (map[string]string, error) {
+	outputs := map[string]string{}
+	for _, stack := range d.assembly.Stacks {
+		for name, output := range stack.Template.Outputs {
+			v, err := d.resolver.String(stack, "Outputs/"+name, output.Value)
+			if err != nil {
+				return nil, err
+			}
+			outputs[name] = d.apis.localize(v)
+		}
+	}
+	return outputs, nil
+}

@@ -1,0 +1,255 @@
+package cloud
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+
+	"github.com/lambda-tokenizer/lambda-tokenizer/local/awsproxy"
+	"github.com/lambda-tokenizer/lambda-tokenizer/local/endpoint"
+	"github.com/lambda-tokenizer/lambda-tokenizer/local/lambdahost"
+)
+
+// environments is the highest number of environments that a function has at once. Lambda starts one for each concurrent invocation.
+// This machine has fewer cores, so further invocations wait.
+const environments = 4
+
+// portVariable tells a function and its extension where the extension listens.
+const portVariable = "TOKENIZER_PORT"
+
+// functions creates layers and functions.
+type functions struct {
+	proxy    *awsproxy.Proxy // the functions' way to the services
+	proxyURL *url.URL
+	temp     string // directory for unpacked layers
+	log      io.Writer
+	ports    ports
+	layers   map[string]string // directories by the layer version's ARN
+	byARN    map[string]*function
+
+	mu         sync.Mutex
+	extensions []*lambdahost.Extensions // those that were started without their function
+}
+
+// function is a function that is ready to be invoked.
+type function struct {
+	role   string // ARN
+	config lambdahost.Config
+	host   *lambdahost.Function
+}
+
+func newFunctions(proxy *awsproxy.Proxy, proxyURL *url.URL, temp string, log io.Writer) *functions {
+	return &functions{
+		proxy: proxy, proxyURL: proxyURL, temp: temp, log: log,
+		ports: ports{given: map[int]bool{}}, layers: map[string]string{}, byARN: map[string]*function{},
+	}
+}
+
+func (f *functions) createLayerVersion(_ context.Context, r *resource) (created, error) {
+	dir, err := r.stack.AssetPath(r.object("Content").str("S3Key"))
+	if err != nil {
+		return created{}, err
+	}
+	arn := r.arn("lambda", "layer:"+r.physicalName("LayerName")+":1")
+	f.layers[arn] = dir
+	return created{arn, map[string]string{"LayerVersionArn": arn}}, nil
+}
+
+func (f *functions) createFunction(_ context.Context, r *resource) (created, error) {
+	code, err := r.stack.AssetPath(r.object("Code").str("S3Key"))
+	if err != nil {
+		return created{}, err
+	}
+	if runtime := r.str("Runtime"); runtime != "provided.al2023" {
+		return created{}, fmt.Errorf("the runtime is %q; the local run has provided.al2023 only", runtime)
+	}
+	name, role := r.physicalName("FunctionName"), r.str("Role")
+	opt, err := f.unpack(name, r.strings("Layers"))
+	if err != nil {
+		return created{}, err
+	}
+	arn := r.arn("lambda", "function:"+name)
+	config := lambdahost.Config{
+		Name: name, ARN: arn, Handler: r.str("Handler"), AccountID: r.account, Region: r.region,
+		TaskDir: code, OptDir: opt,
+		Variables:      f.variables(r.object("Environment").object("Variables")),
+		PerEnvironment: func() (map[string]string, error) { return f.newEnvironment(role, arn) },
+		Timeout:        time.Duration(r.integer("Timeout")) * time.Second, MemoryMB: r.integer("MemorySize"),
+		MaxConcurrency: environments, Log: f.log,
+	}
+	host, err := lambdahost.New(config)
+	if err != nil {
+		return created{}, err
+	}
+	f.byARN[arn] = &function{role, config, host}
+	return created{name, map[string]string{"Arn": arn}}, nil
+}
+
+// variables are those that the template declares, and the way to the services.
+func (f *functions) variables(declared properties) map[string]string {
+	variables := map[string]string{}
+	for name := range declared {
+		variables[name] = declared.str(name)
+	}
+	variables["AWS_ENDPOINT_URL"] = f.proxyURL.String()
+	return variables
+}
+
+// unpack copies layers over each other, in their order, as Lambda does below /opt. It returns the directory, or "" without layers.
+func (f *functions) unpack(function string, layers []string) (string, error) {
+	if len(layers) == 0 {
+		return "", nil
+	}
+	opt := filepath.Join(f.temp, function, "opt")
+	for _, arn := range layers {
+		dir, ok := f.layers[arn]
+		if !ok {
+			return "", fmt.Errorf("layer %s is not one of this app's", arn)
+		}
+		if err := overlay(opt, dir); err != nil {
+			return "", err
+		}
+	}
+	return opt, nil
+}
+
+// overlay copies the files of src over those of dst.
+func overlay(dst, src string) error {
+	return filepath.WalkDir(src, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		target := filepath.Join(dst, strings.TrimPrefix(path, src))
+		if entry.IsDir() {
+			return os.MkdirAll(target, 0o755)
+		}
+		b, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		return os.WriteFile(target, b, 0o755)
+	})
+}
+
+// newEnvironment gives an execution environment credentials of its own, and a port for the extension. On Lambda environments do not
+// share a loopback interface, so there they can all use the same port.
+func (f *functions) newEnvironment(role, functionARN string) (map[string]string, error) {
+	port, err := f.ports.free()
+	if err != nil {
+		return nil, err
+	}
+	c := f.assume(role, functionARN)
+	return map[string]string{
+		"AWS_ACCESS_KEY_ID": c.AccessKeyID, "AWS_SECRET_ACCESS_KEY": c.SecretAccessKey, "AWS_SESSION_TOKEN": c.SessionToken,
+		portVariable: strconv.Itoa(port),
+	}, nil
+}
+
+// assume makes credentials by which the proxy knows a function and its role.
+func (f *functions) assume(role, functionARN string) aws.Credentials {
+	c := aws.Credentials{AccessKeyID: "ASIA" + rand.Text()[:16], SecretAccessKey: rand.Text(), SessionToken: rand.Text() + rand.Text()}
+	f.proxy.Register(c.AccessKeyID, c.SessionToken, role, functionARN)
+	return c
+}
+
+// find returns the function whose name begins with prefix.
+func (f *functions) find(prefix string) (found *function, err error) {
+	for _, fn := range f.byARN {
+		if !strings.HasPrefix(fn.config.Name, prefix) {
+			continue
+		}
+		if found != nil {
+			return nil, fmt.Errorf("the names of several functions begin with %q", prefix)
+		}
+		found = fn
+	}
+	if found == nil {
+		return nil, fmt.Errorf("no function's name begins with %q", prefix)
+	}
+	return found, nil
+}
+
+func (f *functions) actAs(prefix string) (aws.Config, error) {
+	fn, err := f.find(prefix)
+	if err != nil {
+		return aws.Config{}, err
+	}
+	c := credentials.StaticCredentialsProvider{Value: f.assume(fn.role, fn.config.ARN)}
+	return endpoint.Config(f.proxyURL, fn.config.Region, c, endpoint.NewTransport()), nil
+}
+
+func (f *functions) kill(roleARN, process string) (killed int) {
+	for _, fn := range f.byARN {
+		if fn.role == roleARN {
+			killed += fn.host.Kill(process)
+		}
+	}
+	return killed
+}
+
+// close ends the processes of all functions.
+func (f *functions) close() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var wg sync.WaitGroup
+	for _, fn := range f.byARN {
+		wg.Go(fn.host.Close)
+	}
+	for _, x := range f.extensions {
+		wg.Go(x.Stop)
+	}
+	wg.Wait()
+}
+
+// Extension is the layer's extension in an environment of its own, in which the function does not run. It has the function's
+// settings and credentials, so it may do what the function's role may do.
+type Extension struct {
+	// Port is where the extension listens on 127.0.0.1.
+	Port int
+	// SessionToken is what the extension expects of its callers.
+	SessionToken string
+
+	running *lambdahost.Extensions
+}
+
+// Stop ends the extension and returns when it is gone. It may be called more than once.
+func (x *Extension) Stop() { x.running.Stop() }
+
+func (f *functions) startExtension(ctx context.Context, prefix string, variables map[string]string) (*Extension, error) {
+	fn, err := f.find(prefix)
+	if err != nil {
+		return nil, err
+	}
+	own, err := f.newEnvironment(fn.role, fn.config.ARN)
+	if err != nil {
+		return nil, err
+	}
+	maps.Copy(own, variables)
+	port, err := strconv.Atoi(own[portVariable])
+	if err != nil {
+		return nil, fmt.Errorf("%s is not a number", portVariable)
+	}
+	config := fn.config
+	config.PerEnvironment = func() (map[string]string, error) { return own, nil }
+	running, err := lambdahost.StartExtensions(ctx, config)
+	if err != nil {
+		return nil, err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.extensions = append(f.extensions, running)
+	return &Extension{port, own["AWS_SESSION_TOKEN"], running}, nil
+}

@@ -1,0 +1,144 @@
+// Package policy evaluates IAM policies: may a role do something, by the policies that a CloudFormation template gives to the role
+// and to the resource?
+//
+//	account := policy.NewAccount("123456789012")
+//	err := account.AddRolePolicy(roleARN, "OrderPolicy", document)     // the JSON value of a PolicyDocument, resolved
+//	err = account.AddResourcePolicy(keyARN, "the key policy", document)
+//	denial := account.Evaluate(policy.Request{Role: roleARN, Action: "kms:Decrypt", Resource: keyARN, Context: context})
+//
+// It follows IAM's evaluation logic within one account. An explicit Deny wins. Otherwise a policy of the role, or a policy of the
+// resource that names the role, must allow the request. A KMS key is stricter: its own policy must name the role, or leave the
+// decision to the account's policies by naming the account.
+//
+// A policy with an element, a condition operator or a condition key that this package does not know is an error when it is added.
+// Ignoring it would make the local run more permissive, or stricter, than AWS. Policies of the organization, permissions
+// boundaries, session policies, grants and VPC endpoint policies are not evaluated.
+//
+// Sources: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html and, for keys,
+// https://docs.aws.amazon.com/kms/latest/developerguide/determining-access.html
+package policy
+
+import (
+	"fmt"
+	"strings"
+	"sync"
+)
+
+// Request is one use of one action, as policies see it.
+type Request struct {
+	Role     string // ARN of the role, with its path
+	Action   string // such as kms:Decrypt
+	Resource string // ARN, or "*" where the action is not about a resource
+	// Context holds the request's condition keys, in lower case. To conditions, a key that is missing here is absent from the request.
+	// Only keys that the operator ForAllValues is meant for have more than one value.
+	Context map[string][]string
+}
+
+// Account holds the policies of one AWS account. It is safe for concurrent use.
+type Account struct {
+	root string // the principal that stands for the account
+
+	mu        sync.RWMutex
+	roles     map[string][]statement // by the role's ARN
+	resources map[string][]statement // by the resource's ARN
+}
+
+// NewAccount returns an account without policies; id has 12 digits.
+func NewAccount(id string) *Account {
+	return &Account{
+		root:  "arn:aws:iam::" + id + ":root",
+		roles: map[string][]statement{}, resources: map[string][]statement{},
+	}
+}
+
+// AddRolePolicy adds a policy to a role. Denials name the policy by name.
+func (a *Account) AddRolePolicy(role, name string, document any) error {
+	return a.add(a.roles, role, name, document, false)
+}
+
+// AddResourcePolicy adds a policy to a resource. Denials name the policy by name.
+func (a *Account) AddResourcePolicy(resource, name string, document any) error {
+	return a.add(a.resources, resource, name, document, true)
+}
+
+func (a *Account) add(to map[string][]statement, owner, name string, document any, hasPrincipal bool) error {
+	statements, err := parse(name, document, hasPrincipal)
+	if err != nil {
+		return fmt.Errorf("policy %s: %w", name, err)
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	to[owner] = append(to[owner], statements...)
+	return nil
+}
+
+// Denial says which request is not allowed, and which statement denies it or is missing. It quotes no other values of the request
+// than the names of role, action and resource.
+type Denial struct {
+	Request
+	// Because ends the sentence "... is not authorized to perform ... because", in AWS's words for the caller.
+	Because string
+	// Missing is for the log: the statement that the policies lack, or the one that denies the request.
+	Missing string
+}
+
+// Error is what AWS tells the caller.
+func (d *Denial) Error() string {
+	return fmt.Sprintf("User: %s is not authorized to perform: %s on resource: %s because %s", d.Role, d.Action, d.Resource, d.Because)
+}
+
+// Evaluate returns nil if the request is allowed.
+func (a *Account) Evaluate(r Request) *Denial {
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	ofRole, ofResource := a.roles[r.Role], a.resources[r.Resource]
+	denied := func(because, missing string) *Denial { return &Denial{r, because, missing} }
+
+	if s := first(ofRole, deny, r, anyone); s != nil {
+		return denied("of an explicit deny in an identity-based policy", s.name+" denies it")
+	}
+	if s := first(ofResource, deny, r, a.covers); s != nil {
+		return denied("of an explicit deny in a resource-based policy", s.name+" denies it")
+	}
+	if first(ofResource, allow, r, named) != nil {
+		return nil
+	}
+	isKey := strings.HasPrefix(r.Action, "kms:") && r.Resource != "*"
+	if isKey && first(ofResource, allow, r, a.covers) == nil {
+		return denied("no resource-based policy allows the "+r.Action+" action",
+			"the key's policy neither names the role nor leaves "+r.Action+" to the account's policies"+nearly(ofResource, r))
+	}
+	if first(ofRole, allow, r, anyone) == nil {
+		return denied("no identity-based policy allows the "+r.Action+" action",
+			fmt.Sprintf("the role's policies lack {Allow %s on %s}%s", r.Action, r.Resource, nearly(ofRole, r)))
+	}
+	return nil
+}
+
+// These say whether a statement applies to the request's role. A role's own policies apply to nobody else.
+func anyone(*statement, Request) bool                  { return true }
+func named(s *statement, r Request) bool               { return s.names(r.Role) || s.names("*") }
+func (a *Account) covers(s *statement, r Request) bool { return named(s, r) || s.names(a.root) }
+
+// first returns the first statement with an effect that applies to r, or nil.
+func first(statements []statement, effect string, r Request, who func(*statement, Request) bool) *statement {
+	for i := range statements {
+		s := &statements[i]
+		if s.effect == effect && who(s, r) && s.about(r.Action, r.Resource) && s.failing(r.Context) == "" {
+			return s
+		}
+	}
+	return nil
+}
+
+// nearly names the statements that would allow r but for a condition, and that condition.
+func nearly(statements []statement, r Request) string {
+	var reasons strings.Builder
+	for i := range statements {
+		s := &statements[i]
+		if failing := s.failing(r.Context); s.effect == allow && s.about(r.Action, r.Resource) && failing != "" {
+			fmt.Fprintf(&reasons, "; %s would allow it, but its condition %s does not hold", s.name, failing)
+		}
+	}
+	return reasons.String()
+}

@@ -1,0 +1,110 @@
+package policy
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+)
+
+const (
+	allow = "Allow"
+	deny  = "Deny"
+)
+
+// statement is one statement of a policy, ready to be matched.
+type statement struct {
+	name               string // policy and Sid or position
+	effect             string
+	actions, resources []*regexp.Regexp
+	principals         []string // ARNs, or "*"; without services and federated users, which are never a role
+	conditions         []condition
+}
+
+// about tells whether the statement is about an action and a resource.
+func (s *statement) about(action, resource string) bool {
+	return matches(s.actions, action) && matches(s.resources, resource)
+}
+
+func (s *statement) names(principal string) bool { return slices.Contains(s.principals, principal) }
+
+// failing names the first condition that does not hold; it returns "" if all hold.
+func (s *statement) failing(context map[string][]string) string {
+	for _, c := range s.conditions {
+		if !c.holds(context) {
+			return c.operator + " " + c.key
+		}
+	}
+	return ""
+}
+
+// elements are the members of a statement that this package evaluates. NotAction, NotResource and NotPrincipal are left out on
+// purpose: a policy with them is harder to read than one that lists what it allows.
+var elements = []string{"Sid", "Effect", "Action", "Resource", "Principal", "Condition"}
+
+func parse(name string, document any, hasPrincipal bool) ([]statement, error) {
+	body, _ := document.(map[string]any)
+	list, ok := body["Statement"].([]any)
+	if one, single := body["Statement"].(map[string]any); single {
+		list, ok = []any{one}, true
+	}
+	if !ok {
+		return nil, errors.New("it has no Statement")
+	}
+	var parsed []statement
+	for i, element := range list {
+		members, _ := element.(map[string]any)
+		label, _ := members["Sid"].(string)
+		if label == "" {
+			label = "statement " + strconv.Itoa(i+1)
+		}
+		s := statement{name: fmt.Sprintf("%q of %s", label, name)}
+		if err := s.read(members, hasPrincipal); err != nil {
+			return nil, fmt.Errorf("%s: %w", label, err)
+		}
+		parsed = append(parsed, s)
+	}
+	return parsed, nil
+}
+
+func (s *statement) read(members map[string]any, hasPrincipal bool) (err error) {
+	for member := range members {
+		if !slices.Contains(elements, member) {
+			return fmt.Errorf("the element %s is not evaluated here", member)
+		}
+	}
+	if s.effect, _ = members["Effect"].(string); s.effect != allow && s.effect != deny {
+		return errors.New("Effect is neither Allow nor Deny")
+	}
+	if s.actions, err = patterns(members["Action"], "(?is)"); err != nil {
+		return fmt.Errorf("Action: %w", err)
+	}
+	if s.resources, err = patterns(members["Resource"], "(?s)"); err != nil {
+		return fmt.Errorf("Resource: %w", err)
+	}
+	if (members["Principal"] != nil) != hasPrincipal {
+		return errors.New("Principal belongs into policies of resources, where it is required")
+	}
+	if s.principals, err = principals(members["Principal"]); err != nil {
+		return fmt.Errorf("Principal: %w", err)
+	}
+	s.conditions, err = conditions(members["Condition"])
+	return err
+}
+
+func principals(v any) ([]string, error) {
+	if v == nil || v == "*" {
+		return texts(v)
+	}
+	kinds, ok := v.(map[string]any)
+	if !ok {
+		return nil, errors.New("want * or an object")
+	}
+	for kind := range kinds {
+		if kind != "AWS" && kind != "Service" {
+			return nil, fmt.Errorf("the kind %s is not evaluated here", kind)
+		}
+	}
+	return texts(kinds["AWS"])
+}
