@@ -218,7 +218,7 @@ func TestResultsDependOnTheSources(t *testing.T) {
 	}
 }
 
-func TestTheWalkthroughPassed(t *testing.T) {
+func TestRun_PrintsTheWalkthrough(t *testing.T) {
 	printed := shared.printed.String()
 	for _, want := range []string{
 		"ok    POST /order", "201 Order Created Successfully; token ", "************1111", "ok    look at CustomerOrderTable",
@@ -240,7 +240,7 @@ func TestTheWalkthroughPassed(t *testing.T) {
 	}
 }
 
-func TestEachStatusOfTheAPI(t *testing.T) {
+func TestAPI_AnswersWithEachStatus(t *testing.T) {
 	s, id := shared, shared.IDToken
 	mine := number(t, 1)
 	tampered := id[:len(id)-8] + "AAAAAAAA"
@@ -302,7 +302,7 @@ func simultaneously(t *testing.T, n int, send func() answer) map[int]int {
 	return statuses
 }
 
-func TestTwentySimultaneousOrdersAndPayments(t *testing.T) {
+func TestAPI_AcceptsOneOfTwentySimultaneousRequests(t *testing.T) {
 	s, mine := shared, number(t, 1)
 	vaultBefore, ledgerBefore := len(s.rows(t, "CreditCardTokenizerTable")), len(s.rows(t, "SimulatedPaymentLedger"))
 
@@ -323,7 +323,7 @@ func TestTwentySimultaneousOrdersAndPayments(t *testing.T) {
 	}
 }
 
-func TestEveryVaultRowIsReferredToByOneOrder(t *testing.T) {
+func TestVault_HasOneRowForEachOrder(t *testing.T) {
 	for n := range 3 {
 		if got := shared.call(t, "/order", shared.IDToken, order(number(t, n))); got.status != 201 {
 			t.Fatalf("%d %s", got.status, got.body)
@@ -345,7 +345,7 @@ func TestEveryVaultRowIsReferredToByOneOrder(t *testing.T) {
 }
 
 // It runs last in this file, after every success and failure above.
-func TestTheCardIsNowhere(t *testing.T) {
+func TestCard_IsNowhere(t *testing.T) {
 	if strings.Contains(shared.printed.String(), canary) {
 		t.Error("the card was printed")
 	}
@@ -374,7 +374,7 @@ func TestTheCardIsNowhere(t *testing.T) {
 	}
 }
 
-func TestBadFlagsAreRefusedBeforeAnythingStarts(t *testing.T) {
+func TestRun_RefusesBadFlagsBeforeAnythingStarts(t *testing.T) {
 	for want, args := range map[string][]string{
 		"-card is not a card number":   {"-card", "4111111111111112"},
 		"-card must hold ASCII digits": {"-card", "x"},
@@ -391,7 +391,7 @@ func TestBadFlagsAreRefusedBeforeAnythingStarts(t *testing.T) {
 	}
 }
 
-func TestABadEndpointIsNamedBeforeAnythingStarts(t *testing.T) {
+func TestRun_NamesABadEndpointBeforeAnythingStarts(t *testing.T) {
 	web := httptest.NewServer(http.NotFoundHandler())
 	defer web.Close()
 	gone := httptest.NewServer(http.NotFoundHandler())
@@ -411,7 +411,7 @@ func TestABadEndpointIsNamedBeforeAnythingStarts(t *testing.T) {
 	}
 }
 
-func TestAnInterruptEndsTheRunAtOnce(t *testing.T) {
+func TestRun_EndsAtOnceWhenInterrupted(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	start := time.Now()

@@ -55,7 +55,7 @@ type (
 
 // The AWS Encryption SDK for JavaScript opens what our extension has stored, and our extension opens what it writes. The
 // refusals on both sides show that neither succeeds for want of looking at the encryption context.
-func TestMessagesPassBetweenOursAndTheJavaScriptEncryptionSDK(t *testing.T) {
+func TestEnvelope_IsReadAndWrittenByTheJavaScriptEncryptionSDK(t *testing.T) {
 	needJavaScriptSDK(t)
 	s := shared
 	theirs, ours := number(t, 1), number(t, 2)

@@ -4,8 +4,8 @@
 //	go run ./local                                 the walkthrough, from sign-up to a paid order
 //	go run ./local -serve -outputs out.json        the same, then keeps serving until Ctrl-C
 //
-// AWS_ENDPOINT_URL, or AWS_ENDPOINT_URL_KMS, _DYNAMODB and _COGNITO_IDENTITY_PROVIDER, name other implementations of the
-// services; what they do not name is served in process. Other AWS settings and credentials are not looked at.
+// AWS_ENDPOINT_URL, or AWS_ENDPOINT_URL_KMS, _DYNAMODB and _COGNITO_IDENTITY_PROVIDER, name other implementations of the services. The
+// services that they do not name are served in process. Other AWS settings and credentials are ignored.
 package main
 
 import (
@@ -96,7 +96,7 @@ func run(ctx context.Context, args []string, out io.Writer, getenv func(string) 
 	if err != nil {
 		return err
 	}
-	if f.outputs != "" { // one from an earlier run would tell of a system that has ended
+	if f.outputs != "" { // a file from an earlier run describes a system that has ended
 		if err := os.Remove(f.outputs); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return err
 		}
@@ -175,7 +175,7 @@ func start(ctx context.Context, f flags, dir string, print *progress.Printer, lo
 	return system, err
 }
 
-// walk takes the walkthrough, and leaves what a person needs to go on.
+// walk does the walkthrough, and writes what a person needs to continue.
 func walk(ctx context.Context, f flags, system *cloud.Cloud, print *progress.Printer, log *tee) error {
 	w := walkthrough.Walk{
 		System: walkthrough.System{
@@ -184,7 +184,7 @@ func walk(ctx context.Context, f flags, system *cloud.Cloud, print *progress.Pri
 		},
 		Order: walkthrough.Order, Card: f.card, Print: print,
 	}
-	if f.serve { // leave the walkthrough's number to the person
+	if f.serve { // the person uses the walkthrough's number
 		w.Order = fmt.Sprintf("local-%d", time.Now().Unix())
 	}
 	idToken, err := w.SignIn(ctx)
@@ -218,7 +218,7 @@ func curls(base, idToken string) string {
 }`)
 }
 
-// writeOutputs writes the file whole or not at all, for its owner only: it holds a credential.
+// writeOutputs writes the whole file or nothing. Only its owner can read it, because it holds a credential.
 func writeOutputs(file string, system *cloud.Cloud, idToken string) error {
 	b, err := json.MarshalIndent(map[string]any{
 		"outputs": system.Outputs, "endpoints": system.Endpoints, "IdToken": idToken,
@@ -230,22 +230,20 @@ func writeOutputs(file string, system *cloud.Cloud, idToken string) error {
 	if err != nil {
 		return err
 	}
+	defer os.Remove(temp.Name()) // unless it has been renamed
 	_, err = temp.Write(append(b, '\n'))
-	if err = errors.Join(err, temp.Close()); err == nil {
-		err = os.Rename(temp.Name(), file)
+	if err = errors.Join(err, temp.Close()); err != nil {
+		return err
 	}
-	if err != nil {
-		return errors.Join(err, os.Remove(temp.Name()))
-	}
-	return nil
+	return os.Rename(temp.Name(), file)
 }
 
 // maxLog bounds what tee keeps, in bytes.
 const maxLog = 8 << 20
 
-// tee keeps what was logged, to be searched for the card, and prints it if asked to.
+// tee keeps what was logged, so that it can be searched for the card, and also writes it elsewhere.
 type tee struct {
-	also io.Writer
+	also io.Writer // nil for nowhere
 
 	mu  sync.Mutex
 	buf bytes.Buffer

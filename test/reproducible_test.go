@@ -35,8 +35,8 @@ func TestTwoClonesSynthesizeTheSameAssembly(t *testing.T) {
 			assets++
 		}
 	}
-	if templates != 3 || assets != 3 {
-		t.Errorf("%d templates and %d assets, want 3 stacks, and layer and two functions", templates, assets)
+	if templates != 3 || assets != 4 {
+		t.Errorf("%d templates and %d assets, want 3 stacks, and two layer versions and two functions", templates, assets)
 	}
 	if diff := cmp.Diff(first, second); diff != "" {
 		t.Errorf("assemblies differ (-first +second):\n%s", diff)

@@ -32,13 +32,16 @@ type GoAssetProps struct {
 // Lambda's custom runtimes expect (https://docs.aws.amazon.com/lambda/latest/dg/golang-package.html):
 //
 //	asset, err := tokenizerlayer.NewGoAsset(stack, "OrderCode", &tokenizerlayer.GoAssetProps{Package: "example.com/shop/order"})
-//	...
-//	order := awslambda.NewFunction(stack, jsii.String("Order"), &awslambda.FunctionProps{
+//	if err != nil {
+//		return err
+//	}
+//	order := awslambda.NewFunction(stack, new("Order"), &awslambda.FunctionProps{
 //		Runtime:      awslambda.Runtime_PROVIDED_AL2023(),
 //		Architecture: awslambda.Architecture_ARM_64(),
-//		Handler:      jsii.String("bootstrap"),
+//		Handler:      new("bootstrap"),
 //		Code:         awslambda.Code_FromBucketV2(asset.Bucket(), asset.S3ObjectKey(), nil),
 //	})
+//	err = layer.Attach(order, vault, tokenizerlayer.Tokenize, nil)
 //
 // An error says that the go command or the module is not found, that the architecture is unknown, or what the compiler says.
 func NewGoAsset(scope constructs.Construct, id string, props *GoAssetProps) (awss3assets.Asset, error) {

@@ -84,10 +84,11 @@ func (l *Layer) Attach(fn awslambda.Function, vault IVault, access Access, optio
 		return fmt.Errorf("%s: vault: got none, want one of NewVault or VaultFromAttributes", *fn.Node().Path())
 	}
 	a := &attachment{layer: l, fn: fn, vault: vault, access: access, options: *cmp.Or(options, &AttachOptions{})}
-	problems := slices.Concat(a.options.problems(access), a.problems())
+	state := a.resolve()
+	problems := slices.Concat(a.options.problems(access), a.problems(state))
 	if fn.Node().TryFindChild(new(attachmentID)) != nil {
 		problems = append(problems, errors.New("the tokenizer layer is attached already: attach it once, and for more access use IVault.Grants"))
-	} else if len(a.resolve().layers) >= maxLayers {
+	} else if len(state.layers) >= maxLayers {
 		problems = append(problems, fmt.Errorf("Layers: got %d, as many as Lambda takes: remove one", maxLayers))
 	}
 	if err := refuse(*fn.Node().Path(), problems); err != nil {
@@ -106,8 +107,8 @@ func (l *Layer) Attach(fn awslambda.Function, vault IVault, access Access, optio
 	if a.options.Index {
 		vault.Grants().Index(fn)
 	}
-	fn.AddLayers(l.Version(a.resolve().architecture))
-	variables := a.variables()
+	fn.AddLayers(l.Version(state.architecture))
+	variables := a.variables(state.architecture)
 	for _, name := range slices.Sorted(maps.Keys(variables)) { // in one order, for the same template every time
 		fn.AddEnvironment(&name, variables[name], nil)
 	}
@@ -121,7 +122,7 @@ func (l *Layer) Attach(fn awslambda.Function, vault IVault, access Access, optio
 }
 
 // variables are the extension's settings; docs/api.md lists them.
-func (a *attachment) variables() map[string]*string {
+func (a *attachment) variables(architecture Architecture) map[string]*string {
 	variables := map[string]*string{
 		settings.Table:           a.vault.Table().TableName(),
 		settings.StateTable:      a.vault.State().TableName(),
@@ -132,7 +133,7 @@ func (a *attachment) variables() map[string]*string {
 	for name, value := range map[string]string{
 		// A weak reference leaves this stack's template as it was when the layer changes, and `cdk deploy` skips stacks
 		// whose template did not change. With the digest in the environment a release changes the template.
-		settings.LayerDigest:      a.layer.Digest(a.resolve().architecture),
+		settings.LayerDigest:      a.layer.Digest(architecture),
 		settings.LogLevel:         string(a.options.LogLevel),
 		settings.IdempotencyScope: a.options.IdempotencyScope,
 		settings.Port:             number(a.options.Port),

@@ -36,18 +36,17 @@ type attachment struct {
 // Validate implements constructs.IValidation.
 func (a *attachment) Validate() *[]*string {
 	messages := []*string{}
-	for _, err := range a.problems() {
+	for _, err := range a.problems(a.resolve()) {
 		messages = append(messages, new(err.Error()))
 	}
 	return &messages
 }
 
 // problems are those that Lambda would report late, or never. They hold before the function is changed and afterwards.
-func (a *attachment) problems() (found []error) {
+func (a *attachment) problems(state state) (found []error) {
 	if *a.fn.Runtime().Name() == *awslambda.Runtime_FROM_IMAGE().Name() {
 		return []error{errors.New("Runtime: got a container image, which takes no layers: package the function as a zip file")}
 	}
-	state := a.resolve()
 	if a.layer.Version(state.architecture) == nil {
 		found = append(found, fmt.Errorf("Architecture: got %s, but the layer is for %v: give the function another architecture, or the layer %[1]s in %[3]s",
 			state.architecture, a.layer.architectures, a.layer.source))
@@ -108,7 +107,7 @@ var setBy = map[string]string{
 
 // environmentProblems are variables that contradict the extension's, and a port that cannot be.
 func (a *attachment) environmentProblems(s state) (found []error) {
-	wanted, _ := awscdk.Stack_Of(a.fn).Resolve(a.variables()).(map[string]any)
+	wanted, _ := awscdk.Stack_Of(a.fn).Resolve(a.variables(s.architecture)).(map[string]any)
 	for _, name := range slices.Sorted(maps.Keys(wanted)) {
 		own, exists := s.environment[name]
 		if !exists || reflect.DeepEqual(own, wanted[name]) {

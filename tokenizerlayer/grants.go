@@ -8,7 +8,7 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
 )
 
-// Grants gives roles access to a [Vault]: exact actions, on exact resources, under conditions. It replaces the CDK's
+// Grants gives roles access to a vault, one of this app or of another ([IVault]): exact actions, on exact resources, under conditions. It replaces the CDK's
 // own Table.GrantReadData and GrantWriteData, which add scans, batch operations and deletion, and Key.GrantDecrypt,
 // which adds no condition.
 type Grants struct{ vault IVault }

@@ -27,9 +27,11 @@ type StorageKeyProps struct {
 	// LogGroups are the names of the log groups that may use the key; "*" stands for any characters. None means that the key
 	// encrypts tables only.
 	LogGroups []string
-	// RolePath, Alias and Destroyable are as in [KeyProps]. The paths say who may disable or delete the key, not who may use it.
-	RolePath    string
-	Alias       string
+	// RolePath is as in [KeyProps]. It says who may disable or delete the key, not who may use it.
+	RolePath string
+	// Alias is the key's alias without "alias/"; "" means none.
+	Alias string
+	// Destroyable is as in [KeyProps].
 	Destroyable bool
 }
 

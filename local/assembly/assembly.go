@@ -12,9 +12,9 @@
 //		}
 //	}
 //
-// What these templates do not use is refused by name instead of half supported: conditions, stages (nested assemblies), other
-// intrinsic functions than [Resolver] lists. Parameters and rules are ignored, as the CDK adds them only to check its bootstrap
-// version, and so is its AWS::CDK::Metadata resource, the one that comes with a condition.
+// What the app's templates do not use is an error that names it: conditions, stages (nested assemblies), and intrinsic functions that
+// [Resolver] does not list. Parameters and rules are ignored, because the CDK adds them only to check its bootstrap version. So is its
+// resource AWS::CDK::Metadata, which has a condition.
 //
 // Sources: https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/intrinsic-function-reference.html and, for
 // the files, the package cloud-assembly-schema of the AWS CDK.
@@ -29,9 +29,10 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 )
 
-// No file is read beyond this. CloudFormation takes templates of up to 1 MB.
+// maxFile bounds what is read of a file, in bytes. CloudFormation accepts templates of up to 1 MB.
 const maxFile = 16 << 20
 
 // Assembly is a cloud assembly that [Load] has read.
@@ -87,7 +88,7 @@ type assetManifest struct {
 	}
 }
 
-// loader reads one assembly. It does not leave the directory, whatever the files say.
+// loader reads one assembly. It reads no files outside the directory, whatever the assembly's files say.
 type loader struct {
 	dir  string // absolute
 	root *os.Root
@@ -165,7 +166,7 @@ func (l *loader) stack(id string) (*Stack, error) {
 	return s, nil
 }
 
-// check refuses what would be resolved wrongly, and drops the CDK's own metadata.
+// check returns an error for what would be resolved wrongly. It drops the CDK's own metadata.
 func (t *Template) check() error {
 	maps.DeleteFunc(t.Resources, func(_ string, r Resource) bool { return r.Type == "AWS::CDK::Metadata" })
 	for id, resource := range t.Resources {
@@ -184,7 +185,7 @@ func (t *Template) check() error {
 	return nil
 }
 
-// assets adds the directories that the file lists to those in into. Single files (templates are among them) have no use here.
+// assets adds the directories that an asset manifest lists to the map. It skips assets that are single files, such as templates.
 func (l *loader) assets(file string, into map[string]string) error {
 	var list assetManifest
 	if err := l.read(file, &list); err != nil {
@@ -228,4 +229,52 @@ func (s *Stack) AssetPath(objectKey string) (string, error) {
 		return dir, nil
 	}
 	return "", fmt.Errorf("stack %s has no directory asset with the object key %q", s.Name, objectKey)
+}
+
+// Order lists the logical ids of the stack's resources, each after those that it refers to or depends on, in the same order
+// every time. A cycle, or a reference to a resource that the template lacks, is an error that names it.
+func (s *Stack) Order() ([]string, error) {
+	order, err := sorted(slices.Collect(maps.Keys(s.Template.Resources)), func(id string) []string {
+		resource := s.Template.Resources[id]
+		needs := slices.Concat(resource.DependsOn, references(resource.Properties))
+		return slices.DeleteFunc(needs, func(name string) bool { return strings.HasPrefix(name, "AWS::") })
+	})
+	if err != nil {
+		return nil, fmt.Errorf("stack %s: %w", s.Name, err)
+	}
+	return order, nil
+}
+
+// sorted puts each id after those it needs, and otherwise by name.
+func sorted(ids []string, needs func(id string) []string) ([]string, error) {
+	var order, path []string
+	done := map[string]bool{}
+	var visit func(id string) error
+	visit = func(id string) error {
+		if done[id] {
+			return nil
+		}
+		if i := slices.Index(path, id); i >= 0 {
+			return fmt.Errorf("cycle: %s -> %s", strings.Join(path[i:], " -> "), id)
+		}
+		if !slices.Contains(ids, id) {
+			return fmt.Errorf("%s refers to %q, which does not exist", path[len(path)-1], id)
+		}
+		path = append(path, id)
+		for _, need := range slices.Sorted(slices.Values(needs(id))) {
+			if err := visit(need); err != nil {
+				return err
+			}
+		}
+		path = path[:len(path)-1]
+		done[id] = true
+		order = append(order, id)
+		return nil
+	}
+	for _, id := range slices.Sorted(slices.Values(ids)) {
+		if err := visit(id); err != nil {
+			return nil, err
+		}
+	}
+	return order, nil
 }

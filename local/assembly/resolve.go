@@ -1,39 +1,23 @@
 package assembly
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"strconv"
 	"strings"
-	"sync"
 )
 
-// NotCreatedError says that a value needs a resource for which SetResource has not been called yet.
-type NotCreatedError struct {
-	Stack, LogicalID string
-	Attribute        string // empty: what Ref answers
-}
-
-func (e *NotCreatedError) Error() string {
-	what := "Ref"
-	if e.Attribute != "" {
-		what = "attribute " + e.Attribute
-	}
-	return fmt.Sprintf("resource %s of stack %s does not exist yet: its %s is not known", e.LogicalID, e.Stack, what)
-}
-
-// Resolver replaces the intrinsic functions in values of the templates: Ref, Fn::GetAtt, Fn::Sub, Fn::Join, Fn::Select,
-// Fn::Split, Fn::GetAZs, Fn::ImportValue and Fn::GetStackOutput, with the pseudo parameters (but AWS::NotificationARNs) of the partition
-// aws. Any other function, and a dynamic reference like {{resolve:…}}, is an error that names it and where it stands.
+// Resolver replaces the intrinsic functions in values of the templates. It knows Ref, Fn::GetAtt, Fn::Sub, Fn::Join, Fn::Select,
+// Fn::Split, Fn::GetAZs, Fn::ImportValue and Fn::GetStackOutput, and all pseudo parameters but AWS::NotificationARNs, for the partition
+// aws. Any other function, and a dynamic reference like {{resolve:…}}, is an error that names it and its place.
 //
-// It is safe for concurrent use, and resolving changes nothing.
+// One goroutine may use it at a time.
 type Resolver struct {
 	assembly        *Assembly
 	account, region string
-
-	mu        sync.RWMutex
-	resources map[resourceKey]physical
+	resources       map[resourceKey]physical
 }
 
 type resourceKey struct{ stack, logicalID string }
@@ -48,16 +32,14 @@ func NewResolver(a *Assembly, account, region string) *Resolver {
 	return &Resolver{assembly: a, account: account, region: region, resources: map[resourceKey]physical{}}
 }
 
-// SetResource records that a resource exists: what Ref and Fn::GetAtt answer for it from now on.
+// SetResource records that a resource exists, and what Ref and Fn::GetAtt answer for it.
 func (r *Resolver) SetResource(stack *Stack, logicalID, ref string, attributes map[string]string) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
 	r.resources[resourceKey{stack.Name, logicalID}] = physical{ref, attributes}
 }
 
-// Resolve returns a copy of v, a value of the stack's template, in which every intrinsic function is replaced by its value,
-// and members and elements that are AWS::NoValue are left out. Where says what v is, such as a logical id: errors begin with
-// the stack, it and the path within v. A resource that is needed and does not exist yet is a [*NotCreatedError].
+// Resolve returns a copy of v, a value of the stack's template. Every intrinsic function in it is replaced by its value, and members
+// and elements that are AWS::NoValue are left out. The argument where says what v is, such as a logical id: errors begin with the
+// stack, where, and the path within v. It is an error if v needs a resource that does not exist yet.
 func (r *Resolver) Resolve(stack *Stack, where string, v any) (any, error) {
 	out, err := evaluation{r, stack, 0}.value(v)
 	if out == (noValue{}) {
@@ -66,13 +48,13 @@ func (r *Resolver) Resolve(stack *Stack, where string, v any) (any, error) {
 	return out, at(stack.Name, at(where, err))
 }
 
-// String is Resolve for a value that must be text. Numbers and booleans are converted, as CloudFormation does.
+// String is Resolve for a value that must be text. It converts numbers and booleans, as CloudFormation does.
 func (r *Resolver) String(stack *Stack, where string, v any) (string, error) {
 	out, err := evaluation{r, stack, 0}.text(v)
 	return out, at(stack.Name, at(where, err))
 }
 
-// placed is an error with the path to its place.
+// placed is an error with the path of the value that it is about.
 type placed struct {
 	path string
 	err  error
@@ -81,9 +63,9 @@ type placed struct {
 func (p *placed) Error() string { return p.path + ": " + p.err.Error() }
 func (p *placed) Unwrap() error { return p.err }
 
-// at says that err, which may be nil, stands within a member or element.
+// at adds the name of a member or an index to an error's path. The error may be nil.
 func at(name string, err error) error {
-	if inner, ok := err.(*placed); ok { // not a wrapped one: that place is in another value
+	if inner, ok := err.(*placed); ok { // the path of a wrapped error would be one within another value
 		return &placed{name + "/" + inner.path, inner.err}
 	}
 	if err != nil {
@@ -99,7 +81,7 @@ type noValue struct{}
 type evaluation struct {
 	*Resolver
 	stack *Stack
-	hops  int // from stack to stack
+	hops  int // how many outputs of stacks have led here
 }
 
 func (e evaluation) value(v any) (any, error) {
@@ -161,7 +143,7 @@ func (e evaluation) text(v any) (string, error) {
 
 // call resolves one intrinsic function.
 func (e evaluation) call(name string, argument any) (any, error) {
-	switch name { // first those that take names
+	switch name { // first the functions whose arguments are names, which must not be resolved
 	case "Ref":
 		return e.ref(argument)
 	case "Fn::GetAtt":
@@ -208,7 +190,7 @@ func (e evaluation) ref(argument any) (any, error) {
 		return "amazonaws.com", nil
 	case "AWS::StackName":
 		return e.stack.Name, nil
-	case "AWS::StackId": // its last part is random on AWS
+	case "AWS::StackId": // on AWS its last part is random
 		return "arn:aws:cloudformation:" + e.region + ":" + e.account + ":stack/" + e.stack.Name + "/00000000-0000-0000-0000-000000000000", nil
 	}
 	return e.attribute(name, "")
@@ -220,11 +202,9 @@ func (e evaluation) attribute(id, attribute string) (any, error) {
 	if !ok {
 		return nil, fmt.Errorf("stack %s has no resource %q (parameters are not supported)", e.stack.Name, id)
 	}
-	e.mu.RLock()
-	defer e.mu.RUnlock()
 	found, ok := e.resources[resourceKey{e.stack.Name, id}]
 	if !ok {
-		return nil, &NotCreatedError{e.stack.Name, id, attribute}
+		return nil, fmt.Errorf("resource %s of stack %s does not exist yet: its %s is not known", id, e.stack.Name, cmp.Or(attribute, "Ref"))
 	}
 	if attribute == "" {
 		return found.ref, nil

@@ -2,7 +2,7 @@ package assembly
 
 import "strings"
 
-// intrinsic takes a call of an intrinsic function apart; the name is empty where v is an ordinary object.
+// intrinsic returns name and argument of the intrinsic function that v calls. The name is "" if v is an ordinary object.
 func intrinsic(v map[string]any) (name string, argument any) {
 	for key, member := range v {
 		if len(v) == 1 && (key == "Ref" || strings.HasPrefix(key, "Fn::")) {
@@ -12,7 +12,7 @@ func intrinsic(v map[string]any) (name string, argument any) {
 	return "", nil
 }
 
-// attributeOf takes the argument of Fn::GetAtt apart; what is malformed gives an empty attribute.
+// attributeOf returns the parts of Fn::GetAtt's argument. If it is malformed, the attribute is "".
 func attributeOf(argument any) (id, attribute string) {
 	if list, ok := argument.([]any); ok && len(list) == 2 {
 		id, _ = list[0].(string)
@@ -21,8 +21,8 @@ func attributeOf(argument any) (id, attribute string) {
 	return id, attribute
 }
 
-// substitution turns the argument of Fn::Sub, a text or a list of a text and its variables, into the parts that Fn::Join would
-// put together. ${!name} stands for the literal ${name}.
+// substitution returns the parts of a text that Fn::Sub would join. Its argument is the text, or a list of the text and its variables.
+// ${!name} stands for the literal ${name}.
 func substitution(argument any) (parts []any) {
 	var variables map[string]any
 	if list, ok := argument.([]any); ok && len(list) == 2 {
@@ -31,7 +31,7 @@ func substitution(argument any) (parts []any) {
 	}
 	text, ok := argument.(string)
 	if !ok {
-		return []any{argument} // which Fn::Join refuses
+		return []any{argument} // for which Fn::Join returns an error
 	}
 	for {
 		before, rest, found := strings.Cut(text, "${")
@@ -56,7 +56,7 @@ func substitution(argument any) (parts []any) {
 	}
 }
 
-// references are the names that every Ref, Fn::GetAtt and Fn::Sub within v refers to, also within unknown functions.
+// references returns the names that all Ref, Fn::GetAtt and Fn::Sub within v refer to, even within unknown functions.
 func references(v any) (names []string) {
 	switch v := v.(type) {
 	case []any:

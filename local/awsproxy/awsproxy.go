@@ -1,13 +1,12 @@
-// Package awsproxy is the one way from local functions to AWS services. It knows each function by its credentials, can refuse
-// a call before the service sees it, and passes what is left on to the service's endpoint, be it a local server or another
-// implementation.
+// Package awsproxy passes the calls of local functions to AWS services on to the services' endpoints. It knows each function by its
+// credentials, and can refuse a call before the service gets it.
 //
-//	proxy := awsproxy.New(awsproxy.Config{Targets: map[string]*url.URL{"kms": kmsURL, "dynamodb": dynamoURL}})
+//	proxy := awsproxy.New(awsproxy.Config{Targets: endpoints, Authorize: authorizer.Authorize})
 //	proxy.Register("AKIDORDER", orderSessionToken, "arn:aws:iam::123456789012:role/order", "arn:aws:lambda:us-east-1:123456789012:function:order")
 //	// then start the function with AWS_ENDPOINT_URL and these credentials in its environment
 //
-// A caller is who its access key id and session token say; the signature itself is not verified, since the token is a secret
-// of the caller's own. Bodies are read (at most [awsjson.MaxBody] bytes) and never logged.
+// Access key id and session token identify a caller. The signature is not verified, because the session token is a secret that only
+// the caller has. Bodies are read (at most [awsjson.MaxBody] bytes) and never logged.
 package awsproxy
 
 import (
@@ -31,13 +30,13 @@ import (
 type Config struct {
 	// Targets are the services' endpoints.
 	Targets endpoint.Set
-	// Trouble is told of every call that an endpoint did not answer as the service would; nil: nobody is.
+	// Trouble, if set, gets an error for every call that an endpoint does not answer as the service would.
 	Trouble func(error)
-	// Authorize decides whether a call may pass; nil lets all pass. An [*awsjson.Error] is answered as it is, another error
-	// as AccessDeniedException with its text.
+	// Authorize decides whether a call may pass; nil lets all pass. The caller gets an [*awsjson.Error] as it is, and any other error as
+	// an AccessDeniedException with its text.
 	Authorize func(context.Context, Call) error
-	// Around, if set, gets every call that may pass, to carry it out with next, the way to the service. It is for tests that
-	// watch calls or lose them: by panicking with [http.ErrAbortHandler] it breaks the caller's connection off.
+	// Around, if set, carries out every call that may pass, by calling next. It is for tests that watch calls or lose them: if it panics
+	// with [http.ErrAbortHandler], the caller's connection breaks.
 	Around Around
 	// Timeout bounds one call, from connecting to the answer's last byte. 0 means 10 seconds.
 	Timeout time.Duration
@@ -46,10 +45,10 @@ type Config struct {
 // Around carries a call out. The request has the call's body, to be read once.
 type Around func(w http.ResponseWriter, r *http.Request, call Call, next http.Handler)
 
-// Call is one request of a known caller.
+// Call is one request of a caller that the proxy knows.
 type Call struct {
-	Principal string // the ARN that the caller was registered with
-	Function  string // the ARN of its function
+	Principal string // ARN of the caller's role
+	Function  string // ARN of its function
 	Service   string // signing name, such as kms
 	Operation string // such as Decrypt
 	Region    string
@@ -78,20 +77,20 @@ func New(config Config) *Proxy {
 			Rewrite:      func(r *httputil.ProxyRequest) { r.SetURL(target.URL) },
 			Transport:    target.Transport(config.Trouble),
 			ErrorHandler: unavailable,
-			ErrorLog:     log.New(io.Discard, "", 0), // of an answer that broke off the caller learns itself
+			ErrorLog:     log.New(io.Discard, "", 0), // if an answer breaks off, the caller notices
 		}
 	}
 	return p
 }
 
-// Register makes a caller known by its credentials. Registering an access key id again replaces what it stood for.
+// Register makes a caller known by its credentials. A second caller with the same access key id replaces the first.
 func (p *Proxy) Register(accessKeyID, sessionToken, principalARN, functionARN string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.callers[accessKeyID] = caller{sessionToken, principalARN, functionARN}
 }
 
-// ServeHTTP passes one call on, or refuses it in the form of the service's own errors.
+// ServeHTTP passes one call on, or answers it with an error in the form of the service's own.
 func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), p.config.Timeout)
 	defer cancel()
@@ -110,7 +109,7 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	p.config.Around(w, r, call, next)
 }
 
-// admit finds out who calls what, and whether that may be.
+// admit returns the call that a request makes, if it may pass.
 func (p *Proxy) admit(ctx context.Context, r *http.Request) (Call, error) {
 	call, err := p.identify(r)
 	if err != nil {
@@ -131,7 +130,7 @@ func (p *Proxy) admit(ctx context.Context, r *http.Request) (Call, error) {
 	return call, nil
 }
 
-// signature is the Authorization header of Signature Version 4, as far as it says who calls what:
+// signature is the start of a Signature Version 4 Authorization header, which says who calls which service:
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html
 var signature = regexp.MustCompile(`^AWS4-HMAC-SHA256 Credential=(\w{1,128})/[0-9]{8}/([a-z0-9-]{1,64})/([a-z0-9-]{1,64})/aws4_request,`)
 
@@ -164,8 +163,8 @@ func denied(err error) error {
 	return awsjson.Errorf("AccessDeniedException", "%s", err)
 }
 
-// unavailable answers for an endpoint that does not. Of the cause only what [endpoint.Error] says is told: another's text may
-// quote what was sent.
+// unavailable answers for an endpoint that fails. It tells only what an [endpoint.Error] says, because the text of another error may
+// quote the request.
 func unavailable(w http.ResponseWriter, r *http.Request, err error) {
 	message := awsjson.Operation(r) + " got no answer"
 	if e, ok := errors.AsType[*endpoint.Error](err); ok {

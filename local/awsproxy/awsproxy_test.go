@@ -83,7 +83,7 @@ func wantError(t *testing.T, err error, code string, parts ...string) {
 	}
 }
 
-func TestCallsPassUnderTheirCallersNames(t *testing.T) {
+func TestProxy_PassesCallsUnderTheirCallersNames(t *testing.T) {
 	var mu sync.Mutex
 	var seen []awsproxy.Call
 	proxyURL := startProxy(t, awsproxy.Config{Around: func(w http.ResponseWriter, r *http.Request, call awsproxy.Call, next http.Handler) {
@@ -110,7 +110,7 @@ func TestCallsPassUnderTheirCallersNames(t *testing.T) {
 	}
 }
 
-func TestServicesKeepTheirOwnErrorsAndTargets(t *testing.T) {
+func TestProxy_ReachesEachServiceAndKeepsItsErrors(t *testing.T) {
 	both := kmsAt(start(t, localKMS()))
 	both["dynamodb"] = endpoint.Endpoint{
 		Service: "dynamodb", URL: start(t, dynamoserver.New(dynamoserver.Config{AccountID: "123456789012", Region: "us-east-1"})),
@@ -123,7 +123,7 @@ func TestServicesKeepTheirOwnErrorsAndTargets(t *testing.T) {
 	wantError(t, err, "ResourceNotFoundException")
 }
 
-func TestUnknownCallersAreRefusedAndReachNothing(t *testing.T) {
+func TestProxy_RefusesUnknownCallers(t *testing.T) {
 	target := start(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("the call reached the service") }))
 	proxyURL := startProxy(t, awsproxy.Config{
 		Targets: kmsAt(target),
@@ -171,7 +171,7 @@ func do(t *testing.T, proxyURL, authorization, body string) (int, string) {
 	return answer.StatusCode, e.Type
 }
 
-func TestMalformedCallsAreRefusedByName(t *testing.T) {
+func TestProxy_RefusesMalformedCalls(t *testing.T) {
 	proxyURL := startProxy(t, awsproxy.Config{})
 	const good = "AWS4-HMAC-SHA256 Credential=AKIDORDER/20260102/us-east-1/kms/aws4_request, SignedHeaders=host, Signature=0"
 	for name, test := range map[string]struct {
@@ -194,14 +194,14 @@ func TestMalformedCallsAreRefusedByName(t *testing.T) {
 	}
 }
 
-func TestAServiceThatIsNotThereIsNamed(t *testing.T) {
+func TestProxy_NamesAServiceThatItLacks(t *testing.T) {
 	proxyURL := startProxy(t, awsproxy.Config{})
 	tables := dynamodb.New(dynamodb.Options{BaseEndpoint: &proxyURL, Region: "us-east-1", Credentials: credentials.NewStaticCredentialsProvider("AKIDORDER", "secret", "order-session")})
 	_, err := tables.ListTables(t.Context(), &dynamodb.ListTablesInput{})
 	wantError(t, err, "UnknownOperationException", `"dynamodb"`, `"ListTables"`)
 }
 
-func TestAuthorizeDecides(t *testing.T) {
+func TestAuthorize_DecidesBeforeTheServiceSeesTheCall(t *testing.T) {
 	proxyURL := startProxy(t, awsproxy.Config{
 		Authorize: func(_ context.Context, call awsproxy.Call) error {
 			switch {
@@ -228,7 +228,7 @@ func TestAuthorizeDecides(t *testing.T) {
 	wantError(t, err, "InvalidCiphertextException")
 }
 
-func TestAnEndpointThatDoesNotAnswerIsNamedAndNeverWaitedForLong(t *testing.T) {
+func TestProxy_NamesAnEndpointThatDoesNotAnswerInTime(t *testing.T) {
 	gone := httptest.NewServer(http.NotFoundHandler())
 	gone.Close()
 	goneURL, err := url.Parse(gone.URL)
@@ -252,7 +252,7 @@ func TestAnEndpointThatDoesNotAnswerIsNamedAndNeverWaitedForLong(t *testing.T) {
 	}
 }
 
-func TestAnAnswerThatStallsEnds(t *testing.T) {
+func TestProxy_EndsAnAnswerThatStalls(t *testing.T) {
 	release := make(chan struct{})
 	stalling := start(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = io.WriteString(w, `{"KeyMetadata":`)
@@ -269,7 +269,7 @@ func TestAnAnswerThatStallsEnds(t *testing.T) {
 	}
 }
 
-func TestAnswersPassUnchanged(t *testing.T) {
+func TestProxy_PassesAnswersUnchanged(t *testing.T) {
 	const body = `{"__type":"TeapotException","odd":  "spacing","n":1e400}`
 	target := start(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("X-Forwarded-For") != "" {
@@ -301,7 +301,7 @@ func TestAnswersPassUnchanged(t *testing.T) {
 	}
 }
 
-func TestACallCanBeLostBeforeAndAfterItIsCarriedOut(t *testing.T) {
+func TestAround_CanLoseACallBeforeAndAfterItIsCarriedOut(t *testing.T) {
 	for name, carryOut := range map[string]bool{"before": false, "after": true} {
 		t.Run(name, func(t *testing.T) {
 			var carriedOut atomic.Bool
@@ -326,7 +326,7 @@ func TestACallCanBeLostBeforeAndAfterItIsCarriedOut(t *testing.T) {
 	}
 }
 
-func TestCallersMayRegisterWhileOthersCall(t *testing.T) {
+func TestRegister_WorksWhileOthersCall(t *testing.T) {
 	target := start(t, localKMS())
 	proxy := awsproxy.New(awsproxy.Config{Targets: kmsAt(target)})
 	proxyURL := start(t, proxy).String()

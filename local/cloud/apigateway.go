@@ -145,14 +145,14 @@ func (a *api) route(m *resource, functions map[string]*function) (gateway.Route,
 	for contentType := range models {
 		route.Models[contentType] = a.models[models.str(contentType)]
 	}
-	switch kind := m.str("AuthorizationType"); kind {
+	switch authorization := m.str("AuthorizationType"); authorization {
 	case "NONE":
 	case "COGNITO_USER_POOLS":
 		if route.Authorizer = a.authorizers[m.str("AuthorizerId")]; route.Authorizer == nil {
 			return gateway.Route{}, errors.New("AuthorizerId is not an authorizer of this API")
 		}
 	default:
-		return gateway.Route{}, fmt.Errorf("AuthorizationType %q is not simulated", kind)
+		return gateway.Route{}, fmt.Errorf("AuthorizationType %q is not simulated", authorization)
 	}
 	if len(m.strings("AuthorizationScopes")) > 0 {
 		return gateway.Route{}, errors.New("AuthorizationScopes are not simulated")

@@ -103,7 +103,7 @@ func Deploy(ctx context.Context, o Options) (_ *Cloud, err error) {
 	for service, at := range c.services.endpoints {
 		c.Endpoints[strings.ReplaceAll(service, "-", "_")] = at.URL.String()
 	}
-	c.Tables, c.NotSimulated = d.tables.names, slices.Sorted(maps.Keys(d.skipped))
+	c.Tables, c.NotSimulated = d.resources.tables, slices.Sorted(maps.Keys(d.skipped))
 	return c, nil
 }
 
@@ -121,10 +121,7 @@ func (c *Cloud) prepare(o Options) (*deployment, error) {
 	c.functions = newFunctions(proxy, proxyURL, c.temp, o.Log)
 	return &deployment{
 		assembly: o.Assembly, resolver: assembly.NewResolver(o.Assembly, o.Account, o.Region), account: o.Account, region: o.Region,
-		keys:      keys{c.Clients.KMS, policies, auth},
-		tables:    &tables{client: c.Clients.DynamoDB, policies: policies, authorizer: auth},
-		userPools: userPools{c.Clients.Cognito},
-		roles:     roles{policies, map[string]string{}},
+		resources: &resources{clients: c.Clients, policies: policies, authorizer: auth, roles: map[string]string{}},
 		functions: c.functions,
 		apis:      &apis{c.services.endpoints[endpoint.Cognito].URL, c.functions, o.Log, map[string]*api{}},
 		skipped:   map[string]bool{},

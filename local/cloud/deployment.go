@@ -17,10 +17,7 @@ type deployment struct {
 	resolver        *assembly.Resolver
 	account, region string
 
-	keys      keys
-	tables    *tables
-	userPools userPools
-	roles     roles
+	resources *resources
 	functions *functions
 	apis      *apis
 
@@ -35,46 +32,42 @@ type kind struct {
 
 // kinds are the types of resource that the local run knows.
 func (d *deployment) kinds() map[string]kind {
-	return map[string]kind{
-		"AWS::KMS::Key":                       {d.keys.createKey, "rotation and deletion windows"},
-		"AWS::KMS::Alias":                     {d.keys.createAlias, ""},
-		"AWS::DynamoDB::Table":                {d.tables.createTable, "encryption at rest, point-in-time recovery, deletion protection, removal of expired rows"},
-		"AWS::Cognito::UserPool":              {d.userPools.createPool, "second factors, threat protection, how long tokens are valid"},
-		"AWS::Cognito::UserPoolClient":        {d.userPools.createClient, ""},
-		"AWS::Lambda::LayerVersion":           {d.functions.createLayerVersion, ""},
-		"AWS::Lambda::Function":               {d.functions.createFunction, ""},
-		"AWS::ApiGateway::RestApi":            {d.apis.createAPI, ""},
-		"AWS::ApiGateway::Authorizer":         {d.apis.part((*api).createAuthorizer), ""},
-		"AWS::ApiGateway::Model":              {d.apis.part((*api).createModel), ""},
-		"AWS::ApiGateway::RequestValidator":   {d.apis.part((*api).createValidator), ""},
-		"AWS::ApiGateway::Resource":           {d.apis.part((*api).createResource), ""},
-		"AWS::ApiGateway::Method":             {d.apis.part((*api).createMethod), ""},
-		"AWS::ApiGateway::Deployment":         {createNamed, ""},
-		"AWS::ApiGateway::Stage":              {d.apis.part((*api).createStage), "access log, throttling, traces, TLS"},
-		"AWS::IAM::Role":                      {d.roles.createRole, "who may assume it"},
-		"AWS::IAM::Policy":                    {d.roles.createPolicy, ""},
-		"AWS::Lambda::Permission":             {createNamed, "the API may always invoke its functions"},
-		"AWS::Lambda::LayerVersionPermission": {createNamed, "sharing with other accounts"},
-		"AWS::Logs::LogGroup":                 {createLogGroup, "functions log to this terminal"},
-		"AWS::SSM::Parameter":                 {createNamed, "nothing here reads it"},
-		"AWS::WAFv2::LoggingConfiguration":    {createNamed, ""},
-		"AWS::WAFv2::WebACL":                  {createNamed, "requests are not filtered"},
-		"AWS::WAFv2::WebACLAssociation":       {createNamed, ""},
-		// Functions run on this machine, in its network.
-		"AWS::EC2::EIP":                         {createNamed, ""},
-		"AWS::EC2::FlowLog":                     {createNamed, ""},
-		"AWS::EC2::InternetGateway":             {createNamed, ""},
-		"AWS::EC2::NatGateway":                  {createNamed, ""},
-		"AWS::EC2::Route":                       {createNamed, ""},
-		"AWS::EC2::RouteTable":                  {createNamed, ""},
-		"AWS::EC2::SecurityGroup":               {createNamed, "nothing is filtered"},
-		"AWS::EC2::SecurityGroupIngress":        {createNamed, ""},
-		"AWS::EC2::Subnet":                      {createNamed, ""},
-		"AWS::EC2::SubnetRouteTableAssociation": {createNamed, ""},
-		"AWS::EC2::VPC":                         {createNamed, "functions share this machine's network"},
-		"AWS::EC2::VPCEndpoint":                 {createNamed, "endpoint policies are not evaluated"},
-		"AWS::EC2::VPCGatewayAttachment":        {createNamed, ""},
+	kinds := map[string]kind{
+		"AWS::KMS::Key":                       {create: d.resources.createKey, skipped: "rotation and deletion windows"},
+		"AWS::KMS::Alias":                     {create: d.resources.createAlias},
+		"AWS::DynamoDB::Table":                {create: d.resources.createTable, skipped: "encryption at rest, point-in-time recovery, deletion protection, removal of expired rows"},
+		"AWS::Cognito::UserPool":              {create: d.resources.createUserPool, skipped: "second factors, threat protection, how long tokens are valid"},
+		"AWS::Cognito::UserPoolClient":        {create: d.resources.createUserPoolClient},
+		"AWS::Lambda::LayerVersion":           {create: d.functions.createLayerVersion},
+		"AWS::Lambda::Function":               {create: d.functions.createFunction},
+		"AWS::ApiGateway::RestApi":            {create: d.apis.createAPI},
+		"AWS::ApiGateway::Authorizer":         {create: d.apis.part((*api).createAuthorizer)},
+		"AWS::ApiGateway::Model":              {create: d.apis.part((*api).createModel)},
+		"AWS::ApiGateway::RequestValidator":   {create: d.apis.part((*api).createValidator)},
+		"AWS::ApiGateway::Resource":           {create: d.apis.part((*api).createResource)},
+		"AWS::ApiGateway::Method":             {create: d.apis.part((*api).createMethod)},
+		"AWS::ApiGateway::Deployment":         {create: createNamed},
+		"AWS::ApiGateway::Stage":              {create: d.apis.part((*api).createStage), skipped: "access log, throttling, traces, TLS"},
+		"AWS::IAM::Role":                      {create: d.resources.createRole, skipped: "who may assume it"},
+		"AWS::IAM::Policy":                    {create: d.resources.createPolicy},
+		"AWS::Lambda::Permission":             {create: createNamed, skipped: "the API may always invoke its functions"},
+		"AWS::Lambda::LayerVersionPermission": {create: createNamed, skipped: "sharing with other accounts"},
+		"AWS::Logs::LogGroup":                 {create: createLogGroup, skipped: "functions log to this terminal"},
+		"AWS::SSM::Parameter":                 {create: createNamed, skipped: "nothing here reads it"},
+		"AWS::WAFv2::LoggingConfiguration":    {create: createNamed},
+		"AWS::WAFv2::WebACL":                  {create: createNamed, skipped: "requests are not filtered"},
+		"AWS::WAFv2::WebACLAssociation":       {create: createNamed},
+		"AWS::EC2::SecurityGroup":             {create: createNamed, skipped: "nothing is filtered"},
+		"AWS::EC2::VPC":                       {create: createNamed, skipped: "functions share this machine's network"},
+		"AWS::EC2::VPCEndpoint":               {create: createNamed, skipped: "endpoint policies are not evaluated"},
 	}
+	for _, partOfVPC := range []string{
+		"EIP", "FlowLog", "InternetGateway", "NatGateway", "Route", "RouteTable", "SecurityGroupIngress", "Subnet",
+		"SubnetRouteTableAssociation", "VPCGatewayAttachment",
+	} {
+		kinds["AWS::EC2::"+partOfVPC] = kind{create: createNamed}
+	}
+	return kinds
 }
 
 // create creates all resources, each after those that it refers to.

@@ -41,7 +41,7 @@ func lacking(w http.ResponseWriter, r *http.Request) {
 
 func foreign(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "<html>") }
 
-func TestAnExternalEndpointIsUsedAndItsTroubleNamed(t *testing.T) {
+func TestExternalEndpoint_IsUsedAndItsTroubleNamed(t *testing.T) {
 	options := cloud.Options{Assembly: load(t), Account: synth.Account, Region: synth.Region}
 	t.Run("it works", func(t *testing.T) {
 		options.External = externalDynamoDB(t, "", nil)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -84,14 +85,10 @@ func (f *functions) createFunction(_ context.Context, r *resource) (created, err
 	config := lambdahost.Config{
 		Name: name, ARN: arn, Handler: r.str("Handler"), AccountID: r.account, Region: r.region,
 		TaskDir: code, OptDir: opt,
-		Variables:      map[string]string{"AWS_ENDPOINT_URL": f.proxyURL.String()},
+		Variables:      f.variables(r.object("Environment").object("Variables")),
 		PerEnvironment: func() (map[string]string, error) { return f.newEnvironment(role, arn) },
 		Timeout:        time.Duration(r.integer("Timeout")) * time.Second, MemoryMB: r.integer("MemorySize"),
 		MaxConcurrency: environments, Log: f.log,
-	}
-	declared := r.object("Environment").object("Variables")
-	for name := range declared {
-		config.Variables[name] = declared.str(name)
 	}
 	host, err := lambdahost.New(config)
 	if err != nil {
@@ -99,6 +96,16 @@ func (f *functions) createFunction(_ context.Context, r *resource) (created, err
 	}
 	f.byARN[arn] = &function{role, config, host}
 	return created{name, map[string]string{"Arn": arn}}, nil
+}
+
+// variables are those that the template declares, and the way to the services.
+func (f *functions) variables(declared properties) map[string]string {
+	variables := map[string]string{}
+	for name := range declared {
+		variables[name] = declared.str(name)
+	}
+	variables["AWS_ENDPOINT_URL"] = f.proxyURL.String()
+	return variables
 }
 
 // unpack copies layers over each other, in their order, as Lambda does below /opt. It returns the directory, or "" without layers.
@@ -119,26 +126,15 @@ func (f *functions) unpack(function string, layers []string) (string, error) {
 	return opt, nil
 }
 
-// overlay copies the files of src over dst.
+// overlay copies the files of src over those of dst.
 func overlay(dst, src string) error {
 	return filepath.WalkDir(src, func(path string, entry fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
-		rel, err := filepath.Rel(src, path)
-		if err != nil {
-			return err
-		}
-		target := filepath.Join(dst, rel)
+		target := filepath.Join(dst, strings.TrimPrefix(path, src))
 		if entry.IsDir() {
 			return os.MkdirAll(target, 0o755)
-		}
-		if err := os.RemoveAll(target); err != nil {
-			return err
-		}
-		// A link is enough: nothing below /opt is ever written.
-		if os.Link(path, target) == nil {
-			return nil
 		}
 		b, err := os.ReadFile(path)
 		if err != nil {
@@ -216,4 +212,44 @@ func (f *functions) close() {
 		wg.Go(x.Stop)
 	}
 	wg.Wait()
+}
+
+// Extension is the layer's extension in an environment of its own, in which the function does not run. It has the function's
+// settings and credentials, so it may do what the function's role may do.
+type Extension struct {
+	// Port is where the extension listens on 127.0.0.1.
+	Port int
+	// SessionToken is what the extension expects of its callers.
+	SessionToken string
+
+	running *lambdahost.Extensions
+}
+
+// Stop ends the extension and returns when it is gone. It may be called more than once.
+func (x *Extension) Stop() { x.running.Stop() }
+
+func (f *functions) startExtension(ctx context.Context, prefix string, variables map[string]string) (*Extension, error) {
+	fn, err := f.find(prefix)
+	if err != nil {
+		return nil, err
+	}
+	own, err := f.newEnvironment(fn.role, fn.config.ARN)
+	if err != nil {
+		return nil, err
+	}
+	maps.Copy(own, variables)
+	port, err := strconv.Atoi(own[portVariable])
+	if err != nil {
+		return nil, fmt.Errorf("%s is not a number", portVariable)
+	}
+	config := fn.config
+	config.PerEnvironment = func() (map[string]string, error) { return own, nil }
+	running, err := lambdahost.StartExtensions(ctx, config)
+	if err != nil {
+		return nil, err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.extensions = append(f.extensions, running)
+	return &Extension{port, own["AWS_SESSION_TOKEN"], running}, nil
 }

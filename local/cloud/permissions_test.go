@@ -196,7 +196,7 @@ func TestResultsDependOnTheSources(t *testing.T) {
 	}
 }
 
-func TestTheRolesCanDoWhatTheApplicationDoes(t *testing.T) {
+func TestRoles_AllowWhatTheApplicationDoes(t *testing.T) {
 	s := deploy(t, load(t))
 	if err := s.use(t.Context()); err != nil {
 		t.Errorf("%v\n%s", err, s.log)
@@ -282,7 +282,7 @@ func remove(a *assembly.Assembly, x action) {
 
 // A grant is neither larger than needed nor ignored: without any single action the application fails, and the log says what is
 // missing.
-func TestEveryGrantedActionIsNeededAndEnforced(t *testing.T) {
+func TestRoles_NeedEveryGrantedAction(t *testing.T) {
 	all := granted(load(t))
 	if len(all) < 20 {
 		t.Fatalf("%d granted actions: the templates have more", len(all))
@@ -317,7 +317,7 @@ func TestEveryGrantedActionIsNeededAndEnforced(t *testing.T) {
 }
 
 // Statements whose conditions keep a grant from growing: what the roles may not do, tried with their own credentials.
-func TestARoleCanDoNothingElse(t *testing.T) {
+func TestRoles_AllowNothingElse(t *testing.T) {
 	s := deploy(t, load(t))
 	if err := s.use(t.Context()); err != nil {
 		t.Fatalf("%v\n%s", err, s.log)
@@ -459,7 +459,7 @@ func TestARoleCanDoNothingElse(t *testing.T) {
 }
 
 // The key's own policy has the last word: a role elsewhere cannot decrypt, whatever its policies say.
-func TestTheKeysPolicyOverridesARolesGrant(t *testing.T) {
+func TestKeyPolicy_OverridesARolesGrant(t *testing.T) {
 	a := load(t)
 	for _, stack := range a.Stacks {
 		for id, resource := range stack.Template.Resources {
@@ -499,7 +499,7 @@ func forPurpose(t *testing.T, a *assembly.Assembly, action, purpose string) (pol
 
 // A token that is bound to a purpose opens for a function whose grant names it. Another function is refused by KMS, by the
 // policies of the templates: the extension asks KMS for the key all the same.
-func TestAPurposeIsEnforcedByThePolicies(t *testing.T) {
+func TestPurpose_IsEnforcedByThePolicies(t *testing.T) {
 	for _, tt := range []struct {
 		name, grant, token string // purposes; "" is none
 		status             int
@@ -548,7 +548,7 @@ func TestAPurposeIsEnforcedByThePolicies(t *testing.T) {
 	}
 }
 
-func TestAPolicyThatCannotBeEvaluatedIsAnErrorThatNamesIt(t *testing.T) {
+func TestDeploy_NamesAPolicyThatCannotBeEvaluated(t *testing.T) {
 	for want, change := range map[string]func(statement map[string]any){
 		"NotAction":                       func(s map[string]any) { s["NotAction"] = s["Action"] },
 		"DateLessThan aws:CurrentTime":    func(s map[string]any) { s["Condition"] = object("DateLessThan", "aws:CurrentTime", "2030-01-01") },

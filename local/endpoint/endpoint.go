@@ -41,13 +41,6 @@ var variables = map[string]string{
 	Cognito:  "AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER",
 }
 
-// Endpoint is where one service is.
-type Endpoint struct {
-	Service string // its signing name
-	URL     *url.URL
-	Setting string // the environment variable that names the URL; "" if the local run serves the service itself
-}
-
 // Config is an SDK configuration for calls to the service itself. No policy restricts them.
 func (e Endpoint) Config(region string) aws.Config {
 	return Config(e.URL, region, credentials.NewStaticCredentialsProvider("local", "local", ""), e.Transport(nil))

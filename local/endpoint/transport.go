@@ -9,12 +9,20 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/services/awsjson"
 )
+
+// Endpoint is where one service is.
+type Endpoint struct {
+	Service string // its signing name
+	URL     *url.URL
+	Setting string // the environment variable that names the URL; "" if the local run serves the service itself
+}
 
 // Error says which operation failed where. Of request and answer it quotes only the name of the exception.
 type Error struct {

@@ -54,7 +54,7 @@ func answering(status int, body string) http.HandlerFunc {
 	}
 }
 
-func TestTroubleWithAnEndpointNamesItAndWhatToDo(t *testing.T) {
+func TestTransport_NamesTheEndpointAndWhatToDo(t *testing.T) {
 	release := make(chan struct{})
 	for name, tt := range map[string]struct {
 		handler http.HandlerFunc
@@ -97,7 +97,7 @@ func TestTroubleWithAnEndpointNamesItAndWhatToDo(t *testing.T) {
 	}
 }
 
-func TestAnswersOfTheAPIPassUnchanged(t *testing.T) {
+func TestTransport_PassesAnswersOfTheAPIUnchanged(t *testing.T) {
 	long := `{"__type":"NotFoundException","message":"` + strings.Repeat("x", 1000) + `"}`
 	for _, tt := range []struct {
 		status int
@@ -110,7 +110,7 @@ func TestAnswersOfTheAPIPassUnchanged(t *testing.T) {
 	}
 }
 
-func TestACallerThatGivesUpIsNotTheEndpointsFault(t *testing.T) {
+func TestTransport_DoesNotReportACallerThatGivesUp(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	u := serve(t, func(_ http.ResponseWriter, r *http.Request) { cancel(); <-r.Context().Done() })
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, u.String(), nil)

@@ -47,7 +47,7 @@ func (g *Gateway) requestContext(route *route, r *http.Request, id string, now t
 	}
 }
 
-// lastValues is nil, which is null in the event, for nothing.
+// lastValues returns the last value of each name. Without names it returns nil, which is null in the event.
 func lastValues(all map[string][]string) map[string]string {
 	if len(all) == 0 {
 		return nil
@@ -61,11 +61,11 @@ func lastValues(all map[string][]string) map[string]string {
 	return last
 }
 
-// remapped headers are the connection's, not the function's.
+// remapped are headers of the connection, which a function cannot set.
 // See https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-known-issues.html
 var remapped = []string{"Connection", "Content-Length", "Date", "Server", "Trailer", "Transfer-Encoding", "Upgrade", "Www-Authenticate"}
 
-// respond writes the function's answer, of which nothing is written if it is malformed.
+// respond writes the function's answer. If the answer is malformed, respond writes nothing and says so.
 // See https://docs.aws.amazon.com/apigateway/latest/developerguide/set-up-lambda-proxy-integrations.html#api-gateway-simple-proxy-for-lambda-output-format
 func respond(w http.ResponseWriter, answer []byte) (status int, _ *failure) {
 	var response events.APIGatewayProxyResponse
@@ -94,7 +94,7 @@ func respond(w http.ResponseWriter, answer []byte) (status int, _ *failure) {
 	return response.StatusCode, nil
 }
 
-// merge adds headers to multiValueHeaders, where a value that is in both counts once.
+// merge adds headers to multiValueHeaders. A value that is in both counts once.
 func merge(response events.APIGatewayProxyResponse) http.Header {
 	merged := http.Header{}
 	for name, values := range response.MultiValueHeaders {

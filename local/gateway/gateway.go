@@ -6,8 +6,9 @@
 //	})
 //	err = http.Serve(listener, g) // POST /dev/order
 //
-// A request meets the same checks in the same order as on AWS, and the first that fails answers with AWS's words: is there
-// such a route (403), is the token good (401), does the body fit its model (400), and what came of the function (502, 504).
+// A request passes the same checks in the same order as on AWS, and the first check that fails answers in AWS's words: whether there
+// is such a route (403), whether the token is valid (401), whether the body fits its model (400), and whether the function gives a
+// valid answer in time (502, 504).
 // Neither its own answers nor its access log ever hold a body, a token, or a path that is not one of its routes.
 package gateway
 
@@ -36,9 +37,9 @@ const (
 type Config struct {
 	APIID, Stage, AccountID, Region string
 	Routes                          []Route
-	// Now is the clock that tokens expire by; nil: [time.Now].
+	// Now is the clock by which tokens expire; nil means [time.Now].
 	Now func() time.Time
-	// Log gets a line a request, without bodies, tokens or query strings; nil: none. Writes are serialized.
+	// Log gets one line for each request, without bodies, tokens or query strings; nil discards it. Writes are serialized.
 	Log io.Writer
 }
 
@@ -48,29 +49,29 @@ type Route struct {
 	Method string
 	// Path is matched as it is ("/order"): {parameters} are not simulated. Empty is the API's root.
 	Path string
-	// Authorizer checks the header Authorization; nil: anyone may call.
+	// Authorizer checks the header Authorization; nil lets anyone call.
 	Authorizer *CognitoAuthorizer
-	// Models are JSON schemas (draft 4 unless they say otherwise) by content type. They matter if ValidateBody is set.
-	// As on AWS a content type without a model is not validated, unless there is one for "$default".
+	// Models are JSON schemas (draft 4 unless they say otherwise) by content type, which are used if ValidateBody is set. As on AWS, a
+	// body of a content type without a model is not validated, unless there is a model for "$default".
 	Models       map[string]json.RawMessage
 	ValidateBody bool
-	// Timeout bounds the integration; zero: 29 seconds.
+	// Timeout bounds the integration; 0 means 29 seconds.
 	Timeout time.Duration
-	// Invoke calls the function with an event. At its context's end it is no longer waited for.
+	// Invoke calls the function with an event. The gateway waits for it only until its context ends.
 	Invoke func(ctx context.Context, payload []byte) (response []byte, functionError bool, err error)
 }
 
-// Gateway is a stage at work; make one with [New]. It may be used concurrently.
+// Gateway serves a stage. Make one with [New]. It is safe for concurrent use.
 type Gateway struct {
 	config Config
 	routes map[string]*route // by method and resource path
 	logMu  sync.Mutex
 }
 
-// route is a Route made ready.
+// route is a Route with what is made from it.
 type route struct {
 	Route
-	verifier *verifier // nil: anyone may call
+	verifier *verifier // nil lets anyone call
 	models   models
 }
 
@@ -171,7 +172,7 @@ func (g *Gateway) serve(w http.ResponseWriter, r *http.Request, id string, now t
 	return respond(w, answer)
 }
 
-// find is nil for an unknown stage, path or method: AWS does not tell them apart.
+// find returns nil for an unknown stage, path or method. AWS answers all three alike.
 func (g *Gateway) find(r *http.Request) *route {
 	path, ok := strings.CutPrefix(r.URL.EscapedPath(), "/"+g.config.Stage)
 	if !ok {
@@ -188,11 +189,11 @@ func (r *route) invoke(ctx context.Context, payload []byte) ([]byte, *failure) {
 		answer []byte
 		failed *failure
 	}
-	done := make(chan outcome, 1) // a late outcome is dropped, and its goroutine ends
+	done := make(chan outcome, 1) // has room for a late outcome, so that its goroutine ends
 	go func() {
-		o := outcome{failed: badIntegration("the integration panicked")} // what is left to send if it does
+		o := outcome{failed: badIntegration("the integration panicked")} // stays so if Invoke panics
 		defer func() {
-			_ = recover() // the value may hold anything: the log must not
+			_ = recover() // the value may hold anything, so it is not logged
 			done <- o
 		}()
 		answer, functionError, err := r.Invoke(ctx, payload)
@@ -215,7 +216,7 @@ func (r *route) invoke(ctx context.Context, payload []byte) ([]byte, *failure) {
 	}
 }
 
-// log names the route rather than the request's path: what was asked for may hold anything.
+// log names the route instead of the request's path, which may hold anything.
 func (g *Gateway) log(r *route, started time.Time, id string, status int, failed *failure) {
 	if g.config.Log == nil {
 		return
@@ -233,7 +234,7 @@ func (g *Gateway) log(r *route, started time.Time, id string, status int, failed
 	_, _ = fmt.Fprintf(g.config.Log, "%s %s %s %d %dms%s\n", now.UTC().Format(time.RFC3339), id, name, status, now.Sub(started).Milliseconds(), reason)
 }
 
-// failure is an answer of the gateway's own.
+// failure is an answer that the gateway itself gives.
 // See https://docs.aws.amazon.com/apigateway/latest/developerguide/supported-gateway-response-types.html
 type failure struct {
 	status     int

@@ -12,17 +12,16 @@ import (
 	"net/http"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
 )
 
-// CognitoAuthorizer lets the ID tokens of one user pool in, whichever of the pool's app clients they were issued to.
+// CognitoAuthorizer accepts the ID tokens of one user pool, whichever of the pool's app clients they were issued to.
 // See https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-integrate-with-cognito.html
 type CognitoAuthorizer struct {
 	Issuer  string // https://cognito-idp.us-east-1.amazonaws.com/us-east-1_abc
-	JWKSURL string // where the pool's public keys are, which locally is not under the issuer
+	JWKSURL string // where the pool's public keys are; those of a local pool are not at the issuer's address
 }
 
 // verifier checks tokens as https://docs.aws.amazon.com/cognito/latest/developerguide/amazon-cognito-user-pools-using-tokens-verifying-a-jwt.html asks.
@@ -72,7 +71,7 @@ func (v *verifier) verify(ctx context.Context, header string) (map[string]string
 	return asStrings(claims), nil
 }
 
-// asStrings spells claims as AWS does, whose times are Java's:
+// asStrings writes claims as AWS does, with times in Java's format:
 // https://github.com/awsdocs/amazon-api-gateway-developer-guide/issues/158
 func asStrings(claims jwt.MapClaims) map[string]string {
 	spelled := make(map[string]string, len(claims))
@@ -115,46 +114,40 @@ type keySet struct {
 	url    string
 	now    func() time.Time
 	client *http.Client
-	keys   atomic.Pointer[map[string]*rsa.PublicKey] // by kid; read without waiting for a fetch
-	mu     sync.Mutex                                // one fetch at a time; guards next
-	next   time.Time                                 // no fetch before
+
+	mu   sync.Mutex                // held while keys are fetched, so that one fetch serves all who wait
+	keys map[string]*rsa.PublicKey // by kid
+	next time.Time                 // the earliest time of the next fetch
 }
 
 func newKeySet(url string, now func() time.Time) *keySet {
-	s := &keySet{url: url, now: now, client: &http.Client{
+	return &keySet{url: url, now: now, client: &http.Client{
 		Timeout:       5 * time.Second,
-		Transport:     &http.Transport{Proxy: nil, DisableKeepAlives: true}, // local: the environment's proxy must not see it
+		Transport:     &http.Transport{Proxy: nil, DisableKeepAlives: true}, // the keys are local, so no proxy must see the request
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
-	s.keys.Store(&map[string]*rsa.PublicKey{})
-	return s
 }
 
-// find fetches the keys anew for an unknown kid, for pools rotate their keys, but then not again for a minute: anybody can
-// make up a kid. After a fetch that failed it is a second, so that a pool that was down does not stay so.
+// find returns a key. Because pools rotate their keys, it fetches them again for an unknown kid, but at most once a minute: anybody
+// can make up a kid. After a fetch that failed it waits only a second, so that a pool that was down is soon found to be up.
 func (s *keySet) find(ctx context.Context, kid string) (*rsa.PublicKey, error) {
-	if key := (*s.keys.Load())[kid]; key != nil {
-		return key, nil
-	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if now := s.now(); !now.Before(s.next) {
-		keys, err := s.fetch(context.WithoutCancel(ctx)) // it is for everybody, not only for this client
+	if now := s.now(); s.keys[kid] == nil && !now.Before(s.next) {
+		keys, err := s.fetch(context.WithoutCancel(ctx)) // the keys are for everybody, not only for this client
 		if err != nil {
 			s.next = now.Add(time.Second)
 			return nil, errNoKeys
 		}
-		s.keys.Store(&keys)
-		s.next = now.Add(time.Minute)
+		s.keys, s.next = keys, now.Add(time.Minute)
 	}
-	keys := *s.keys.Load() // another request may have fetched them
 	switch {
-	case len(keys) == 0:
+	case len(s.keys) == 0:
 		return nil, errNoKeys
-	case keys[kid] == nil:
+	case s.keys[kid] == nil:
 		return nil, errUnknownKey
 	}
-	return keys[kid], nil
+	return s.keys[kid], nil
 }
 
 // fetch reads a JSON Web Key Set (RFC 7517) and leaves out keys that are not for RS256 signatures.

@@ -15,7 +15,7 @@ import (
 // See https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-method-request-validation.html
 type models map[string]*jsonschema.Schema
 
-// compile takes models by content type. A schema stands alone: it may refer to its own parts only.
+// compile compiles schemas by content type. A schema may refer only to its own parts.
 func compile(schemas map[string]json.RawMessage) (models, error) {
 	compiled := models{}
 	for contentType, schema := range schemas {
@@ -44,7 +44,7 @@ func (noLoader) Load(string) (any, error) {
 	return nil, errors.New("references out of a model are not simulated")
 }
 
-// validate does not say what is wrong: the validator's error may quote the body.
+// validate does not say what is wrong with the body, because the validator's error may quote it.
 func (m models) validate(contentType string, body []byte) *failure {
 	if contentType == "" {
 		contentType = "application/json"
@@ -71,6 +71,6 @@ func mediaType(contentType string) string {
 	if parsed, _, err := mime.ParseMediaType(contentType); err == nil {
 		return parsed
 	}
-	bare, _, _ := strings.Cut(contentType, ";") // parameters that do not parse must not lose the model
+	bare, _, _ := strings.Cut(contentType, ";") // with malformed parameters the model still applies
 	return strings.ToLower(strings.TrimSpace(bare))
 }

@@ -10,45 +10,47 @@ import (
 	"time"
 )
 
-// Lambda's limits: gettingstarted-limits.html, runtimes-extensions-api.html.
+// Lambda's limits, from gettingstarted-limits.html and runtimes-extensions-api.html.
 const (
 	maxEvent      = 6 << 20     // bytes
-	maxResponse   = 6<<20 + 100 // bytes; the odd 100 are Lambda's
+	maxResponse   = 6<<20 + 100 // bytes; the 100 are part of Lambda's limit
 	maxExtensions = 10
 	initLimit     = 10 * time.Second
 	shutdownLimit = 2 * time.Second
 )
+
+// version is the version of a function that has not been published.
+const version = "$LATEST"
 
 // Config describes a function. Name, ARN, Region and TaskDir must be set.
 type Config struct {
 	Name, ARN, Handler string
 	AccountID, Region  string
 
-	TaskDir string // absolute; the unpacked function asset, with an executable bootstrap
-	OptDir  string // absolute; the unpacked layers, merged; empty means no layers
+	TaskDir string // absolute path of the unpacked function asset, with an executable bootstrap
+	OptDir  string // absolute path of the unpacked layers; "" means no layers
 
-	// Variables are the template's environment variables together with the credentials and
-	// endpoints that the caller supplies. Processes see these, what PerEnvironment adds, and
-	// what Lambda itself sets (which wins): nothing of the host's own environment.
+	// Variables are the environment variables of all processes. PerEnvironment and then the variables that Lambda itself sets override
+	// them. Processes see nothing of the host's own environment.
 	Variables map[string]string
 
-	// PerEnvironment, if set, is called once for each new execution environment; its result
-	// overrides Variables. It must be safe for concurrent use.
+	// PerEnvironment, if set, is called once for each new execution environment and returns further variables. It must be safe for
+	// concurrent use.
 	PerEnvironment func() (map[string]string, error)
 
-	Timeout        time.Duration // for one invocation, init not included; zero means 3 s
-	MemoryMB       int           // only told to the processes; zero means 128
-	MaxConcurrency int           // environments at most at once; zero means 2
+	Timeout        time.Duration // of one invocation, without init; 0 means 3 s
+	MemoryMB       int           // processes are told this, but not limited to it; 0 means 128
+	MaxConcurrency int           // the highest number of environments at once; 0 means 2
 
-	// Log receives what the processes print, one Write a line, with the function's name in
-	// front. It must be safe for concurrent use. Nil discards.
+	// Log gets what the processes print, in one Write for each line, after the function's name. It must be safe for concurrent use. Nil
+	// discards it.
 	Log io.Writer
 
-	initTimeout time.Duration // zero means initLimit; tests shorten it
+	initTimeout time.Duration // 0 means initLimit; tests shorten it
 	extensions  []string      // paths, found by complete
 }
 
-// complete checks c, fills in what zero values mean, and looks for extensions.
+// complete checks c, replaces zero values by what they mean, and finds the extensions.
 func (c Config) complete() (Config, error) {
 	if c.Name == "" || c.ARN == "" || c.Region == "" {
 		return c, errors.New("Name, ARN and Region must be set")

@@ -4,24 +4,24 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"net"
 	"net/http"
 	"path/filepath"
 	"slices"
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/google/uuid"
 )
 
-// environment is one execution environment: a Runtime API server and the processes that use
-// it. Two parties share its state: its user, who leads it through its life (serve, shutdown),
-// and the handlers that the processes call. Whoever changes the state announces it; whoever
+// environment is one execution environment: a server and the processes that use it. Its state is shared by the goroutine that owns
+// it, which calls serve and shutdown, and the handlers of the server. Each change of the state is announced, so that everybody who
 // waits for something looks again.
 type environment struct {
 	cfg                               *Config
 	server                            *http.Server
 	functionEnviron, extensionEnviron []string
-	initialized                       bool // only for serve
+	initialized                       bool // only serve uses it
 
 	ctx  context.Context // ends when the environment is unusable; its cause says why
 	fail context.CancelCauseFunc
@@ -32,33 +32,53 @@ type environment struct {
 	function   *process
 	runtime    runtimeState
 	extensions []*extension
-	registered bool   // no more extensions can
+	registered bool   // extensions can no longer register
 	announced  string // error type that an extension reported before exiting
 	invocation *invocation
 }
 
-// travelTime is how long an environment may take to become free before its caller notices.
-const travelTime = 20 * time.Millisecond
+// runtimeState is the state of the function's process, by Lambda's name where Lambda has one.
+type runtimeState string
 
-func newEnvironment(ctx context.Context, cfg *Config) (*environment, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return nil, fmt.Errorf("runtime api: %w", err)
-	}
-	e := &environment{cfg: cfg, runtime: runtimeStarted, changed: make(chan struct{})}
-	e.functionEnviron, e.extensionEnviron, err = cfg.variables(listener.Addr().String())
-	if err != nil {
-		_ = listener.Close()
-		return nil, err
-	}
-	e.ctx, e.fail = context.WithCancelCause(ctx)
-	e.server = &http.Server{Handler: e.routes(), ReadHeaderTimeout: 10 * time.Second}
-	go e.server.Serve(listener) // until shutdown closes it
-	return e, nil
+const (
+	runtimeStarted   runtimeState = "Started"
+	runtimeInitError runtimeState = "InitError"
+	runtimeReady     runtimeState = "Ready"              // waits for the next event
+	runtimeRunning   runtimeState = "Running"            // has an event
+	runtimeAnswering runtimeState = "InvocationResponse" // is sending its answer
+	runtimeAnswered  runtimeState = "ResponseSent"
+)
+
+// extensionState is the state of an extension, by Lambda's names.
+type extensionState string
+
+const (
+	extensionStarted    extensionState = "Started"
+	extensionRegistered extensionState = "Registered"
+	extensionReady      extensionState = "Ready"   // waits for the next event
+	extensionRunning    extensionState = "Running" // has an event
+	extensionFailed     extensionState = "Failed"  // reported an error, about to exit
+)
+
+// extension is an external extension. Its environment's mu guards what changes.
+type extension struct {
+	name, id string
+	process  *process
+
+	state            extensionState
+	invoke, shutdown bool // events it subscribed to
+	event            any  // its next event, or nil
 }
 
-// serve runs one invocation, after init if the environment is new. It returns when the
-// environment is free again, or with the reason why it must be shut down.
+func newExtension(name string, p *process) *extension {
+	return &extension{name: name, id: uuid.NewString(), process: p, state: extensionStarted}
+}
+
+// travelTime is how long an answer is held back while its environment becomes free.
+const travelTime = 20 * time.Millisecond
+
+// serve runs one invocation, after init if the environment is new. It returns nil when the environment is free again, or the reason why
+// it must be shut down.
 func (e *environment) serve(inv *invocation) error {
 	if err := e.init(); err != nil {
 		return err
@@ -78,8 +98,8 @@ func (e *environment) serve(inv *invocation) error {
 		return err
 	}
 	free := func() bool { return e.runtime == runtimeReady && e.extensionsAre(extensionReady) }
-	// On Lambda the answer travels for a while. Without that, a caller with one event after
-	// the other would find the environment still busy and be given a new one.
+	// On Lambda an answer takes a while to reach the caller. Without that, a caller who sends one event after the other would find the
+	// environment still busy, and get a new one.
 	travel, cancelTravel := context.WithTimeout(ctx, travelTime)
 	defer cancelTravel()
 	_ = e.await(travel, free)
@@ -116,8 +136,7 @@ func (e *environment) startExtensions(ctx context.Context) error {
 	return e.await(ctx, func() bool { return e.extensionsAre(extensionRegistered, extensionReady) })
 }
 
-// start starts the extension at path, or the function. Handlers wait meanwhile: nobody calls
-// who is not known yet.
+// start starts the extension at path, or the function. It holds e.mu, so that handlers know every process that calls them.
 func (e *environment) start(path string) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -158,7 +177,7 @@ func (e *environment) exited(p *process) *failure {
 	}
 }
 
-// change lets do change the state.
+// change calls do, which changes the state, and announces the change.
 func (e *environment) change(do func()) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -172,11 +191,11 @@ func (e *environment) announce() {
 	e.changed = make(chan struct{})
 }
 
-// await blocks until ok holds, or returns why ctx ended before it did. ok runs with e.mu held
-// and may change state that nobody else waits for.
+// await returns nil when ok returns true, or the cause of ctx's end if that comes first. It calls ok with e.mu held. ok may change state
+// that nobody else waits for.
 func (e *environment) await(ctx context.Context, ok func() bool) error {
 	for {
-		ended := context.Cause(ctx) // before ok: what was reached before ctx ended counts
+		ended := context.Cause(ctx) // before ok, because what was reached before ctx ended counts
 		e.mu.Lock()
 		reached, changed := ok(), e.changed
 		e.mu.Unlock()
@@ -193,9 +212,8 @@ func (e *environment) await(ctx context.Context, ok func() bool) error {
 	}
 }
 
-// shutdown ends the environment because of trouble and returns when all its processes are
-// gone. As on Lambda, the function is asked to end only if there are extensions, and has 30 %
-// of the time for it.
+// shutdown ends the environment because of trouble, and returns when all its processes are gone. As on Lambda, the function gets a
+// SIGTERM only if there are extensions, and then 30 % of the time.
 func (e *environment) shutdown(trouble error) {
 	e.fail(trouble)
 	start := time.Now()
@@ -214,10 +232,28 @@ func (e *environment) shutdown(trouble error) {
 			}
 		}
 	})
-	for _, x := range e.extensions { // all know by now: one after the other will do
+	for _, x := range e.extensions { // each has been told, so it does not matter that one is awaited after the other
 		x.process.await(deadline)
 	}
 	_ = e.server.Close()
+}
+
+// extensionsAre tells whether each extension is in one of the states, with no event waiting for it. The caller holds e.mu.
+func (e *environment) extensionsAre(states ...extensionState) bool {
+	return !slices.ContainsFunc(e.extensions, func(x *extension) bool {
+		return x.event != nil || !slices.Contains(states, x.state)
+	})
+}
+
+func invokeEvent(inv *invocation, arn string) any {
+	return map[string]any{
+		"eventType": "INVOKE", "deadlineMs": inv.deadline.UnixMilli(), "requestId": inv.id, "invokedFunctionArn": arn,
+		"tracing": map[string]string{"type": "X-Amzn-Trace-Id", "value": inv.trace},
+	}
+}
+
+func shutdownEvent(reason string, deadline time.Time) any {
+	return map[string]any{"eventType": "SHUTDOWN", "shutdownReason": reason, "deadlineMs": deadline.UnixMilli()}
 }
 
 func (e *environment) started() []*process {

@@ -6,8 +6,8 @@ import (
 	"fmt"
 )
 
-// Extensions are a function's extensions in an execution environment of their own, in which the function does not run. Whoever
-// knows the environment's variables can call them, as the function would.
+// Extensions are the extensions of a function in an execution environment of their own, in which the function does not run. A program
+// that knows the environment's variables can call them as the function would.
 type Extensions struct {
 	environment *environment
 	ended       chan struct{} // closed when all processes are gone

@@ -7,56 +7,11 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/google/uuid"
 )
 
-// extensionState is where an extension stands, by Lambda's names.
-type extensionState string
-
-const (
-	extensionStarted    extensionState = "Started"
-	extensionRegistered extensionState = "Registered"
-	extensionReady      extensionState = "Ready"   // waits for the next event
-	extensionRunning    extensionState = "Running" // has an event
-	extensionFailed     extensionState = "Failed"  // reported an error, about to exit
-)
-
-// extension is an external extension. What changes is guarded by its environment's mu.
-type extension struct {
-	name, id string
-	process  *process
-
-	state            extensionState
-	invoke, shutdown bool // events it subscribed to
-	event            any  // to be delivered when it asks next
-}
-
-func newExtension(name string, p *process) *extension {
-	return &extension{name: name, id: uuid.NewString(), process: p, state: extensionStarted}
-}
-
-// extensionsAre says whether each extension is in one of states, with no event under way to
-// it. The caller holds e.mu.
-func (e *environment) extensionsAre(states ...extensionState) bool {
-	return !slices.ContainsFunc(e.extensions, func(x *extension) bool {
-		return x.event != nil || !slices.Contains(states, x.state)
-	})
-}
-
-func invokeEvent(inv *invocation, arn string) any {
-	return map[string]any{
-		"eventType": "INVOKE", "deadlineMs": inv.deadline.UnixMilli(), "requestId": inv.id, "invokedFunctionArn": arn,
-		"tracing": map[string]string{"type": "X-Amzn-Trace-Id", "value": inv.trace},
-	}
-}
-
-func shutdownEvent(reason string, deadline time.Time) any {
-	return map[string]any{"eventType": "SHUTDOWN", "shutdownReason": reason, "deadlineMs": deadline.UnixMilli()}
-}
-
-// extensionRegister lets an extension, known by its file name, subscribe to events.
+// extensionRegister subscribes an extension to events. It is known by its file name.
 func (e *environment) extensionRegister(w http.ResponseWriter, r *http.Request) {
 	var body struct{ Events []string }
 	if err := json.NewDecoder(io.LimitReader(r.Body, 64<<10)).Decode(&body); err != nil {
@@ -96,8 +51,7 @@ func (e *environment) extensionRegister(w http.ResponseWriter, r *http.Request) 
 	}
 }
 
-// extensionNext gives an extension its next event; asking for it says that the extension is
-// done with the one before.
+// extensionNext gives an extension its next event. By asking for it, the extension says that it is done with the one before.
 func (e *environment) extensionNext(w http.ResponseWriter, r *http.Request) {
 	e.mu.Lock()
 	x := e.caller(w, r)
@@ -127,9 +81,8 @@ func (e *environment) extensionNext(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, http.StatusOK, event)
 }
 
-// extensionError takes an extension's report that it is about to exit because of an error.
-// The environment fails when it does exit, with kind; init or the invocation wait for that,
-// as on Lambda.
+// extensionError takes an extension's report that it is about to exit because of an error. The environment fails with kind when the
+// extension exits. As on Lambda, init or the invocation goes on until then.
 func (e *environment) extensionError(kind string, allowed ...extensionState) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		e.mu.Lock()
@@ -148,7 +101,7 @@ func (e *environment) extensionError(kind string, allowed ...extensionState) htt
 	}
 }
 
-// caller finds the extension that sent r, or refuses and gives nil. The caller holds e.mu.
+// caller returns the extension that sent r. If there is none, it answers with an error and returns nil. Its caller holds e.mu.
 func (e *environment) caller(w http.ResponseWriter, r *http.Request) *extension {
 	id := r.Header.Get("Lambda-Extension-Identifier")
 	i := slices.IndexFunc(e.extensions, func(x *extension) bool { return x.id == id })
@@ -172,4 +125,18 @@ func forbid(w http.ResponseWriter, kind, message string) {
 func forbidExtension(w http.ResponseWriter, x *extension, to extensionState) {
 	forbid(w, "Extension.InvalidExtensionState",
 		fmt.Sprintf("State transition from %s to %s failed for extension %s. Error: State transition is not allowed", x.state, to, x.name))
+}
+
+func writeError(w http.ResponseWriter, code int, kind, message string) {
+	writeJSON(w, code, apiError{kind, message})
+}
+
+// accepted answers reports, and the function's answers.
+func accepted() map[string]string { return map[string]string{"status": "OK"} }
+
+// writeJSON ignores errors: if the client is gone, there is nobody left to tell.
+func writeJSON(w http.ResponseWriter, code int, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(code)
+	_ = json.NewEncoder(w).Encode(v)
 }

@@ -1,32 +1,30 @@
 // Package lambdahost runs one Lambda function on this machine the way Lambda does.
 //
-// A [Function] is a pool of execution environments. Each consists of ordinary processes: the
-// function (bootstrap in the task directory, the OS-only runtime provided.al2023) and the
-// external extensions in <opt>/extensions. They speak the real Runtime API (2018-06-01) and
-// Extensions API (2020-01-01) with a small server that each environment has for itself, so
-// unmodified binaries run here as they do on Lambda. The life of an environment:
+// A [Function] is a pool of execution environments. Each consists of ordinary processes: the function (bootstrap in the task
+// directory, the OS-only runtime provided.al2023) and the external extensions in <opt>/extensions. They speak the real Runtime
+// API (2018-06-01) and Extensions API (2020-01-01) with a small server of their environment, so unmodified binaries run here as they
+// do on Lambda. The life of an environment:
 //
 //	init      start the extensions, wait until each has registered; start the function;
 //	          wait until it and every extension ask for the next event (10 s in all)
-//	invoke    hand the event to the function and to the extensions subscribed to INVOKE; the
-//	          caller has its answer as soon as the function gives it, and the environment is
-//	          free once everybody asks for the next event again
-//	shutdown  SIGTERM for the function, SHUTDOWN for the subscribed extensions, SIGKILL for
-//	          whoever is still there after 2 s
+//	invoke    give the event to the function and to the extensions subscribed to INVOKE; the
+//	          caller gets the function's answer at once, and the environment is free when all
+//	          ask for the next event again
+//	shutdown  send SIGTERM to the function, SHUTDOWN to the subscribed extensions, and SIGKILL
+//	          to what is left after 2 s
 //
 // A crash or a timeout ends an environment; the next invocation gets a new one.
 //
-// [StartExtensions] makes an environment that stops halfway through init: it has the extensions and not the function.
+// [StartExtensions] makes an environment that has the extensions and not the function.
 //
-// What differs from Lambda: /opt is not mounted and environments share localhost, so
-// [Config.PerEnvironment] gives each its own port (and credentials). More invocations than
-// environments wait instead of getting a 429. After a failed init, the next invocation is the
-// next attempt. Nothing is frozen between invocations and memory is not limited. There is no
-// Telemetry API and there are no internal extensions.
+// Some things differ from Lambda. /opt is not mounted, and environments share localhost, so [Config.PerEnvironment] gives each its own
+// port and credentials. If there are more invocations than environments, the others wait instead of getting a 429. After a failed
+// init, the next invocation is the next attempt. Nothing is frozen between invocations, and memory is not limited. There is no
+// Telemetry API, and there are no internal extensions.
 //
-// Sources: runtimes-api.html, runtimes-extensions-api.html, lambda-runtime-environment.html and
-// configuration-envvars.html of the Lambda developer guide; where these leave a detail open
-// (error types, texts), AWS's own aws-lambda-runtime-interface-emulator.
+// Sources: runtimes-api.html, runtimes-extensions-api.html, lambda-runtime-environment.html and configuration-envvars.html of the
+// Lambda developer guide. Details that these leave open, such as the texts of errors, are those of AWS's own
+// aws-lambda-runtime-interface-emulator.
 package lambdahost
 
 import (
@@ -37,9 +35,7 @@ import (
 	"syscall"
 )
 
-const version = "$LATEST"
-
-// ErrClosed is what Invoke returns after Close, also for an invocation that Close interrupts.
+// ErrClosed is what Invoke returns after Close, and for an invocation that Close interrupts.
 var ErrClosed = errors.New("function is closed")
 
 // Function is one Lambda function. Its methods are safe for concurrent use.
@@ -49,18 +45,12 @@ type Function struct {
 	cancel context.CancelCauseFunc
 	close  sync.Once
 
-	slots        chan struct{}     // holds one for each environment there is
-	idle         chan *environment // those that are free
-	environments sync.Map          // all, as keys
+	slots        chan struct{}     // holds one element for each environment
+	idle         chan *environment // the environments that are free
+	environments sync.Map          // all environments, as keys
 }
 
-// Result is what Lambda's Invoke API would answer.
-type Result struct {
-	Payload       []byte // the function's answer, or the JSON of its error
-	FunctionError string // "" or "Unhandled", as in the header X-Amz-Function-Error
-}
-
-// New checks cfg. It starts nothing: the first Invoke does.
+// New checks cfg. It starts no processes; the first Invoke does.
 func New(cfg Config) (*Function, error) {
 	cfg, err := cfg.complete()
 	if err != nil {
@@ -73,10 +63,9 @@ func New(cfg Config) (*Function, error) {
 
 // Invoke runs the function synchronously on payload, a JSON event of at most 6 MiB.
 //
-// What goes wrong in the function or an extension (an error, a crash, a timeout) is a Result
-// with FunctionError "Unhandled". An error means trouble on the host: the event is too large,
-// a process cannot be started, the function is closed ([ErrClosed]), or ctx ended. If ctx ends
-// while the invocation waits for an environment, it never runs; later, it goes on to its end
+// If the function or an extension fails (with an error, a crash or a timeout), the Result has the FunctionError "Unhandled". Invoke
+// returns an error if the host fails: the event is too large, a process cannot be started, the function is closed ([ErrClosed]), or ctx
+// ends. If ctx ends while the invocation waits for an environment, the invocation never runs. If ctx ends later, the invocation goes on
 // without its caller, as on Lambda.
 func (f *Function) Invoke(ctx context.Context, payload []byte) (_ Result, err error) {
 	defer func() {
@@ -92,13 +81,13 @@ func (f *Function) Invoke(ctx context.Context, payload []byte) (_ Result, err er
 		return Result{}, err
 	}
 	inv := newInvocation(payload)
-	go func() { // in the background: the environment has work left after the answer
+	go func() { // in the background, because the environment has work left after the answer
 		err := e.serve(inv)
 		if err != nil {
-			if !errors.Is(err, ErrClosed) { // which is no trouble, and often comes after the answer
+			if !errors.Is(err, ErrClosed) { // which is no failure, and often comes after the answer
 				fmt.Fprintf(f.cfg.Log, "%s: RequestId: %s Error: %v\n", f.cfg.Name, inv.id, err)
 			}
-			inv.finish(Result{}, err) // unless it has its answer
+			inv.finish(Result{}, err) // has no effect if the caller has its answer
 		}
 		f.put(e, err)
 	}()
@@ -110,8 +99,7 @@ func (f *Function) Invoke(ctx context.Context, payload []byte) (_ Result, err er
 	}
 }
 
-// take gives an environment for the caller's own use: an idle one, else a new one while there
-// may be more, else the first that becomes idle.
+// take returns an environment for the caller's own use: an idle one, or a new one if there may be more, or the first that becomes idle.
 func (f *Function) take(ctx context.Context) (*environment, error) {
 	for {
 		var e *environment
@@ -150,7 +138,7 @@ func (f *Function) create() (*environment, error) {
 // put takes e back after use, or ends it if something went wrong with it.
 func (f *Function) put(e *environment, trouble error) {
 	if trouble == nil {
-		f.idle <- e // never blocks: there is room for all
+		f.idle <- e // never blocks, because there is room for all
 		return
 	}
 	e.shutdown(trouble)
@@ -158,17 +146,16 @@ func (f *Function) put(e *environment, trouble error) {
 	<-f.slots
 }
 
-// Kill ends, with SIGKILL, the process of that name in every environment: "bootstrap", or the
-// file name of an extension. It returns how many it ended, when they are gone and no further
-// invocation gets their environments. It is for tests that crash a function at a moment of their
-// choice.
+// Kill ends, with SIGKILL, the process of that name in every environment: "bootstrap", or the file name of an extension. It
+// returns how many it ended, when they are gone and no further invocation gets their environments. It is for tests that crash a
+// function at a moment of their choice.
 func (f *Function) Kill(name string) (killed int) {
 	for key := range f.environments.Range {
 		e := key.(*environment)
 		for _, p := range e.started() {
 			if p.name == name && p.signal(syscall.SIGKILL) {
 				<-p.exited
-				<-e.ctx.Done() // an instant later, for it is another's to notice
+				<-e.ctx.Done() // another goroutine notices an instant later
 				killed++
 			}
 		}

@@ -22,7 +22,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-func TestInvokeGivesTheFunctionItsEventAndContext(t *testing.T) {
+func TestInvoke_GivesTheFunctionItsEventAndContext(t *testing.T) {
 	h := newHost(t, "lambda", "", nil)
 	first := h.do(event{Value: "a"})
 	if first.Value != "a" || first.ARN != h.cfg.ARN || len(first.Request) != 36 {
@@ -40,7 +40,7 @@ func TestInvokeGivesTheFunctionItsEventAndContext(t *testing.T) {
 	}
 }
 
-func TestEnvironmentStartsAndEndsInLambdasOrder(t *testing.T) {
+func TestEnvironment_StartsAndEndsInLambdasOrder(t *testing.T) {
 	h := newHost(t, "lambda", "", nil, "alpha", "beta")
 	h.do(event{Value: "1"})
 	h.Close()
@@ -64,7 +64,7 @@ func TestEnvironmentStartsAndEndsInLambdasOrder(t *testing.T) {
 	}
 }
 
-func TestExtensionLearnsTheAccountOnlyIfItAccepts(t *testing.T) {
+func TestRegister_TellsTheAccountOnlyToExtensionsThatAcceptIt(t *testing.T) {
 	for part, want := range map[string]string{
 		"":           `alpha about {"accountId":"123456789012","functionName":"order","functionVersion":"$LATEST","handler":"bootstrap"}`,
 		"no account": `alpha about {"functionName":"order","functionVersion":"$LATEST","handler":"bootstrap"}`,
@@ -77,7 +77,7 @@ func TestExtensionLearnsTheAccountOnlyIfItAccepts(t *testing.T) {
 	}
 }
 
-func TestExtensionWithoutEventsIsNotAwaitedAndIsKilled(t *testing.T) {
+func TestEnvironment_DoesNotAwaitExtensionsWithoutEvents(t *testing.T) {
 	h := newHost(t, "lambda", "no events", nil, "alpha")
 	h.do(event{})
 	h.do(event{})
@@ -89,7 +89,7 @@ func TestExtensionWithoutEventsIsNotAwaitedAndIsKilled(t *testing.T) {
 	}
 }
 
-func TestAnswerDoesNotWaitForExtensionsButTheNextEventDoes(t *testing.T) {
+func TestInvoke_AnswersBeforeExtensionsFinish(t *testing.T) {
 	h := newHost(t, "lambda", "slow", func(c *Config) { c.MaxConcurrency = 1 }, "alpha")
 	h.do(event{Value: "1"})
 	if slices.Contains(h.lines(), "alpha finished") {
@@ -108,7 +108,7 @@ func TestAnswerDoesNotWaitForExtensionsButTheNextEventDoes(t *testing.T) {
 	}
 }
 
-func TestConcurrentInvocationsGetEnvironmentsOfTheirOwn(t *testing.T) {
+func TestInvoke_GivesConcurrentInvocationsEnvironmentsOfTheirOwn(t *testing.T) {
 	const environments, invocations = 3, 12
 	var ports atomic.Int64
 	h := newHost(t, "lambda", "", func(c *Config) {
@@ -145,7 +145,7 @@ func TestConcurrentInvocationsGetEnvironmentsOfTheirOwn(t *testing.T) {
 	}
 }
 
-func TestInvocationQueuesUntilItsContextEnds(t *testing.T) {
+func TestInvoke_WaitsForAnEnvironmentUntilItsContextEnds(t *testing.T) {
 	h := newHost(t, "lambda", "", func(c *Config) { c.MaxConcurrency = 1 })
 	done := make(chan struct{})
 	go func() {
@@ -166,7 +166,7 @@ func TestInvocationQueuesUntilItsContextEnds(t *testing.T) {
 	}
 }
 
-func TestInvocationGoesOnWithoutItsCaller(t *testing.T) {
+func TestInvoke_GoesOnWithoutItsCaller(t *testing.T) {
 	h := newHost(t, "lambda", "", func(c *Config) { c.MaxConcurrency = 1 })
 	ctx, cancel := context.WithCancel(t.Context())
 	failed := make(chan error)
@@ -186,7 +186,7 @@ func TestInvocationGoesOnWithoutItsCaller(t *testing.T) {
 	}
 }
 
-func TestTimeoutIsReportedAndReplacesTheEnvironment(t *testing.T) {
+func TestInvoke_ReplacesTheEnvironmentAfterATimeout(t *testing.T) {
 	h := newHost(t, "lambda", "", func(c *Config) { c.Timeout, c.MaxConcurrency = time.Second, 1 }, "alpha")
 	first := h.do(event{})
 	failed := h.failing(event{Do: "hang"})
@@ -199,7 +199,7 @@ func TestTimeoutIsReportedAndReplacesTheEnvironment(t *testing.T) {
 	h.await("alpha SHUTDOWN timeout in time true")
 }
 
-func TestCrashesAndErrorsAreReportedAndRecoveredFrom(t *testing.T) {
+func TestInvoke_RecoversFromCrashesAndErrors(t *testing.T) {
 	for _, c := range []struct {
 		name, function, extension string
 		event                     event
@@ -232,7 +232,7 @@ func TestCrashesAndErrorsAreReportedAndRecoveredFrom(t *testing.T) {
 	}
 }
 
-func TestKilledProcessFailsTheInvocationAndTheNextOneWorks(t *testing.T) {
+func TestKill_FailsTheInvocationAndNotTheNext(t *testing.T) {
 	for name, want := range map[string]apiError{
 		"bootstrap": {"Runtime.ExitError", "Runtime exited with error: signal: killed"},
 		"alpha":     {"Extension.Crash", "signal: killed"},
@@ -258,7 +258,7 @@ func TestKilledProcessFailsTheInvocationAndTheNextOneWorks(t *testing.T) {
 	}
 }
 
-func TestInitThatTakesTooLongTimesOut(t *testing.T) {
+func TestInvoke_TimesOutAnInitThatTakesTooLong(t *testing.T) {
 	h := newHost(t, "lambda", "mute", func(c *Config) { c.initTimeout = 100 * time.Millisecond }, "alpha")
 	if got := h.failing(event{}); got.Type != "Sandbox.Timedout" || !strings.HasSuffix(got.Message, "Task timed out after 0.10 seconds") {
 		t.Errorf("got %+v", got)
@@ -268,7 +268,7 @@ func TestInitThatTakesTooLongTimesOut(t *testing.T) {
 	}
 }
 
-func TestIllegalTransitionsAreRefusedWithLambdasErrorTypes(t *testing.T) {
+func TestServer_RefusesIllegalTransitionsWithLambdasErrorTypes(t *testing.T) {
 	h := newHost(t, "raw", "illegal", nil, "alpha")
 	h.invoke(event{})
 	h.await("function done")
@@ -305,7 +305,7 @@ func TestIllegalTransitionsAreRefusedWithLambdasErrorTypes(t *testing.T) {
 	}
 }
 
-func TestAnswerMayBeAsLargeAsLambdaAllowsAndNotLarger(t *testing.T) {
+func TestInvoke_AllowsAnswersAsLargeAsLambdaDoes(t *testing.T) {
 	h := newHost(t, "lambda", "", nil)
 	if result := h.invoke(event{Do: "big", N: maxResponse}); result.FunctionError != "" || len(result.Payload) != maxResponse {
 		t.Errorf("got %d bytes and %q", len(result.Payload), result.FunctionError)
@@ -317,14 +317,14 @@ func TestAnswerMayBeAsLargeAsLambdaAllowsAndNotLarger(t *testing.T) {
 	h.do(event{})
 }
 
-func TestEventLargerThanLambdaAllowsIsRefused(t *testing.T) {
+func TestInvoke_RefusesAnEventThatIsTooLarge(t *testing.T) {
 	h := newHost(t, "lambda", "", nil)
 	if _, err := h.Invoke(t.Context(), make([]byte, maxEvent+1)); err == nil {
 		t.Error("no error")
 	}
 }
 
-func TestProcessesSeeLambdasVariablesAndNothingOfTheHost(t *testing.T) {
+func TestVariables_AreLambdasAndNoneOfTheHost(t *testing.T) {
 	t.Setenv("AWS_SECRET_ACCESS_KEY", "of the host")
 	t.Setenv("HOST_ONLY", "1")
 	h := newHost(t, "lambda", "environ", func(c *Config) {
@@ -361,7 +361,7 @@ func TestProcessesSeeLambdasVariablesAndNothingOfTheHost(t *testing.T) {
 	}
 }
 
-func TestCloseInterruptsAndKillsWhatDoesNotEnd(t *testing.T) {
+func TestClose_InterruptsAndKillsWhatDoesNotEnd(t *testing.T) {
 	h := newHost(t, "stubborn", "stubborn", nil, "alpha")
 	interrupted := make(chan error)
 	go func() {
@@ -394,7 +394,7 @@ func TestCloseInterruptsAndKillsWhatDoesNotEnd(t *testing.T) {
 	}
 }
 
-func TestWhatAFunctionLeavesBehindIsKilled(t *testing.T) {
+func TestEnvironment_KillsWhatAFunctionLeavesBehind(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -422,7 +422,7 @@ func awaitEnd(t *testing.T, conn net.Conn) {
 	}
 }
 
-func TestLogHasWholeLinesOfEachProcess(t *testing.T) {
+func TestLog_HasWholeLinesOfEachProcess(t *testing.T) {
 	h := newHost(t, "lambda", "", func(c *Config) { c.MaxConcurrency = 2 })
 	const lines = 500
 	var wg sync.WaitGroup
@@ -444,7 +444,7 @@ func TestLogHasWholeLinesOfEachProcess(t *testing.T) {
 	}
 }
 
-func TestLineWriterSplitsAtNewlinesAndBoundsLines(t *testing.T) {
+func TestLineWriter_SplitsAtNewlinesAndBoundsLines(t *testing.T) {
 	var out syncBuffer
 	w := &lineWriter{w: &out, prefix: "> "}
 	long := strings.Repeat("x", maxLine)
@@ -460,7 +460,7 @@ func TestLineWriterSplitsAtNewlinesAndBoundsLines(t *testing.T) {
 	}
 }
 
-func TestNewRefusesWhatCannotWork(t *testing.T) {
+func TestNew_RefusesWhatCannotWork(t *testing.T) {
 	for want, spoil := range map[string]func(*Config){
 		"Name":           func(c *Config) { c.Name = "" },
 		"ARN":            func(c *Config) { c.ARN = "" },
@@ -493,7 +493,7 @@ func elevenExtensions(t *testing.T) string {
 	return dir
 }
 
-func TestHostTroubleIsAnError(t *testing.T) {
+func TestInvoke_ReturnsAnErrorWhenTheHostFails(t *testing.T) {
 	h := newHost(t, "lambda", "", func(c *Config) { c.MaxConcurrency = 1 })
 	if err := os.Remove(h.cfg.bootstrap()); err != nil {
 		t.Fatal(err)

@@ -23,10 +23,9 @@ import (
 	"github.com/aws/aws-lambda-go/lambdacontext"
 )
 
-// The test binary plays every part: bootstrap and extensions are symbolic links to it. Which
-// part it plays is in FUNCTION or EXTENSION, so a run of the tests themselves has neither.
-// All write what they do to the file TRACE, one line each: appending is atomic, so the file
-// has one order for all processes.
+// The test binary plays every part: bootstrap and extensions are symbolic links to it. Which part it plays is in FUNCTION or
+// EXTENSION, so a run of the tests themselves has neither. All write what they do to the file TRACE, one line each: appending is
+// atomic, so the file has one order for all processes.
 func TestMain(m *testing.M) {
 	switch {
 	case os.Getenv("HOST") != "":

@@ -15,8 +15,14 @@ type invocation struct {
 	id, trace string
 	payload   []byte
 	outcome   chan outcome
-	deadline  time.Time // known once its environment is ready for it
-	answer    *Result   // what the function said; guarded by its environment's mu, set once
+	deadline  time.Time // set when its environment is ready for it
+	answer    *Result   // the function's; set once, and guarded by its environment's mu
+}
+
+// Result is what Lambda's Invoke API would answer.
+type Result struct {
+	Payload       []byte // the function's answer, or the JSON of its error
+	FunctionError string // "" or "Unhandled", as in the header X-Amz-Function-Error
 }
 
 type outcome struct {
@@ -34,8 +40,8 @@ func newInvocation(payload []byte) *invocation {
 	}
 }
 
-// finish tells the caller how the invocation went. Only the first call counts, because the
-// caller looks once. A failure is a result for the caller; other errors are the host's trouble.
+// finish tells the caller how the invocation went. Only the first call counts, because the caller looks once. A failure becomes a
+// result; other errors are the host's.
 func (inv *invocation) finish(result Result, err error) {
 	if f, ok := errors.AsType[*failure](err); ok {
 		result, err = f.result(inv.id), nil
@@ -46,11 +52,17 @@ func (inv *invocation) finish(result Result, err error) {
 	}
 }
 
+// apiError is the form of the APIs' errors, and of a function's.
+type apiError struct {
+	Type    string `json:"errorType"`
+	Message string `json:"errorMessage"`
+}
+
 // failure is why an environment cannot go on, in Lambda's words.
 type failure struct {
 	kind, text string
-	reason     string // for extensions; empty means "failure"
-	payload    []byte // what the function itself reported, if it did
+	reason     string // which extensions are told; "" means "failure"
+	payload    []byte // what the function itself reported, or nil
 }
 
 func timedOut(limit time.Duration) *failure {
@@ -67,10 +79,10 @@ func (f *failure) result(id string) Result {
 	return Result{Payload: payload, FunctionError: unhandled}
 }
 
-// unhandled is the only value of X-Amz-Function-Error that OS-only runtimes cause.
+// unhandled is the only value of X-Amz-Function-Error for OS-only runtimes.
 const unhandled = "Unhandled"
 
-// shutdownReason is what extensions are told about trouble.
+// shutdownReason is the reason for a shutdown that extensions are told.
 func shutdownReason(trouble error) string {
 	if f, ok := errors.AsType[*failure](trouble); ok {
 		return cmp.Or(f.reason, "failure")

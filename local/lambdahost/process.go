@@ -20,14 +20,12 @@ type process struct {
 	state  *os.ProcessState
 }
 
-// startProcess starts path with nothing but env as its environment. What the child prints
-// goes to out.
+// startProcess starts path with env as its whole environment. What the child prints goes to out.
 //
-// The child leads a process group of its own, so that Ctrl-C at the terminal reaches only
-// the host, which then shuts everything down in order. On Linux it is also killed when the
-// host dies. That signal comes when the *thread* that started the child ends, and the Go
-// scheduler ends threads at will; so the goroutine that starts the child stays locked to
-// its thread until the child is gone.
+// The child leads a process group of its own, so that Ctrl-C at the terminal reaches only the host, which then shuts everything down
+// in order. On Linux the child is also killed when the host dies. That signal comes when the *thread* that started the child ends,
+// which the Go scheduler may cause at any time. So the goroutine that starts the child stays locked to its thread until the child is
+// gone.
 func startProcess(path, dir string, env []string, out *lineWriter) (*process, error) {
 	p := &process{name: filepath.Base(path), exited: make(chan struct{})}
 	started := make(chan error)
@@ -57,8 +55,7 @@ func start(path, dir string, env []string, out *lineWriter) (*exec.Cmd, error) {
 		cmd.SysProcAttr = childAttributes()
 		cmd.WaitDelay = 100 * time.Millisecond // a grandchild may hold the pipe open
 		err := cmd.Start()
-		// A child that is being forked elsewhere can hold a just written executable open for
-		// an instant (golang.org/issue/22315).
+		// A process that is being forked elsewhere can hold a just written executable open for an instant (golang.org/issue/22315).
 		if errors.Is(err, syscall.ETXTBSY) && attempt < 20 {
 			time.Sleep(5 * time.Millisecond)
 			continue
@@ -68,26 +65,24 @@ func start(path, dir string, env []string, out *lineWriter) (*exec.Cmd, error) {
 }
 
 func (p *process) wait(cmd *exec.Cmd, out *lineWriter) {
-	_ = cmd.Wait()                            // how it went is in ProcessState
-	_ = syscall.Kill(-p.pid, syscall.SIGKILL) // whatever the child started and left behind
+	_ = cmd.Wait()                            // ProcessState has the result
+	_ = syscall.Kill(-p.pid, syscall.SIGKILL) // ends what the child started and left behind
 	out.flush()
 	p.state = cmd.ProcessState
 	close(p.exited)
 }
 
-// signal reaches the child and everything in its process group, and says whether there was
-// anybody to reach.
+// signal sends a signal to the child and its process group. It returns false if they have ended.
 func (p *process) signal(sig syscall.Signal) bool {
 	select {
-	case <-p.exited: // the number may belong to somebody else by now
+	case <-p.exited: // another process may have this number by now
 		return false
 	default:
 		return syscall.Kill(-p.pid, sig) == nil
 	}
 }
 
-// await gives the child until deadline to exit by itself, then kills it. It returns when
-// the child is gone.
+// await waits for the child to exit by itself, kills it at the deadline, and returns when it is gone.
 func (p *process) await(deadline time.Time) {
 	timer := time.NewTimer(time.Until(deadline))
 	defer timer.Stop()
@@ -99,11 +94,11 @@ func (p *process) await(deadline time.Time) {
 	}
 }
 
-// maxLine bounds what a child that never prints a newline can make the host hold.
+// maxLine bounds a line, in bytes, because a child may never print a newline.
 const maxLine = 256 << 10
 
-// lineWriter passes whole lines on, each with prefix and in a single Write, so that lines of
-// different processes never mix. One goroutine uses it at a time.
+// lineWriter writes whole lines to w, each after the prefix and in a single Write, so that lines of different processes never mix. One
+// goroutine uses it at a time.
 type lineWriter struct {
 	w      io.Writer
 	prefix string
@@ -130,7 +125,7 @@ func (l *lineWriter) flush() {
 	}
 }
 
-// emit ignores a log that cannot be written: it must not stop the function.
+// emit ignores errors, because a log that cannot be written must not stop the function.
 func (l *lineWriter) emit(line []byte) {
 	_, _ = l.w.Write(append(append([]byte(l.prefix), line...), '\n'))
 }

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-func TestProcessesDieWithTheHost(t *testing.T) {
+func TestProcesses_DieWithTheHost(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

@@ -1,26 +1,34 @@
 package lambdahost
 
 import (
-	"encoding/json"
+	"context"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"strconv"
+	"time"
 )
 
-// runtimeState is where the function's process stands, by Lambda's names where it has one.
-type runtimeState string
+// newEnvironment makes an environment without processes, and starts the server for its processes to come.
+func newEnvironment(ctx context.Context, cfg *Config) (*environment, error) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, fmt.Errorf("runtime api: %w", err)
+	}
+	e := &environment{cfg: cfg, runtime: runtimeStarted, changed: make(chan struct{})}
+	e.functionEnviron, e.extensionEnviron, err = cfg.variables(listener.Addr().String())
+	if err != nil {
+		_ = listener.Close()
+		return nil, err
+	}
+	e.ctx, e.fail = context.WithCancelCause(ctx)
+	e.server = &http.Server{Handler: e.routes(), ReadHeaderTimeout: 10 * time.Second}
+	go e.server.Serve(listener) // until shutdown closes it
+	return e, nil
+}
 
-const (
-	runtimeStarted   runtimeState = "Started"
-	runtimeInitError runtimeState = "InitError"
-	runtimeReady     runtimeState = "Ready"              // waits for the next event
-	runtimeRunning   runtimeState = "Running"            // has an event
-	runtimeAnswering runtimeState = "InvocationResponse" // is sending its answer
-	runtimeAnswered  runtimeState = "ResponseSent"
-)
-
-// routes is the whole Runtime API server.
+// routes is the whole server of an environment.
 func (e *environment) routes() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /2018-06-01/runtime/invocation/next", e.runtimeNext)
@@ -34,8 +42,8 @@ func (e *environment) routes() http.Handler {
 	return mux
 }
 
-// runtimeNext gives the function its next event. A function that asks again without having
-// answered (its connection broke) gets the same event again.
+// runtimeNext gives the function its next event. A function that asks again without having answered, because its connection broke, gets
+// the same event again.
 func (e *environment) runtimeNext(w http.ResponseWriter, r *http.Request) {
 	e.mu.Lock()
 	switch e.runtime {
@@ -69,7 +77,7 @@ func (e *environment) runtimeNext(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write(inv.payload)
 }
 
-// runtimeAnswer takes the function's answer, or its error, to the event it has.
+// runtimeAnswer takes the function's answer to its event, or its error.
 func (e *environment) runtimeAnswer(functionError string) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		inv := e.beginAnswer(w, r.PathValue("id"))
@@ -84,10 +92,10 @@ func (e *environment) runtimeAnswer(functionError string) http.HandlerFunc {
 		if len(body) > maxResponse {
 			answer, code = tooLarge(), http.StatusRequestEntityTooLarge
 			reply = apiError{"RequestEntityTooLarge", fmt.Sprintf("Exceeded maximum allowed payload size (%d bytes).", maxResponse)}
-			// Read on for a while: a client that is still sending would not see the reply.
+			// A client that is still sending would not see the reply, so read on for a while.
 			_, _ = io.Copy(io.Discard, io.LimitReader(r.Body, 10*maxResponse))
 		}
-		// First the state, then the reply: the function may ask for its next event at once.
+		// The state changes before the reply, because the function may ask for its next event at once.
 		e.change(func() { inv.answer, e.runtime = answer, runtimeAnswered })
 		writeJSON(w, code, reply)
 	}
@@ -98,7 +106,7 @@ func tooLarge() *Result {
 		`{"errorMessage":"Response payload size exceeded maximum allowed payload size (%d bytes).","errorType":"Function.ResponseSizeTooLarge"}`, maxResponse)}
 }
 
-// beginAnswer gives the invocation that is being answered, or refuses and gives nil.
+// beginAnswer returns the invocation that is being answered. If there is none, it answers with an error and returns nil.
 func (e *environment) beginAnswer(w http.ResponseWriter, id string) *invocation {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -114,8 +122,7 @@ func (e *environment) beginAnswer(w http.ResponseWriter, id string) *invocation 
 	return e.invocation
 }
 
-// runtimeInitError takes the function's report that it cannot start. Whoever invokes it
-// gets that report.
+// runtimeInitError takes the function's report that it cannot start. The invocation's caller gets that report.
 func (e *environment) runtimeInitError(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(io.LimitReader(r.Body, maxResponse))
 	e.mu.Lock()
@@ -133,24 +140,4 @@ func (e *environment) runtimeInitError(w http.ResponseWriter, r *http.Request) {
 func forbidRuntime(w http.ResponseWriter, from, to runtimeState) {
 	writeError(w, http.StatusForbidden, "InvalidStateTransition",
 		fmt.Sprintf("State transition from %s to %s failed for runtime. Error: State transition is not allowed", from, to))
-}
-
-// apiError is the form of every error: of these APIs, and of a function that failed.
-type apiError struct {
-	Type    string `json:"errorType"`
-	Message string `json:"errorMessage"`
-}
-
-func writeError(w http.ResponseWriter, code int, kind, message string) {
-	writeJSON(w, code, apiError{kind, message})
-}
-
-// accepted is what reports and answers get for an answer.
-func accepted() map[string]string { return map[string]string{"status": "OK"} }
-
-// writeJSON ignores that the client may be gone: there is nobody left to tell.
-func writeJSON(w http.ResponseWriter, code int, v any) {
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(code)
-	_ = json.NewEncoder(w).Encode(v)
 }

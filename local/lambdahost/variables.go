@@ -11,13 +11,12 @@ import (
 	"github.com/google/uuid"
 )
 
-// variables gives what the function and the extensions of one environment see, as name=value.
-// It is what configuration-envvars.html lists for an OS-only runtime (which has no
-// AWS_EXECUTION_ENV); runtimes-extensions-api.html says which of it extensions don't get.
-// api is the address of the environment's Runtime API.
+// variables returns the variables of the function and of the extensions in one environment, as name=value. They are those that
+// configuration-envvars.html lists for an OS-only runtime, which has no AWS_EXECUTION_ENV. runtimes-extensions-api.html says which of
+// them extensions do not get. api is the address of the environment's server.
 func (c *Config) variables(api string) (function, extension []string, err error) {
 	opt, stream := cmp.Or(c.OptDir, "/opt"), uuid.New()
-	vars := map[string]string{ // not reserved: a template may set these to something else
+	vars := map[string]string{ // these are not reserved, so a template may override them
 		"LANG":            "en_US.UTF-8",
 		"PATH":            "/usr/local/bin:/usr/bin/:/bin:" + opt + "/bin",
 		"LD_LIBRARY_PATH": fmt.Sprintf("/lib64:/usr/lib64:%s:%[1]s/lib:%s/lib", c.TaskDir, opt),

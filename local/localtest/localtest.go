@@ -1,4 +1,4 @@
-// Package localtest is what tests of the whole system share.
+// Package localtest has what tests of the whole system share.
 package localtest
 
 import (
@@ -14,8 +14,8 @@ import (
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/synth"
 )
 
-// ReadSources makes a test's cached result depend on what a synthesis builds: a child process reads it, which the cache
-// cannot see.
+// ReadSources makes a test's cached result depend on the sources that a synthesis builds. Without it the cache would not know them,
+// because a child process reads them.
 func ReadSources() error {
 	root, err := synth.ModuleRoot("")
 	if err != nil {
@@ -36,7 +36,7 @@ func ReadSources() error {
 	return nil
 }
 
-// Synthesize reads the sources and leaves the app's cloud assembly, built for this machine, in dir.
+// Synthesize reads the sources, and writes the app's cloud assembly, built for this machine, to dir.
 func Synthesize(ctx context.Context, dir string, log io.Writer) (*assembly.Assembly, error) {
 	if err := ReadSources(); err != nil {
 		return nil, err

@@ -124,7 +124,7 @@ func (a *Account) covers(s *statement, r Request) bool { return named(s, r) || s
 func first(statements []statement, effect string, r Request, who func(*statement, Request) bool) *statement {
 	for i := range statements {
 		s := &statements[i]
-		if s.effect == effect && who(s, r) && s.about(r) && s.failing(r) == "" {
+		if s.effect == effect && who(s, r) && s.about(r.Action, r.Resource) && s.failing(r.Context) == "" {
 			return s
 		}
 	}
@@ -136,7 +136,7 @@ func nearly(statements []statement, r Request) string {
 	var reasons strings.Builder
 	for i := range statements {
 		s := &statements[i]
-		if failing := s.failing(r); s.effect == allow && s.about(r) && failing != "" {
+		if failing := s.failing(r.Context); s.effect == allow && s.about(r.Action, r.Resource) && failing != "" {
 			fmt.Fprintf(&reasons, "; %s would allow it, but its condition %s does not hold", s.name, failing)
 		}
 	}

@@ -48,7 +48,7 @@ const (
 	getByRole     = `{"Effect":"Allow","Action":["dynamodb:GetItem"],"Resource":["` + tableARN + `"]}`
 )
 
-func TestWhoMayDoWhat(t *testing.T) {
+func TestEvaluate_FollowsIAMsLogic(t *testing.T) {
 	denyOutside := func(path string) string {
 		return `{"Sid":"D","Effect":"Deny","Action":"kms:Decrypt","Resource":"*","Principal":{"AWS":"*"},
 			"Condition":{"ArnNotLike":{"aws:PrincipalArn":"arn:aws:iam::123456789012:role` + path + `*"}}}`
@@ -103,7 +103,7 @@ func lists(context map[string]string) map[string][]string {
 	return split
 }
 
-func TestConditions(t *testing.T) {
+func TestEvaluate_Conditions(t *testing.T) {
 	for _, tt := range []struct {
 		condition string
 		context   map[string]string
@@ -151,7 +151,7 @@ func TestConditions(t *testing.T) {
 	}
 }
 
-func TestARefusalQuotesNoValueOfTheRequest(t *testing.T) {
+func TestDenial_QuotesNoValueOfTheRequest(t *testing.T) {
 	a := account(t, `{"Effect":"Allow","Action":"kms:Decrypt","Resource":"*","Condition":{"StringEquals":{"kms:EncryptionContext:table":"T"}}}`, keyARN, delegated)
 	denial := a.Evaluate(policy.Request{Role: role, Action: "kms:Decrypt", Resource: keyARN, Context: map[string][]string{"kms:encryptioncontext:table": {"secret"}}})
 	if denial == nil || strings.Contains(denial.Error()+denial.Missing, "secret") {
@@ -163,7 +163,7 @@ func TestARefusalQuotesNoValueOfTheRequest(t *testing.T) {
 	}
 }
 
-func TestWhatIsNotUnderstoodIsAnError(t *testing.T) {
+func TestAddPolicy_RefusesWhatItDoesNotKnow(t *testing.T) {
 	for want, statement := range map[string]string{
 		"no Statement":       ``,
 		"NotResource":        `{"Effect":"Allow","Action":"a:b","NotResource":"*"}`,

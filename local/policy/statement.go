@@ -22,17 +22,17 @@ type statement struct {
 	conditions         []condition
 }
 
-// about tells whether the statement is about the request's action and resource.
-func (s *statement) about(r Request) bool {
-	return matches(s.actions, r.Action) && matches(s.resources, r.Resource)
+// about tells whether the statement is about an action and a resource.
+func (s *statement) about(action, resource string) bool {
+	return matches(s.actions, action) && matches(s.resources, resource)
 }
 
 func (s *statement) names(principal string) bool { return slices.Contains(s.principals, principal) }
 
 // failing names the first condition that does not hold; it returns "" if all hold.
-func (s *statement) failing(r Request) string {
+func (s *statement) failing(context map[string][]string) string {
 	for _, c := range s.conditions {
-		if !c.holds(r.Context) {
+		if !c.holds(context) {
 			return c.operator + " " + c.key
 		}
 	}

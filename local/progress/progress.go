@@ -30,7 +30,7 @@ func (p *Printer) Write(b []byte) (int, error) {
 // Printf prints a line.
 func (p *Printer) Printf(format string, args ...any) { fmt.Fprintf(p, format+"\n", args...) }
 
-// Step runs do and prints its name, its result and its time; while it runs for long, that it still does.
+// Step calls do, and prints name, result and time. While do takes long, it prints that it still runs.
 func (p *Printer) Step(name string, do func() (result string, err error)) error {
 	start := time.Now()
 	done := make(chan struct{})

@@ -1,5 +1,5 @@
-// Package walkthrough does what a person following the original walkthrough does, step by step, through the same doors:
-// the user pool, the API, and a look at both tables.
+// Package walkthrough does what a person does who follows the original walkthrough: it signs up, places an order, pays for it, and
+// looks at both tables.
 package walkthrough
 
 import (
@@ -32,7 +32,7 @@ const (
 	Order      = "123456789"
 )
 
-// System is what the walkthrough walks through.
+// System is the system that the walkthrough uses.
 type System struct {
 	Cognito  *cognitoidentityprovider.Client
 	DynamoDB *dynamodb.Client
@@ -40,8 +40,8 @@ type System struct {
 	Outputs map[string]string
 	// Tables are the names of all tables.
 	Tables []string
-	// Code returns the confirmation code that was mailed to an address; nil means that mail goes elsewhere, and the user
-	// is confirmed by an administrator's call instead.
+	// Code returns the confirmation code that was mailed to an address. If it is nil, mail goes elsewhere, and an administrator's call
+	// confirms the user instead.
 	Code func(email string) (string, error)
 }
 
@@ -59,10 +59,10 @@ type Walk struct {
 	http            *http.Client
 }
 
-// SignIn makes a user, confirms it and signs it in. It returns the ID token.
+// SignIn signs a new user up, confirms it and signs it in. It returns the ID token.
 func (w *Walk) SignIn(ctx context.Context) (string, error) {
 	w.email = "user-" + strings.ToLower(rand.Text()[:10]) + "@example.com"
-	w.password = rand.Text() + "-aA1" // satisfies every class a policy may ask for
+	w.password = rand.Text() + "-aA1" // has a character of every class that a policy may ask for
 	w.http = &http.Client{Timeout: 35 * time.Second, Transport: &http.Transport{Proxy: nil}}
 	return w.idToken, w.steps(ctx, []step{
 		{"sign up", w.signUp}, {"confirm", w.confirm}, {"sign in", w.signIn},
@@ -182,7 +182,7 @@ func (w *Walk) post(ctx context.Context, path string, status int, in, out any) e
 	return json.Unmarshal(answer, out)
 }
 
-// orderRow checks that the application's row holds the token, and is what paying made of it.
+// orderRow checks that the application's row holds the token, and that the order is paid.
 func (w *Walk) orderRow(ctx context.Context) (string, error) {
 	row, err := w.item(ctx, OrderTable, map[string]types.AttributeValue{"CustomerOrder": &types.AttributeValueMemberS{Value: w.Order}})
 	if err != nil {
@@ -204,7 +204,7 @@ func (w *Walk) vaultRow(ctx context.Context) (string, error) {
 		return "", err
 	}
 	sealed, ok := row["CandidateString"].(*types.AttributeValueMemberB)
-	if !ok || len(sealed.Value) < 100 || bytes.Contains(sealed.Value, []byte(digits(w.Card))) {
+	if !ok || len(sealed.Value) < 100 || trace(w.Card, string(sealed.Value)) {
 		return "", errors.New("CandidateString is not ciphertext")
 	}
 	return fmt.Sprintf("CandidateString %s... (%d bytes of ciphertext)", base64.StdEncoding.EncodeToString(sealed.Value[:24]), len(sealed.Value)), nil
@@ -226,8 +226,10 @@ func (w *Walk) FindNoCard(ctx context.Context, logged func() []byte) error {
 				}
 				rows += len(page.Items)
 				for _, row := range page.Items {
-					if inRow(w.Card, row) {
-						return "", fmt.Errorf("the card's digits are in table %s", table)
+					for _, v := range row {
+						if trace(w.Card, text(v)) {
+							return "", fmt.Errorf("the card's digits are in table %s", table)
+						}
 					}
 				}
 			}
@@ -236,27 +238,7 @@ func (w *Walk) FindNoCard(ctx context.Context, logged func() []byte) error {
 	}}})
 }
 
-func inRow(card string, row map[string]types.AttributeValue) bool {
-	for _, v := range row {
-		switch v := v.(type) {
-		case *types.AttributeValueMemberB:
-			if trace(card, string(v.Value)) {
-				return true
-			}
-		case *types.AttributeValueMemberS:
-			if trace(card, v.Value) {
-				return true
-			}
-		case *types.AttributeValueMemberN:
-			if trace(card, v.Value) {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-// trace tells whether s holds the card, as it was given or as digits.
+// trace tells whether s contains the card, as it was given or as digits.
 func trace(card, s string) bool {
 	return strings.Contains(s, card) || strings.Contains(s, digits(card))
 }
@@ -272,12 +254,17 @@ func (w *Walk) item(ctx context.Context, table string, key map[string]types.Attr
 	return out.Item, nil
 }
 
+// text is the content of a text, a number or a binary value, which are all that the tables hold.
 func text(v types.AttributeValue) string {
-	s, _ := v.(*types.AttributeValueMemberS)
-	if s == nil {
-		return ""
+	switch v := v.(type) {
+	case *types.AttributeValueMemberB:
+		return string(v.Value)
+	case *types.AttributeValueMemberN:
+		return v.Value
+	case *types.AttributeValueMemberS:
+		return v.Value
 	}
-	return s.Value
+	return ""
 }
 
 func digits(card string) string { return strings.NewReplacer("-", "", " ", "").Replace(card) }

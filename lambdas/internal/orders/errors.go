@@ -1,166 +1,101 @@
 package orders
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net/http"
-	"regexp"
 	"time"
-
-	"github.com/aws/smithy-go"
-
-	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/api"
-	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/problem"
 )
+
+// Kind is a kind of error. There is one variable for each kind, and kinds are compared by identity: errors.Is(err, ErrNotFound).
+type Kind struct {
+	// Code names the kind for programs. It never changes.
+	Code string
+	// Title is the kind in words.
+	Title string
+	// Status is the HTTP status that goes with the kind.
+	Status int
+	// Advice tells the caller what to do; "" if the kind says it all.
+	Advice string
+}
+
+func (k *Kind) Error() string { return k.Title }
 
 // The kinds of error. Every error that leaves this package is an [*Error] of one of them.
 var (
-	// ErrInvalid: the request is malformed; Error.Field names the member. Mend the request.
-	ErrInvalid = errors.New("invalid request")
-	// ErrNoCaller: the event has no Cognito subject. The authorizer makes this impossible for requests through API
-	// Gateway; somebody who invokes the function directly can see it.
-	ErrNoCaller = errors.New("caller not identified")
-	// ErrNotFound: there is no such order, or it is somebody else's. The two cannot be told apart.
-	ErrNotFound = errors.New("order not found")
-	// ErrTaken: the order number belongs to somebody else's order.
-	ErrTaken = errors.New("order number taken")
-	// ErrPlaced: the same caller has placed an order of this number; perhaps the answer got lost. It can be paid.
-	ErrPlaced = errors.New("order already placed")
+	// ErrInvalid: the request is malformed. Error.Field names the member to correct.
+	ErrInvalid = &Kind{"invalid-request", "invalid request", http.StatusBadRequest, ""}
+	// ErrNoCaller: the event has no Cognito subject. The authorizer lets no such request through API Gateway, but somebody may invoke the
+	// function directly.
+	ErrNoCaller = &Kind{"caller-unknown", "caller not identified", http.StatusUnauthorized,
+		"sign in and send the ID token in the Authorization header"}
+	// ErrNotFound: the order does not exist, or is another caller's. The two look the same.
+	ErrNotFound = &Kind{"order-not-found", "order not found", http.StatusNotFound, "you have no order of this number"}
+	// ErrTaken: the order number belongs to another caller's order.
+	ErrTaken = &Kind{"order-number-taken", "order number taken", http.StatusConflict, "choose another CustomerOrder"}
+	// ErrPlaced: the caller has placed an order of this number before; perhaps the answer got lost. The order can be paid.
+	ErrPlaced = &Kind{"order-already-placed", "order already placed", http.StatusConflict,
+		"you have placed an order of this number; pay it, or choose another CustomerOrder"}
 	// ErrPaid: the order is paid.
-	ErrPaid = errors.New("order already paid")
-	// ErrCharging: another invocation is charging the order, or died doing so. Try again after Error.RetryAfter.
-	ErrCharging = errors.New("charge in progress")
+	ErrPaid = &Kind{"order-already-paid", "order already paid", http.StatusConflict, "there is nothing left to pay"}
+	// ErrCharging: another invocation is charging the order, or died while it did. Try again after Error.RetryAfter.
+	ErrCharging = &Kind{"charge-in-progress", "charge in progress", http.StatusConflict, "try again after the time in Retry-After"}
 	// ErrTooLarge: the body exceeds MaxBody.
-	ErrTooLarge = errors.New("request too large")
-	// ErrMediaType: the body is not declared to be JSON.
-	ErrMediaType = errors.New("unsupported media type")
-	// ErrVaultMissing: the order's token is not in the vault. No caller can mend that.
-	ErrVaultMissing = errors.New("vault row missing")
+	ErrTooLarge = &Kind{"request-too-large", "request too large", http.StatusRequestEntityTooLarge, fmt.Sprintf("send at most %d bytes", MaxBody)}
+	// ErrMediaType: the request does not declare its body to be JSON.
+	ErrMediaType = &Kind{"unsupported-media-type", "unsupported media type", http.StatusUnsupportedMediaType,
+		"send Content-Type: application/json"}
+	// ErrVaultMissing: the order's token is not in the vault. No caller can correct that.
+	ErrVaultMissing = &Kind{"vault-row-missing", "vault row missing", http.StatusInternalServerError, ""}
 	// ErrVaultDamaged: the vault's row for the order does not open, or holds no card number.
-	ErrVaultDamaged = errors.New("vault row damaged")
+	ErrVaultDamaged = &Kind{"vault-row-damaged", "vault row damaged", http.StatusInternalServerError, ""}
 	// ErrKeyReused: the processor knows the payment with another card or order.
-	ErrKeyReused = errors.New("payment id reused")
+	ErrKeyReused = &Kind{"payment-id-reused", "payment id reused", http.StatusInternalServerError, ""}
 	// ErrInternal: a defect of this program.
-	ErrInternal = errors.New("internal error")
-	// ErrUnavailable: store, tokenizer or processor did not do what was asked in time. Try again; nothing happens twice.
-	ErrUnavailable = errors.New("temporarily unavailable")
+	ErrInternal = &Kind{"internal-error", "internal error", http.StatusInternalServerError, ""}
+	// ErrUnavailable: store, tokenizer or processor did not do what was asked in time. Try again.
+	ErrUnavailable = &Kind{"unavailable", "temporarily unavailable", http.StatusServiceUnavailable, "try again; nothing happens twice"}
 )
 
-// kinds maps each kind to its status, code and what to do. It is the only such table. The last entry is for errors
-// that are of no kind.
-var kinds = []struct {
-	err    error
-	status int
-	code   string
-	advice string
-}{
-	{ErrInvalid, http.StatusBadRequest, "invalid-request", ""},
-	{ErrNoCaller, http.StatusUnauthorized, "caller-unknown", "sign in and send the ID token in the Authorization header"},
-	{ErrNotFound, http.StatusNotFound, "order-not-found", "you have no order of this number"},
-	{ErrTaken, http.StatusConflict, "order-number-taken", "choose another CustomerOrder"},
-	{ErrPlaced, http.StatusConflict, "order-already-placed", "you have placed an order of this number; pay it, or choose another CustomerOrder"},
-	{ErrPaid, http.StatusConflict, "order-already-paid", "there is nothing left to pay"},
-	{ErrCharging, http.StatusConflict, "charge-in-progress", "try again after the time in Retry-After"},
-	{ErrTooLarge, http.StatusRequestEntityTooLarge, "request-too-large", fmt.Sprintf("send at most %d bytes", MaxBody)},
-	{ErrMediaType, http.StatusUnsupportedMediaType, "unsupported-media-type", "send Content-Type: application/json"},
-	{ErrVaultMissing, http.StatusInternalServerError, "vault-row-missing", ""},
-	{ErrVaultDamaged, http.StatusInternalServerError, "vault-row-damaged", ""},
-	{ErrKeyReused, http.StatusInternalServerError, "payment-id-reused", ""},
-	{ErrUnavailable, http.StatusServiceUnavailable, "unavailable", "try again; nothing happens twice"},
-	{ErrInternal, http.StatusInternalServerError, "internal-error", ""},
-}
-
-// Error is an error of this package: a kind, and what is safe to tell about it.
+// Error is an error of one kind, and what is safe to tell about it.
 type Error struct {
-	Kind error
-	// Field names the member of the request that is wrong.
+	Kind *Kind
+	// Field names the member of the request that is wrong; "" if none is.
 	Field string
-	// Detail is a fixed text for the caller; "" means the kind's own advice.
+	// Detail is a fixed text for the caller; "" means the kind's advice.
 	Detail string
-	// RetryAfter is how long to wait before trying again; 0 means that nobody knows.
+	// RetryAfter is how long to wait before trying again; 0 means that this is not known.
 	RetryAfter time.Duration
-	// Cause is for the log only: the name of the operation that failed and of the failure, never a message.
+	// Cause is for the log only. It names the operation that failed and the failure, and is never a message of another service.
 	Cause string
 }
 
 func (e *Error) Error() string {
-	text := e.Kind.Error()
+	message := e.Kind.Title
 	for _, part := range []string{e.Detail, e.Cause} {
 		if part != "" {
-			text += ": " + part
+			message += ": " + part
 		}
 	}
-	return text
+	return message
 }
 
 // Unwrap returns the kind.
 func (e *Error) Unwrap() error { return e.Kind }
 
-func invalid(field, reason string) error {
-	return &Error{Kind: ErrInvalid, Field: field, Detail: field + " " + reason}
+// known returns err as an error of this package. An error of another package is a defect, and becomes one that says nothing.
+func known(err error) *Error {
+	if e, ok := errors.AsType[*Error](err); ok {
+		return e
+	}
+	return &Error{Kind: ErrInternal}
 }
 
-// unavailable says that operation failed with err, of which the log gets the name.
-func unavailable(operation string, err error) *Error {
-	return &Error{Kind: ErrUnavailable, Cause: operation + ": " + errorName(err)}
-}
-
-// fromLayer translates an error of the tokenizer layer.
-func fromLayer(operation string, err error) error {
-	kind := ErrUnavailable
-	switch {
-	case errors.Is(err, api.ErrNotFound), errors.Is(err, api.ErrExpired), errors.Is(err, api.ErrUsedUp):
-		kind = ErrVaultMissing // orders' tokens neither end nor wear out
-	case errors.Is(err, api.ErrIntegrity):
-		kind = ErrVaultDamaged
-	case errors.Is(err, api.ErrInvalid):
-		kind = ErrInternal // we had validated what we sent
+// invalid is the error of a request. Field is the member that is wrong, or "" for the body as a whole.
+func invalid(field, reason string) *Error {
+	subject := field
+	if subject == "" {
+		subject = "the body"
 	}
-	return &Error{Kind: kind, Cause: operation + ": " + errorName(err)}
-}
-
-// safeName is what an error's name may look like to be logged. It comes from the answer of a server.
-var safeName = regexp.MustCompile(`^[A-Za-z]{1,64}$`)
-
-// errorName names err without its text, which may repeat a request: an AWS error code, a kind of the layer's errors, or
-// what became of the connection.
-func errorName(err error) string {
-	if aws, ok := errors.AsType[smithy.APIError](err); ok && safeName.MatchString(aws.ErrorCode()) {
-		return aws.ErrorCode()
-	}
-	if layer, ok := errors.AsType[*api.Error](err); ok {
-		return layer.Kind.Error()
-	}
-	if own, ok := errors.AsType[*Error](err); ok {
-		return own.Kind.Error()
-	}
-	switch {
-	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
-		return "out of time"
-	default:
-		return "no usable answer"
-	}
-}
-
-// document returns the problem document for err. An error that is not of this package says no more than that it
-// happened.
-func document(err error) problem.Document {
-	e, ok := errors.AsType[*Error](err)
-	if !ok {
-		e = &Error{Kind: ErrInternal}
-	}
-	kind := kinds[len(kinds)-1]
-	for _, k := range kinds {
-		if errors.Is(e.Kind, k.err) {
-			kind = k
-		}
-	}
-	detail := e.Detail
-	if detail == "" {
-		detail = kind.advice
-	}
-	d := problem.New(kind.status, kind.code, kind.err.Error(), detail, e.Field)
-	d.RetryAfter = e.RetryAfter
-	return d
+	return &Error{Kind: ErrInvalid, Field: field, Detail: subject + " " + reason}
 }

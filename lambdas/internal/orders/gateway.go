@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"log/slog"
 	"mime"
@@ -18,28 +17,25 @@ import (
 	"github.com/aws/aws-lambda-go/lambdacontext"
 )
 
-// MaxBody bounds a request's body, in bytes.
-const MaxBody = 16 << 10
-
 // answerMargin is what is kept of a function's time to clean up (graceTime) and to answer.
 const answerMargin = 2 * time.Second
 
-// maxSubject bounds the caller's subject, in bytes. Cognito's are UUIDs.
+// maxSubject bounds the caller's subject, in bytes. Cognito's subjects are UUIDs.
 const maxSubject = 128
 
-// Operation carries out a request. The error is an [*Error].
+// Operation carries out a request. The caller is the Cognito subject. The error is an [*Error].
 type Operation func(ctx context.Context, caller string, body []byte) (Answer, error)
 
-// Answer is what a request that succeeded gets.
+// Answer is what the caller of a request that succeeded gets.
 type Answer struct {
 	Status int
 	// Body is marshalled as JSON.
 	Body any
 }
 
-// Gateway turns events of API Gateway (REST API, Lambda proxy integration, Cognito authorizer) into calls of an
-// Operation, and what comes back into responses: JSON on success, RFC 9457 problem documents otherwise. It writes one
-// log line a request, of which no part comes from the request's body or from an upstream error's text.
+// Gateway turns events of API Gateway (REST API, Lambda proxy integration, Cognito authorizer) into calls of an Operation, and their
+// results into responses: JSON on success, RFC 9457 problem documents otherwise. It writes one log line a request. No part of the line
+// comes from the request's body or from the text of another service's error.
 //
 // https://docs.aws.amazon.com/apigateway/latest/developerguide/set-up-lambda-proxy-integrations.html
 type Gateway struct {
@@ -53,8 +49,7 @@ type Gateway struct {
 	Now func() time.Time
 }
 
-// Handle is the Lambda handler. It never returns an error, which Lambda would log with its text, and API Gateway would
-// answer as a bare 502.
+// Handle is the Lambda handler. It never returns an error: Lambda would log the error's text, and API Gateway would answer a bare 502.
 func (g *Gateway) Handle(ctx context.Context, r events.APIGatewayProxyRequest) (events.APIGatewayProxyResponse, error) {
 	start := clock(g.Now)()
 	if deadline, ok := ctx.Deadline(); ok {
@@ -62,35 +57,44 @@ func (g *Gateway) Handle(ctx context.Context, r events.APIGatewayProxyRequest) (
 		ctx, cancel = context.WithDeadline(ctx, deadline.Add(-answerMargin))
 		defer cancel()
 	}
-	answer, err := g.do(ctx, r)
-	response, outcome := render(answer, err)
-	if origin := header(r, "Origin"); origin != "" && slices.Contains(g.Origins, origin) {
+	response, err := g.do(ctx, r)
+	if err != nil {
+		response = respondProblem(known(err))
+	}
+	if origin := headerOf(r, "Origin"); origin != "" && slices.Contains(g.Origins, origin) {
 		response.Headers["Access-Control-Allow-Origin"], response.Headers["Vary"] = origin, "Origin"
 	}
-	g.log(ctx, r, response.StatusCode, outcome, err, clock(g.Now)().Sub(start))
+	g.log(ctx, r, response.StatusCode, err, clock(g.Now)().Sub(start))
 	return response, nil
 }
 
-// do checks what surrounds the body, and contains a panic: Lambda would log its text and its stack.
-func (g *Gateway) do(ctx context.Context, r events.APIGatewayProxyRequest) (answer Answer, err error) {
+// do checks what surrounds the body, and contains a panic: Lambda would log the text and the stack of a panic.
+func (g *Gateway) do(ctx context.Context, r events.APIGatewayProxyRequest) (response events.APIGatewayProxyResponse, err error) {
 	defer func() {
 		if recover() != nil {
 			err = &Error{Kind: ErrInternal, Cause: "panic in " + panicSite()}
 		}
 	}()
-	sub := caller(r)
-	if sub == "" {
-		return Answer{}, &Error{Kind: ErrNoCaller}
+	caller := callerOf(r)
+	if caller == "" {
+		return response, &Error{Kind: ErrNoCaller}
 	}
 	body, err := bodyOf(r)
 	if err != nil {
-		return Answer{}, err
+		return response, err
 	}
-	return g.Do(ctx, sub, body)
+	answer, err := g.Do(ctx, caller, body)
+	if err != nil {
+		return response, err
+	}
+	if body, err = json.Marshal(answer.Body); err != nil {
+		return response, &Error{Kind: ErrInternal, Cause: "answer does not marshal"}
+	}
+	return respond(answer.Status, "application/json", body), nil
 }
 
-// caller returns the subject of the ID token that the authorizer has verified, or "".
-func caller(r events.APIGatewayProxyRequest) string {
+// callerOf returns the subject of the ID token that the authorizer has verified, or "".
+func callerOf(r events.APIGatewayProxyRequest) string {
 	claims, _ := r.RequestContext.Authorizer["claims"].(map[string]any)
 	sub, _ := claims["sub"].(string)
 	if len(sub) > maxSubject {
@@ -101,7 +105,7 @@ func caller(r events.APIGatewayProxyRequest) string {
 
 // bodyOf returns the body of a JSON request.
 func bodyOf(r events.APIGatewayProxyRequest) ([]byte, error) {
-	if media, _, err := mime.ParseMediaType(header(r, "Content-Type")); err != nil || media != "application/json" {
+	if media, _, err := mime.ParseMediaType(headerOf(r, "Content-Type")); err != nil || media != "application/json" {
 		return nil, &Error{Kind: ErrMediaType}
 	}
 	limit, body := MaxBody, []byte(r.Body)
@@ -116,7 +120,7 @@ func bodyOf(r events.APIGatewayProxyRequest) ([]byte, error) {
 	}
 	decoded, err := base64.StdEncoding.DecodeString(r.Body)
 	if err != nil {
-		return nil, &Error{Kind: ErrInvalid, Detail: "the body is not valid base64"}
+		return nil, invalid("", "is not valid base64")
 	}
 	if len(decoded) > MaxBody { // padding lets two bytes more pass
 		return nil, &Error{Kind: ErrTooLarge}
@@ -124,8 +128,8 @@ func bodyOf(r events.APIGatewayProxyRequest) ([]byte, error) {
 	return decoded, nil
 }
 
-// header finds a header in whatever case the client sent it: API Gateway passes names on as they are.
-func header(r events.APIGatewayProxyRequest, name string) string {
+// headerOf finds a header in whatever case the client sent it: API Gateway passes names on as they are.
+func headerOf(r events.APIGatewayProxyRequest, name string) string {
 	for k, v := range r.Headers {
 		if strings.EqualFold(k, name) {
 			return v
@@ -134,30 +138,13 @@ func header(r events.APIGatewayProxyRequest, name string) string {
 	return ""
 }
 
-// render returns the response, and the outcome's name for the log.
-func render(answer Answer, err error) (events.APIGatewayProxyResponse, string) {
+// log writes the request's one line. The order number is not in it, for it is the caller's own text.
+func (g *Gateway) log(ctx context.Context, r events.APIGatewayProxyRequest, status int, err error, took time.Duration) {
+	level, outcome, cause := slog.LevelInfo, "ok", ""
 	if err != nil {
-		d := document(err)
-		headers := map[string]string{}
-		for name := range d.Header() {
-			headers[name] = d.Header().Get(name)
-		}
-		return events.APIGatewayProxyResponse{StatusCode: d.Status, Headers: headers, Body: string(d.Body())}, d.Code
+		e := known(err)
+		outcome, cause = e.Kind.Code, e.Cause
 	}
-	body, err := json.Marshal(answer.Body)
-	if err != nil {
-		return render(Answer{}, &Error{Kind: ErrInternal, Cause: "answer does not marshal"})
-	}
-	return events.APIGatewayProxyResponse{
-		StatusCode: answer.Status,
-		Headers:    map[string]string{"Content-Type": "application/json", "Cache-Control": "no-store"},
-		Body:       string(body),
-	}, "ok"
-}
-
-// log writes the request's one line. The order number is not in it: it is the caller's own text.
-func (g *Gateway) log(ctx context.Context, r events.APIGatewayProxyRequest, status int, outcome string, err error, took time.Duration) {
-	level := slog.LevelInfo
 	if status >= http.StatusInternalServerError {
 		level = slog.LevelError
 	}
@@ -171,16 +158,16 @@ func (g *Gateway) log(ctx context.Context, r events.APIGatewayProxyRequest, stat
 	if l, ok := lambdacontext.FromContext(ctx); ok {
 		attrs = append(attrs, slog.String("requestId", l.AwsRequestID))
 	}
-	if e, ok := errors.AsType[*Error](err); ok && e.Cause != "" {
-		attrs = append(attrs, slog.String("cause", e.Cause))
+	if cause != "" {
+		attrs = append(attrs, slog.String("cause", cause))
 	}
 	g.Log.LogAttrs(ctx, level, "request", attrs...)
 }
 
-// panicSite names the place in our code that panicked: function, file, line, and nothing of any value.
+// panicSite names the place in our code that panicked, by function and line. It shows no value.
 func panicSite() string {
 	callers := make([]uintptr, 32)
-	frames := runtime.CallersFrames(callers[:runtime.Callers(3, callers)]) // below Callers, panicSite and the defer
+	frames := runtime.CallersFrames(callers[:runtime.Callers(3, callers)]) // skips Callers, panicSite and the deferred function
 	for more := true; more; {
 		var f runtime.Frame
 		if f, more = frames.Next(); !strings.HasPrefix(f.Function, "runtime.") {

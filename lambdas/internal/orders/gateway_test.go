@@ -17,7 +17,7 @@ import (
 	"github.com/lambda-tokenizer/lambda-tokenizer/lambdas/internal/orders"
 )
 
-func TestAnswersHaveTheDocumentedBodies(t *testing.T) {
+func TestGateway_AnswersTheDocumentedBodies(t *testing.T) {
 	w := newWorld(t)
 	headers := map[string]string{"Content-Type": "application/json", "Cache-Control": "no-store"}
 	got := w.handle(t.Context(), "order", w.place(), event(alice, strings.ReplaceAll(orderBody("123456789"), "4111-1111-1111-1111", "0000-0000-0000-0000")))
@@ -35,7 +35,7 @@ func TestAnswersHaveTheDocumentedBodies(t *testing.T) {
 	}
 }
 
-func TestInvalidRequestsNameTheField(t *testing.T) {
+func TestPlace_NamesTheFieldOfAnInvalidRequest(t *testing.T) {
 	valid := map[string]any{"CustomerOrder": "1", "CustomerName": "A", "CreditCard": canary, "Address": "B"}
 	long := func(n int) string { return strings.Repeat("é", n) }
 	for _, tt := range []struct {
@@ -105,7 +105,7 @@ func TestInvalidRequestsNameTheField(t *testing.T) {
 	}
 }
 
-func TestInvalidBillsNameTheField(t *testing.T) {
+func TestPay_NamesTheFieldOfAnInvalidRequest(t *testing.T) {
 	for body, field := range map[string]string{
 		`{}`:                                   "CustomerOrder",
 		`{"CustomerOrder":"` + canary + `"}`:   "CustomerOrder",
@@ -127,7 +127,49 @@ func TestInvalidBillsNameTheField(t *testing.T) {
 	}
 }
 
-func TestOrdinaryTextIsNotTakenForACard(t *testing.T) {
+func TestPlace_TakesStrictJSONOnly(t *testing.T) {
+	good := orderBody("1")
+	twice := func(name string) string { return strings.Replace(good, "{", `{"`+name+`":"zzz",`, 1) }
+	for _, tt := range []struct{ name, body, field, reason string }{
+		{"nothing", "", "", "the body must be a JSON object"},
+		{"null", "null", "", "the body must be a JSON object"},
+		{"an array", "[" + good + "]", "", "the body must be a JSON object"},
+		{"a text", `"zzz"`, "", "the body must be a JSON object"},
+		{"a byte order mark", "\ufeff" + good, "", "the body must be a JSON object"},
+		{"cut off", good[:len(good)-1], "", "the body is not valid JSON"},
+		{"a comment", strings.Replace(good, "{", "{/*zzz*/", 1), "", "the body is not valid JSON"},
+		{"a trailing comma", strings.Replace(good, "}", ",}", 1), "", "the body is not valid JSON"},
+		{"two documents", good + good, "", "the body is not valid JSON"},
+		{"half a surrogate pair", strings.Replace(good, "Amazon", `\ud800`, 1), "", "the body is not valid JSON"},
+		{"a member twice", twice("CustomerOrder"), "CustomerOrder", "CustomerOrder is given twice"},
+		{"a member twice, escaped", twice(`\u0043ustomerOrder`), "CustomerOrder", "CustomerOrder is given twice"},
+		{"a card twice", twice("CreditCard"), "CreditCard", "CreditCard is given twice"},
+		{"invalid UTF-8", strings.Replace(good, "Amazon", "zzz\xff", 1), "CustomerName", "CustomerName is not valid UTF-8"},
+		{"invalid UTF-8 in a name", strings.Replace(good, "CustomerName", "zzz\xff", 1), "", "the body is not valid UTF-8"},
+		{"an object", strings.Replace(good, `"1"`, `{"zzz":"1"}`, 1), "CustomerOrder", "CustomerOrder has the wrong type"},
+		{"true", strings.Replace(good, `"1"`, `true`, 1), "CustomerOrder", "CustomerOrder has the wrong type"},
+		{"a card as a name", twice(canary), "", "the body has an unknown member"},
+		{"a long name", twice(strings.Repeat("z", 65)), "", "the body has an unknown member"},
+		{"a name with a slash", twice("zzz/zzz"), "", "the body has an unknown member"},
+		{"a code's name with separators", twice("card.cvv"), "card.cvv", "card.cvv is sensitive authentication data"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			w := newWorld(t)
+			r := w.handle(t.Context(), "order", w.place(), event(alice, tt.body))
+			want(t, r, 400, "invalid-request")
+			var got struct{ Field, Detail string }
+			if err := json.Unmarshal([]byte(r.Body), &got); err != nil || got.Field != tt.field || !strings.HasPrefix(got.Detail, tt.reason) {
+				t.Errorf("field %q, detail %q (%v); want %q, %q", got.Field, got.Detail, err, tt.field, tt.reason)
+			}
+			if strings.Contains(r.Body+w.log.String(), "zzz") {
+				t.Errorf("the input is echoed: %s", r.Body)
+			}
+			w.wantRows(orderTable, 0)
+		})
+	}
+}
+
+func TestPlace_TakesNoOrdinaryTextForACard(t *testing.T) {
 	for field, values := range map[string][]string{
 		"CustomerOrder": {"123456789", "2026-01-02_0001", "a.b-c_D", strings.Repeat("z", 64)},
 		"CustomerName":  {strings.Repeat("é", 200), "O'Neill, \"Zoë\" 山田"},
@@ -149,7 +191,7 @@ func TestOrdinaryTextIsNotTakenForACard(t *testing.T) {
 	}
 }
 
-func TestBodyIsBoundedAndDeclared(t *testing.T) {
+func TestGateway_TakesBoundedJSONOnly(t *testing.T) {
 	// padded returns a valid order of n bytes.
 	padded := func(n int) string { return orderBody("1") + strings.Repeat(" ", n-len(orderBody("1"))) }
 	encode := base64.StdEncoding.EncodeToString
@@ -182,7 +224,7 @@ func TestBodyIsBoundedAndDeclared(t *testing.T) {
 	}
 }
 
-func TestCallerIsTheVerifiedSubject(t *testing.T) {
+func TestGateway_TakesTheVerifiedSubjectForTheCaller(t *testing.T) {
 	for name, authorizer := range map[string]map[string]any{
 		"no authorizer":      nil,
 		"no claims":          {"principalId": alice},
@@ -204,7 +246,7 @@ func TestCallerIsTheVerifiedSubject(t *testing.T) {
 	}
 }
 
-func TestTimeIsLeftToCleanUpAndAnswer(t *testing.T) {
+func TestGateway_LeavesTimeToCleanUpAndAnswer(t *testing.T) {
 	w := newWorld(t)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
@@ -218,16 +260,16 @@ func TestTimeIsLeftToCleanUpAndAnswer(t *testing.T) {
 	w.handle(ctx, "order", do, event(alice, "{}"))
 }
 
-func TestPanicIsContained(t *testing.T) {
+func TestGateway_ContainsAPanic(t *testing.T) {
 	w := newWorld(t)
 	do := func(context.Context, string, []byte) (orders.Answer, error) { panic(upstreamText + canary) }
 	want(t, w.handle(t.Context(), "order", do, event(alice, orderBody("1"))), 500, "internal-error")
-	if !strings.Contains(w.log.String(), "TestPanicIsContained") {
+	if !strings.Contains(w.log.String(), "TestGateway_ContainsAPanic") {
 		t.Errorf("the log does not say where it panicked: %s", w.log)
 	}
 }
 
-func TestUnknownErrorSaysNothing(t *testing.T) {
+func TestGateway_SaysNothingOfAnUnknownError(t *testing.T) {
 	w := newWorld(t)
 	do := func(context.Context, string, []byte) (orders.Answer, error) {
 		return orders.Answer{}, errors.New(upstreamText + canary)
@@ -235,7 +277,7 @@ func TestUnknownErrorSaysNothing(t *testing.T) {
 	want(t, w.handle(t.Context(), "order", do, event(alice, orderBody("1"))), 500, "internal-error")
 }
 
-func TestAnswerThatDoesNotMarshal(t *testing.T) {
+func TestGateway_AnswersWhatDoesNotMarshalAsADefect(t *testing.T) {
 	w := newWorld(t)
 	do := func(context.Context, string, []byte) (orders.Answer, error) {
 		return orders.Answer{Status: 200, Body: func() {}}, nil
@@ -243,7 +285,7 @@ func TestAnswerThatDoesNotMarshal(t *testing.T) {
 	want(t, w.handle(t.Context(), "order", do, event(alice, orderBody("1"))), 500, "internal-error")
 }
 
-func TestOneLogLineARequest(t *testing.T) {
+func TestGateway_LogsOneLineARequest(t *testing.T) {
 	w := newWorld(t)
 	ctx := lambdacontext.NewContext(t.Context(), &lambdacontext.LambdaContext{AwsRequestID: "lambda-request-1"})
 	w.handle(ctx, "order", w.place(), event(alice, orderBody("my-order")))
@@ -274,7 +316,7 @@ func TestOneLogLineARequest(t *testing.T) {
 	}
 }
 
-func TestScriptsOfTheGivenOriginsMayReadAnswers(t *testing.T) {
+func TestGateway_LetsScriptsOfTheGivenOriginsReadAnswers(t *testing.T) {
 	refuse := func(context.Context, string, []byte) (orders.Answer, error) {
 		return orders.Answer{}, &orders.Error{Kind: orders.ErrNotFound}
 	}

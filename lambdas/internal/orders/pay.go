@@ -7,12 +7,11 @@ import (
 
 	"github.com/google/uuid"
 
-	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/api"
-	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/pan"
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/client"
 )
 
-// LeaseTime is how long one invocation may charge an order. It exceeds the function's timeout (20 s), so whoever finds
-// a lease run out knows that its holder is dead.
+// LeaseTime is how long one invocation may charge an order. It is longer than the function's timeout (20 s), so the holder of a lease
+// that has run out is dead.
 const LeaseTime = 30 * time.Second
 
 // Payments collects what orders owe. It is safe for concurrent use.
@@ -31,14 +30,14 @@ type Payment struct {
 	Mask string
 }
 
-// Pay charges the card of caller's own order. caller is the Cognito subject.
+// Pay charges the card of the caller's own order. The caller is the Cognito subject.
 //
-// One invocation at a time holds the order's lease. Before the processor is asked, a failure gives the lease back and
-// nothing has happened. From then on the outcome may be unknown: the lease stays until it runs out, and the next
-// attempt repeats the charge with the same idempotency key, which charges once and tells the outcome.
+// One invocation at a time holds the order's lease. If something fails before the processor is asked, Pay gives the lease back, and
+// nothing has happened. From then on the outcome may be unknown: the lease stays until it runs out, and the next attempt repeats the
+// charge with the same idempotency key, which charges once and tells the outcome.
 //
-// IAM: the layer's Detokenize grant; dynamodb:UpdateItem and GetItem on the order table; the processor's.
-// Errors: ErrInvalid, ErrNoCaller, ErrNotFound, ErrPaid, ErrCharging, ErrVaultMissing, ErrVaultDamaged, ErrKeyReused,
+// IAM: the layer's Detokenize grant; dynamodb:UpdateItem and GetItem on the order table; what the processor needs.
+// Errors: ErrInvalid, ErrNoCaller, ErrNotFound, ErrPaid, ErrCharging, ErrVaultMissing, ErrVaultDamaged, ErrKeyReused, ErrInternal,
 // ErrUnavailable.
 func (p *Payments) Pay(ctx context.Context, caller string, r PayRequest) (Payment, error) {
 	if caller == "" {
@@ -51,19 +50,19 @@ func (p *Payments) Pay(ctx context.Context, caller string, r PayRequest) (Paymen
 	if err != nil {
 		return Payment{}, err
 	}
-	number, err := p.reveal(ctx, order)
+	card, err := p.reveal(ctx, order)
 	if err != nil {
 		p.giveBack(ctx, order)
 		return Payment{}, err
 	}
-	charge := Charge{IdempotencyKey: order.PaymentID, Card: number, Order: order.Number}
+	charge := Charge{IdempotencyKey: order.PaymentID, Card: card, Order: order.Number}
 	if _, err := p.Processor.Charge(ctx, charge); err != nil {
 		return Payment{}, p.unsettled("charge", err, order)
 	}
 	if err := p.finish(ctx, order); err != nil {
 		return Payment{}, p.unsettled("record payment", err, order)
 	}
-	return Payment{Order: order, Mask: number.Mask()}, nil
+	return Payment{Order: order, Mask: card.Mask()}, nil
 }
 
 // begin takes the lease on the order.
@@ -79,41 +78,41 @@ func (p *Payments) begin(ctx context.Context, caller, number string) (Order, err
 	order, found, err := p.Store.get(ctx, number)
 	switch {
 	case err != nil:
-		return Order{}, unavailable("read order", err)
+		return Order{}, fromUpstream("read order", err)
 	case !found || order.Sub != caller:
 		return Order{}, &Error{Kind: ErrNotFound}
 	case order.State == Paid:
 		return Order{}, &Error{Kind: ErrPaid}
 	case order.State == Charging && order.Lease.ID == lease.ID:
-		return order, nil // the lease is ours; it was the answer that got lost
+		return order, nil // the lease is ours: only the answer got lost
 	case order.State == Charging && order.Lease.Until.After(now), refused(failure):
-		// A refusal without a running lease: it ended between our write and our read.
+		// After a refusal there may be no lease any more: it ended between our write and our read.
 		return Order{}, &Error{Kind: ErrCharging, RetryAfter: remaining(order.Lease, now)}
 	}
-	return Order{}, unavailable("lease order", failure)
+	return Order{}, fromUpstream("lease order", failure)
 }
 
 // reveal reads the order's card back.
-func (p *Payments) reveal(ctx context.Context, order Order) (pan.Number, error) {
-	plain, err := p.Revealer.Detokenize(ctx, order.Token, api.PlainText)
+func (p *Payments) reveal(ctx context.Context, order Order) (client.PAN, error) {
+	out, err := p.Revealer.Detokenize(ctx, client.DetokenizeInput{Token: order.Token, Redaction: client.PlainText})
 	if err != nil {
-		return pan.Number{}, fromLayer("detokenize", err)
+		return client.PAN{}, fromTokenizer("detokenize", err)
 	}
-	number, err := pan.Parse(plain.Reveal())
+	card, err := client.ParsePAN(out.Data)
 	if err != nil {
-		return pan.Number{}, &Error{Kind: ErrVaultDamaged, Cause: "detokenize: not a card number"}
+		return client.PAN{}, &Error{Kind: ErrVaultDamaged, Cause: "detokenize: not a card number"}
 	}
-	return number, nil
+	return card, nil
 }
 
-// giveBack ends the lease before its time. Where that fails too, time ends it.
+// giveBack ends the lease before its time. If that fails too, the lease runs out by itself.
 func (p *Payments) giveBack(ctx context.Context, order Order) {
 	ctx, cancel := grace(ctx)
 	defer cancel()
 	_ = p.Store.release(ctx, order)
 }
 
-// finish records that the order is paid. It is attempted even when the request's time is up, for the charge is made.
+// finish records that the order is paid. It is attempted even if the request's time is up, because the charge has been made.
 func (p *Payments) finish(ctx context.Context, order Order) error {
 	ctx, cancel := grace(ctx)
 	defer cancel()
@@ -123,22 +122,22 @@ func (p *Payments) finish(ctx context.Context, order Order) error {
 	}
 	there, found, err := p.Store.get(ctx, order.Number)
 	if err == nil && found && there.State == Paid && there.PaymentID == order.PaymentID {
-		return nil // recorded before, by us unheard or by a successor
+		return nil // recorded before: by us, while the answer got lost, or by a successor
 	}
 	return failure
 }
 
-// unsettled is the error of an order that keeps its lease because it may have been charged.
+// unsettled is the error of an order that keeps its lease because its card may have been charged.
 func (p *Payments) unsettled(operation string, err error, order Order) error {
 	if errors.Is(err, ErrKeyReused) {
-		return err // not unclear at all
+		return err // this outcome is known
 	}
-	e := unavailable(operation, err)
+	e := fromUpstream(operation, err)
 	e.RetryAfter = remaining(order.Lease, clock(p.Now)())
 	return e
 }
 
-// remaining is how long to wait for a lease to run out, at least the second that Retry-After can express.
+// remaining is how long to wait for a lease to run out, at least the one second that Retry-After can express.
 func remaining(l Lease, now time.Time) time.Duration {
 	return max(l.Until.Sub(now), time.Second)
 }

@@ -3,21 +3,19 @@ package orders
 import (
 	"context"
 	"errors"
-	"math/rand/v2"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/google/uuid"
+
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/client"
 )
 
 // How often Place tries again.
 const (
-	maxSeals   = 3 // a random token is taken: once would be a sensation
+	maxSeals   = 3 // in case a random token is taken, which practically never happens once
 	maxCommits = 5 // transactions on one order number cancel each other
 )
-
-// firstPause is the longest pause after a first conflict; each further one may be twice as long.
-const firstPause = 40 * time.Millisecond
 
 // errTokenTaken: the vault has a row of this token. Nothing was written.
 var errTokenTaken = errors.New("token taken")
@@ -30,17 +28,17 @@ type Orders struct {
 	Now func() time.Time
 }
 
-// Place validates a request, seals its card and commits the order together with its vault row, or neither. caller is
-// the Cognito subject.
+// Place validates a request, seals its card, and commits the order together with the vault's row, or neither. The caller is the Cognito
+// subject.
 //
 // IAM: the layer's Tokenize grant; dynamodb:PutItem and GetItem on the order table.
-// Errors: ErrInvalid, ErrNoCaller, ErrTaken, ErrPlaced, ErrUnavailable. After ErrUnavailable the order may have been
-// placed; repeating the request then says ErrPlaced.
+// Errors: ErrInvalid, ErrNoCaller, ErrTaken, ErrPlaced, ErrInternal, ErrUnavailable. After ErrUnavailable the order may have been
+// placed; repeating the request then returns ErrPlaced.
 func (p *Orders) Place(ctx context.Context, caller string, r PlaceRequest) (Order, error) {
 	if caller == "" {
 		return Order{}, &Error{Kind: ErrNoCaller}
 	}
-	number, err := r.validate()
+	card, err := r.validate()
 	if err != nil {
 		return Order{}, err
 	}
@@ -49,9 +47,9 @@ func (p *Orders) Place(ctx context.Context, caller string, r PlaceRequest) (Orde
 		Sub: caller, State: Placed, PaymentID: uuid.NewString(), CreatedAt: clock(p.Now)(),
 	}
 	for range maxSeals {
-		sealed, err := p.Sealer.Seal(ctx, number.String)
+		sealed, err := p.Sealer.Seal(ctx, client.SealInput{Data: card.Secret})
 		if err != nil {
-			return Order{}, fromLayer("tokenize", err)
+			return Order{}, fromTokenizer("tokenize", err)
 		}
 		order.Token = sealed.Token
 		if err := p.commit(ctx, order, sealed.Put); !errors.Is(err, errTokenTaken) {
@@ -61,8 +59,8 @@ func (p *Orders) Place(ctx context.Context, caller string, r PlaceRequest) (Orde
 	return Order{}, &Error{Kind: ErrUnavailable, Cause: "every token is taken"}
 }
 
-// commit writes both rows and finds out what happened if the store does not say. It repeats the very same transaction
-// after a conflict: should an earlier one have been carried out unheard, the request token makes it the same one.
+// commit writes both rows, and finds out what happened if the store does not say. After a conflict it repeats the very same
+// transaction: if an earlier attempt was carried out although its answer got lost, the request token makes the repetition the same one.
 func (p *Orders) commit(ctx context.Context, order Order, vaultRow types.TransactWriteItem) error {
 	requestToken := uuid.NewString()
 	for attempt := range maxCommits {
@@ -77,25 +75,25 @@ func (p *Orders) commit(ctx context.Context, order Order, vaultRow types.Transac
 		case tokenTaken(failure):
 			return errTokenTaken
 		case !conflicting(failure):
-			return unavailable("place", failure)
+			return fromUpstream("place", failure)
 		}
 		if err := pause(ctx, attempt); err != nil {
-			return unavailable("place", err)
+			return fromUpstream("place", err)
 		}
 	}
 	return &Error{Kind: ErrUnavailable, Cause: "place: conflicts do not end"}
 }
 
-// lookUp reads the row of order's number after a failure. A row with our token is our success, whatever the store said:
-// its answer got lost, or the SDK repeated a transaction that had been carried out. The token is random, so nobody else
-// can have written it.
+// lookUp reads the row of the order's number after a failure. If the row has our token, the order is placed, whatever the store said:
+// its answer got lost, or the SDK repeated a transaction that had been carried out. The token is random, so nobody else can have written
+// it.
 func (p *Orders) lookUp(ctx context.Context, order Order) (found bool, err error) {
 	ctx, cancel := grace(ctx)
 	defer cancel()
 	there, found, err := p.Store.get(ctx, order.Number)
 	switch {
 	case err != nil:
-		return false, unavailable("read order", err)
+		return false, fromUpstream("read order", err)
 	case !found:
 		return false, nil
 	case there.Token == order.Token:
@@ -104,23 +102,4 @@ func (p *Orders) lookUp(ctx context.Context, order Order) (found bool, err error
 		return true, &Error{Kind: ErrPlaced}
 	}
 	return true, &Error{Kind: ErrTaken}
-}
-
-// pause waits a random while, the longer the more attempts there were, so that rivals do not meet again.
-func pause(ctx context.Context, attempt int) error {
-	timer := time.NewTimer(rand.N(firstPause << attempt))
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
-func clock(now func() time.Time) func() time.Time {
-	if now == nil {
-		return time.Now
-	}
-	return now
 }

@@ -12,10 +12,10 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/lambda-tokenizer/lambda-tokenizer/lambdas/internal/orders"
-	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/api"
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/client"
 )
 
-func TestPlaceCommitsOrderAndVaultRow(t *testing.T) {
+func TestPlace_CommitsOrderAndVaultRow(t *testing.T) {
 	w := newWorld(t)
 	w.placed()
 	row := w.order()
@@ -39,7 +39,7 @@ func TestPlaceCommitsOrderAndVaultRow(t *testing.T) {
 	w.wantRows(vaultTable, 1)
 }
 
-func TestPlaceTwentyAtOnceWithOneNumber(t *testing.T) {
+func TestPlace_PlacesOneOrderForTwentyRequestsAtOnce(t *testing.T) {
 	w := newWorld(t)
 	statuses := concurrently(20, func(int) int { return w.postOrder(alice, "1").StatusCode })
 	if diff := cmp.Diff(map[int]int{201: 1, 409: 19}, statuses); diff != "" {
@@ -49,7 +49,7 @@ func TestPlaceTwentyAtOnceWithOneNumber(t *testing.T) {
 	w.wantRows(vaultTable, 1)
 }
 
-func TestPlaceTellsOwnNumberFromAnothers(t *testing.T) {
+func TestPlace_TellsTheCallersNumberFromAnothers(t *testing.T) {
 	w := newWorld(t)
 	w.placed()
 	want(t, w.postOrder(alice, "1"), 409, "order-already-placed")
@@ -57,14 +57,14 @@ func TestPlaceTellsOwnNumberFromAnothers(t *testing.T) {
 	w.wantRows(vaultTable, 1)
 }
 
-func TestPlaceAnswerLostAfterCommit(t *testing.T) {
+func TestPlace_SucceedsWhenTheAnswerIsLost(t *testing.T) {
 	w := newWorld(t)
 	w.failWith("place", true, errLost)
 	want(t, w.postOrder(alice, "1"), 201, "")
 	w.wantRows(vaultTable, 1)
 }
 
-func TestPlaceAnswerLostAndTimeUp(t *testing.T) {
+func TestPlace_SucceedsWhenTheAnswerIsLostAndTimeIsUp(t *testing.T) {
 	w := newWorld(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	w.fail = func(call string, done bool) error {
@@ -78,13 +78,13 @@ func TestPlaceAnswerLostAndTimeUp(t *testing.T) {
 }
 
 // The SDK repeats a transaction whose answer was lost, and an emulator that ignores the request token refuses it.
-func TestPlaceRefusedBecauseItWasCarriedOut(t *testing.T) {
+func TestPlace_SucceedsWhenARepetitionIsRefused(t *testing.T) {
 	w := newWorld(t)
 	w.failWith("place", true, cancelled("ConditionalCheckFailed", "ConditionalCheckFailed"))
 	want(t, w.postOrder(alice, "1"), 201, "")
 }
 
-func TestPlaceNotCarriedOut(t *testing.T) {
+func TestPlace_WritesNothingWhenTheTransactionFails(t *testing.T) {
 	for name, err := range map[string]error{
 		"transport": errLost,
 		"denied":    &smithy.GenericAPIError{Code: "AccessDeniedException", Message: upstreamText + canary},
@@ -103,7 +103,7 @@ func TestPlaceNotCarriedOut(t *testing.T) {
 	}
 }
 
-func TestPlaceOutcomeUnknown(t *testing.T) {
+func TestPlace_CanBeRepeatedAfterAnUnknownOutcome(t *testing.T) {
 	w := newWorld(t)
 	w.fail = func(call string, done bool) error {
 		if call == "place" && done || call == "read order" {
@@ -117,7 +117,7 @@ func TestPlaceOutcomeUnknown(t *testing.T) {
 	want(t, w.postBill(alice, "1"), 200, "")
 }
 
-func TestPlaceDrawsAnotherTokenOnCollision(t *testing.T) {
+func TestPlace_SealsAgainWhenTheTokenIsTaken(t *testing.T) {
 	w := newWorld(t)
 	tokens := []string{"taken", "taken", "taken", "free"}
 	w.nextToken = func() string { next := tokens[0]; tokens = tokens[1:]; return next }
@@ -130,7 +130,7 @@ func TestPlaceDrawsAnotherTokenOnCollision(t *testing.T) {
 	}
 }
 
-func TestPlaceGivesUpWhenEveryTokenIsTaken(t *testing.T) {
+func TestPlace_GivesUpWhenEveryTokenIsTaken(t *testing.T) {
 	w := newWorld(t)
 	w.nextToken = func() string { return "taken" }
 	want(t, w.postOrder(alice, "0"), 201, "")
@@ -141,7 +141,7 @@ func TestPlaceGivesUpWhenEveryTokenIsTaken(t *testing.T) {
 	}
 }
 
-func TestPlaceRepeatsTheSameTransactionAfterConflict(t *testing.T) {
+func TestPlace_RepeatsTheSameTransactionAfterAConflict(t *testing.T) {
 	for _, code := range []string{"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"} {
 		t.Run(code, func(t *testing.T) {
 			w := newWorld(t)
@@ -158,7 +158,7 @@ func TestPlaceRepeatsTheSameTransactionAfterConflict(t *testing.T) {
 	}
 }
 
-func TestPlaceGivesUpWhenConflictsDoNotEnd(t *testing.T) {
+func TestPlace_GivesUpWhenConflictsDoNotEnd(t *testing.T) {
 	w := newWorld(t)
 	w.failWith("place", false, cancelled("None", "TransactionConflict"))
 	want(t, w.postOrder(alice, "1"), 503, "unavailable")
@@ -167,7 +167,7 @@ func TestPlaceGivesUpWhenConflictsDoNotEnd(t *testing.T) {
 	}
 }
 
-func TestPlaceStopsRepeatingWhenTimeIsUp(t *testing.T) {
+func TestPlace_StopsRepeatingWhenTimeIsUp(t *testing.T) {
 	w := newWorld(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	w.fail = func(call string, done bool) error {
@@ -183,20 +183,20 @@ func TestPlaceStopsRepeatingWhenTimeIsUp(t *testing.T) {
 	}
 }
 
-func TestPlaceTokenizerFails(t *testing.T) {
+func TestPlace_TranslatesErrorsOfTheTokenizer(t *testing.T) {
 	for _, tt := range []struct {
 		kind   error
 		status int
 		code   string
 	}{
-		{api.ErrUnavailable, 503, "unavailable"},
-		{api.ErrDenied, 503, "unavailable"},
-		{api.ErrNotReady, 503, "unavailable"},
-		{api.ErrInvalid, 500, "internal-error"},
+		{client.ErrUnavailable, 503, "unavailable"},
+		{client.ErrDenied, 503, "unavailable"},
+		{client.ErrNotReady, 503, "unavailable"},
+		{client.ErrInvalid, 500, "internal-error"},
 	} {
 		t.Run(tt.kind.Error(), func(t *testing.T) {
 			w := newWorld(t)
-			w.failWith("seal", false, api.Errorf(tt.kind, "", upstreamText))
+			w.failWith("seal", false, client.NewError(tt.kind, "", upstreamText))
 			want(t, w.postOrder(alice, "1"), tt.status, tt.code)
 			w.wantRows(orderTable, 0)
 			if !strings.Contains(w.log.String(), `"cause":"tokenize: `+tt.kind.Error()+`"`) {

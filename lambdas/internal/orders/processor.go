@@ -7,18 +7,18 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
-	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/pan"
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/client"
 )
 
-// Processor charges cards. An implementation must keep this contract, on which "never two charges" rests:
+// Processor charges cards. That no order is charged twice rests on this contract of an implementation:
 //
 //   - It charges at most once for an IdempotencyKey, however often and from however many places it is asked.
-//   - A repeated key gets the receipt of the charge that was made.
-//   - A repeated key with another card or order is refused with an [*Error] of kind ErrKeyReused.
-//   - Any other error means that nobody knows whether the card was charged; asking again with the same key tells.
+//   - If a key is repeated, it returns the receipt of the charge that was made.
+//   - If a key is repeated with another card or order, it returns an [*Error] of the kind ErrKeyReused.
+//   - Any other error means that the card may have been charged. Asking again with the same key tells.
 //   - It honours ctx, and neither logs the card nor puts it into an error.
 //
-// The key must be remembered for longer than orders stay unpaid; Stripe, for one, forgets after 24 hours.
+// It must remember a key for longer than orders stay unpaid. Stripe, for example, forgets keys after 24 hours.
 type Processor interface {
 	Charge(ctx context.Context, c Charge) (Receipt, error)
 }
@@ -27,7 +27,7 @@ type Processor interface {
 type Charge struct {
 	// IdempotencyKey is the order's PaymentID.
 	IdempotencyKey string
-	Card           pan.Number
+	Card           client.PAN
 	// Order is the order's number.
 	Order string
 }
@@ -48,9 +48,9 @@ type LedgerDynamoDB interface {
 	GetItem(context.Context, *dynamodb.GetItemInput, ...func(*dynamodb.Options)) (*dynamodb.GetItemOutput, error)
 }
 
-// SimulatedProcessor stands in for a payment processor: it moves no money and declines nobody. Its ledger is a table
-// with the key PaymentId, outside of the function as a real processor's would be. A row holds the mask of the card, so
-// a repeated key with another card is noticed by length and last four digits only.
+// SimulatedProcessor stands in for a payment processor: it moves no money and declines nobody. Its ledger is a table with the key
+// PaymentId, outside of the function as a real processor's would be. A row holds the mask of the card, so another card with a repeated
+// key is recognized by its length and last four digits only.
 type SimulatedProcessor struct {
 	DynamoDB LedgerDynamoDB
 	Table    string
@@ -63,7 +63,7 @@ const (
 	attrChargedAt = "ChargedAt"
 )
 
-// Charge enters c into the ledger, or returns the receipt of the entry that is there.
+// Charge enters c into the ledger, or returns the receipt of the entry that exists already.
 func (p *SimulatedProcessor) Charge(ctx context.Context, c Charge) (Receipt, error) {
 	receipt := Receipt{
 		PaymentID: c.IdempotencyKey, Order: c.Order, Mask: c.Card.Mask(),

@@ -8,15 +8,15 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/lambda-tokenizer/lambda-tokenizer/lambdas/internal/orders"
-	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/pan"
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/client"
 )
 
-// The contract of orders.Processor, held by the simulated one.
+// The simulated processor keeps the contract of orders.Processor.
 
-func TestProcessorChargesOncePerKey(t *testing.T) {
+func TestSimulatedProcessor_ChargesOncePerKey(t *testing.T) {
 	w := newWorld(t)
 	p := &orders.SimulatedProcessor{DynamoDB: tables{w}, Table: ledgerTable, Now: w.clock}
-	charge := orders.Charge{IdempotencyKey: "key", Card: parse(t, canary), Order: "1"}
+	charge := orders.Charge{IdempotencyKey: "key", Card: number(t, canary), Order: "1"}
 	first, err := p.Charge(t.Context(), charge)
 	if err != nil {
 		t.Fatal(err)
@@ -39,15 +39,15 @@ func TestProcessorChargesOncePerKey(t *testing.T) {
 	w.wantRows(ledgerTable, 1)
 }
 
-func TestProcessorRefusesAReusedKey(t *testing.T) {
+func TestSimulatedProcessor_RefusesAReusedKey(t *testing.T) {
 	w := newWorld(t)
 	p := &orders.SimulatedProcessor{DynamoDB: tables{w}, Table: ledgerTable}
-	charge := orders.Charge{IdempotencyKey: "key", Card: parse(t, canary), Order: "1"}
+	charge := orders.Charge{IdempotencyKey: "key", Card: number(t, canary), Order: "1"}
 	if _, err := p.Charge(t.Context(), charge); err != nil {
 		t.Fatal(err)
 	}
 	otherCard, otherOrder := charge, charge
-	otherCard.Card, otherOrder.Order = parse(t, "5555555555554444"), "2"
+	otherCard.Card, otherOrder.Order = number(t, "5555555555554444"), "2"
 	for name, c := range map[string]orders.Charge{"card": otherCard, "order": otherOrder} {
 		if _, err := p.Charge(t.Context(), c); !errors.Is(err, orders.ErrKeyReused) {
 			t.Errorf("another %s: %v, want %v", name, err, orders.ErrKeyReused)
@@ -56,10 +56,10 @@ func TestProcessorRefusesAReusedKey(t *testing.T) {
 	w.wantRows(ledgerTable, 1)
 }
 
-func TestProcessorFails(t *testing.T) {
+func TestSimulatedProcessor_ReturnsErrorsOfTheLedger(t *testing.T) {
 	w := newWorld(t)
 	p := &orders.SimulatedProcessor{DynamoDB: tables{w}, Table: ledgerTable}
-	charge := orders.Charge{IdempotencyKey: "key", Card: parse(t, canary), Order: "1"}
+	charge := orders.Charge{IdempotencyKey: "key", Card: number(t, canary), Order: "1"}
 	w.failWith("charge", true, errLost)
 	if _, err := p.Charge(t.Context(), charge); !errors.Is(err, errLost) {
 		t.Errorf("put failed: %v", err)
@@ -74,9 +74,9 @@ func TestProcessorFails(t *testing.T) {
 	}
 }
 
-func parse(t *testing.T, s string) pan.Number {
+func number(t *testing.T, digits string) client.PAN {
 	t.Helper()
-	n, err := pan.Parse(s)
+	n, err := client.ParsePAN(client.NewSecret(digits))
 	if err != nil {
 		t.Fatal(err)
 	}

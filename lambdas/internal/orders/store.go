@@ -10,25 +10,25 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 )
 
-// DynamoDB is what a Store calls. IAM: dynamodb:PutItem and GetItem on the order table to place orders, UpdateItem and
-// GetItem to pay them (a transaction is authorized as its members).
+// DynamoDB is what a Store calls. IAM: dynamodb:PutItem and GetItem on the order table to place orders, UpdateItem and GetItem to pay
+// them. A transaction is authorized as its members.
 type DynamoDB interface {
 	TransactWriteItems(context.Context, *dynamodb.TransactWriteItemsInput, ...func(*dynamodb.Options)) (*dynamodb.TransactWriteItemsOutput, error)
 	GetItem(context.Context, *dynamodb.GetItemInput, ...func(*dynamodb.Options)) (*dynamodb.GetItemOutput, error)
 	UpdateItem(context.Context, *dynamodb.UpdateItemInput, ...func(*dynamodb.Options)) (*dynamodb.UpdateItemOutput, error)
 }
 
-// Store keeps orders in a table with the key CustomerOrder. Every write is conditional, so each method either moves an
-// order along one arrow of the state diagram or leaves it alone.
+// Store keeps orders in a table with the key CustomerOrder. Every write is conditional, so each method either moves an order from one
+// state to another or leaves it alone.
 //
-// Its errors are the SDK's: the callers know what a failure means to them.
+// Its errors are the SDK's, because the callers know what a failure means to them.
 type Store struct {
 	DynamoDB DynamoDB
 	Table    string
 }
 
 // Attributes of the order table. CreditCard holds the token: the name is the walkthrough's.
-// LeaseUntil and LeaseId mean something in the state CHARGING only and stay in the row afterwards. PaidAt is never read.
+// LeaseUntil and LeaseId mean something in the state CHARGING only, and stay in the row afterwards. PaidAt is never read.
 const (
 	attrNumber     = "CustomerOrder"
 	attrName       = "CustomerName"
@@ -42,7 +42,7 @@ const (
 	attrLeaseID    = "LeaseId"
 )
 
-// vaultPosition is where the vault's row is in the transaction: DynamoDB reports by position what cancelled it.
+// vaultPosition is the position of the vault's row in the transaction: DynamoDB reports by position what cancelled it.
 const vaultPosition = 1
 
 // place commits o together with its vault row, or neither. Repeating it with the same requestToken is safe.
@@ -53,7 +53,7 @@ func (s *Store) place(ctx context.Context, o Order, vaultRow types.TransactWrite
 		TransactItems: []types.TransactWriteItem{
 			{Put: &types.Put{
 				TableName:           &s.Table,
-				Item:                row(o),
+				Item:                rowOf(o),
 				ConditionExpression: new("attribute_not_exists(" + attrNumber + ")"),
 			}},
 			vaultRow,
@@ -62,7 +62,7 @@ func (s *Store) place(ctx context.Context, o Order, vaultRow types.TransactWrite
 	return err
 }
 
-// get reads an order, and every write that was answered before.
+// get reads an order as the last write that was answered left it.
 func (s *Store) get(ctx context.Context, number string) (o Order, found bool, err error) {
 	out, err := s.DynamoDB.GetItem(ctx, &dynamodb.GetItemInput{
 		TableName: &s.Table, Key: key(number), ConsistentRead: new(true),
@@ -70,7 +70,7 @@ func (s *Store) get(ctx context.Context, number string) (o Order, found bool, er
 	if err != nil {
 		return Order{}, false, err
 	}
-	return parse(out.Item), len(out.Item) > 0, nil
+	return orderOf(out.Item), len(out.Item) > 0, nil
 }
 
 // charge moves sub's order to CHARGING under the lease l: from PLACED, or from CHARGING when its lease has run out.
@@ -85,10 +85,10 @@ func (s *Store) charge(ctx context.Context, number, sub string, l Lease, now tim
 	if err != nil {
 		return Order{}, err
 	}
-	return parse(out.Attributes), nil
+	return orderOf(out.Attributes), nil
 }
 
-// release gives the lease of o back: CHARGING to PLACED, unless the lease is another by now.
+// release gives the lease of o back: CHARGING to PLACED, unless another lease has taken its place.
 func (s *Store) release(ctx context.Context, o Order) error {
 	_, err := s.update(ctx, o.Number, o.Sub,
 		"SET #State = :placed",
@@ -97,7 +97,7 @@ func (s *Store) release(ctx context.Context, o Order) error {
 	return err
 }
 
-// paid records that o was charged: CHARGING to PAID, whoever holds the lease, for the charge is a fact.
+// paid records that o was charged: CHARGING to PAID, whoever holds the lease, because the charge is a fact.
 func (s *Store) paid(ctx context.Context, o Order, at time.Time) error {
 	_, err := s.update(ctx, o.Number, o.Sub,
 		"SET #State = :paid, PaidAt = :at",
@@ -111,8 +111,8 @@ func (s *Store) paid(ctx context.Context, o Order, at time.Time) error {
 
 type values = map[string]types.AttributeValue
 
-// update changes one order if it is sub's and meets the condition, and returns it as it is then. State and Sub are
-// reserved words: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ReservedWords.html
+// update changes one order if it is sub's and meets the condition, and returns the changed order. State and Sub are reserved words:
+// https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ReservedWords.html
 func (s *Store) update(ctx context.Context, number, sub, change, condition string, v values) (*dynamodb.UpdateItemOutput, error) {
 	v[":sub"] = text(sub)
 	return s.DynamoDB.UpdateItem(ctx, &dynamodb.UpdateItemInput{
@@ -128,7 +128,7 @@ func (s *Store) update(ctx context.Context, number, sub, change, condition strin
 
 func key(number string) values { return values{attrNumber: text(number)} }
 
-func row(o Order) values {
+func rowOf(o Order) values {
 	return values{
 		attrNumber:    text(o.Number),
 		attrName:      text(o.CustomerName),
@@ -141,8 +141,8 @@ func row(o Order) values {
 	}
 }
 
-// parse reads a row leniently: what is missing or of another type stays zero, and a zero Sub is nobody's.
-func parse(item values) Order {
+// orderOf reads a row leniently: what is missing or has another type stays zero, and no caller has the zero Sub.
+func orderOf(item values) Order {
 	created, _ := time.Parse(time.RFC3339, textOf(item[attrCreatedAt]))
 	o := Order{
 		Number:       textOf(item[attrNumber]),

@@ -1,23 +1,13 @@
 package orders
 
 import (
-	"errors"
 	"fmt"
 	"regexp"
 	"strings"
 	"unicode"
 	"unicode/utf8"
 
-	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/pan"
-	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/sensitive"
-	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/strictjson"
-)
-
-// Bounds of the fields, in characters.
-const (
-	MaxNumber  = 64
-	MaxName    = 200
-	MaxAddress = 500
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/client"
 )
 
 // The members of a request, as errors name them.
@@ -35,10 +25,10 @@ const (
 
 // PlaceRequest is the body of POST /order.
 type PlaceRequest struct {
-	CustomerOrder string           `json:"CustomerOrder"`
-	CustomerName  string           `json:"CustomerName"`
-	CreditCard    sensitive.String `json:"CreditCard"`
-	Address       string           `json:"Address"`
+	CustomerOrder string        `json:"CustomerOrder"`
+	CustomerName  string        `json:"CustomerName"`
+	CreditCard    client.Secret `json:"CreditCard"`
+	Address       string        `json:"Address"`
 }
 
 // PayRequest is the body of POST /paybill.
@@ -46,38 +36,29 @@ type PayRequest struct {
 	CustomerOrder string `json:"CustomerOrder"`
 }
 
-// decode reads a request of known members into v.
-func decode(body []byte, v any) error {
-	err := strictjson.Unmarshal(body, v)
-	if wrong, ok := errors.AsType[*strictjson.Error](err); ok {
-		return &Error{Kind: ErrInvalid, Field: wrong.Field, Detail: wrong.Error()}
-	}
-	return err
-}
-
 // validate returns the card of a well-formed request.
-func (r PlaceRequest) validate() (pan.Number, error) {
+func (r PlaceRequest) validate() (client.PAN, error) {
 	if err := validNumber(r.CustomerOrder); err != nil {
-		return pan.Number{}, err
+		return client.PAN{}, err
 	}
 	if err := validText(fieldName, r.CustomerName, MaxName); err != nil {
-		return pan.Number{}, err
+		return client.PAN{}, err
 	}
-	number, err := pan.Parse(r.CreditCard.Reveal())
+	card, err := client.ParsePAN(r.CreditCard)
 	if err != nil {
-		return pan.Number{}, invalid(fieldCard, err.Error()) // the parser's errors are fixed texts
+		return client.PAN{}, invalid(fieldCard, err.Error()) // a fixed text
 	}
 	if err := validText(fieldAddress, r.Address, MaxAddress); err != nil {
-		return pan.Number{}, err
+		return client.PAN{}, err
 	}
-	return number, nil
+	return card, nil
 }
 
 var safeNumber = regexp.MustCompile(`^[A-Za-z0-9._-]*$`)
 
 // validNumber checks an order number. It becomes a key, and people read keys aloud, so its alphabet is small.
 func validNumber(s string) error {
-	_, notCard := pan.Parse(s)
+	_, notCard := client.ParsePAN(client.NewSecret(s))
 	switch {
 	case s == "":
 		return invalid(fieldNumber, reasonRequired)
@@ -85,7 +66,7 @@ func validNumber(s string) error {
 		return invalid(fieldNumber, fmt.Sprintf("must have at most %d characters", MaxNumber))
 	case !safeNumber.MatchString(s):
 		return invalid(fieldNumber, "must hold letters, digits, dots, dashes and underscores only")
-	case notCard == nil || pan.Like(s):
+	case notCard == nil || client.ContainsPAN(s):
 		return invalid(fieldNumber, reasonCard)
 	}
 	return nil
@@ -101,7 +82,7 @@ func validText(field, s string, limit int) error {
 		return invalid(field, fmt.Sprintf("must have at most %d characters", limit))
 	case strings.ContainsFunc(s, unicode.IsControl):
 		return invalid(field, "must not hold control characters")
-	case pan.Like(s):
+	case client.ContainsPAN(s):
 		return invalid(field, reasonCard)
 	}
 	return nil

@@ -22,8 +22,6 @@ import (
 	"github.com/lambda-tokenizer/lambda-tokenizer/lambdas/internal/orders"
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/localtest"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/client"
-	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/api"
-	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/sensitive"
 )
 
 // canary is the card that every test pays with, and that must not be seen anywhere.
@@ -248,14 +246,14 @@ func (d tables) PutItem(ctx context.Context, in *dynamodb.PutItemInput, _ ...fun
 // layer is the tokenizer layer as the functions see it.
 type layer struct{ *world }
 
-func (l layer) Seal(ctx context.Context, data sensitive.String, _ ...client.Option) (client.Sealed, error) {
-	return upstream(ctx, l.world, "seal", func() (client.Sealed, error) {
+func (l layer) Seal(ctx context.Context, in client.SealInput) (client.SealOutput, error) {
+	return upstream(ctx, l.world, "seal", func() (client.SealOutput, error) {
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		l.seals++
 		token, ciphertext := l.nextToken(), "ciphertext-"+strconv.Itoa(l.seals)
-		l.cards[ciphertext] = data.Reveal()
-		return client.Sealed{Token: token, Put: types.TransactWriteItem{Put: &types.Put{
+		l.cards[ciphertext] = in.Data.Reveal()
+		return client.SealOutput{Token: token, Put: types.TransactWriteItem{Put: &types.Put{
 			TableName: new(vaultTable),
 			Item: map[string]types.AttributeValue{
 				"Hash_Key":        &types.AttributeValueMemberS{Value: token},
@@ -267,22 +265,25 @@ func (l layer) Seal(ctx context.Context, data sensitive.String, _ ...client.Opti
 	})
 }
 
-func (l layer) Detokenize(ctx context.Context, token string, redaction api.Redaction, _ ...client.Option) (sensitive.String, error) {
-	if redaction != api.PlainText {
-		l.t.Errorf("detokenize with redaction %q", redaction)
+func (l layer) Detokenize(ctx context.Context, in client.DetokenizeInput) (client.DetokenizeOutput, error) {
+	if in.Redaction != client.PlainText {
+		l.t.Errorf("detokenize with redaction %q", in.Redaction)
 	}
-	return upstream(ctx, l.world, "detokenize", func() (sensitive.String, error) { return l.open(token) })
+	return upstream(ctx, l.world, "detokenize", func() (client.DetokenizeOutput, error) {
+		card, err := l.open(in.Token)
+		return client.DetokenizeOutput{Data: card, Redaction: in.Redaction}, err
+	})
 }
 
-func (w *world) open(token string) (sensitive.String, error) {
+func (w *world) open(token string) (client.Secret, error) {
 	for _, row := range w.rows(vaultTable) {
 		if row["Hash_Key"] == token {
 			w.mu.Lock()
 			defer w.mu.Unlock()
-			return sensitive.New(w.cards[row["CandidateString"]]), nil
+			return client.NewSecret(w.cards[row["CandidateString"]]), nil
 		}
 	}
-	return sensitive.String{}, api.Errorf(api.ErrNotFound, "", "no such token")
+	return client.Secret{}, client.NewError(client.ErrNotFound, "", "no such token")
 }
 
 // witness is a processor that writes down what the one behind it was asked.

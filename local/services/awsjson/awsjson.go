@@ -8,8 +8,7 @@
 //		"Encrypt": awsjson.Op(func(ctx context.Context, in encryptInput) (encryptOutput, error) { … }),
 //	}}
 //
-// What the map does not hold is answered with an error that names the operation: a local run must not seem to work where
-// only AWS would.
+// For any other operation the answer is an error that names it: a local run must not seem to work where only AWS would.
 //
 // Source: https://smithy.io/2.0/aws/protocols/aws-json-1_1-protocol.html
 package awsjson
@@ -47,14 +46,14 @@ func Errorf(code, format string, args ...any) *Error {
 
 func (e *Error) Error() string { return e.Code + ": " + e.Message }
 
-// Handler answers one operation, given the request's body. What it returns is marshalled to JSON.
+// Handler answers one operation, given the request's body. Its result is marshalled to JSON.
 type Handler func(ctx context.Context, body []byte) (any, error)
 
 // Op makes a [Handler] of a typed function.
 func Op[In, Out any](f func(context.Context, In) (Out, error)) Handler {
 	return func(ctx context.Context, body []byte) (any, error) {
 		var in In
-		if json.Unmarshal(body, &in) != nil { // its text may quote the body
+		if json.Unmarshal(body, &in) != nil { // the error's text may quote the body
 			return nil, Errorf("SerializationException", "the request body is not JSON of this operation's shape")
 		}
 		return f(ctx, in)
@@ -109,7 +108,7 @@ func (s Service) serve(r *http.Request) (any, error) {
 	return op(r.Context(), body)
 }
 
-// WriteError answers r with err. An err that is no [*Error] becomes an InternalFailure whose text says nothing of it.
+// WriteError answers r with err. An error that is no [*Error] becomes an InternalFailure without its text.
 func WriteError(w http.ResponseWriter, r *http.Request, err error) {
 	e, ok := errors.AsType[*Error](err)
 	if !ok {
@@ -135,7 +134,7 @@ func write(w http.ResponseWriter, r *http.Request, status int, v any) {
 	}
 	w.Header().Set("Content-Type", contentType)
 	w.Header().Set("X-Amzn-Requestid", uuid.NewString())
-	// DynamoDB's clients warn where it is missing.
+	// DynamoDB's clients warn if this is missing.
 	w.Header().Set("X-Amz-Crc32", strconv.FormatUint(uint64(crc32.ChecksumIEEE(body)), 10))
 	w.WriteHeader(status)
 	_, _ = w.Write(body) // the client has gone: nobody is left to tell

@@ -6,9 +6,9 @@
 //	}))
 //	client := cognitoidentityprovider.NewFromConfig(cfg, func(o *cognitoidentityprovider.Options) { o.BaseEndpoint = &server.URL })
 //
-// A pool's public key is at <endpoint>/<pool id>/.well-known/jwks.json, where Cognito has it too. What is not here: SRP, client
-// secrets, MFA, triggers, groups, resending of codes, the lockout after wrong passwords. SignUp, ConfirmSignUp and InitiateAuth
-// are unsigned calls, as in Cognito; nothing here checks signatures. All state is in memory.
+// A pool's public key is at <endpoint>/<pool id>/.well-known/jwks.json, as in Cognito. The package has no SRP, client secrets, MFA,
+// triggers or groups. It does not send codes again, and wrong passwords lock nobody out. SignUp, ConfirmSignUp and InitiateAuth are
+// unsigned calls, as in Cognito, and no signatures are checked. All state is in memory.
 //
 // Source: https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/Welcome.html
 package cognitoserver
@@ -33,8 +33,8 @@ import (
 type Config struct {
 	AccountID string                // 12 digits, in every ARN
 	Region    string                // such as us-east-1, in pool ids, ARNs and token issuers
-	Now       func() time.Time      // nil: time.Now
-	Mail      func(to, code string) // delivers a confirmation code; called while the SignUp call waits; nil: nobody gets it
+	Now       func() time.Time      // nil means time.Now
+	Mail      func(to, code string) // delivers a confirmation code, while the SignUp call waits; nil delivers none
 }
 
 // Server is a Cognito user pools service. It is safe for concurrent use.
@@ -42,7 +42,7 @@ type Server struct {
 	config Config
 	mux    *http.ServeMux
 
-	mu      sync.Mutex // guards what follows and everything reachable from it, but for the fields set once
+	mu      sync.Mutex // guards the fields below and everything they lead to, except fields that are set once
 	pools   map[string]*pool
 	clients map[string]*client
 	refresh map[[32]byte]session // by SHA-256 of the refresh token
@@ -54,7 +54,7 @@ type pool struct {
 	keyID         string
 	password      passwordPolicy // set once
 	emailIsName   bool           // users sign up with their e-mail address (UsernameAttributes)
-	emailIsAlias  bool           // a verified address signs in too (AliasAttributes)
+	emailIsAlias  bool           // users can also sign in with a verified address (AliasAttributes)
 	verifiesEmail bool
 	caseSensitive bool
 	users         []*user
@@ -68,7 +68,7 @@ type client struct {
 	idLife, accessLife, refLife time.Duration
 }
 
-// object is a JSON answer; its members are named as in the API reference.
+// object is a JSON answer. The API reference has the names of its members.
 type object = map[string]any
 
 // New returns a service without pools.
@@ -185,7 +185,7 @@ func tokenLife(field string, n int64, unit string, standard, shortest, longest t
 	return time.Duration(n) * one, nil
 }
 
-// findPool and findClient need s.mu.
+// The callers of findPool and findClient hold s.mu.
 func (s *Server) findPool(id string) (*pool, error) {
 	if p := s.pools[id]; p != nil {
 		return p, nil

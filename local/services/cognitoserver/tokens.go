@@ -19,7 +19,7 @@ import (
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/services/awsjson"
 )
 
-// session is one sign-in; its refresh token is good for new tokens until it expires.
+// session is one sign-in. Its refresh token gives new tokens until it expires.
 type session struct {
 	client         *client
 	user           *user
@@ -39,7 +39,7 @@ func (s *Server) initiateAuth(_ context.Context, in initiateAuthInput) (object, 
 	if err != nil {
 		return nil, err
 	}
-	if in.AuthFlow == "REFRESH_TOKEN" { // the older of its two names
+	if in.AuthFlow == "REFRESH_TOKEN" { // the older name of the flow
 		in.AuthFlow = "REFRESH_TOKEN_AUTH"
 	}
 	if !c.allows(in.AuthFlow) {
@@ -55,7 +55,8 @@ func (s *Server) initiateAuth(_ context.Context, in initiateAuthInput) (object, 
 	}
 }
 
-// allows knows the flows by their ALLOW_ names and by the older ones, among which refreshing went without saying.
+// allows tells whether a client may use a flow. Clients list flows by their ALLOW_ names or by the older names, which always included
+// refreshing.
 func (c *client) allows(flow string) bool {
 	if len(c.flows) == 0 { // the default of CreateUserPoolClient
 		return flow == "REFRESH_TOKEN_AUTH" || flow == "USER_SRP_AUTH" || flow == "CUSTOM_AUTH"
@@ -82,7 +83,7 @@ func (s *Server) signIn(c *client, parameters map[string]string) (object, error)
 	if !known {
 		u = &user{salt: []byte("as slow as for a known user")}
 	}
-	hash, err := hashPassword(parameters["PASSWORD"], u.salt) // slow, so not under the lock
+	hash, err := hashPassword(parameters["PASSWORD"], u.salt) // slow, so without the lock
 	switch {
 	case err != nil:
 		return nil, err
@@ -119,7 +120,7 @@ func (s *Server) refreshTokens(c *client, parameters map[string]string) (object,
 	return s.tokens(resumed, "")
 }
 
-// tokens makes an answer of InitiateAuth. Claims are those of
+// tokens returns an answer of InitiateAuth. The claims are those of
 // https://docs.aws.amazon.com/cognito/latest/developerguide/amazon-cognito-user-pools-using-the-id-token.html
 func (s *Server) tokens(started session, refreshToken string) (object, error) {
 	c, u := started.client, started.user

@@ -21,13 +21,13 @@ import (
 
 const (
 	codeLife    = 24 * time.Hour
-	maxAttempts = 15 // wrong codes an hour and user, the order of Cognito's quota
+	maxAttempts = 15 // wrong codes for each user and hour, about as many as Cognito allows
 	maxPassword = 256
-	iterations  = 20_000 // of PBKDF2: few, because the hashes never leave memory
+	iterations  = 20_000 // of PBKDF2, few because the hashes never leave memory
 )
 
 type user struct {
-	name, sub, email         string // name is the sub where users sign up with an address
+	name, sub, email         string // name is the same as sub if users sign up with an address
 	emailVerified, confirmed bool
 	salt, hash               []byte
 
@@ -97,7 +97,7 @@ func (s *Server) signUp(_ context.Context, in signUpInput) (object, error) {
 		return nil, err
 	}
 	if sendsCode {
-		s.config.Mail(u.email, u.code) // name and code are never changed, so no lock is needed to read them
+		s.config.Mail(u.email, u.code) // address and code never change, so reading them needs no lock
 	}
 	return out, nil
 }
@@ -124,7 +124,7 @@ func (p *pool) newUser(in signUpInput) (*user, error) {
 	return u, p.password.check(in.Password)
 }
 
-// addUser decides who gets a name when two ask for it at once.
+// addUser decides who gets a name if two users ask for it at once.
 func (s *Server) addUser(p *pool, u *user) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -171,7 +171,7 @@ var (
 	errConfirmed   = awsjson.Errorf("NotAuthorizedException", "User cannot be confirmed. Current status is CONFIRMED")
 )
 
-// tryCode bounds the guesses: a code has six digits only.
+// tryCode limits the number of guesses, because a code has only six digits.
 func (u *user) tryCode(code string, now time.Time) error {
 	if now.Sub(u.firstTry) >= time.Hour {
 		u.attempts, u.firstTry = 0, now
@@ -206,7 +206,7 @@ func (s *Server) adminConfirmSignUp(_ context.Context, in struct{ UserPoolId, Us
 	return nil, nil
 }
 
-// find needs the server's lock. It takes what the pool's users may sign in with.
+// find returns the user for anything that the pool's users may sign in with. Its caller holds the server's mu.
 func (p *pool) find(name string) *user {
 	i := slices.IndexFunc(p.users, func(u *user) bool {
 		return p.same(u.name, name) || (p.emailIsName || p.emailIsAlias && u.emailVerified) && p.same(u.email, name)
@@ -226,7 +226,7 @@ func isEmail(s string) bool {
 	return err == nil && address.Address == s
 }
 
-// masked is how Cognito shows an address: j***@e***.
+// masked shows an address as Cognito does: j***@e***.
 func masked(email string) string {
 	name, domain, _ := strings.Cut(email, "@")
 	return name[:1] + "***@" + domain[:1] + "***"

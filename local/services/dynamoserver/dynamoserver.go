@@ -4,14 +4,14 @@
 //	server := httptest.NewServer(dynamoserver.New(dynamoserver.Config{AccountID: "123456789012", Region: "us-east-1"}))
 //	client := dynamodb.NewFromConfig(cfg, func(o *dynamodb.Options) { o.BaseEndpoint = &server.URL })
 //
-// In front of minidyn are: one lock around every call (minidyn creates tables without one); ARN and status of tables;
-// UpdateTimeToLive and UpdateContinuousBackups, which are accepted (nothing here expires: the tokenizer enforces expiry at
-// read); the old item where a Put or Delete asks for it, after success or after a failed condition; every reason of a cancelled
-// transaction; and the idempotency of transactions by ClientRequestToken.
+// The package adds what minidyn lacks: one lock around every call (minidyn creates tables without one); ARN and status of tables;
+// UpdateTimeToLive and UpdateContinuousBackups, which have no effect (the tokenizer enforces expiry when it reads); the old item if a
+// Put or Delete asks for it, after success or after a failed condition; every reason of a cancelled transaction; and the idempotency
+// of transactions by ClientRequestToken.
 //
-// What stays different from DynamoDB: Query and Scan ignore ProjectionExpression, keys of two parts that hold dots can collide,
-// empty binary values are refused, item size is limited by the request's size only, a transaction takes longer the more its
-// tables hold, and BatchGetItem and TransactGetItems are missing.
+// It still differs from DynamoDB. Query and Scan ignore ProjectionExpression. Keys of two parts that contain dots can collide. Empty
+// binary values are refused. Only the request's size limits an item. A transaction takes longer the more items its tables have.
+// BatchGetItem and TransactGetItems are missing.
 //
 // Source: https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_Operations_Amazon_DynamoDB.html
 package dynamoserver
@@ -33,7 +33,7 @@ import (
 type Config struct {
 	AccountID string           // 12 digits, in every ARN
 	Region    string           // such as us-east-1, in every ARN
-	Now       func() time.Time // nil: time.Now; ends the validity of ClientRequestTokens
+	Now       func() time.Time // the clock by which ClientRequestTokens expire; nil means time.Now
 }
 
 // Server is a DynamoDB. It is safe for concurrent use.
@@ -41,12 +41,12 @@ type Server struct {
 	config  Config
 	service awsjson.Service
 
-	mu     sync.Mutex // makes each call atomic, those of several steps too
+	mu     sync.Mutex // makes each call atomic, even one of several steps
 	engine http.Handler
 	tokens map[string]transaction // by ClientRequestToken
 }
 
-// object is a JSON object whose members are passed on as they are.
+// object is a JSON object whose members are passed on unchanged.
 type object = map[string]json.RawMessage
 
 // New returns a DynamoDB without tables.
@@ -83,10 +83,10 @@ func (s *Server) locked(f func(object) (object, error)) awsjson.Handler {
 	})
 }
 
-// call has minidyn answer. Its error is an [*awsjson.Error] with all members of the exception.
+// call lets minidyn answer. Its error is an [*awsjson.Error] with all members of the exception.
 func (s *Server) call(op string, in any) (out object, err error) {
 	defer func() {
-		if recover() != nil { // it does so for an index that is not there
+		if recover() != nil { // minidyn panics for an index that does not exist
 			err = awsjson.Errorf("ValidationException", "the local DynamoDB failed in %s: check the names of indexes and attributes", op)
 		}
 	}()
@@ -126,7 +126,7 @@ func (r *recorder) Header() http.Header         { return r.header }
 func (r *recorder) WriteHeader(status int)      { r.status = status }
 func (r *recorder) Write(p []byte) (int, error) { return r.body.Write(p) }
 
-// table adds what minidyn leaves out of descriptions. Status ACTIVE at once: waiters need it.
+// table adds what minidyn leaves out of descriptions. Tables are ACTIVE at once, for which waiters wait.
 func (s *Server) table(op, member string) func(object) (object, error) {
 	return func(in object) (object, error) {
 		out, err := s.call(op, in)
@@ -144,7 +144,7 @@ func (s *Server) table(op, member string) func(object) (object, error) {
 	}
 }
 
-// accept answers a setting that has no effect here, with as much of the answer as repeats the request. The table must exist.
+// accept answers an operation that has no effect here. The answer has what repeats the request. The table must exist.
 func (s *Server) accept(in object) (object, error) {
 	if _, err := s.call("DescribeTable", object{"TableName": in["TableName"]}); err != nil {
 		return nil, err
@@ -155,7 +155,7 @@ func (s *Server) accept(in object) (object, error) {
 
 // text returns a JSON string's value, or "".
 func text(raw json.RawMessage) (s string) {
-	_ = json.Unmarshal(raw, &s) // minidyn checks what it is given
+	_ = json.Unmarshal(raw, &s) // minidyn checks its input
 	return s
 }
 

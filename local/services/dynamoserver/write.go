@@ -12,7 +12,7 @@ import (
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/services/awsjson"
 )
 
-// write does a PutItem or DeleteItem. minidyn answers PutItem with the *new* item, asked or not, and never returns the old one.
+// write carries out a PutItem or DeleteItem. minidyn always answers PutItem with the *new* item, and never returns the old one.
 func (s *Server) write(op string) func(object) (object, error) {
 	return func(in object) (object, error) {
 		var old json.RawMessage
@@ -34,8 +34,8 @@ func (s *Server) write(op string) func(object) (object, error) {
 
 func wantsOld(in object, member string) bool { return text(in[member]) == "ALL_OLD" }
 
-// current returns the stored item that an operation is about. It is nil if there is none, and if the request is wrong in any
-// way: the operation itself finds that out.
+// current returns the stored item that an operation is about. It returns nil if there is none, and for a malformed request, which the
+// operation itself finds out.
 func (s *Server) current(in object) json.RawMessage {
 	key, err := s.key(in)
 	if err != nil {
@@ -48,7 +48,7 @@ func (s *Server) current(in object) json.RawMessage {
 	return out["Item"]
 }
 
-// key returns the Key of an operation, which for a Put is a part of its Item.
+// key returns the Key of an operation. For a Put that is a part of its Item.
 func (s *Server) key(in object) (json.RawMessage, error) {
 	if in["Key"] != nil {
 		return in["Key"], nil
@@ -80,8 +80,8 @@ type transaction struct {
 	ended time.Time
 }
 
-// transact does a TransactWriteItems once for each ClientRequestToken. The SDKs always send one, and repeat it on retries:
-// without this, the retry of a transaction whose answer got lost would find its own items and fail.
+// transact carries out a TransactWriteItems once for each ClientRequestToken. The SDKs always send one, and repeat it on retries.
+// Otherwise the retry of a transaction whose answer was lost would find its own items and fail.
 func (s *Server) transact(in object) (object, error) {
 	now := s.config.Now()
 	maps.DeleteFunc(s.tokens, func(_ string, t transaction) bool { return now.Sub(t.ended) >= tokenLife })
@@ -106,7 +106,7 @@ func (s *Server) transact(in object) (object, error) {
 	return out, err
 }
 
-// fingerprint is the same however a client orders the members of objects; Go's does it differently each time.
+// fingerprint does not depend on the order of members in objects. Go's client orders them differently each time.
 func fingerprint(raw json.RawMessage) ([sha256.Size]byte, error) {
 	var v any
 	if err := json.Unmarshal(raw, &v); err != nil {
@@ -116,8 +116,8 @@ func fingerprint(raw json.RawMessage) ([sha256.Size]byte, error) {
 	return sha256.Sum256(canonical), err
 }
 
-// cancelled completes a TransactionCanceledException: minidyn gives the first failed condition only, and no item for a Put.
-// Nothing was written, so each item's condition can be asked for again, by itself.
+// cancelled completes a TransactionCanceledException. minidyn gives only the first failed condition, and no item for a Put. Nothing was
+// written, so each item's condition can be checked again, by itself.
 func (s *Server) cancelled(in object, e *awsjson.Error) error {
 	var items []map[string]object // one member each: Put, Update, Delete or ConditionCheck
 	if err := json.Unmarshal(in["TransactItems"], &items); err != nil {
@@ -150,9 +150,9 @@ func (s *Server) failedCondition(operation object) json.RawMessage {
 		}
 	}
 	for _, member := range []string{"ExpressionAttributeNames", "ExpressionAttributeValues"} {
-		// An Update's other expression may use more of them, and unused ones are an error.
+		// The other expression of an Update may use more of them, but unused ones are an error.
 		used := object{}
-		_ = json.Unmarshal(operation[member], &used) // minidyn has read it before
+		_ = json.Unmarshal(operation[member], &used) // minidyn has found no error in it
 		maps.DeleteFunc(used, func(name string, _ json.RawMessage) bool { return !strings.Contains(condition, name) })
 		if check[member], err = json.Marshal(used); err != nil {
 			return nil

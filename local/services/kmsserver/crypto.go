@@ -24,7 +24,7 @@ const (
 	maxContext    = 8192
 )
 
-// The specs of keys: of symmetric keys, whose only algorithm has the same name, and of HMAC keys.
+// The specs of symmetric keys, whose only algorithm has the same name, and of HMAC keys.
 const (
 	algorithm = "SYMMETRIC_DEFAULT"
 	hmacSpec  = "HMAC_256"
@@ -35,14 +35,14 @@ var (
 	names  = map[string]string{algorithm: algorithm, hmacSpec: "HMAC_SHA_256"} // of their algorithms
 )
 
-// A ciphertext blob is blobVersion, the 16 bytes of the key's id, and what AES-256-GCM makes of the plaintext: nonce,
-// ciphertext, tag. Like that of AWS it is opaque to clients, and names its key, so that Decrypt needs no KeyId.
+// A ciphertext blob consists of blobVersion, the 16 bytes of the key's id, and AES-256-GCM's nonce, ciphertext and tag. As on AWS it is
+// opaque to clients, and names its key, so that Decrypt needs no KeyId.
 const (
 	blobVersion = 1
 	blobHeader  = 1 + 16
 )
 
-// cryptoInput holds what the three operations have in common.
+// cryptoInput holds the members that the three operations have in common.
 type cryptoInput struct {
 	KeyId, EncryptionAlgorithm string
 	EncryptionContext          map[string]string
@@ -189,8 +189,8 @@ func (s *Server) generateMac(_ context.Context, in struct {
 	return object{"KeyId": k.arn, "Mac": h.Sum(nil), "MacAlgorithm": in.MacAlgorithm}, nil
 }
 
-// additionalData checks algorithm and context and returns the bytes that authenticate the context. JSON is canonical here:
-// encoding/json sorts the keys of a map, and to KMS no context is the same as an empty one.
+// additionalData checks algorithm and context, and returns the bytes that authenticate the context. Their JSON is always the same for
+// the same context, because encoding/json sorts the keys of a map. To KMS, no context is the same as an empty one.
 func (in cryptoInput) additionalData() ([]byte, error) {
 	if in.EncryptionAlgorithm != "" && in.EncryptionAlgorithm != algorithm {
 		return nil, awsjson.Errorf("InvalidKeyUsageException", "EncryptionAlgorithm %q does not go with a symmetric key", in.EncryptionAlgorithm)

@@ -4,10 +4,9 @@
 //	server := httptest.NewServer(kmsserver.New(kmsserver.Config{AccountID: "123456789012", Region: "us-east-1"}))
 //	client := kms.NewFromConfig(cfg, func(o *kms.Options) { o.BaseEndpoint = &server.URL })
 //
-// It keeps to what callers of KMS rely on: a ciphertext opens only under its own key and with exactly the encryption context
-// it was made with, answers carry the key's full ARN, and errors have the names that AWS gives them. It checks neither
-// permissions nor signatures: local/awsproxy stands in front of it for that. Key material never leaves the process and is
-// gone when it ends.
+// It does what callers of KMS rely on. A ciphertext opens only under its own key and with exactly the encryption context it was made
+// with, answers have the key's full ARN, and errors have AWS's names. It checks neither permissions nor signatures; local/awsproxy in
+// front of it does. Key material never leaves the process, and is gone when the process ends.
 //
 // Source: https://docs.aws.amazon.com/kms/latest/APIReference/API_Operations.html
 package kmsserver
@@ -52,7 +51,7 @@ type key struct {
 	disabled, rotated            bool
 }
 
-// object is a JSON answer; its members are named as in the API reference.
+// object is a JSON answer. The API reference has the names of its members.
 type object = map[string]any
 
 // New returns a KMS without keys.
@@ -166,7 +165,7 @@ func (s *Server) arn(resource string) string {
 	return "arn:aws:kms:" + s.config.Region + ":" + s.config.AccountID + ":" + resource
 }
 
-// find takes any of the four references: key id, key ARN, alias name, alias ARN. The caller holds s.mu.
+// find returns the key for any of the four references to it: key id, key ARN, alias name, alias ARN. The caller holds s.mu.
 func (s *Server) find(ref string) (*key, error) {
 	name := strings.TrimPrefix(ref, s.arn(""))
 	if !strings.HasPrefix(name, "alias/") {
@@ -178,7 +177,7 @@ func (s *Server) find(ref string) (*key, error) {
 	return nil, awsjson.Errorf("NotFoundException", "Alias %s is not found.", s.arn(name))
 }
 
-// findKey takes a key id or ARN: what manages a key does not take aliases. The caller holds s.mu.
+// findKey returns the key for its id or ARN. Operations that manage keys accept no aliases. The caller holds s.mu.
 func (s *Server) findKey(ref string) (*key, error) {
 	id := strings.TrimPrefix(ref, s.arn("key/"))
 	switch k := s.keys[id]; {
@@ -195,7 +194,7 @@ func (s *Server) findKey(ref string) (*key, error) {
 	}
 }
 
-// usable finds a key for a cryptographic operation, which is for keys of one spec.
+// usable returns a key for a cryptographic operation, which needs a key of one spec.
 func (s *Server) usable(ref, spec string) (*key, error) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()

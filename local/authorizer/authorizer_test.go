@@ -1,0 +1,133 @@
+package authorizer_test
+
+import (
+	"encoding/json"
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/lambda-tokenizer/lambda-tokenizer/local/authorizer"
+	"github.com/lambda-tokenizer/lambda-tokenizer/local/awsproxy"
+	"github.com/lambda-tokenizer/lambda-tokenizer/local/policy"
+	"github.com/lambda-tokenizer/lambda-tokenizer/local/services/awsjson"
+)
+
+const (
+	account  = "123456789012"
+	role     = "arn:aws:iam::123456789012:role/r"
+	key      = "arn:aws:kms:us-east-1:123456789012:key/1"
+	table    = "arn:aws:dynamodb:us-east-1:123456789012:table/T"
+	sealed   = "arn:aws:dynamodb:us-east-1:123456789012:table/Sealed" // encrypted with key
+	function = "arn:aws:lambda:us-east-1:123456789012:function:f"
+)
+
+// authorize makes a call under one statement of the role's policy, and returns the error and what is logged. The key's policy leaves
+// every decision to the account.
+func authorize(t *testing.T, statement, service, operation, body string) (err error, log string) {
+	t.Helper()
+	policies := policy.NewAccount(account)
+	delegate := `{"Effect":"Allow","Action":"kms:*","Resource":"*","Principal":{"AWS":"arn:aws:iam::` + account + `:root"}}`
+	if err := policies.AddResourcePolicy(key, "key policy", document(t, delegate)); err != nil {
+		t.Fatal(err)
+	}
+	if err := policies.AddRolePolicy(role, "P", document(t, statement)); err != nil {
+		t.Fatal(err)
+	}
+	a := authorizer.New(authorizer.Config{
+		Account: account, Region: "us-east-1", Policies: policies, Denied: func(err error) { log += err.Error() },
+	})
+	a.AddAlias("alias/a", "1")
+	a.AddTable("T", authorizer.Table{PartitionKey: "id"})
+	a.AddTable("Sealed", authorizer.Table{PartitionKey: "id", StorageKeyARN: key})
+	err = a.Authorize(t.Context(), awsproxy.Call{
+		Principal: role, Function: function, Service: service, Operation: operation, Body: []byte(body),
+	})
+	return err, log
+}
+
+func document(t *testing.T, statements string) (v any) {
+	t.Helper()
+	if err := json.Unmarshal([]byte(`{"Statement":[`+statements+`]}`), &v); err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+func allow(action, resource, condition string) string {
+	return `{"Effect":"Allow","Action":"` + action + `","Resource":"` + resource + `","Condition":{` + condition + `}}`
+}
+
+func TestAuthorize_FindsThePermissionsThatACallNeeds(t *testing.T) {
+	for _, tt := range []struct {
+		name, statement, service, operation, body string
+		denied                                    string // action; "" if the call may pass
+	}{
+		{"a key by its id", allow("kms:Decrypt", key, ""), "kms", "Decrypt", `{"KeyId":"1"}`, ""},
+		{"a key by its ARN", allow("kms:Decrypt", key, ""), "kms", "Decrypt", `{"KeyId":"` + key + `"}`, ""},
+		{"a key by its alias", allow("kms:Decrypt", key, ""), "kms", "Decrypt", `{"KeyId":"alias/a"}`, ""},
+		{"a key by its alias's ARN", allow("kms:Decrypt", key, ""), "kms", "Decrypt", `{"KeyId":"arn:aws:kms:us-east-1:123456789012:alias/a"}`, ""},
+		{"another key", allow("kms:Decrypt", key, ""), "kms", "Decrypt", `{"KeyId":"2"}`, "kms:Decrypt"},
+		{"an operation on no key", allow("kms:CreateKey", "*", ""), "kms", "CreateKey", `{}`, ""},
+		{"an encryption context", allow("kms:Decrypt", key, `"StringEquals":{"kms:EncryptionContext:table":"T"}`), "kms", "Decrypt", `{"KeyId":"1","EncryptionContext":{"Table":"T"}}`, ""},
+		{"another encryption context", allow("kms:Decrypt", key, `"StringEquals":{"kms:EncryptionContext:table":"T"}`), "kms", "Decrypt", `{"KeyId":"1","EncryptionContext":{"Table":"U"}}`, "kms:Decrypt"},
+		{"the function", allow("kms:Decrypt", key, `"StringEquals":{"lambda:SourceFunctionArn":"`+function+`"}`), "kms", "Decrypt", `{"KeyId":"1"}`, ""},
+		{"a table", allow("dynamodb:GetItem", table, ""), "dynamodb", "GetItem", `{"TableName":"T"}`, ""},
+		{"a table by its ARN", allow("dynamodb:GetItem", table, ""), "dynamodb", "GetItem", `{"TableName":"` + table + `"}`, ""},
+		{"an index of a table", allow("dynamodb:Query", table, ""), "dynamodb", "Query", `{"TableName":"T","IndexName":"I"}`, "dynamodb:Query"},
+		{"no table", allow("dynamodb:GetItem", table, ""), "dynamodb", "ListTables", `{}`, "dynamodb:ListTables"},
+		{"a table's key", allow("dynamodb:GetItem", sealed, ""), "dynamodb", "GetItem", `{"TableName":"Sealed"}`, "kms:Decrypt"},
+		{"a table's key, through DynamoDB", allow("dynamodb:GetItem", sealed, "") + "," + allow("kms:*", key, `"StringEquals":{"kms:ViaService":"dynamodb.us-east-1.amazonaws.com"}`), "dynamodb", "GetItem", `{"TableName":"Sealed"}`, ""},
+		{"named attributes", allow("dynamodb:UpdateItem", table, `"ForAllValues:StringEquals":{"dynamodb:Attributes":["id","uses"]}`), "dynamodb", "UpdateItem", `{"TableName":"T","Key":{"id":{}},"UpdateExpression":"SET #u = if_not_exists(uses, :x)","ExpressionAttributeNames":{"#u":"uses"}}`, ""},
+		{"one more attribute", allow("dynamodb:UpdateItem", table, `"ForAllValues:StringEquals":{"dynamodb:Attributes":["id","uses"]}`), "dynamodb", "UpdateItem", `{"TableName":"T","Key":{"id":{}},"UpdateExpression":"REMOVE data.part"}`, "dynamodb:UpdateItem"},
+		{"a partition key", allow("dynamodb:PutItem", table, `"ForAllValues:StringLike":{"dynamodb:LeadingKeys":"gone#*"}`), "dynamodb", "PutItem", `{"TableName":"T","Item":{"id":{"S":"gone#1"}}}`, ""},
+		{"another partition key", allow("dynamodb:PutItem", table, `"ForAllValues:StringLike":{"dynamodb:LeadingKeys":"gone#*"}`), "dynamodb", "PutItem", `{"TableName":"T","Item":{"id":{"S":"use#1"}}}`, "dynamodb:PutItem"},
+		{"unknown partition keys", allow("dynamodb:Query", table, `"ForAllValues:StringLike":{"dynamodb:LeadingKeys":"gone#*"}`), "dynamodb", "Query", `{"TableName":"T"}`, "dynamodb:Query"},
+		{"a pending window", allow("kms:ScheduleKeyDeletion", key, `"NumericLessThan":{"kms:ScheduleKeyDeletionPendingWindowInDays":"30"}`), "kms", "ScheduleKeyDeletion", `{"KeyId":"1","PendingWindowInDays":29}`, ""},
+		{"members of a transaction", allow("dynamodb:PutItem", table, ""), "dynamodb", "TransactWriteItems", `{"TransactItems":[{"Put":{"TableName":"T"}}]}`, ""},
+		{"another member", allow("dynamodb:PutItem", table, ""), "dynamodb", "TransactWriteItems", `{"TransactItems":[{"Put":{"TableName":"T"}},{"Delete":{"TableName":"T"}}]}`, "dynamodb:DeleteItem"},
+		{"a member that does not exist", allow("dynamodb:*Item", table, ""), "dynamodb", "TransactWriteItems", `{"TransactItems":[{"Drop":{"TableName":"T"}}]}`, "dynamodb:"},
+		{"members of another operation", allow("dynamodb:PutItem", table, ""), "dynamodb", "GetItem", `{"TableName":"T","TransactItems":[{"Put":{"TableName":"T"}}]}`, "dynamodb:GetItem"},
+		{"a batch", allow("dynamodb:BatchGetItem", table, ""), "dynamodb", "BatchGetItem", `{"RequestItems":{"T":{}}}`, ""},
+		{"another service", allow("cognito-idp:SignUp", "*", ""), "cognito-idp", "SignUp", `{}`, ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			err, log := authorize(t, tt.statement, tt.service, tt.operation, tt.body)
+			if tt.denied == "" {
+				if err != nil {
+					t.Errorf("error = %v", err)
+				}
+				return
+			}
+			if e, ok := errors.AsType[*awsjson.Error](err); !ok || e.Code != "AccessDeniedException" {
+				t.Errorf("error = %v, want AccessDeniedException", err)
+			}
+			if want := "access denied: role " + role + ": " + tt.denied + " on "; !strings.HasPrefix(log, want) {
+				t.Errorf("the log says %q, want %q", log, want)
+			}
+		})
+	}
+}
+
+func TestAuthorize_RefusesCallsWhosePermissionsItCannotTell(t *testing.T) {
+	for _, tt := range []struct{ service, operation, body, code string }{
+		{"kms", "Decrypt", `{"CiphertextBlob":"eA=="}`, "AccessDeniedException"},
+		{"kms", "ReEncrypt", `{"KeyId":"1","SourceKeyId":"1"}`, "AccessDeniedException"},
+		{"kms", "Decrypt", `[]`, "SerializationException"},
+		{"dynamodb", "ExecuteStatement", `{"Statement":"SELECT * FROM T"}`, "AccessDeniedException"},
+		{"dynamodb", "BatchExecuteStatement", `{"Statements":[]}`, "AccessDeniedException"},
+		{"dynamodb", "GetItem", `{"TableName":1}`, "SerializationException"},
+	} {
+		err, _ := authorize(t, allow("*", "*", ""), tt.service, tt.operation, tt.body)
+		if e, ok := errors.AsType[*awsjson.Error](err); !ok || e.Code != tt.code {
+			t.Errorf("%s: error = %v, want %s", tt.operation, err, tt.code)
+		}
+	}
+}
+
+func TestAuthorize_LogsNoValuesOfTheCall(t *testing.T) {
+	err, log := authorize(t, allow("kms:Decrypt", key, `"StringEquals":{"kms:EncryptionContext:table":"T"}`),
+		"kms", "Decrypt", `{"KeyId":"1","EncryptionContext":{"table":"secret"}}`)
+	if err == nil || log == "" || strings.Contains(err.Error()+log, "secret") {
+		t.Errorf("error = %v, log %q", err, log)
+	}
+}

@@ -1,0 +1,165 @@
+package cloud
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/service/cognitoidentityprovider"
+	cognitotypes "github.com/aws/aws-sdk-go-v2/service/cognitoidentityprovider/types"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	dynamotypes "github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/aws/aws-sdk-go-v2/service/kms"
+	kmstypes "github.com/aws/aws-sdk-go-v2/service/kms/types"
+
+	"github.com/lambda-tokenizer/lambda-tokenizer/local/authorizer"
+	"github.com/lambda-tokenizer/lambda-tokenizer/local/policy"
+)
+
+// resources creates keys, tables, user pools and roles.
+type resources struct {
+	clients    Clients
+	policies   *policy.Account
+	authorizer *authorizer.Authorizer
+	tables     []string          // names
+	roles      map[string]string // ARNs by name
+}
+
+func (s *resources) createKey(ctx context.Context, r *resource) (created, error) {
+	document, err := json.Marshal(r.properties["KeyPolicy"])
+	if err != nil {
+		return created{}, err
+	}
+	out, err := s.clients.KMS.CreateKey(ctx, &kms.CreateKeyInput{
+		Description: r.optional("Description"), Policy: new(string(document)),
+		KeySpec: kmstypes.KeySpec(r.str("KeySpec")), KeyUsage: kmstypes.KeyUsageType(r.str("KeyUsage")),
+	})
+	if err != nil {
+		return created{}, err
+	}
+	id, arn := *out.KeyMetadata.KeyId, *out.KeyMetadata.Arn
+	err = s.policies.AddResourcePolicy(arn, "the policy of key "+r.id, r.properties["KeyPolicy"])
+	return created{id, map[string]string{"Arn": arn, "KeyId": id}}, err
+}
+
+func (s *resources) createAlias(ctx context.Context, r *resource) (created, error) {
+	name := r.str("AliasName")
+	s.authorizer.AddAlias(name, r.str("TargetKeyId"))
+	_, err := s.clients.KMS.CreateAlias(ctx, &kms.CreateAliasInput{AliasName: &name, TargetKeyId: r.optional("TargetKeyId")})
+	return created{ref: name}, err
+}
+
+func (s *resources) createTable(ctx context.Context, r *resource) (created, error) {
+	name := r.physicalName("TableName")
+	in := &dynamodb.CreateTableInput{TableName: &name, BillingMode: dynamotypes.BillingModePayPerRequest}
+	for _, a := range r.list("AttributeDefinitions") {
+		in.AttributeDefinitions = append(in.AttributeDefinitions, dynamotypes.AttributeDefinition{
+			AttributeName: a.optional("AttributeName"), AttributeType: dynamotypes.ScalarAttributeType(a.str("AttributeType")),
+		})
+	}
+	table := authorizer.Table{StorageKeyARN: r.object("SSESpecification").str("KMSMasterKeyId")}
+	for _, k := range r.list("KeySchema") {
+		if k.str("KeyType") == "HASH" {
+			table.PartitionKey = k.str("AttributeName")
+		}
+		in.KeySchema = append(in.KeySchema, dynamotypes.KeySchemaElement{
+			AttributeName: k.optional("AttributeName"), KeyType: dynamotypes.KeyType(k.str("KeyType")),
+		})
+	}
+	if _, err := s.clients.DynamoDB.CreateTable(ctx, in); err != nil {
+		return created{}, err
+	}
+	s.tables = append(s.tables, name)
+	arn := r.arn("dynamodb", "table/"+name)
+	s.authorizer.AddTable(name, table)
+	if document := r.object("ResourcePolicy")["PolicyDocument"]; document != nil {
+		if err := s.policies.AddResourcePolicy(arn, "the policy of table "+name, document); err != nil {
+			return created{}, err
+		}
+	}
+	return created{name, map[string]string{"Arn": arn}}, nil
+}
+
+func (s *resources) createUserPool(ctx context.Context, r *resource) (created, error) {
+	in := &cognitoidentityprovider.CreateUserPoolInput{PoolName: new(r.physicalName("UserPoolName"))}
+	for _, v := range r.strings("UsernameAttributes") {
+		in.UsernameAttributes = append(in.UsernameAttributes, cognitotypes.UsernameAttributeType(v))
+	}
+	for _, v := range r.strings("AliasAttributes") {
+		in.AliasAttributes = append(in.AliasAttributes, cognitotypes.AliasAttributeType(v))
+	}
+	for _, v := range r.strings("AutoVerifiedAttributes") {
+		in.AutoVerifiedAttributes = append(in.AutoVerifiedAttributes, cognitotypes.VerifiedAttributeType(v))
+	}
+	if p := r.object("Policies").object("PasswordPolicy"); p != nil {
+		in.Policies = &cognitotypes.UserPoolPolicyType{PasswordPolicy: &cognitotypes.PasswordPolicyType{
+			MinimumLength:    new(int32(p.integer("MinimumLength"))),
+			RequireLowercase: p.boolean("RequireLowercase"), RequireUppercase: p.boolean("RequireUppercase"),
+			RequireNumbers: p.boolean("RequireNumbers"), RequireSymbols: p.boolean("RequireSymbols"),
+		}}
+	}
+	out, err := s.clients.Cognito.CreateUserPool(ctx, in)
+	if err != nil {
+		return created{}, err
+	}
+	id := *out.UserPool.Id
+	host := "cognito-idp." + r.region + ".amazonaws.com/" + id
+	return created{id, map[string]string{
+		"Arn": r.arn("cognito-idp", "userpool/"+id), "UserPoolId": id, "ProviderName": host, "ProviderURL": "https://" + host,
+	}}, nil
+}
+
+func (s *resources) createUserPoolClient(ctx context.Context, r *resource) (created, error) {
+	in := &cognitoidentityprovider.CreateUserPoolClientInput{
+		UserPoolId: r.optional("UserPoolId"), ClientName: new(r.physicalName("ClientName")),
+		GenerateSecret:             r.boolean("GenerateSecret"),
+		PreventUserExistenceErrors: cognitotypes.PreventUserExistenceErrorTypes(r.str("PreventUserExistenceErrors")),
+	}
+	for _, v := range r.strings("ExplicitAuthFlows") {
+		in.ExplicitAuthFlows = append(in.ExplicitAuthFlows, cognitotypes.ExplicitAuthFlowsType(v))
+	}
+	out, err := s.clients.Cognito.CreateUserPoolClient(ctx, in)
+	if err != nil {
+		return created{}, err
+	}
+	id := *out.UserPoolClient.ClientId
+	return created{id, map[string]string{"ClientId": id}}, nil
+}
+
+func (s *resources) createRole(_ context.Context, r *resource) (created, error) {
+	for _, unknown := range []string{"ManagedPolicyArns", "PermissionsBoundary"} {
+		if r.properties[unknown] != nil {
+			return created{}, fmt.Errorf("%s of a role is not evaluated here: give the role exact permissions of its own", unknown)
+		}
+	}
+	name := r.physicalName("RoleName")
+	arn := "arn:aws:iam::" + r.account + ":role" + cmp.Or(r.str("Path"), "/") + name
+	for _, p := range r.list("Policies") {
+		if err := s.policies.AddRolePolicy(arn, p.str("PolicyName"), p["PolicyDocument"]); err != nil {
+			return created{}, err
+		}
+	}
+	s.roles[name] = arn
+	return created{name, map[string]string{"Arn": arn, "RoleId": "AROA" + strings.ToUpper(rand.Text()[:17])}}, nil
+}
+
+func (s *resources) createPolicy(_ context.Context, r *resource) (created, error) {
+	if r.properties["Users"] != nil || r.properties["Groups"] != nil {
+		return created{}, errors.New("only policies of roles are evaluated here")
+	}
+	name := r.str("PolicyName")
+	for _, role := range r.strings("Roles") {
+		arn, ok := s.roles[role]
+		if !ok {
+			return created{}, fmt.Errorf("role %s is not one of this app's", role)
+		}
+		if err := s.policies.AddRolePolicy(arn, name, r.properties["PolicyDocument"]); err != nil {
+			return created{}, err
+		}
+	}
+	return created{ref: name}, nil
+}
