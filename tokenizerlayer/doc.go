@@ -4,11 +4,9 @@
 // A security team makes three keys, the vault around them, and the layer:
 //
 //	vault, err := tokenizerlayer.NewVault(stack, "Vault", &tokenizerlayer.VaultProps{
-//		TokenKey:   tokenizerlayer.NewTokenKey(stack, "TokenKey", nil),
-//		StorageKey: tokenizerlayer.NewStorageKey(stack, "StorageKey", nil),
-//		FingerprintKeys: []tokenizerlayer.FingerprintKey{
-//			{Version: "1", Key: tokenizerlayer.NewFingerprintKey(stack, "FingerprintKey", nil)},
-//		},
+//		TokenKeys:       []tokenizerlayer.KeyVersion{{Version: "1", Key: tokenizerlayer.NewTokenKey(stack, "TokenKey", nil)}},
+//		FingerprintKeys: []tokenizerlayer.KeyVersion{{Version: "1", Key: tokenizerlayer.NewFingerprintKey(stack, "FingerprintKey", nil)}},
+//		StorageKey:      tokenizerlayer.NewStorageKey(stack, "StorageKey", nil),
 //	})
 //	if err != nil {
 //		return err
@@ -29,7 +27,7 @@
 //		return err
 //	}
 //
-// This one may read cards back. Its role is under the IAM path outside which TokenKey's policy denies decryption:
+// This one may read cards back. Its role is below the IAM path outside of which TokenKey's policy denies decryption:
 //
 //	paybill := awslambda.NewFunction(stack, new("Paybill"), &awslambda.FunctionProps{
 //		Runtime: awslambda.Runtime_NODEJS_22_X(),
@@ -37,7 +35,7 @@
 //		Code:    awslambda.Code_FromAsset(new("paybill"), nil),
 //		Role: awsiam.NewRole(stack, new("PaybillRole"), &awsiam.RoleProps{
 //			AssumedBy: awsiam.NewServicePrincipal(new("lambda.amazonaws.com"), nil),
-//			Path:      new(tokenizerlayer.DefaultDetokenizePath),
+//			Path:      new(tokenizerlayer.DefaultRolePath + tokenizerlayer.DetokenizePath),
 //			ManagedPolicies: &[]awsiam.IManagedPolicy{
 //				awsiam.ManagedPolicy_FromAwsManagedPolicyName(new("service-role/AWSLambdaBasicExecutionRole")),
 //			},
@@ -52,11 +50,11 @@
 //
 // # What is made
 //
-// A [Vault] is a table of sealed values, and an index by which tokens are found again. TokenKey seals each value before it is stored,
-// so whoever lacks kms:Decrypt on it cannot read a value even with full access to the table. FingerprintKey makes the keyed
-// fingerprints of the index. StorageKey encrypts both tables at rest.
+// A [Vault] is a table of sealed values, a table of what must not go back (uses and revocations), and an index by which tokens are found
+// again. TokenKey seals each value before it is stored, so whoever lacks kms:Decrypt on it cannot read a value even with full access to
+// the table. FingerprintKey makes the keyed fingerprints of the index. StorageKey encrypts the tables at rest.
 //
-// A [Layer] is the Lambda extension that talks to both, as a layer version for each architecture. It is compiled from source while
+// A [Layer] is the Lambda extension that talks to all of these, as a layer version for each architecture. It is compiled from source while
 // the app is synthesized; Go and Node.js are enough, without Docker. Every app that uses the same release of this module gets the
 // same binary, which [Layer.Digest] identifies.
 //

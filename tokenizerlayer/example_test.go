@@ -35,17 +35,15 @@ func newFunction(stack awscdk.Stack, id string) awslambda.Function {
 	})
 }
 
-// A function that may make tokens needs nothing but Attach. One that is to read cards back needs a role that TokenKey's policy
-// lets decrypt, and Attach says so if it has none.
+// A function that may make tokens needs nothing but Attach, which gives its role the path that the keys' policies demand. One that is to
+// read cards back needs a role of that path, and Attach says so if it has none.
 func ExampleLayer_Attach() {
 	stack := newStack()
 	defer os.RemoveAll(*awscdk.Stage_Of(stack).Outdir())
 	vault, err := tokenizerlayer.NewVault(stack, "Vault", &tokenizerlayer.VaultProps{
-		TokenKey:   tokenizerlayer.NewTokenKey(stack, "TokenKey", nil),
-		StorageKey: tokenizerlayer.NewStorageKey(stack, "StorageKey", nil),
-		FingerprintKeys: []tokenizerlayer.FingerprintKey{
-			{Version: "1", Key: tokenizerlayer.NewFingerprintKey(stack, "FingerprintKey", nil)},
-		},
+		TokenKeys:       []tokenizerlayer.KeyVersion{{Version: "1", Key: tokenizerlayer.NewTokenKey(stack, "TokenKey", nil)}},
+		FingerprintKeys: []tokenizerlayer.KeyVersion{{Version: "1", Key: tokenizerlayer.NewFingerprintKey(stack, "FingerprintKey", nil)}},
+		StorageKey:      tokenizerlayer.NewStorageKey(stack, "StorageKey", nil),
 	})
 	if err != nil {
 		fmt.Println(err)
@@ -62,7 +60,7 @@ func ExampleLayer_Attach() {
 	fmt.Println(layer.Attach(paybill, vault, tokenizerlayer.Detokenize, &tokenizerlayer.AttachOptions{Port: 2773}))
 	// Output:
 	// <nil>
-	// Shop/Paybill: port: got 2773, which is taken by the AWS Parameters and Secrets extension: set another with AttachOptions.Port; Role: got one with the IAM path /, but TokenKey's policy lets only roles under /tokenizer/detokenize/ decrypt: give the function a role with that RoleProps.Path
+	// Shop/Paybill: port: got 2773, which is taken by the AWS Parameters and Secrets extension: set another with AttachOptions.Port; Role: got one with the IAM path /, but the keys' policies let only roles below /tokenizer/detokenize/ do this: give the function a role with that RoleProps.Path
 }
 
 // An app of another team attaches its functions to a vault and a layer that it knows by their ARNs only.
@@ -74,13 +72,12 @@ func ExampleVaultFromAttributes() {
 		key   = "arn:aws:kms:eu-central-1:123456789012:key/"
 	)
 	vault, err := tokenizerlayer.VaultFromAttributes(stack, "Vault", &tokenizerlayer.VaultAttributes{
-		TableArn:      table + tokenizerlayer.DefaultVaultTable,
-		IndexArn:      table + tokenizerlayer.DefaultIndexTable,
-		TokenKeyArn:   key + "11111111-2222-3333-4444-555555555555",
-		StorageKeyArn: key + "22222222-2222-3333-4444-555555555555",
-		FingerprintKeys: []tokenizerlayer.FingerprintKeyAttributes{
-			{Version: "1", KeyArn: key + "33333333-2222-3333-4444-555555555555"},
-		},
+		TableArn:        table + tokenizerlayer.DefaultVaultTable,
+		StateArn:        table + tokenizerlayer.DefaultStateTable,
+		IndexArn:        table + tokenizerlayer.DefaultIndexTable,
+		TokenKeys:       []tokenizerlayer.KeyVersionAttributes{{Version: "1", KeyArn: key + "11111111-2222-3333-4444-555555555555"}},
+		FingerprintKeys: []tokenizerlayer.KeyVersionAttributes{{Version: "1", KeyArn: key + "33333333-2222-3333-4444-555555555555"}},
+		StorageKeyArn:   key + "22222222-2222-3333-4444-555555555555",
 	})
 	if err != nil {
 		fmt.Println(err)
