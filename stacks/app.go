@@ -61,7 +61,7 @@ func newAppStack(scope constructs.Construct, props appStackProps) (*AppStack, er
 		ID: "Paybill", Package: "paybill", Architecture: config.architecture(), BuildOS: config.BuildOS, ModuleDir: config.ModuleDir,
 		Description: "Charges the card of an order", TimeoutSeconds: 20,
 		RolePath:    config.rolePath() + tokenizerlayer.DetokenizePath,
-		Environment: functionEnvironment(config.AllowedOrigins, map[string]*string{"ORDER_TABLE": orders.TableName(), "LEDGER_TABLE": ledger.TableName()}),
+		Environment: functionEnvironment(config.AllowedOrigins, map[string]*string{"ORDER_TABLE": orders.TableName(), "LEDGER_TABLE": ledger.TableName(), "ACCOUNT_ID": stack.Account()}),
 		Layer:       props.Layer, Vault: props.Vault, Access: tokenizerlayer.Detokenize,
 		Logs: logs.make("PaybillLogs", ""), Network: network, CallsOut: true,
 	})
@@ -114,7 +114,7 @@ func grantNewOrders(fn awslambda.Function, orders awsdynamodb.Table) {
 		Conditions: &map[string]any{
 			"StringEqualsIfExists": map[string]any{"dynamodb:ReturnValues": "NONE"},
 			"ForAllValues:StringEquals": map[string]any{"dynamodb:Attributes": []string{
-				"Address", "CreatedAt", "CreditCard", "CustomerName", "CustomerOrder", "PaymentId", "State", "Sub",
+				"Address", "CreatedAt", "CreditCard", "CustomerName", "CustomerOrder", "State", "Sub",
 			}},
 		},
 	}))

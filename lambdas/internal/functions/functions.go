@@ -27,13 +27,14 @@ func Order(ctx context.Context, now func() time.Time) error {
 	return nil
 }
 
-// Paybill is the function behind POST /paybill. Settings: ORDER_TABLE, LEDGER_TABLE.
+// Paybill is the function behind POST /paybill. Settings: ORDER_TABLE, LEDGER_TABLE, ACCOUNT_ID.
 func Paybill(ctx context.Context, now func() time.Time) error {
-	p, err := prepare(ctx, "ORDER_TABLE", "LEDGER_TABLE")
+	p, err := prepare(ctx, "ORDER_TABLE", "LEDGER_TABLE", "ACCOUNT_ID")
 	if err != nil {
 		return err
 	}
 	p.serve(ctx, now, "paybill", orders.PayOperation(&orders.Payments{
+		Account:   p.settings["ACCOUNT_ID"],
 		Store:     &orders.Store{DynamoDB: p.dynamo, Table: p.settings["ORDER_TABLE"]},
 		Revealer:  p.tokenizer,
 		Processor: &orders.SimulatedProcessor{DynamoDB: p.dynamo, Table: p.settings["LEDGER_TABLE"], Now: now},

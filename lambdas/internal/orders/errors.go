@@ -49,6 +49,8 @@ var (
 	ErrVaultMissing = &Kind{"vault-row-missing", "vault row missing", http.StatusInternalServerError, ""}
 	// ErrVaultDamaged: the vault's row for the order does not open, or holds no card number.
 	ErrVaultDamaged = &Kind{"vault-row-damaged", "vault row damaged", http.StatusInternalServerError, ""}
+	// ErrForeignCard: the order's token is bound to another order or user. Somebody has written it there. Nothing was charged.
+	ErrForeignCard = &Kind{"card-of-another-order", "card of another order", http.StatusInternalServerError, ""}
 	// ErrKeyReused: the processor knows the payment with another card or order.
 	ErrKeyReused = &Kind{"payment-id-reused", "payment id reused", http.StatusInternalServerError, ""}
 	// ErrInternal: a defect of this program.

@@ -1,6 +1,7 @@
 package orders
 
 import (
+	"bytes"
 	"errors"
 	"regexp"
 	"strings"
@@ -20,7 +21,7 @@ func decode(body []byte, request any) error {
 	}
 	err := json.Unmarshal(body, request, json.RejectUnknownMembers(true))
 	if err == nil {
-		return nil
+		return refuseNull(body)
 	}
 	semantic, isSemantic := errors.AsType[*json.SemanticError](err)
 	syntactic, isSyntactic := errors.AsType[*jsontext.SyntacticError](err)
@@ -35,6 +36,20 @@ func decode(body []byte, request any) error {
 		return invalid(member(syntactic.JSONPointer), "is not valid UTF-8")
 	}
 	return invalid("", "is not valid JSON (RFC 8259, UTF-8)")
+}
+
+// refuseNull refuses a valid document with a null in it, which a program sends by mistake only.
+func refuseNull(body []byte) error {
+	decoder := jsontext.NewDecoder(bytes.NewReader(body))
+	for {
+		token, err := decoder.ReadToken()
+		switch {
+		case err != nil: // the end
+			return nil
+		case token.Kind() == 'n':
+			return invalid(member(decoder.StackPointer()), "must not be null")
+		}
+	}
 }
 
 // unknownMember refuses a member. Sensitive authentication data must not even be sent (PCI DSS 3.3), so it gets a refusal of its own.

@@ -39,7 +39,7 @@ func PayOperation(p *Payments) Operation {
 			return Answer{}, err
 		}
 		o := payment.Order
-		return Answer{http.StatusOK, PayResponse{"Payment Submitted Successfully", o.Number, payment.Mask, o.PaymentID}}, nil
+		return Answer{http.StatusOK, PayResponse{"Payment Submitted Successfully", o.Number, payment.Mask, payment.ID}}, nil
 	}
 }
 

@@ -47,14 +47,17 @@ type Order struct {
 	// Token stands for the card.
 	Token string
 	// Sub is the Cognito subject of the caller who placed the order: nobody else may pay it or learn that it exists.
-	Sub   string
-	State State
-	// PaymentID is the processor's idempotency key. It is fixed with the order, so that every attempt to pay the order is the same
-	// payment.
-	PaymentID string
+	Sub       string
+	State     State
 	CreatedAt time.Time
 	// Lease says who is charging the order. It is zero unless State is Charging.
 	Lease Lease
+}
+
+// binding is what the order's card is bound to. It is sealed with the card, and must be named to read the card: a token that somebody
+// writes into another order, or that is another user's, does not open there.
+func (o Order) binding() map[string]string {
+	return map[string]string{"order": o.Number, "user": o.Sub}
 }
 
 // Lease is the right of one invocation to charge an order until a point in time.

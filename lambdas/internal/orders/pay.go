@@ -2,7 +2,9 @@ package orders
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -16,6 +18,8 @@ const LeaseTime = 30 * time.Second
 
 // Payments collects what orders owe. It is safe for concurrent use.
 type Payments struct {
+	// Account is the AWS account of the function.
+	Account   string
 	Store     *Store
 	Revealer  Revealer
 	Processor Processor
@@ -25,6 +29,7 @@ type Payments struct {
 
 // Payment is a bill that was paid.
 type Payment struct {
+	ID    string
 	Order Order
 	// Mask shows the last four digits of the card that was charged.
 	Mask string
@@ -37,7 +42,7 @@ type Payment struct {
 // charge with the same idempotency key, which charges once and tells the outcome.
 //
 // IAM: the layer's Detokenize grant; dynamodb:UpdateItem and GetItem on the order table; what the processor needs.
-// Errors: ErrInvalid, ErrNoCaller, ErrNotFound, ErrPaid, ErrCharging, ErrVaultMissing, ErrVaultDamaged, ErrKeyReused, ErrInternal,
+// Errors: ErrInvalid, ErrNoCaller, ErrNotFound, ErrPaid, ErrCharging, ErrVaultMissing, ErrVaultDamaged, ErrForeignCard, ErrKeyReused, ErrInternal,
 // ErrUnavailable.
 func (p *Payments) Pay(ctx context.Context, caller string, r PayRequest) (Payment, error) {
 	if caller == "" {
@@ -55,15 +60,27 @@ func (p *Payments) Pay(ctx context.Context, caller string, r PayRequest) (Paymen
 		p.giveBack(ctx, order)
 		return Payment{}, err
 	}
-	charge := Charge{IdempotencyKey: order.PaymentID, Card: card, Order: order.Number}
+	id := p.paymentID(order)
+	charge := Charge{IdempotencyKey: id, Card: card, Order: order.Number}
 	if _, err := p.Processor.Charge(ctx, charge); err != nil {
 		return Payment{}, p.unsettled("charge", err, order)
 	}
 	if err := p.finish(ctx, order); err != nil {
 		return Payment{}, p.unsettled("record payment", err, order)
 	}
-	return Payment{Order: order, Mask: card.Mask()}, nil
+	return Payment{ID: id, Order: order, Mask: card.Mask()}, nil
 }
+
+// paymentID is the processor's idempotency key. It follows from the order's place and number and is stored nowhere, so that every attempt
+// to pay the order is the same payment, and nobody who may write to the table can make it another: an order that is put back to PLACED is
+// charged once, as long as the processor remembers the key.
+func (p *Payments) paymentID(order Order) string {
+	name := strings.Join([]string{p.Account, p.Store.Table, order.Number}, "/") // none of which has a slash
+	return uuid.NewHash(sha256.New(), paymentSpace, []byte(name), 8).String()
+}
+
+// paymentSpace is the name space of payments' UUIDs (RFC 9562, version 8). It is random, and must never change.
+var paymentSpace = uuid.MustParse("6f2d0f0a-7f3c-4b5a-9d3e-3f9a4a0d6c11")
 
 // begin takes the lease on the order.
 func (p *Payments) begin(ctx context.Context, caller, number string) (Order, error) {
@@ -94,7 +111,9 @@ func (p *Payments) begin(ctx context.Context, caller, number string) (Order, err
 
 // reveal reads the order's card back.
 func (p *Payments) reveal(ctx context.Context, order Order) (client.PAN, error) {
-	out, err := p.Revealer.Detokenize(ctx, client.DetokenizeInput{Token: order.Token, Redaction: client.PlainText})
+	out, err := p.Revealer.Detokenize(ctx, client.DetokenizeInput{
+		Token: order.Token, Context: order.binding(), Redaction: client.PlainText, Reason: "payment of an order",
+	})
 	if err != nil {
 		return client.PAN{}, fromTokenizer("detokenize", err)
 	}
@@ -121,7 +140,7 @@ func (p *Payments) finish(ctx context.Context, order Order) error {
 		return nil
 	}
 	there, found, err := p.Store.get(ctx, order.Number)
-	if err == nil && found && there.State == Paid && there.PaymentID == order.PaymentID {
+	if err == nil && found && there.State == Paid {
 		return nil // recorded before: by us, while the answer got lost, or by a successor
 	}
 	return failure

@@ -12,6 +12,9 @@ import (
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/client"
 )
 
+// paymentOfOrder1 follows from account, table and number of the order, so it never changes.
+const paymentOfOrder1 = "d6d3abe6-ff7e-88d0-957f-eb6b087ef0cf"
+
 func TestPay_ChargesAndRecords(t *testing.T) {
 	w := newWorld(t)
 	w.placed()
@@ -25,7 +28,7 @@ func TestPay_ChargesAndRecords(t *testing.T) {
 		t.Errorf("order row (-want +got):\n%s", diff)
 	}
 	wantLedger := []map[string]string{{
-		"PaymentId": before["PaymentId"], "CustomerOrder": "1",
+		"PaymentId": paymentOfOrder1, "CustomerOrder": "1",
 		"CreditCardCharged": "************1111", "ChargedAt": "2026-01-02T04:04:05Z",
 	}}
 	if diff := cmp.Diff(wantLedger, w.rows(ledgerTable)); diff != "" {
@@ -296,7 +299,7 @@ func TestPay_ReportsAPaymentIDThatPaidSomethingElse(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
 			w.placed()
-			entry := map[string]string{"PaymentId": w.order()["PaymentId"], "CustomerOrder": "1", "CreditCardCharged": "************1111"}
+			entry := map[string]string{"PaymentId": paymentOfOrder1, "CustomerOrder": "1", "CreditCardCharged": "************1111"}
 			entry[name] = change
 			w.put(ledgerTable, entry)
 			r := w.postBill(alice, "1")
@@ -308,6 +311,48 @@ func TestPay_ReportsAPaymentIDThatPaidSomethingElse(t *testing.T) {
 				t.Errorf("state %s, want CHARGING", got)
 			}
 		})
+	}
+}
+
+// A compromised order function can write rows of orders, with any token that it has seen. A card is charged only for the order and the
+// user that it was given for.
+func TestPay_AForeignTokenIsNotCharged(t *testing.T) {
+	for name, change := range map[string]func(w *world, row map[string]string){
+		"bob's order with alice's token":   func(w *world, row map[string]string) { row["CustomerOrder"], row["Sub"] = "666", bob },
+		"alice's order, taken over by bob": func(w *world, row map[string]string) { row["Sub"] = bob },
+		"bob's own order, with alice's token": func(w *world, row map[string]string) {
+			want(w.t, w.postOrder(bob, "666"), 201, "")
+			row["CustomerOrder"], row["Sub"] = "666", bob
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.placed()
+			row := w.order()
+			change(w, row)
+			w.put(orderTable, row)
+			want(t, w.postBill(bob, row["CustomerOrder"]), 500, "card-of-another-order")
+			w.wantRows(ledgerTable, 0)
+			if len(w.charged) != 0 {
+				t.Errorf("the processor was asked %d times", len(w.charged))
+			}
+			w.noLeak()
+		})
+	}
+}
+
+// Whoever may put orders can put a paid one back to PLACED. The payment's key follows from the order, so the processor charges once.
+func TestPay_AnOrderThatIsPutBackIsChargedOnce(t *testing.T) {
+	w := newWorld(t)
+	w.placed()
+	placed := w.order()
+	want(t, w.postBill(alice, "1"), 200, "")
+	placed["PaymentId"] = "11111111-2222-4333-8444-555555555555" // which nobody reads
+	w.put(orderTable, placed)
+	want(t, w.postBill(alice, "1"), 200, "")
+	w.wantRows(ledgerTable, 1)
+	if a, b := w.charged[0].IdempotencyKey, w.charged[1].IdempotencyKey; len(w.charged) != 2 || a != b || a != paymentOfOrder1 {
+		t.Errorf("charged with the keys %s and %s", a, b)
 	}
 }
 

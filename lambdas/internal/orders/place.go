@@ -44,10 +44,10 @@ func (p *Orders) Place(ctx context.Context, caller string, r PlaceRequest) (Orde
 	}
 	order := Order{
 		Number: r.CustomerOrder, CustomerName: r.CustomerName, Address: r.Address,
-		Sub: caller, State: Placed, PaymentID: uuid.NewString(), CreatedAt: clock(p.Now)(),
+		Sub: caller, State: Placed, CreatedAt: clock(p.Now)(),
 	}
 	for range maxSeals {
-		sealed, err := p.Sealer.Seal(ctx, client.SealInput{Data: card.Secret})
+		sealed, err := p.Sealer.Seal(ctx, client.SealInput{Data: card.Secret, Context: order.binding()})
 		if err != nil {
 			return Order{}, fromTokenizer("tokenize", err)
 		}

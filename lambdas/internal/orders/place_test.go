@@ -19,16 +19,17 @@ func TestPlace_CommitsOrderAndVaultRow(t *testing.T) {
 	w := newWorld(t)
 	w.placed()
 	row := w.order()
-	for _, random := range []string{"CreditCard", "PaymentId"} {
-		if len(row[random]) != 36 || strings.Count(row[random], "-") != 4 {
-			t.Errorf("%s = %q, want a UUID", random, row[random])
-		}
+	if token := row["CreditCard"]; len(token) != 36 || strings.Count(token, "-") != 4 {
+		t.Errorf("CreditCard = %q, want a UUID", token)
 	}
-	if got, err := w.open(row["CreditCard"]); err != nil || got.Reveal() != canary {
+	got, context, err := w.open(row["CreditCard"])
+	if err != nil || got.Reveal() != canary {
 		t.Errorf("the order's token opens to %v, %v", got, err)
 	}
+	if diff := cmp.Diff(map[string]string{"order": "1", "user": alice}, context); diff != "" {
+		t.Errorf("the card is bound to (-want +got):\n%s", diff)
+	}
 	delete(row, "CreditCard")
-	delete(row, "PaymentId")
 	wantRow := map[string]string{
 		"CustomerOrder": "1", "CustomerName": "Amazon Web Services", "Address": "Reinvent2019, Las Vegas, USA",
 		"Sub": alice, "State": "PLACED", "CreatedAt": "2026-01-02T03:04:05Z",
@@ -125,7 +126,7 @@ func TestPlace_SealsAgainWhenTheTokenIsTaken(t *testing.T) {
 	want(t, w.postOrder(alice, "1"), 201, "")
 	w.wantRows(orderTable, 2)
 	w.wantRows(vaultTable, 2)
-	if got, err := w.open("free"); err != nil || got.Reveal() != canary {
+	if got, _, err := w.open("free"); err != nil || got.Reveal() != canary {
 		t.Errorf("the second order's token opens to %v, %v", got, err)
 	}
 }

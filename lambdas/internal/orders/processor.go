@@ -25,7 +25,7 @@ type Processor interface {
 
 // Charge asks for the payment of an order.
 type Charge struct {
-	// IdempotencyKey is the order's PaymentID.
+	// IdempotencyKey is the payment's ID.
 	IdempotencyKey string
 	Card           client.PAN
 	// Order is the order's number.
@@ -59,6 +59,7 @@ type SimulatedProcessor struct {
 }
 
 const (
+	attrPaymentID = "PaymentId"
 	attrCharged   = "CreditCardCharged"
 	attrChargedAt = "ChargedAt"
 )

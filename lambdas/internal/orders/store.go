@@ -36,7 +36,6 @@ const (
 	attrAddress    = "Address"
 	attrSub        = "Sub"
 	attrState      = "State"
-	attrPaymentID  = "PaymentId"
 	attrCreatedAt  = "CreatedAt"
 	attrLeaseUntil = "LeaseUntil"
 	attrLeaseID    = "LeaseId"
@@ -101,10 +100,10 @@ func (s *Store) release(ctx context.Context, o Order) error {
 func (s *Store) paid(ctx context.Context, o Order, at time.Time) error {
 	_, err := s.update(ctx, o.Number, o.Sub,
 		"SET #State = :paid, PaidAt = :at",
-		"#State = :charging AND PaymentId = :payment",
+		"#State = :charging",
 		values{
 			":paid": text(string(Paid)), ":charging": text(string(Charging)),
-			":payment": text(o.PaymentID), ":at": text(at.UTC().Format(time.RFC3339)),
+			":at": text(at.UTC().Format(time.RFC3339)),
 		})
 	return err
 }
@@ -136,7 +135,6 @@ func rowOf(o Order) values {
 		attrAddress:   text(o.Address),
 		attrSub:       text(o.Sub),
 		attrState:     text(string(o.State)),
-		attrPaymentID: text(o.PaymentID),
 		attrCreatedAt: text(o.CreatedAt.UTC().Format(time.RFC3339)),
 	}
 }
@@ -151,7 +149,6 @@ func orderOf(item values) Order {
 		Token:        textOf(item[attrCard]),
 		Sub:          textOf(item[attrSub]),
 		State:        State(textOf(item[attrState])),
-		PaymentID:    textOf(item[attrPaymentID]),
 		CreatedAt:    created,
 	}
 	if o.State == Charging {

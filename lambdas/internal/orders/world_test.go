@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"maps"
 	"net/http/httptest"
 	"strconv"
 	"strings"
@@ -48,8 +49,9 @@ type world struct {
 
 	mu        sync.Mutex
 	now       time.Time
-	calls     []string          // every upstream call so far, in order
-	cards     map[string]string // by the vault row's CandidateString
+	calls     []string                     // every upstream call so far, in order
+	cards     map[string]string            // by the vault row's CandidateString
+	contexts  map[string]map[string]string // likewise
 	seals     int
 	nextToken func() string
 	charged   []orders.Charge
@@ -64,7 +66,7 @@ func newWorld(t *testing.T) *world {
 	server := httptest.NewServer(minidyn.NewServer())
 	t.Cleanup(server.Close)
 	w := &world{
-		t: t, log: &localtest.Buffer{}, cards: map[string]string{}, nextToken: uuid.NewString,
+		t: t, log: &localtest.Buffer{}, cards: map[string]string{}, contexts: map[string]map[string]string{}, nextToken: uuid.NewString,
 		now: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC),
 		dynamo: dynamodb.New(dynamodb.Options{
 			BaseEndpoint: &server.URL, Region: "us-east-1", RetryMaxAttempts: 1,
@@ -252,7 +254,7 @@ func (l layer) Seal(ctx context.Context, in client.SealInput) (client.SealOutput
 		defer l.mu.Unlock()
 		l.seals++
 		token, ciphertext := l.nextToken(), "ciphertext-"+strconv.Itoa(l.seals)
-		l.cards[ciphertext] = in.Data.Reveal()
+		l.cards[ciphertext], l.contexts[ciphertext] = in.Data.Reveal(), in.Context
 		return client.SealOutput{Token: token, Put: types.TransactWriteItem{Put: &types.Put{
 			TableName: new(vaultTable),
 			Item: map[string]types.AttributeValue{
@@ -270,20 +272,24 @@ func (l layer) Detokenize(ctx context.Context, in client.DetokenizeInput) (clien
 		l.t.Errorf("detokenize with redaction %q", in.Redaction)
 	}
 	return upstream(ctx, l.world, "detokenize", func() (client.DetokenizeOutput, error) {
-		card, err := l.open(in.Token)
+		card, context, err := l.open(in.Token)
+		if err == nil && !maps.Equal(context, in.Context) {
+			return client.DetokenizeOutput{}, client.NewError(client.ErrBindingMismatch, "binding.context", "another context")
+		}
 		return client.DetokenizeOutput{Data: card, Redaction: in.Redaction}, err
 	})
 }
 
-func (w *world) open(token string) (client.Secret, error) {
+// open returns what a token stands for, and what it is bound to.
+func (w *world) open(token string) (client.Secret, map[string]string, error) {
 	for _, row := range w.rows(vaultTable) {
 		if row["Hash_Key"] == token {
 			w.mu.Lock()
 			defer w.mu.Unlock()
-			return client.NewSecret(w.cards[row["CandidateString"]]), nil
+			return client.NewSecret(w.cards[row["CandidateString"]]), w.contexts[row["CandidateString"]], nil
 		}
 	}
-	return client.Secret{}, client.NewError(client.ErrNotFound, "", "no such token")
+	return client.Secret{}, nil, client.NewError(client.ErrNotFound, "", "no such token")
 }
 
 // witness is a processor that writes down what the one behind it was asked.
@@ -308,7 +314,8 @@ func (w *world) place() orders.Operation {
 
 func (w *world) pay() orders.Operation {
 	return orders.PayOperation(&orders.Payments{
-		Store: &orders.Store{DynamoDB: tables{w}, Table: orderTable}, Revealer: layer{w}, Now: w.clock,
+		Account: "123456789012",
+		Store:   &orders.Store{DynamoDB: tables{w}, Table: orderTable}, Revealer: layer{w}, Now: w.clock,
 		Processor: witness{w, &orders.SimulatedProcessor{DynamoDB: tables{w}, Table: ledgerTable, Now: w.clock}},
 	})
 }
