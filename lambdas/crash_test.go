@@ -115,7 +115,7 @@ func (s *system) prepared(t *testing.T, r request) *order {
 func (s *system) chargedUnrecorded(t *testing.T, o *order) {
 	t.Helper()
 	s.place(t, o)
-	const charging = 4 // after the lease, the key of the log, the vault's row and its key
+	const charging = 4 // after the lease, the vault's row and its tombstone, and its key
 	s.plan(&fault{function, charging, carriedOut})
 	if got := s.postBill(t, o); got.status != http.StatusBadGateway {
 		t.Fatalf("%d %s, want no answer", got.status, got.code)
@@ -135,7 +135,7 @@ func (s *system) consistent(t *testing.T, o *order) (charges int) {
 	for _, row := range s.rows(t, orderTable) {
 		referred[text(row["CreditCard"])] = true
 		if text(row["CustomerOrder"]) == o.number {
-			s.readable(t, o, text(row["CreditCard"]))
+			s.readable(t, o, text(row["CreditCard"]), text(row["Sub"]))
 			paid = text(row["State"]) == string(orders.Paid)
 		}
 	}
@@ -162,9 +162,11 @@ func (s *system) consistent(t *testing.T, o *order) (charges int) {
 }
 
 // readable checks that a token opens to the order's own card.
-func (s *system) readable(t *testing.T, o *order, token string) {
+func (s *system) readable(t *testing.T, o *order, token, user string) {
 	t.Helper()
-	out, err := s.tokenizer.Detokenize(t.Context(), client.DetokenizeInput{Token: token, Redaction: client.PlainText})
+	out, err := s.tokenizer.Detokenize(t.Context(), client.DetokenizeInput{
+		Token: token, Context: map[string]string{"order": o.number, "user": user}, Redaction: client.PlainText,
+	})
 	if err != nil {
 		t.Errorf("%s: no readable token: %v", o.number, err)
 	} else if out.Data.Reveal() != o.card {

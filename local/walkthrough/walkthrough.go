@@ -28,6 +28,7 @@ import (
 const (
 	OrderTable = "CustomerOrderTable"
 	VaultTable = "CreditCardTokenizerTable"
+	StateTable = "CreditCardTokenizerState"
 	SampleCard = "0000-0000-0000-0000"
 	Order      = "123456789"
 )
@@ -69,11 +70,11 @@ func (w *Walk) SignIn(ctx context.Context) (string, error) {
 	})
 }
 
-// Pay places an order, pays for it, and looks at both tables. SignIn comes first.
+// Pay places an order, pays for it, and looks at the tables. SignIn comes first.
 func (w *Walk) Pay(ctx context.Context) error {
 	return w.steps(ctx, []step{
 		{"POST /order", w.order}, {"POST /paybill", w.paybill},
-		{"look at " + OrderTable, w.orderRow}, {"look at " + VaultTable, w.vaultRow},
+		{"look at " + OrderTable, w.orderRow}, {"look at " + VaultTable, w.vaultRow}, {"look at " + StateTable, w.stateRows},
 	})
 }
 
@@ -208,6 +209,21 @@ func (w *Walk) vaultRow(ctx context.Context) (string, error) {
 		return "", errors.New("CandidateString is not ciphertext")
 	}
 	return fmt.Sprintf("CandidateString %s... (%d bytes of ciphertext)", base64.StdEncoding.EncodeToString(sealed.Value[:24]), len(sealed.Value)), nil
+}
+
+// stateRows looks for what must not go back: uses of a token that has a limit of them, and tombstones of revoked tokens. An order's token
+// has neither.
+func (w *Walk) stateRows(ctx context.Context) (string, error) {
+	out, err := w.DynamoDB.Scan(ctx, &dynamodb.ScanInput{TableName: new(StateTable), ConsistentRead: new(true)})
+	if err != nil {
+		return "", err
+	}
+	for _, row := range out.Items {
+		if strings.HasSuffix(text(row["State_Key"]), "#"+w.token) {
+			return "", errors.New("the order's token was revoked, or its uses were counted")
+		}
+	}
+	return fmt.Sprintf("%d rows; none for this token: it was not revoked, and has no limit of uses", len(out.Items)), nil
 }
 
 // FindNoCard searches every table and everything that was logged for the card's digits.
