@@ -150,7 +150,7 @@ func start(ctx context.Context, f flags, dir string, print *progress.Printer, lo
 		return nil, err
 	}
 	settings["stage"] = f.stage
-	if os := settings["localBuildOS"]; os != "" {
+	if os := settings[synth.BuildOSKey]; os != "" {
 		print.Printf("Lambda runs Linux: for this machine the same packages are built for %s/%s.", os, runtime.GOARCH)
 	}
 	if err := print.Step("synthesize and build", func() (string, error) {
