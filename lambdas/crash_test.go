@@ -16,6 +16,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"github.com/lambda-tokenizer/lambda-tokenizer/lambdas/internal/orders"
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/client"
 )
 
 // request is something that a caller wants in a situation.
@@ -30,7 +31,7 @@ type request struct {
 // figures are what the test did.
 type figures struct{ killed, lost, retries, waits, orders, charges, orphans int }
 
-func TestAFaultAtEveryUpstreamCall(t *testing.T) {
+func TestSystem_SurvivesAFaultAtEveryCall(t *testing.T) {
 	app := synthesize(t)
 	began := time.Now()
 	var sum figures
@@ -163,10 +164,10 @@ func (s *system) consistent(t *testing.T, o *order) (charges int) {
 // readable checks that a token opens to the order's own card.
 func (s *system) readable(t *testing.T, o *order, token string) {
 	t.Helper()
-	opened, err := s.vault.Detokenize(t.Context(), token, "")
+	out, err := s.tokenizer.Detokenize(t.Context(), client.DetokenizeInput{Token: token, Redaction: client.PlainText})
 	if err != nil {
 		t.Errorf("%s: no readable token: %v", o.number, err)
-	} else if opened.Data.Reveal() != o.card {
+	} else if out.Data.Reveal() != o.card {
 		t.Errorf("%s: the token of another card", o.number)
 	}
 }

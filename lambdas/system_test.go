@@ -25,7 +25,7 @@ import (
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/progress"
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/synth"
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/walkthrough"
-	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/vault"
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/client"
 )
 
 const (
@@ -66,9 +66,9 @@ func turnedClock() time.Time {
 type system struct {
 	*cloud.Cloud
 	*injector
-	vault   *vault.Vault
-	idToken string
-	client  *http.Client
+	tokenizer *client.Client // that may read all tokens
+	idToken   string
+	http      *http.Client
 
 	clock  string // file
 	turned time.Duration
@@ -103,7 +103,7 @@ func newSystem(t *testing.T, a app) *system {
 	t.Helper()
 	s := &system{
 		injector: newInjector(t), log: a.log, clock: filepath.Join(a.dir, clockFile), orphans: map[string]bool{},
-		client: &http.Client{Timeout: time.Minute, Transport: &http.Transport{Proxy: nil}}, // longer than the gateway's 29 s
+		http: &http.Client{Timeout: time.Minute, Transport: &http.Transport{Proxy: nil}}, // longer than the gateway's 29 s
 	}
 	s.advance(t, 0)
 	var err error
@@ -119,13 +119,7 @@ func newSystem(t *testing.T, a app) *system {
 		}
 	})
 	s.kill = s.Kill
-	s.vault, err = vault.New(vault.Config{
-		KeyARN: s.Outputs["KMSKeyID"], Table: vaultTable, AccountID: synth.Account, KMS: s.Clients.KMS, Store: s.Clients.DynamoDB,
-		FingerprintKeys: []vault.FingerprintKey{{Version: "1", ARN: s.Outputs["KMSKeyID"]}}, // not used: nothing is fingerprinted
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	s.tokenizer = s.startReader(t)
 	person := walkthrough.Walk{
 		System: walkthrough.System{Cognito: s.Clients.Cognito, Outputs: s.Outputs, Code: s.Code},
 		Print:  progress.New(io.Discard),
@@ -134,6 +128,22 @@ func newSystem(t *testing.T, a app) *system {
 		t.Fatal(err)
 	}
 	return s
+}
+
+// startReader starts a tokenizer that reads tokens for the test, with the rights of the function that may. Its calls get no faults, and
+// it logs only what goes wrong, so that the log is the functions' own.
+func (s *system) startReader(t *testing.T) *client.Client {
+	t.Helper()
+	x, err := s.StartExtension(t.Context(), "AppStack-Paybill", map[string]string{"TOKENIZER_LOG_LEVEL": "WARN", "TOKENIZER_READ_RATE": "10000"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.exempt(x.SessionToken)
+	c, err := client.New(client.Config{Port: x.Port, SessionToken: x.SessionToken})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
 }
 
 // replaceBootstraps puts this binary in the place of the functions'. The extension stays the layer's.
@@ -188,25 +198,19 @@ type order struct{ number, card string }
 // newOrder has the next number, and a card whose last four digits no other order's card has.
 func (s *system) newOrder() *order {
 	n := len(s.orders)
-	card := fmt.Sprintf("411111111111%03d", n)
-	o := &order{fmt.Sprintf("crash-%d", n), card + checkDigit(card)}
+	o := &order{fmt.Sprintf("crash-%d", n), withCheckDigit(fmt.Sprintf("411111111111%03d", n))}
 	s.orders = append(s.orders, o)
 	return o
 }
 
-// checkDigit is Luhn's.
-func checkDigit(digits string) string {
-	sum := 0
-	for i := range digits {
-		d := int(digits[len(digits)-1-i] - '0')
-		if i%2 == 0 {
-			if d *= 2; d > 9 {
-				d -= 9
-			}
+// withCheckDigit adds the digit that makes digits a card number.
+func withCheckDigit(digits string) string {
+	for digit := '0'; ; digit++ {
+		card := digits + string(digit)
+		if _, err := client.ParsePAN(client.NewSecret(card)); err == nil {
+			return card
 		}
-		sum += d
 	}
-	return strconv.Itoa((10 - sum%10) % 10)
 }
 
 func (o *order) mask() string { return strings.Repeat("*", len(o.card)-4) + o.card[len(o.card)-4:] }
@@ -238,7 +242,7 @@ func (s *system) post(t *testing.T, o *order, path string, members map[string]st
 	}
 	r.Header.Set("Authorization", s.idToken)
 	r.Header.Set("Content-Type", "application/json")
-	resp, err := s.client.Do(r)
+	resp, err := s.http.Do(r)
 	if err != nil {
 		t.Fatal(err)
 	}

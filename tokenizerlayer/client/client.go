@@ -40,9 +40,9 @@
 //
 //	if errors.Is(err, client.ErrNotFound) { ... }
 //
-// Each method lists the kinds that it is likely to return. Three more mean that the layer is not installed as it should be, and any
-// method can return them: [ErrUnauthorized], [ErrForwarded] and [ErrInternal]. No error holds a value of the request or a text of an
-// AWS service, so errors can be logged. The output beside an error is the zero value.
+// Each method lists the kinds that it is likely to return. Four more mean that the layer is not installed as it should be, and any
+// method can return them: [ErrUnauthorized], [ErrForwarded], [ErrNoEndpoint] and [ErrInternal]. No error holds a value of the request or
+// a text of an AWS service, so errors can be logged. The output beside an error is the zero value.
 //
 // # Tests
 //
