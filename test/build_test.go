@@ -251,7 +251,7 @@ func bundledStack(t *testing.T) awscdk.Stack {
 }
 
 // The CDK is for synthesis; in a function it would add megabytes and a JavaScript engine.
-func TestRuntimePackagesDoNotImportTheCDK(t *testing.T) {
+func TestRuntimePackages_DoNotImportTheCDK(t *testing.T) {
 	const module = "github.com/lambda-tokenizer/lambda-tokenizer"
 	const cdk = `{{.ImportPath}}{{range .Deps}} {{.}}{{end}}`
 	output := run(t, moduleRoot, "go", "list", "-e", "-f", cdk, "./tokenizerlayer/...", "./lambdas/...", "./local/...")

@@ -44,7 +44,7 @@ console.log(JSON.stringify(answers));
 `},
 }
 
-func TestThinClientsSpeakTheExtensionsAPI(t *testing.T) {
+func TestThinClients_SpeakTheExtensionsAPI(t *testing.T) {
 	for name, program := range clientPrograms {
 		t.Run(name, func(t *testing.T) {
 			if _, err := exec.LookPath(program[0]); err != nil && os.Getenv("CI") == "" {
@@ -80,7 +80,7 @@ func TestThinClientsSpeakTheExtensionsAPI(t *testing.T) {
 	}
 }
 
-func TestThinClientsReportAnUnreachableExtensionWithoutTheData(t *testing.T) {
+func TestThinClients_ReportAnUnreachableExtensionWithoutTheData(t *testing.T) {
 	for name, program := range clientPrograms {
 		t.Run(name, func(t *testing.T) {
 			if _, err := exec.LookPath(program[0]); err != nil && os.Getenv("CI") == "" {

@@ -18,7 +18,7 @@ const exampleDir = moduleRoot + "/examples/functions"
 
 // The example is a module of its own, as the app of somebody who imports the constructs is: it builds the layer by its
 // own go.mod, from its own directory.
-func TestExampleSynthesizesFromItsOwnDirectory(t *testing.T) {
+func TestExample_SynthesizesFromItsOwnDirectory(t *testing.T) {
 	dependsOn(t, filepath.Join(exampleDir, "main.go"), filepath.Join(exampleDir, "go.mod"), filepath.Join(exampleDir, "go.sum"))
 	outdir := filepath.Join(t.TempDir(), "cdk.out")
 	settings := struct{ Context json.RawMessage }{}
@@ -61,7 +61,7 @@ func TestExampleSynthesizesFromItsOwnDirectory(t *testing.T) {
 	}
 }
 
-func TestExampleFunctionsWorkWithTheLayersClients(t *testing.T) {
+func TestExample_FunctionsWorkWithTheLayersClients(t *testing.T) {
 	// The layer is at /opt in Lambda only.
 	layer, err := filepath.Abs(filepath.Join(moduleRoot, "tokenizerlayer", "layer"))
 	if err != nil {

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-func TestCDKValidationFindsNothing(t *testing.T) {
+func TestTemplates_CDKValidationFindsNothing(t *testing.T) {
 	inEveryConfiguration(t, func(t *testing.T, assembly assembly) {
 		if len(assembly.validation) > 0 {
 			t.Errorf("the CDK's own validation says: %v", assembly.validation)
@@ -15,7 +15,7 @@ func TestCDKValidationFindsNothing(t *testing.T) {
 	})
 }
 
-func TestLintFindsOnlyWhatTheCDKGenerates(t *testing.T) {
+func TestTemplates_LintFindsOnlyWhatTheCDKGenerates(t *testing.T) {
 	if _, err := exec.LookPath("cfn-lint"); err != nil {
 		t.Skip("cfn-lint is not installed: pip install cfn-lint")
 	}

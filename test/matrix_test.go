@@ -84,7 +84,7 @@ func (a assembly) matrix(t *testing.T) (rows [][]string) {
 }
 
 // What the documentation says is all that is allowed, in every configuration.
-func TestPermissionsAreTheDocumentedOnes(t *testing.T) {
+func TestPermissions_AreTheDocumentedOnes(t *testing.T) {
 	inEveryConfiguration(t, func(t *testing.T, assembly assembly) {
 		var want [][]string
 		for _, heading := range []string{"Functions", "Keys", "Network", "Others"} {
@@ -106,7 +106,7 @@ func TestPermissionsAreTheDocumentedOnes(t *testing.T) {
 }
 
 // A policy of a kind that the matrix does not look at would be in no table.
-func TestEveryPolicyIsInTheMatrix(t *testing.T) {
+func TestPermissions_HaveNoPolicyOutsideTheMatrix(t *testing.T) {
 	known := []string{"AWS::IAM::Policy", "AWS::IAM::Role", "AWS::KMS::Key", "AWS::EC2::VPCEndpoint", "AWS::WAFv2::WebACL"} // the last has statements of its own
 	inEveryConfiguration(t, func(t *testing.T, assembly assembly) {
 		for _, template := range assembly.templates {

@@ -68,7 +68,7 @@ func nag(t *testing.T, dir string, config stacks.Config) []nagLine {
 }
 
 // docs/compliance.md is what was decided; this is what is. An exception that no rule needs any more is a difference too.
-func TestCompliancePacksFindNothingBeyondTheDocumentedExceptions(t *testing.T) {
+func TestCompliance_PacksFindNothingBeyondTheDocumentedExceptions(t *testing.T) {
 	isolated := everything
 	isolated.Network = stacks.Isolated
 	for name, config := range map[string]stacks.Config{"egress": everything, "isolated": isolated} {
@@ -127,7 +127,7 @@ func countExceptions(t *testing.T, dir string) (n int) {
 	return n
 }
 
-func TestExceptionsAreCountedByRule(t *testing.T) {
+func TestCompliance_ExceptionsAreCountedByRule(t *testing.T) {
 	got := map[string]string{}
 	for _, row := range documented(t, "compliance.md", "Exceptions by rule") {
 		got[row[0]] = row[1]
@@ -147,7 +147,7 @@ func TestExceptionsAreCountedByRule(t *testing.T) {
 }
 
 // The packs must be able to find something: without the options they do, and the docs say what.
-func TestCompliancePacksFindWhatTheOptionsAreFor(t *testing.T) {
+func TestCompliance_PacksFindWhatTheOptionsAreFor(t *testing.T) {
 	var got []string
 	for _, line := range nag(t, t.TempDir(), stacks.Config{Network: stacks.NoNetwork}) {
 		if line.Compliance != "Suppressed" {

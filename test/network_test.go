@@ -13,7 +13,7 @@ import (
 	"github.com/lambda-tokenizer/lambda-tokenizer/stacks"
 )
 
-func TestEverySecurityGroupLetsNothingInFromOutsideAndHTTPSOut(t *testing.T) {
+func TestNetwork_LetsNothingInFromOutsideAndHTTPSOut(t *testing.T) {
 	for _, name := range []string{"prod", "everything"} {
 		assembly := configured(t, name)
 		var got []string
@@ -71,7 +71,7 @@ func (a assembly) routes(t *testing.T, function resource) []string {
 	return found
 }
 
-func TestIsolatedFunctionsHaveNoWayOut(t *testing.T) {
+func TestNetwork_IsolatedFunctionsHaveNoWayOut(t *testing.T) {
 	for _, name := range []string{"prod", "dev"} {
 		assembly := configured(t, name)
 		for id, function := range assembly.ofType(t, "AWS::Lambda::Function") {
@@ -87,7 +87,7 @@ func TestIsolatedFunctionsHaveNoWayOut(t *testing.T) {
 	}
 }
 
-func TestEgressIsForTheFunctionThatChargesOnly(t *testing.T) {
+func TestNetwork_EgressIsForTheFunctionThatChargesOnly(t *testing.T) {
 	for stage, test := range map[string]struct {
 		assembly assembly
 		want     []string
@@ -108,7 +108,7 @@ func TestEgressIsForTheFunctionThatChargesOnly(t *testing.T) {
 	}
 }
 
-func TestNoAddressIsPublicAndSubnetsAreInTwoZones(t *testing.T) {
+func TestNetwork_HasNoPublicAddressAndTwoZones(t *testing.T) {
 	for _, name := range []string{"prod", "everything"} {
 		assembly := configured(t, name)
 		zones := map[string]int{}
@@ -124,7 +124,7 @@ func TestNoAddressIsPublicAndSubnetsAreInTwoZones(t *testing.T) {
 	}
 }
 
-func TestNoNetworkIsNoNetwork(t *testing.T) {
+func TestNetwork_NoneIsNone(t *testing.T) {
 	assembly := configured(t, "no network")
 	for _, template := range assembly.templates {
 		for id, resource := range template.Resources {
@@ -143,7 +143,7 @@ func TestNoNetworkIsNoNetwork(t *testing.T) {
 }
 
 // The CDK's look-up of a known region's zones needs credentials, and writes what it found into the repository.
-func TestNothingIsLookedUp(t *testing.T) {
+func TestNetwork_NothingIsLookedUp(t *testing.T) {
 	dir := t.TempDir()
 	if _, err := synthesize(dir, stacks.Config{Account: "123456789012", Region: "eu-central-1"}, nil); err != nil {
 		t.Fatal(err)

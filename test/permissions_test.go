@@ -67,7 +67,7 @@ func (a assembly) roleStatements(t *testing.T, function string) []statement {
 }
 
 // The central promise, in a test of its own: a change of docs/permissions.md should not be able to take it back unnoticed.
-func TestOrderCannotDecryptAndPaybillCannotMakeTokens(t *testing.T) {
+func TestPermissions_OrderCannotDecryptAndPaybillCannotMakeTokens(t *testing.T) {
 	inEveryConfiguration(t, checkSeparation)
 }
 
@@ -90,7 +90,7 @@ func checkSeparation(t *testing.T, assembly assembly) {
 	}
 }
 
-func TestTokenKeyDeniesDecryptOutsideTheDetokenizeRoles(t *testing.T) {
+func TestTokenKey_DeniesDecryptOutsideTheDetokenizeRoles(t *testing.T) {
 	assembly := prodAssembly(t)
 	_, key := assembly.one(t, "AWS::KMS::Key", "TokenKey")
 	var denials []statement
@@ -116,7 +116,7 @@ func TestTokenKeyDeniesDecryptOutsideTheDetokenizeRoles(t *testing.T) {
 }
 
 // The tables in docs/permissions.md say who may use a key; this is what they must never say.
-func TestAdministratorsNeitherUseKeysNorHandThemOut(t *testing.T) {
+func TestKeys_AdministratorsNeitherUseThemNorHandThemOut(t *testing.T) {
 	inEveryConfiguration(t, func(t *testing.T, assembly assembly) {
 		for id, key := range assembly.ofType(t, "AWS::KMS::Key") {
 			for i, s := range assembly.statements(t, key.Properties["KeyPolicy"]) {
@@ -149,7 +149,7 @@ var onEverything = map[string]string{
 	"xray:PutTelemetryRecords,xray:PutTraceSegments": "",
 }
 
-func TestNoRoleMayDoEverythingOrActOnEverything(t *testing.T) {
+func TestRoles_NeitherDoEverythingNorActOnEverything(t *testing.T) {
 	inEveryConfiguration(t, func(t *testing.T, assembly assembly) {
 		for id, policy := range assembly.ofType(t, "AWS::IAM::Policy") {
 			for _, statement := range assembly.statements(t, policy.Properties["PolicyDocument"]) {
@@ -171,7 +171,7 @@ func TestNoRoleMayDoEverythingOrActOnEverything(t *testing.T) {
 }
 
 // A role can be assumed by one service, each for what it is for.
-func TestRolesAreAssumedByTheirServiceOnly(t *testing.T) {
+func TestRoles_AreAssumedByTheirServiceOnly(t *testing.T) {
 	want := map[string]string{
 		"OrderRole":    "Service=lambda.amazonaws.com",
 		"PaybillRole":  "Service=lambda.amazonaws.com",
@@ -192,7 +192,7 @@ func TestRolesAreAssumedByTheirServiceOnly(t *testing.T) {
 	})
 }
 
-func TestNothingIsAllowedToEverybody(t *testing.T) {
+func TestPermissions_NothingIsAllowedToEverybody(t *testing.T) {
 	inEveryConfiguration(t, func(t *testing.T, assembly assembly) {
 		for id, key := range assembly.ofType(t, "AWS::KMS::Key") {
 			for _, statement := range assembly.statements(t, key.Properties["KeyPolicy"]) {

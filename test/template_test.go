@@ -17,7 +17,7 @@ import (
 
 // After a change on purpose: UPDATE_SNAPS=true go test ./test, and review the difference for resources that CloudFormation
 // would replace.
-func TestTemplatesMatchTheirSnapshots(t *testing.T) {
+func TestTemplates_MatchTheirSnapshots(t *testing.T) {
 	for suffix, config := range map[string]stacks.Config{
 		"":     {},
 		"-dev": {Stage: stacks.Dev},
@@ -41,7 +41,7 @@ func TestTemplatesMatchTheirSnapshots(t *testing.T) {
 	}
 }
 
-func TestEveryRouteHasTheAuthorizerAndAModel(t *testing.T) {
+func TestAPI_EveryRouteHasTheAuthorizerAndAModel(t *testing.T) {
 	inEveryConfiguration(t, checkRoutes)
 }
 
@@ -75,7 +75,7 @@ func checkRoutes(t *testing.T, assembly assembly) {
 }
 
 // A model's refusal may put the value into execution logs, so models must have nothing to refuse but wrong types.
-func TestModelsNameTypesAndNothingElse(t *testing.T) {
+func TestAPI_ModelsNameTypesAndNothingElse(t *testing.T) {
 	for id, model := range prodAssembly(t).ofType(t, "AWS::ApiGateway::Model") {
 		schema := model.Properties["Schema"].(map[string]any)
 		if got, want := slices.Sorted(maps.Keys(schema)), []string{"$schema", "properties", "type"}; !slices.Equal(got, want) {
@@ -89,7 +89,7 @@ func TestModelsNameTypesAndNothingElse(t *testing.T) {
 	}
 }
 
-func TestNoRequestIsLogged(t *testing.T) {
+func TestAPI_LogsNoRequest(t *testing.T) {
 	inEveryConfiguration(t, checkNoRequestIsLogged)
 }
 
@@ -122,7 +122,7 @@ func checkNoRequestIsLogged(t *testing.T, assembly assembly) {
 var loggable = strings.Fields("requestId extendedRequestId xrayTraceId requestTime identity.sourceIp authorizer.claims.sub httpMethod resourcePath " +
 	"protocol tlsVersion status error.responseType wafResponseCode responseLength responseLatency integrationStatus integrationLatency")
 
-func TestAPIIsThrottledTracedAndNeedsTLS12(t *testing.T) {
+func TestAPI_IsThrottledTracedAndNeedsTLS12(t *testing.T) {
 	inEveryConfiguration(t, func(t *testing.T, assembly assembly) {
 		_, stage := assembly.one(t, "AWS::ApiGateway::Stage", "")
 		for _, raw := range stage.Properties["MethodSettings"].([]any) {
@@ -145,7 +145,7 @@ func TestAPIIsThrottledTracedAndNeedsTLS12(t *testing.T) {
 	})
 }
 
-func TestBrowsersMayCallFromTheGivenOriginsOnly(t *testing.T) {
+func TestAPI_AnswersBrowsersOfTheGivenOriginsOnly(t *testing.T) {
 	for _, name := range []string{"prod", "everything"} {
 		assembly, origins := configured(t, name), configurations[name].AllowedOrigins
 		asked := 0
@@ -170,7 +170,7 @@ func TestBrowsersMayCallFromTheGivenOriginsOnly(t *testing.T) {
 	}
 }
 
-func TestFirewallIsThereOnRequestAndLogsNoBodyAndNoToken(t *testing.T) {
+func TestFirewall_IsThereOnRequestAndLogsNoBodyAndNoToken(t *testing.T) {
 	for _, name := range []string{"prod", "dev", "no network"} {
 		if got := configured(t, name).anyOfType("AWS::WAFv2::WebACL"); len(got) > 0 {
 			t.Errorf("%s has a firewall", name)
@@ -211,7 +211,7 @@ func TestFirewallIsThereOnRequestAndLogsNoBodyAndNoToken(t *testing.T) {
 }
 
 // A strong reference would make the next layer release fail: "Export cannot be updated as it is in use".
-func TestLayerReferenceIsWeak(t *testing.T) {
+func TestLayer_IsReferredToWeakly(t *testing.T) {
 	assembly := prodAssembly(t)
 	for name, value := range assembly.exports() {
 		if strings.Contains(assembly.text(t, value), "Layer") {
@@ -229,7 +229,7 @@ func TestLayerReferenceIsWeak(t *testing.T) {
 	}
 }
 
-func TestKeyAndTableReferencesAreStrong(t *testing.T) {
+func TestKeysAndTables_AreReferredToStrongly(t *testing.T) {
 	assembly := prodAssembly(t)
 	for stack, template := range assembly.templates {
 		for id, resource := range template.Resources {
@@ -249,7 +249,7 @@ func TestKeyAndTableReferencesAreStrong(t *testing.T) {
 	}
 }
 
-func TestVaultRowsCanExpireAndOrdersCannot(t *testing.T) {
+func TestTables_VaultRowsExpireAndOrdersDoNot(t *testing.T) {
 	const expiry = "AttributeName=ExpiresAt Enabled=true"
 	want := map[string]string{"VaultTable": expiry, "VaultIndex": expiry, "CustomerOrderTable": "", "SimulatedPaymentLedger": ""}
 	got := map[string]string{}
@@ -261,7 +261,7 @@ func TestVaultRowsCanExpireAndOrdersCannot(t *testing.T) {
 	}
 }
 
-func TestTablesAreEncryptedRecoverableAndPaidPerRequest(t *testing.T) {
+func TestTables_AreEncryptedRecoverableAndPaidPerRequest(t *testing.T) {
 	inEveryConfiguration(t, checkTables)
 }
 
@@ -280,7 +280,7 @@ func checkTables(t *testing.T, assembly assembly) {
 	}
 }
 
-func TestDataOutlivesTheStackInProdAndGoesWithItInDev(t *testing.T) {
+func TestStage_DataOutlivesTheStackInProdAndGoesWithItInDev(t *testing.T) {
 	kinds := []string{"AWS::DynamoDB::Table", "AWS::KMS::Key", "AWS::Cognito::UserPool", "AWS::Lambda::LayerVersion", "AWS::Logs::LogGroup"}
 	for stage, want := range map[string]struct {
 		policy            string
@@ -321,7 +321,7 @@ func TestDataOutlivesTheStackInProdAndGoesWithItInDev(t *testing.T) {
 }
 
 // `cdk destroy --all` leaves nothing in dev, and takes nothing with it in prod that cannot be made again.
-func TestNothingIsLeftBehindInDev(t *testing.T) {
+func TestStage_NothingIsLeftBehindInDev(t *testing.T) {
 	for _, name := range []string{"dev", "no network"} {
 		for stack, template := range configured(t, name).templates {
 			for id, resource := range template.Resources {
@@ -336,7 +336,7 @@ func TestNothingIsLeftBehindInDev(t *testing.T) {
 	}
 }
 
-func TestEveryFunctionHasALogGroupOfItsOwn(t *testing.T) {
+func TestFunctions_HaveALogGroupOfTheirOwn(t *testing.T) {
 	inEveryConfiguration(t, func(t *testing.T, assembly assembly) {
 		owner := map[string]string{}
 		for id, function := range assembly.ofType(t, "AWS::Lambda::Function") {
@@ -349,7 +349,7 @@ func TestEveryFunctionHasALogGroupOfItsOwn(t *testing.T) {
 	})
 }
 
-func TestStacksDependOnEarlierOnesOnly(t *testing.T) {
+func TestStacks_DependOnEarlierOnesOnly(t *testing.T) {
 	order := []string{"KmsStack", "TokenizerStack", "AppStack"}
 	inEveryConfiguration(t, func(t *testing.T, assembly assembly) {
 		for stack, template := range assembly.templates {
@@ -373,7 +373,7 @@ func TestStacksDependOnEarlierOnesOnly(t *testing.T) {
 }
 
 // Scripts and the walkthrough read these by name.
-func TestOutputsHaveTheWalkthroughsNames(t *testing.T) {
+func TestOutputs_HaveTheWalkthroughsNames(t *testing.T) {
 	want := map[string]map[string]string{
 		"KmsStack":       {"KMSKeyID": "${TokenKey.Arn}"},
 		"TokenizerStack": {"LayerVersionArn": "${LayerVersionArm64}", "DynamoDBArn": "${VaultTable.Arn}"},
@@ -400,7 +400,7 @@ func TestOutputsHaveTheWalkthroughsNames(t *testing.T) {
 	}
 }
 
-func TestLogGroupsAreEncryptedAndTheKeyKnowsThem(t *testing.T) {
+func TestLogGroups_AreEncryptedAndTheKeyKnowsThem(t *testing.T) {
 	inEveryConfiguration(t, checkLogGroups)
 }
 
@@ -426,7 +426,7 @@ func checkLogGroups(t *testing.T, assembly assembly) {
 	}
 }
 
-func TestLayerIsSharedWithAnOrganizationOnRequestOnly(t *testing.T) {
+func TestLayer_IsSharedWithAnOrganizationOnRequestOnly(t *testing.T) {
 	for _, template := range prodAssembly(t).templates {
 		for id, resource := range template.Resources {
 			if resource.Type == "AWS::Lambda::LayerVersionPermission" {
@@ -487,7 +487,7 @@ func TestTokenizerStack_PublishesTheLayerByArchitecture(t *testing.T) {
 	}
 }
 
-func TestNamePrefixIsOnEveryName(t *testing.T) {
+func TestNamePrefix_IsOnEveryName(t *testing.T) {
 	const prefix = "acme-"
 	assembly := synth(t, stacks.Config{NamePrefix: prefix})
 	names := map[string]string{ // property of each kind of resource with a name of its own, and what precedes the prefix
@@ -513,7 +513,7 @@ func TestNamePrefixIsOnEveryName(t *testing.T) {
 	}
 }
 
-func TestUsersSignUpByEMailWithAStrongPassword(t *testing.T) {
+func TestUsers_SignUpByEMailWithAStrongPassword(t *testing.T) {
 	assembly := prodAssembly(t)
 	_, pool := assembly.one(t, "AWS::Cognito::UserPool", "")
 	for name, want := range map[string]string{
@@ -547,7 +547,7 @@ func TestUsersSignUpByEMailWithAStrongPassword(t *testing.T) {
 	}
 }
 
-func TestSecondFactorsAndThreatProtectionAreAChoice(t *testing.T) {
+func TestUsers_SecondFactorsAndThreatProtectionAreAChoice(t *testing.T) {
 	for name, want := range map[string]string{
 		"prod": "OPTIONAL ESSENTIALS ", "everything": "ON PLUS AdvancedSecurityMode=ENFORCED", "no network": "OFF ESSENTIALS ",
 	} {
