@@ -3,6 +3,10 @@ package authorizer
 import (
 	"strings"
 	"sync"
+
+	"github.com/lambda-tokenizer/lambda-tokenizer/local/awsproxy"
+	"github.com/lambda-tokenizer/lambda-tokenizer/local/policy"
+	"github.com/lambda-tokenizer/lambda-tokenizer/local/services/awsjson"
 )
 
 // resources knows by which ARNs policies name the keys and tables that calls are about.
@@ -49,4 +53,18 @@ func (r *resources) table(ref string) (name, arn string, t Table) {
 
 func (r *resources) arn(service, resource string) string {
 	return "arn:aws:" + service + ":" + r.region + ":" + r.account + ":" + resource
+}
+
+// permission is one permission that a call needs.
+type permission struct {
+	policy.Request
+	why string // for the log, if the permission does not follow from the call itself
+}
+
+func newPermission(action, resource string) permission {
+	return permission{Request: policy.Request{Action: action, Resource: resource, Context: map[string][]string{}}}
+}
+
+func unreadable(call awsproxy.Call) error {
+	return awsjson.Errorf("SerializationException", "the body of %s is not JSON of this operation's shape", call.Operation)
 }

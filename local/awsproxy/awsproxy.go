@@ -124,10 +124,11 @@ func (p *Proxy) admit(ctx context.Context, r *http.Request) (Call, error) {
 	if p.config.Authorize == nil {
 		return call, nil
 	}
-	if err := p.config.Authorize(ctx, call); err != nil {
-		return Call{}, denied(err)
+	err = p.config.Authorize(ctx, call)
+	if _, ok := errors.AsType[*awsjson.Error](err); err != nil && !ok {
+		err = awsjson.Errorf("AccessDeniedException", "%s", err)
 	}
-	return call, nil
+	return call, err
 }
 
 // signature is the start of a Signature Version 4 Authorization header, which says who calls which service:
@@ -154,13 +155,6 @@ func (p *Proxy) identify(r *http.Request) (Call, error) {
 
 func forbidden(code, message string) error {
 	return &awsjson.Error{Code: code, Message: message, Status: http.StatusForbidden}
-}
-
-func denied(err error) error {
-	if e, ok := errors.AsType[*awsjson.Error](err); ok {
-		return e
-	}
-	return awsjson.Errorf("AccessDeniedException", "%s", err)
 }
 
 // unavailable answers for an endpoint that fails. It tells only what an [endpoint.Error] says, because the text of another error may

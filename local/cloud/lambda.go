@@ -2,11 +2,14 @@ package cloud
 
 import (
 	"context"
-	"crypto/rand"
+	crand "crypto/rand"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"maps"
+	"math/rand/v2"
+	"net"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -160,7 +163,7 @@ func (f *functions) newEnvironment(role, functionARN string) (map[string]string,
 
 // assume makes credentials by which the proxy knows a function and its role.
 func (f *functions) assume(role, functionARN string) aws.Credentials {
-	c := aws.Credentials{AccessKeyID: "ASIA" + rand.Text()[:16], SecretAccessKey: rand.Text(), SessionToken: rand.Text() + rand.Text()}
+	c := aws.Credentials{AccessKeyID: "ASIA" + crand.Text()[:16], SecretAccessKey: crand.Text(), SessionToken: crand.Text() + crand.Text()}
 	f.proxy.Register(c.AccessKeyID, c.SessionToken, role, functionARN)
 	return c
 }
@@ -252,4 +255,29 @@ func (f *functions) startExtension(ctx context.Context, prefix string, variables
 	defer f.mu.Unlock()
 	f.extensions = append(f.extensions, running)
 	return &Extension{port, own["AWS_SESSION_TOKEN"], running}, nil
+}
+
+// ports gives out ports of 127.0.0.1. They are below the ranges from which systems take ports for outgoing connections, so that no
+// connection gets one first. It never gives a port twice, because environments bind their ports only later.
+type ports struct {
+	mu    sync.Mutex
+	given map[int]bool
+}
+
+func (p *ports) free() (int, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for range 100 {
+		port := 20000 + rand.N(10000)
+		if p.given[port] {
+			continue
+		}
+		ln, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+		if err != nil {
+			continue
+		}
+		p.given[port] = true
+		return port, ln.Close()
+	}
+	return 0, errors.New("no free port between 20000 and 30000 on 127.0.0.1")
 }

@@ -56,13 +56,13 @@ func (s *resources) createAlias(ctx context.Context, r *resource) (created, erro
 func (s *resources) createTable(ctx context.Context, r *resource) (created, error) {
 	name := r.physicalName("TableName")
 	in := &dynamodb.CreateTableInput{TableName: &name, BillingMode: dynamotypes.BillingModePayPerRequest}
-	for _, a := range r.list("AttributeDefinitions") {
+	for _, a := range r.objects("AttributeDefinitions") {
 		in.AttributeDefinitions = append(in.AttributeDefinitions, dynamotypes.AttributeDefinition{
 			AttributeName: a.optional("AttributeName"), AttributeType: dynamotypes.ScalarAttributeType(a.str("AttributeType")),
 		})
 	}
 	table := authorizer.Table{StorageKeyARN: r.object("SSESpecification").str("KMSMasterKeyId")}
-	for _, k := range r.list("KeySchema") {
+	for _, k := range r.objects("KeySchema") {
 		if k.str("KeyType") == "HASH" {
 			table.PartitionKey = k.str("AttributeName")
 		}
@@ -85,15 +85,11 @@ func (s *resources) createTable(ctx context.Context, r *resource) (created, erro
 }
 
 func (s *resources) createUserPool(ctx context.Context, r *resource) (created, error) {
-	in := &cognitoidentityprovider.CreateUserPoolInput{PoolName: new(r.physicalName("UserPoolName"))}
-	for _, v := range r.strings("UsernameAttributes") {
-		in.UsernameAttributes = append(in.UsernameAttributes, cognitotypes.UsernameAttributeType(v))
-	}
-	for _, v := range r.strings("AliasAttributes") {
-		in.AliasAttributes = append(in.AliasAttributes, cognitotypes.AliasAttributeType(v))
-	}
-	for _, v := range r.strings("AutoVerifiedAttributes") {
-		in.AutoVerifiedAttributes = append(in.AutoVerifiedAttributes, cognitotypes.VerifiedAttributeType(v))
+	in := &cognitoidentityprovider.CreateUserPoolInput{
+		PoolName:               new(r.physicalName("UserPoolName")),
+		UsernameAttributes:     list[cognitotypes.UsernameAttributeType](r.properties, "UsernameAttributes"),
+		AliasAttributes:        list[cognitotypes.AliasAttributeType](r.properties, "AliasAttributes"),
+		AutoVerifiedAttributes: list[cognitotypes.VerifiedAttributeType](r.properties, "AutoVerifiedAttributes"),
 	}
 	if p := r.object("Policies").object("PasswordPolicy"); p != nil {
 		in.Policies = &cognitotypes.UserPoolPolicyType{PasswordPolicy: &cognitotypes.PasswordPolicyType{
@@ -114,15 +110,12 @@ func (s *resources) createUserPool(ctx context.Context, r *resource) (created, e
 }
 
 func (s *resources) createUserPoolClient(ctx context.Context, r *resource) (created, error) {
-	in := &cognitoidentityprovider.CreateUserPoolClientInput{
+	out, err := s.clients.Cognito.CreateUserPoolClient(ctx, &cognitoidentityprovider.CreateUserPoolClientInput{
 		UserPoolId: r.optional("UserPoolId"), ClientName: new(r.physicalName("ClientName")),
 		GenerateSecret:             r.boolean("GenerateSecret"),
 		PreventUserExistenceErrors: cognitotypes.PreventUserExistenceErrorTypes(r.str("PreventUserExistenceErrors")),
-	}
-	for _, v := range r.strings("ExplicitAuthFlows") {
-		in.ExplicitAuthFlows = append(in.ExplicitAuthFlows, cognitotypes.ExplicitAuthFlowsType(v))
-	}
-	out, err := s.clients.Cognito.CreateUserPoolClient(ctx, in)
+		ExplicitAuthFlows:          list[cognitotypes.ExplicitAuthFlowsType](r.properties, "ExplicitAuthFlows"),
+	})
 	if err != nil {
 		return created{}, err
 	}
@@ -138,7 +131,7 @@ func (s *resources) createRole(_ context.Context, r *resource) (created, error) 
 	}
 	name := r.physicalName("RoleName")
 	arn := "arn:aws:iam::" + r.account + ":role" + cmp.Or(r.str("Path"), "/") + name
-	for _, p := range r.list("Policies") {
+	for _, p := range r.objects("Policies") {
 		if err := s.policies.AddRolePolicy(arn, p.str("PolicyName"), p["PolicyDocument"]); err != nil {
 			return created{}, err
 		}

@@ -82,8 +82,8 @@ func (p properties) object(name string) properties {
 	return m
 }
 
-// list is a list of objects.
-func (p properties) list(name string) (objects []properties) {
+// objects is a list of objects.
+func (p properties) objects(name string) (objects []properties) {
 	values, _ := p[name].([]any)
 	for _, v := range values {
 		m, _ := v.(map[string]any)
@@ -92,13 +92,15 @@ func (p properties) list(name string) (objects []properties) {
 	return objects
 }
 
-// strings is a list of strings.
-func (p properties) strings(name string) (texts []string) {
+func (p properties) strings(name string) []string { return list[string](p, name) }
+
+// list is a list of strings, as values of a type of the SDK's.
+func list[T ~string](p properties, name string) (all []T) {
 	values, _ := p[name].([]any)
 	for _, v := range values {
 		if s, ok := v.(string); ok {
-			texts = append(texts, s)
+			all = append(all, T(s))
 		}
 	}
-	return texts
+	return all
 }
