@@ -76,9 +76,9 @@ type Tokenizer struct {
 	vault  *vault.Vault
 	tables fakeaws.Tables
 
-	// serving is held for reading while a request is served, so that Log can wait for what the request logs.
+	// serving is held for reading while a request is served. Log holds it for writing: then nobody writes to log.
 	serving sync.RWMutex
-	log     bytes.Buffer // written to under the lock of its slog.Handler
+	log     bytes.Buffer // the audit log orders its writers
 
 	mu      sync.Mutex
 	ahead   time.Duration  // of the wall clock

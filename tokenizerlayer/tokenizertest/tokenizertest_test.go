@@ -217,10 +217,12 @@ func TestTokenizer_LogHasALineForEachCall(t *testing.T) {
 	var all sync.WaitGroup
 	for range calls {
 		all.Go(func() {
-			// A long answer is sent before it is recorded.
 			text := client.NewSecret(strings.Repeat("x", 4096))
 			if _, err := tok.Client.Seal(t.Context(), client.SealInput{Data: text, Type: client.TypeText}); err != nil {
 				t.Error(err)
+			}
+			if !strings.Contains(tok.Log(), `"operation":"seal"`) { // while other calls are recorded
+				t.Error("the log lacks a call that was answered")
 			}
 		})
 	}

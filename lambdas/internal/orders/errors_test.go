@@ -1,11 +1,16 @@
 package orders_test
 
 import (
+	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"regexp"
 	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/lambda-tokenizer/lambda-tokenizer/lambdas/internal/orders"
 )
@@ -48,5 +53,37 @@ func TestError_IsOfItsKind(t *testing.T) {
 	}
 	if got, want := err.Error(), "context: order already paid: detail: cause"; got != want {
 		t.Errorf("%q, want %q", got, want)
+	}
+}
+
+// What a caller sees of an error: the kind and its advice, unless the error says something better.
+func TestGateway_AnswersAProblemDocumentForEachKind(t *testing.T) {
+	const base = "https://github.com/lambda-tokenizer/lambda-tokenizer/blob/main/docs/api.md#"
+	for _, kind := range kinds {
+		for _, e := range []*orders.Error{
+			{Kind: kind, Cause: "an operation"},
+			{Kind: kind, Detail: "a detail", Field: "CustomerOrder", RetryAfter: 1500 * time.Millisecond},
+		} {
+			t.Run(kind.Code+" "+e.Detail, func(t *testing.T) {
+				w := newWorld(t)
+				fail := func(context.Context, string, []byte) (orders.Answer, error) { return orders.Answer{}, fmt.Errorf("context: %w", e) }
+				r := w.handle(t.Context(), "order", fail, event(alice, "{}"))
+				wanted := map[string]any{"type": base + kind.Code, "title": kind.Title, "status": float64(kind.Status), "code": kind.Code}
+				retry := ""
+				switch {
+				case e.Detail != "":
+					wanted["detail"], wanted["field"], retry = e.Detail, e.Field, "2"
+				case kind.Advice != "":
+					wanted["detail"] = kind.Advice
+				}
+				var got map[string]any
+				if err := json.Unmarshal([]byte(r.Body), &got); err != nil {
+					t.Fatal(err)
+				}
+				if diff := cmp.Diff(wanted, got); diff != "" || r.StatusCode != kind.Status || r.Headers["Retry-After"] != retry {
+					t.Errorf("status %d, headers %v, document (-want +got):\n%s", r.StatusCode, r.Headers, diff)
+				}
+			})
+		}
 	}
 }
