@@ -35,6 +35,7 @@ import (
 const (
 	vaultTable  = "CreditCardTokenizerTable"
 	indexTable  = "CreditCardTokenizerIndex"
+	stateTable  = "CreditCardTokenizerState"
 	orderTable  = "CustomerOrderTable"
 	ledgerTable = "SimulatedPaymentLedger"
 	token       = "00000000-0000-4000-8000-000000000000" // of no row
@@ -136,7 +137,7 @@ func (s system) used(ctx context.Context) (idToken string, err error) {
 // errNoToken is the error of a test that cannot have the token it needs, which is no failure of the application.
 var errNoToken = errors.New("the order function's extension gives no token")
 
-// token tokenizes the sample card with the rights of the order function.
+// token tokenizes the sample card with the rights of the order function, for order 1 and its user.
 func (s system) token(ctx context.Context, in client.TokenizeInput) (string, error) {
 	x, err := s.StartExtension(ctx, "AppStack-Order", nil)
 	if err != nil {
@@ -147,7 +148,15 @@ func (s system) token(ctx context.Context, in client.TokenizeInput) (string, err
 	if err != nil {
 		return "", err
 	}
-	in.Data = client.NewSecret(walkthrough.SampleCard)
+	order, err := s.Clients.DynamoDB.GetItem(ctx, &dynamodb.GetItemInput{TableName: new(orderTable), Key: key("CustomerOrder", "1")})
+	if err != nil {
+		return "", err
+	}
+	user, _ := order.Item["Sub"].(*types.AttributeValueMemberS)
+	if user == nil {
+		return "", errors.New("order 1 has no user")
+	}
+	in.Data, in.Context = client.NewSecret(walkthrough.SampleCard), map[string]string{"order": "1", "user": user.Value}
 	out, err := tokenizer.Tokenize(ctx, in)
 	if err != nil {
 		return "", errors.Join(errNoToken, err)
@@ -324,7 +333,7 @@ func TestRoles_AllowNothingElse(t *testing.T) {
 		t.Fatalf("%v\n%s", err, s.log)
 	}
 	order, paybill := s.actAs(t, "AppStack-Order"), s.actAs(t, "AppStack-Paybill")
-	sealed := map[string]string{"table": vaultTable, "account_id": synth.Account, "hash_key": token}
+	sealed := map[string]string{"table": vaultTable, "account_id": synth.Account, "ref": "00000000000000000000000000000000"}
 	with := func(name, value string) map[string]string {
 		c := map[string]string{name: value}
 		for k, v := range sealed {
@@ -349,6 +358,30 @@ func TestRoles_AllowNothingElse(t *testing.T) {
 	}
 	row := map[string]types.AttributeValue{
 		"Hash_Key": &types.AttributeValueMemberS{Value: token}, "Account_Id": &types.AttributeValueMemberS{Value: synth.Account},
+	}
+	state := func(name string) map[string]types.AttributeValue {
+		return map[string]types.AttributeValue{
+			"State_Key": &types.AttributeValueMemberS{Value: name + "#" + token}, "Account_Id": &types.AttributeValueMemberS{Value: synth.Account},
+		}
+	}
+	set := func(a actor, key map[string]types.AttributeValue, attribute string) error {
+		return second(a.dynamo.UpdateItem(t.Context(), &dynamodb.UpdateItemInput{
+			TableName: new(stateTable), Key: key, UpdateExpression: new("SET " + attribute + " = :x"),
+			ExpressionAttributeValues: map[string]types.AttributeValue{":x": &types.AttributeValueMemberN{Value: "0"}},
+		}))
+	}
+	// What paybill needs, so that the refusals below are about what is different in them.
+	if err := errors.Join(paybill.get(t, stateTable, state("gone")), paybill.get(t, stateTable, state("use#")), set(paybill, state("use#"), "Uses")); err != nil {
+		t.Fatal(err)
+	}
+	orderRow := func(attribute string) map[string]types.AttributeValue {
+		return map[string]types.AttributeValue{
+			"CustomerOrder": &types.AttributeValueMemberS{Value: "2"}, "State": &types.AttributeValueMemberS{Value: "PLACED"},
+			attribute: &types.AttributeValueMemberS{Value: "x"},
+		}
+	}
+	if err := order.put(t, orderTable, orderRow("Address"), ""); err != nil {
+		t.Fatal(err)
 	}
 	ctx := t.Context()
 	refused := map[string]func() error{
@@ -398,8 +431,29 @@ func TestRoles_AllowNothingElse(t *testing.T) {
 				ExpressionAttributeValues: map[string]types.AttributeValue{":x": &types.AttributeValueMemberN{Value: "0"}},
 			}))
 		},
-		"order reads the index":   func() error { return order.get(t, indexTable, key("Index_Key", "1")) },
-		"paybill reads the index": func() error { return paybill.get(t, indexTable, key("Index_Key", "1")) },
+		"order reads a tombstone":                  func() error { return order.get(t, stateTable, state("gone")) },
+		"order reads uses":                         func() error { return order.get(t, stateTable, state("use#")) },
+		"order puts uses":                          func() error { return order.put(t, stateTable, state("use#"), "") },
+		"order changes uses":                       func() error { return set(order, state("use#"), "Uses") },
+		"order deletes a tombstone":                func() error { return order.delete(t, stateTable, state("gone")) },
+		"order scans the state":                    func() error { return order.scan(t, stateTable) },
+		"paybill deletes a tombstone":              func() error { return paybill.delete(t, stateTable, state("gone")) },
+		"paybill deletes uses":                     func() error { return paybill.delete(t, stateTable, state("use#")) },
+		"paybill puts a tombstone":                 func() error { return paybill.put(t, stateTable, state("gone"), "") },
+		"paybill puts uses":                        func() error { return paybill.put(t, stateTable, state("use#"), "") },
+		"paybill changes a tombstone":              func() error { return set(paybill, state("gone"), "Uses") },
+		"paybill reads uses of a purpose":          func() error { return paybill.get(t, stateTable, state("use#refund")) },
+		"paybill changes uses of a purpose":        func() error { return set(paybill, state("use#refund"), "Uses") },
+		"paybill adds to uses what is none":        func() error { return set(paybill, state("use#"), "RevokedAt") },
+		"paybill scans the state":                  func() error { return paybill.scan(t, stateTable) },
+		"paybill queries the state":                func() error { return paybill.query(t, stateTable, "State_Key", "gone#"+token) },
+		"order leases the order that it puts":      func() error { return order.put(t, orderTable, orderRow("LeaseId"), "") },
+		"order puts a payment":                     func() error { return order.put(t, orderTable, orderRow("PaidAt"), "") },
+		"order asks for the order that it puts":    func() error { return order.put(t, orderTable, orderRow("Address"), types.ReturnValueAllOld) },
+		"order makes a MAC with the index's key":   func() error { return order.mac(t) },
+		"paybill makes a MAC with the index's key": func() error { return paybill.mac(t) },
+		"order reads the index":                    func() error { return order.get(t, indexTable, key("Index_Key", "1")) },
+		"paybill reads the index":                  func() error { return paybill.get(t, indexTable, key("Index_Key", "1")) },
 		"order makes a MAC with the token key": func() error {
 			return second(order.kms.GenerateMac(ctx, &kms.GenerateMacInput{KeyId: &order.tokenKey, Message: []byte("x"), MacAlgorithm: "HMAC_SHA_256"}))
 		},
@@ -604,6 +658,13 @@ func (a actor) generate(t *testing.T, c map[string]string) ([]byte, error) {
 
 func (a actor) decrypt(t *testing.T, blob []byte, c map[string]string) error {
 	return second(a.kms.Decrypt(t.Context(), &kms.DecryptInput{KeyId: &a.tokenKey, CiphertextBlob: blob, EncryptionContext: c}))
+}
+
+// mac asks for a MAC under FingerprintKey.
+func (a actor) mac(t *testing.T) error {
+	return second(a.kms.GenerateMac(t.Context(), &kms.GenerateMacInput{
+		KeyId: new("alias/tokenizer/fingerprint"), Message: []byte("x"), MacAlgorithm: "HMAC_SHA_256",
+	}))
 }
 
 func (a actor) get(t *testing.T, table string, key map[string]types.AttributeValue) error {
