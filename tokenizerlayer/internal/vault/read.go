@@ -54,7 +54,7 @@ func (v *Vault) Detokenize(ctx context.Context, in Detokenize) (Opened, error) {
 	defer cancel()
 	e, err := v.open(ctx, in.Read)
 	if err == nil && e.payload.MaxUses > 0 {
-		err = v.countUse(ctx, e.row, e.payload.MaxUses, v.attemptDigest(in))
+		err = v.countUse(ctx, e.row, e.payload.MaxUses, v.attemptDigest(in.Attempt, in.Redaction))
 	}
 	if err != nil {
 		return Opened{About: e.about()}, err

@@ -50,8 +50,6 @@ type row struct {
 	indexed []string // index keys
 }
 
-func (r row) created() Created { return Created{Token: r.token, Ref: r.ref, ExpiresAt: r.expires} }
-
 // rowItem is the row as DynamoDB stores it.
 func (v *Vault) rowItem(r row) api.Item {
 	item := api.Item{

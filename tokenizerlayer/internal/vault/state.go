@@ -92,12 +92,11 @@ func (u use) isBy(attempt string, now time.Time) bool {
 
 // attemptDigest stands for an attempt: the caller's name for it, who made it, and how much it shows, so that a repeat cannot show more
 // than what was counted. A caller that gives no name repeats nothing, but the SDK may repeat the update for it.
-func (v *Vault) attemptDigest(d Detokenize) string {
-	name := d.Attempt
+func (v *Vault) attemptDigest(name, redaction string) string {
 	if name == "" {
 		name = uuid.NewString()
 	}
-	return hex.EncodeToString(digest("attempt", v.actor, name, d.Redaction)[:16])
+	return hex.EncodeToString(digest("attempt", v.actor, name, redaction)[:16])
 }
 
 // There is a use left, and this attempt has not been counted, as it has when the SDK repeats an update whose answer got lost.

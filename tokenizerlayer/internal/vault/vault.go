@@ -19,8 +19,9 @@
 //
 // # Files
 //
-// create.go makes tokens, index.go finds those that exist, open.go opens rows, read.go answers questions about them, and revoke.go
-// ends them. row.go, state.go and payload.go are what is stored: outside of the envelope, beside it, and inside. Each method's doc
+// create.go makes tokens, which description.go describes and seal.go seals; index.go finds those that exist. open.go opens rows, read.go
+// answers questions about them, and revoke.go ends them. row.go, state.go and payload.go are what is stored: outside of the envelope,
+// beside it, and inside. Each method's doc
 // says what it needs of IAM, beside the use of the tables' key (see docs/permissions.md). Errors are those of package failure.
 package vault
 
