@@ -69,3 +69,23 @@ func TestIsAuthenticationData(t *testing.T) {
 		}
 	}
 }
+
+func TestHoldsAuthenticationData(t *testing.T) {
+	for _, text := range []string{
+		"%B4111111111111111^DOE/JANE^29121010000000000000?", ";4111111111111111=29121010000000000000?", "4111111111111111=2912101000000",
+		"4111111111111111D29121010000000000F", "swipe: ;378282246310005=2912101?", "b4111111111111111^DOE/JANE      ^2912101",
+		"041276FFFEFEEEEE", "24123456FFFFFFFF", "0412acffffffffff",
+	} {
+		if !pan.HoldsAuthenticationData(text) {
+			t.Errorf("%q passes", text)
+		}
+	}
+	for _, text := range []string{
+		"", "DE89370400440532013000", "2^10 = 1024", "a=4111111111111111", "0512345678901234", "dead beef", "deadbeefdeadbeef", "order=20291210",
+		"https://shop.example/?id=123456789012", "041276FFFEFEEEEEE", "Bahnhofstraße 1",
+	} {
+		if pan.HoldsAuthenticationData(text) {
+			t.Errorf("%q is refused", text)
+		}
+	}
+}

@@ -33,6 +33,8 @@ func ParseData(kind api.Type, s sensitive.String) (Data, error) {
 			return Data{}, failure.New(failure.Invalid, "data", "%s", pan.ErrEmpty)
 		case len(text) > api.MaxText || !utf8.ValidString(text):
 			return Data{}, failure.New(failure.Invalid, "data", "must have at most %d bytes of UTF-8", api.MaxText)
+		case pan.HoldsAuthenticationData(text):
+			return Data{}, failure.New(failure.Invalid, "data", "looks like track data or a PIN block, which must never be stored; remove it")
 		}
 		return Data{kind: api.TypeText, text: s}, nil
 	}

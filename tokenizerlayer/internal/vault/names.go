@@ -37,6 +37,8 @@ func checkMembers(field string, members map[string]string, most, mostBytes int) 
 			return failure.New(failure.Invalid, field, "it names a verification code, track data or a PIN, which must never be sent here; remove it")
 		case !Printable(value):
 			return failure.New(failure.Invalid, field, "its values must be UTF-8 without control characters")
+		case pan.HoldsAuthenticationData(value):
+			return failure.New(failure.Invalid, field, "it looks like track data or a PIN block, which must never be sent here; remove it")
 		case pan.Like(name), pan.Like(value):
 			return failure.New(failure.Invalid, field, "it looks like it holds a card number, which belongs in data only")
 		}
