@@ -1,8 +1,8 @@
-// Package lambdas_test holds the functions to the promise of package orders: a crash at any moment loses nothing and charges
-// nothing twice.
+// Package lambdas_test holds the functions to the promise of package orders: a crash at any moment loses nothing and charges nothing
+// twice.
 //
-// What runs is the synthesized system, with real processes, the real extension and the real SDK. A fault ends a process with
-// SIGKILL, or loses a call or its answer. A caller then does what a person does: the same again, later if told so.
+// It runs the synthesized system, with real processes, the real extension and the real SDK. A fault ends a process with SIGKILL, or
+// loses a call or its answer. A caller then does what a person does: the same again, and later if the answer says so.
 package lambdas_test
 
 import (
@@ -25,7 +25,7 @@ type request struct {
 	prepare func(*system, *testing.T, *order) // the situation; nil: a new order
 	ask     func(*system, *testing.T, *order)
 	calls   int // that it makes undisturbed, so that the test cannot shrink unnoticed
-	waits   int // at least: as often does a function die with a lease, which the caller must wait for
+	waits   int // how often, at least, a function dies with a lease, for which the caller must wait
 }
 
 // figures are what the test did.
@@ -41,7 +41,7 @@ func TestSystem_SurvivesAFaultAtEveryCall(t *testing.T) {
 		{"pay", (*system).place, (*system).pay, 6, 12},
 		{"pay what is charged but not recorded", (*system).chargedUnrecorded, (*system).pay, 7, 15},
 	} {
-		t.Run(r.name, func(t *testing.T) { // on a system of its own, for looking at tables takes longer the more there is in them
+		t.Run(r.name, func(t *testing.T) { // on a system of its own, because looking at full tables takes long
 			s := newSystem(t, app)
 			for n, call := range s.undisturbed(t, r) {
 				kills := []fault{
@@ -111,7 +111,7 @@ func (s *system) prepared(t *testing.T, r request) *order {
 	return o
 }
 
-// chargedUnrecorded leaves o as a function does that died between charging and recording, when its lease has run out.
+// chargedUnrecorded leaves o as it is after a function has died between charging and recording, and its lease has run out.
 func (s *system) chargedUnrecorded(t *testing.T, o *order) {
 	t.Helper()
 	s.place(t, o)
@@ -198,7 +198,16 @@ func (s *system) finally(t *testing.T) (charges int) {
 	for _, o := range s.orders {
 		charges += s.consistent(t, o)
 	}
-	logged, stored := s.log.String(), &strings.Builder{}
+	stored := s.stored(t)
+	s.noCard(t, map[string]string{"log": s.log.String(), "tables": stored, "answers": s.answers.String()})
+	s.logIsComplete(t)
+	return charges
+}
+
+// stored is the content of all tables as text. Each order has a row in each table, and is paid.
+func (s *system) stored(t *testing.T) string {
+	t.Helper()
+	logged, content := s.log.String(), &strings.Builder{}
 	for _, table := range []string{orderTable, vaultTable, ledgerTable} {
 		rows := s.rows(t, table)
 		if len(rows) != len(s.orders) {
@@ -216,11 +225,17 @@ func (s *system) finally(t *testing.T) (charges int) {
 				if b, ok := v.(*types.AttributeValueMemberB); ok {
 					value = string(b.Value)
 				}
-				fmt.Fprintln(stored, name, value)
+				fmt.Fprintln(content, name, value)
 			}
 		}
 	}
-	for place, content := range map[string]string{"log": logged, "tables": stored.String(), "answers": s.answers.String()} {
+	return content.String()
+}
+
+// noCard looks for every order's card, however it is written.
+func (s *system) noCard(t *testing.T, places map[string]string) {
+	t.Helper()
+	for place, content := range places {
 		for _, o := range s.orders {
 			for _, card := range o.written() {
 				if strings.Contains(content, card) {
@@ -229,13 +244,18 @@ func (s *system) finally(t *testing.T) (charges int) {
 			}
 		}
 	}
+}
+
+// logIsComplete checks that the log is the functions', extensions' and API's: otherwise nothing found in it would prove nothing.
+func (s *system) logIsComplete(t *testing.T) {
+	t.Helper()
+	logged := s.log.String()
 	for _, line := range []string{"POST /order 201", "POST /paybill 200", `"operation":"paybill"`, `"operation":"detokenize"`, "signal: killed"} {
 		if !strings.Contains(logged, line) {
-			t.Errorf("%s was not logged: the log is not what it was thought to be", line)
+			t.Errorf("the log lacks %s", line)
 		}
 	}
 	if strings.Contains(logged, "DATA RACE") {
 		t.Errorf("a function has a data race:\n%s", logged)
 	}
-	return charges
 }

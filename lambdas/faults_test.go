@@ -14,7 +14,7 @@ import (
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/awsproxy"
 )
 
-// What a fault ends: a process, by its name, or nothing but the connection of one call.
+// What a fault ends: a process, by its name, or only the connection of one call.
 const (
 	function   = "bootstrap"
 	extension  = "tokenizer"
@@ -25,9 +25,9 @@ const (
 type moment string
 
 const (
-	before     moment = "before"              // the call is not sent on, if its caller dies
-	carriedOut moment = "after carrying out"  // the answer is not given, if its caller dies
-	answered   moment = "after the answer to" // which the victim may or may not come to read
+	before     moment = "before"              // if the caller dies, the call is not sent on
+	carriedOut moment = "after carrying out"  // if the caller dies, it gets no answer
+	answered   moment = "after the answer to" // the victim may die before it reads the answer, or after
 )
 
 // fault is one crash.
@@ -37,7 +37,7 @@ type fault struct {
 	when moment
 }
 
-// process is a process of one execution environment, which is known by its session token.
+// process is a process of one execution environment. The session token identifies the environment.
 type process struct{ environment, name string }
 
 // charge is an attempt to enter a payment into the ledger.
@@ -46,7 +46,7 @@ type charge struct {
 	entered         bool
 }
 
-// injector stands between the functions and the services. It makes a fault happen, and watches who charges what.
+// injector stands between the functions and the services. It makes a fault happen, and records every attempt to charge.
 type injector struct {
 	t    *testing.T
 	kill func(roleARN, process string) int
@@ -81,7 +81,7 @@ func (i *injector) isExempt(sessionToken string) bool {
 	return i.exempted == sessionToken
 }
 
-// plan begins a request, with a fault or with nil. It begins in new environments, so that what these do first is part of it.
+// plan begins a request, with a fault or with nil. The request begins in new environments, so that their first calls belong to it.
 func (i *injector) plan(f *fault) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -104,8 +104,8 @@ func (i *injector) charges(number string) []charge {
 	return slices.Clone(i.charged[number])
 }
 
-// around carries a call out, with what is planned for it. What is sent on is carried out even if its caller dies meanwhile:
-// on AWS, too, it is out of the caller's hands.
+// around carries a call out, with the fault that is planned for it. A call that is sent on is carried out even if its caller dies
+// meanwhile, as on AWS.
 func (i *injector) around(w http.ResponseWriter, r *http.Request, call awsproxy.Call, next http.Handler) {
 	session := r.Header.Get("X-Amz-Security-Token")
 	if i.isExempt(session) {
@@ -137,8 +137,8 @@ func (i *injector) around(w http.ResponseWriter, r *http.Request, call awsproxy.
 	}
 }
 
-// arrived counts a call and gives its fault, if it has one. The dead do not call: what the kernel still delivers of theirs is
-// dropped. Whoever lives on beside somebody who died may go on, but is not part of the next request.
+// arrived counts a call and returns its fault, if it has one. If the kernel delivers a call of a process that is dead by now, arrived
+// drops it. A process whose neighbour has died may go on, but its calls do not belong to the next request.
 func (i *injector) arrived(caller process, call awsproxy.Call) (f fault) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -156,7 +156,7 @@ func (i *injector) arrived(caller process, call awsproxy.Call) (f fault) {
 	return f
 }
 
-// happen ends what f ends, and breaks off the connection of a call that nobody waits for any more.
+// happen ends what f ends, and breaks off the connection of a call whose caller is dead.
 func (i *injector) happen(f fault, caller process, call awsproxy.Call) {
 	if f.ends == connection {
 		panic(http.ErrAbortHandler)

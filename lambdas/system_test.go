@@ -273,8 +273,8 @@ func (s *system) postBill(t *testing.T, o *order) answer {
 	return s.post(t, o, "/paybill", map[string]string{"CustomerOrder": o.number})
 }
 
-// maxAttempts is how often the caller tries: into the fault, into a running lease, and to the end. One more, for an
-// environment can be found dead only when it is used.
+// maxAttempts is how often the caller tries: once into the fault, once into a running lease, and once to the end. One more attempt is
+// needed if an environment turns out to be dead when it is used.
 const maxAttempts = 4
 
 // place is a caller who wants o to be placed, and repeats the request until it is.

@@ -8,8 +8,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"strings"
-	"unicode"
 
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/api"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/problem"
@@ -73,10 +71,6 @@ func (c *Client) request(ctx context.Context, what call) (*http.Request, error) 
 	}
 	return req, nil
 }
-
-// isHeaderValue tells whether a text can be sent in a header. Package net/http refuses others with an error that looks as if nobody
-// had answered.
-func isHeaderValue(s string) bool { return !strings.ContainsFunc(s, unicode.IsControl) }
 
 func decode(resp *http.Response, answer []byte, out any) error {
 	if len(answer) > api.MaxBody {

@@ -51,14 +51,15 @@
 package client
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net"
 	"net/http"
 	"os"
 	"strconv"
+	"strings"
 	"time"
+	"unicode"
 
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/api"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/settings"
@@ -90,20 +91,6 @@ type Client struct {
 	timeout      time.Duration
 	http         *http.Client
 }
-
-// Tokenizer has the methods of a [Client]. Let a function take it, or a smaller interface with the methods that it calls, where tests
-// pass a fake.
-type Tokenizer interface {
-	Tokenize(context.Context, TokenizeInput) (TokenizeOutput, error)
-	Seal(context.Context, SealInput) (SealOutput, error)
-	Detokenize(context.Context, DetokenizeInput) (DetokenizeOutput, error)
-	Validate(context.Context, ValidateInput) (ValidateOutput, error)
-	Metadata(context.Context, MetadataInput) (MetadataOutput, error)
-	Revoke(context.Context, RevokeInput) (RevokeOutput, error)
-	Ping(context.Context) (PingOutput, error)
-}
-
-var _ Tokenizer = (*Client)(nil)
 
 // New returns a client for the extension that c describes. It does not call the extension. The error names the field of c that is
 // wrong.
@@ -154,19 +141,6 @@ func FromEnvironment() (*Client, error) {
 	return New(c)
 }
 
-// PingOutput tells that the extension is ready.
-type PingOutput struct {
-	// Release is the digest of the layer's content, the same as the function's TOKENIZER_LAYER_DIGEST.
-	Release string
-}
-
-// Ping reports whether the extension is ready, and which release of the layer it is. It calls neither KMS nor DynamoDB.
-//
-// IAM: none. Errors: [ErrUnavailable], [ErrNotReady].
-func (c *Client) Ping(ctx context.Context) (PingOutput, error) {
-	var out api.PingResponse
-	if err := c.do(ctx, call{method: http.MethodGet, path: api.PathPing}, &out); err != nil {
-		return PingOutput{}, err
-	}
-	return PingOutput{Release: out.Release}, nil
-}
+// isHeaderValue tells whether a text can be sent in a header. Package net/http refuses others with an error that looks as if nobody
+// had answered.
+func isHeaderValue(s string) bool { return !strings.ContainsFunc(s, unicode.IsControl) }

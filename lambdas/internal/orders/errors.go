@@ -13,7 +13,7 @@ type Kind struct {
 	Code string
 	// Title is the kind in words.
 	Title string
-	// Status is the HTTP status that goes with the kind.
+	// Status is the HTTP status of the kind.
 	Status int
 	// Advice tells the caller what to do; "" if the kind says it all.
 	Advice string

@@ -66,7 +66,9 @@ func TestGateway_AnswersAProblemDocumentForEachKind(t *testing.T) {
 		} {
 			t.Run(kind.Code+" "+e.Detail, func(t *testing.T) {
 				w := newWorld(t)
-				fail := func(context.Context, string, []byte) (orders.Answer, error) { return orders.Answer{}, fmt.Errorf("context: %w", e) }
+				fail := func(context.Context, string, []byte) (orders.Answer, error) {
+					return orders.Answer{}, fmt.Errorf("context: %w", e)
+				}
 				r := w.handle(t.Context(), "order", fail, event(alice, "{}"))
 				wanted := map[string]any{"type": base + kind.Code, "title": kind.Title, "status": float64(kind.Status), "code": kind.Code}
 				retry := ""
