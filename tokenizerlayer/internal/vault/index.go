@@ -87,41 +87,45 @@ func (v *Vault) createIndexed(ctx context.Context, c Create) (Created, error) {
 	if err != nil {
 		return Created{}, err
 	}
-	conflicts := false
-	inTime := func(err error) error { // what kept the request from being answered in time is the other one
-		if conflicts && ctx.Err() != nil {
-			return errInFlight
-		}
-		return err
-	}
+	conflicts := false // in the last round that ended
 	for round := range maxRounds {
-		found, err := v.find(ctx, p)
-		if err != nil {
-			return Created{}, inTime(err)
+		created, conflict, err := v.findOrCommit(ctx, c, p, &r)
+		if created != nil {
+			return *created, nil
 		}
-		if found != nil {
-			return *found, nil
-		}
-		err = v.commit(ctx, p, &r)
 		if err == nil {
-			return r.created(), nil
+			conflicts = conflict
+			err = pause(ctx, round)
 		}
-		if conflicts = isConflict(err); !conflicts && !isCancelled(err) {
-			return Created{}, upstream("dynamodb:TransactWriteItems", err)
-		}
-		if failedAt(err, 0) { // the token exists
-			if r, err = v.seal(ctx, c); err != nil {
-				return Created{}, inTime(err)
-			}
-		}
-		if err := pause(ctx, round); err != nil {
-			return Created{}, inTime(err)
+		switch {
+		case err != nil && conflicts && ctx.Err() != nil: // the other request kept this one from being answered in time
+			return Created{}, errInFlight
+		case err != nil:
+			return Created{}, err
 		}
 	}
 	if conflicts {
 		return Created{}, errInFlight
 	}
 	return Created{}, errTaken
+}
+
+// findOrCommit finds what an earlier request has made, or writes r. If neither works but may in another round, it returns no error, and
+// whether another transaction on the same rows was in the way. If r's token exists already, it seals another row.
+func (v *Vault) findOrCommit(ctx context.Context, c Create, p plan, r *row) (created *Created, conflict bool, err error) {
+	if created, err = v.find(ctx, p); created != nil || err != nil {
+		return created, false, err
+	}
+	failure := v.commit(ctx, p, r)
+	switch {
+	case failure == nil:
+		return new(r.created()), false, nil
+	case !isConflict(failure) && !isCancelled(failure):
+		return nil, false, upstream("dynamodb:TransactWriteItems", failure)
+	case failedAt(failure, 0):
+		*r, err = v.seal(ctx, c)
+	}
+	return nil, isConflict(failure), err
 }
 
 func (v *Vault) plan(ctx context.Context, c Create) (plan, error) {
