@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
@@ -179,14 +180,7 @@ func checkNothingToTry(t *testing.T, how string, row fakeaws.Row, ofData string)
 // GenerateMac each. It does not read the vault.
 func TestRole_TheIndexGrantFindsACardByTrying(t *testing.T) {
 	s := newSystem(t)
-	r := s.role("indexer")
-	var candidates []string // what a receipt leaves open of a card whose issuer is known
-	for i := range 10_000 {
-		if card := fmt.Sprintf("41111111%04d1111", i); pan.CheckDigitFits(card) {
-			candidates = append(candidates, card)
-		}
-	}
-	const position = 30 // of the card in the order in which it is looked for
+	r, candidates := s.role("indexer"), onReceipts()
 	victim := s.direct.create(t, candidates[position-1], deterministic("customers"), format(token.Card), purpose("refund")).Token
 	s.sent.clear()
 	found := ""
@@ -203,6 +197,47 @@ func TestRole_TheIndexGrantFindsACardByTrying(t *testing.T) {
 	wantOnly(t, "an index role on the vault", r.onItem(t, table, vaultKey("unused")), "PutItem", "Transact Put")
 	wantOnly(t, "an index role on the index", r.onItem(t, index, indexKey("unused")), "GetItem", "PutItem", "Transact Put", "TransactGetItems")
 	wantOnly(t, "an index role on TokenKey", r.onKey(t, s.keys["TokenKey"], boundFor("refund")), "GenerateDataKey")
+}
+
+// onReceipts are the cards that a receipt leaves open, with the last four digits of a card of a known issuer. The victim's has a position.
+func onReceipts() (cards []string) {
+	for i := range 10_000 {
+		if card := fmt.Sprintf("41111111%04d1111", i); pan.CheckDigitFits(card) {
+			cards = append(cards, card)
+		}
+	}
+	return cards
+}
+
+const position = 30
+
+// Limit, to be stated: the index grant finds the card of a repeatable request too, for as long as the index has the request, which is a day
+// and until DynamoDB has removed the row. It gets there from the token alone, by a put that fails.
+func TestRole_TheIndexGrantFindsTheCardOfARepeatableRequestByTrying(t *testing.T) {
+	s := newSystem(t)
+	r, candidates := s.role("indexer"), onReceipts()
+	honest := s.roleAt("/tokenizer/tokenize/index/", "honest", "TokenizeRefunds", "Index")
+	victim := honest.create(t, candidates[position-1], idempotent("order-1001"), format(token.Card), purpose("refund"), ttl(time.Hour), uses(2)).Token
+	s.sent.clear()
+	row, _ := refusedPuts(t, r, victim)
+	stored, found := textIn(r.get(t, index, indexKey(textIn(row, "IndexKeys"))), "RequestMac"), ""
+	for _, card := range candidates {
+		mac, err := r.mac(t, s.keys["FingerprintKey"], "request", card, "card", "card", "3600", "2", "refund", "0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if mac == stored {
+			found = card
+			break
+		}
+	}
+	if found != candidates[position-1] || s.sent.count("GenerateMac") != position {
+		t.Errorf("found %q after %d calls of GenerateMac", found, s.sent.count("GenerateMac"))
+	}
+	s.role("revoker").revoke(t, victim)
+	if got := r.get(t, index, indexKey(textIn(row, "IndexKeys"))); got != nil {
+		t.Error("the request is still there after the revocation")
+	}
 }
 
 // boundFor is an encryption context as the vault makes it for a purpose.
