@@ -15,7 +15,8 @@ import (
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer"
 )
 
-// rolePath is the IAM path below which the roles are that use the vault's keys: the keys' policies deny their use to all others.
+// rolePath is the IAM path below which the functions' roles are. The keys' policies let roles below it use the keys, each kind below a
+// path of its own, and nobody else.
 const rolePath = "/example/tokenizer/"
 
 func main() {
@@ -35,11 +36,11 @@ func build(app awscdk.App) error {
 	stack := awscdk.NewStack(app, new("Functions"), nil)
 
 	// What a security team owns: here in the same stack, to be short. Destroyable, because it is an example.
-	key := &tokenizerlayer.KeyProps{RolePath: rolePath, Destroyable: true}
+	key := tokenizerlayer.KeyProps{RolePath: rolePath, Destroyable: true}
 	vault, err := tokenizerlayer.NewVault(stack, "Vault", &tokenizerlayer.VaultProps{
-		TokenKeys:       []tokenizerlayer.KeyVersion{{Version: "1", Key: tokenizerlayer.NewTokenKey(stack, "TokenKey", key)}},
-		FingerprintKeys: []tokenizerlayer.KeyVersion{{Version: "1", Key: tokenizerlayer.NewFingerprintKey(stack, "FingerprintKey", key)}},
+		TokenKeys:       []tokenizerlayer.KeyVersion{{Version: "1", Key: tokenizerlayer.NewTokenKey(stack, "TokenKey", &key)}},
 		StorageKey:      tokenizerlayer.NewStorageKey(stack, "StorageKey", &tokenizerlayer.StorageKeyProps{RolePath: rolePath, Destroyable: true}),
+		FingerprintKeys: []tokenizerlayer.KeyVersion{{Version: "1", Key: tokenizerlayer.NewFingerprintKey(stack, "FingerprintKey", &key)}},
 		RolePath:        rolePath,
 		TableName:       "ExampleVault",
 		StateName:       "ExampleVaultState",
