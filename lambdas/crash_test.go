@@ -36,24 +36,24 @@ func TestSystem_SurvivesAFaultAtEveryCall(t *testing.T) {
 	began := time.Now()
 	var sum figures
 	for _, r := range []request{
-		{"order", nil, (*system).place, 3, 0},
-		{"order again", (*system).place, (*system).place, 4, 0},
+		{"order", nil, (*system).place, 2, 0},
+		{"order again", (*system).place, (*system).place, 3, 0},
 		{"pay", (*system).place, (*system).pay, 6, 12},
 		{"pay what is charged but not recorded", (*system).chargedUnrecorded, (*system).pay, 7, 15},
 	} {
 		t.Run(r.name, func(t *testing.T) { // on a system of its own, because looking at full tables takes long
 			s := newSystem(t, app)
-			for n, call := range s.undisturbed(t, r) {
+			for _, call := range s.undisturbed(t, r) {
 				kills := []fault{
-					{function, n, before}, {function, n, carriedOut}, {function, n, answered},
-					{extension, n, before}, {extension, n, carriedOut}, {extension, n, answered},
+					{function, call, before}, {function, call, carriedOut}, {function, call, answered},
+					{extension, call, before}, {extension, call, carriedOut}, {extension, call, answered},
 				}
 				var losses []fault
 				if strings.HasPrefix(call, function) { // the extension's calls change nothing
-					losses = []fault{{connection, n, before}, {connection, n, carriedOut}}
+					losses = []fault{{connection, call, before}, {connection, call, carriedOut}}
 				}
 				for _, f := range slices.Concat(kills, losses) {
-					t.Run(fmt.Sprintf("%s ends %s %s", f.ends, f.when, call), func(t *testing.T) { s.disturbed(t, r, f, call) })
+					t.Run(fmt.Sprintf("%s ends %s %s", f.ends, f.when, call), func(t *testing.T) { s.disturbed(t, r, f) })
 				}
 				sum.killed += len(kills)
 				sum.lost += len(losses)
@@ -68,8 +68,8 @@ func TestSystem_SurvivesAFaultAtEveryCall(t *testing.T) {
 			sum.orphans += len(s.orphans)
 		})
 	}
-	if sum.killed != 120 || sum.lost != 20 { // 20 calls, 2 victims, 3 moments; 10 calls of functions, lost before and after
-		t.Errorf("%d kill points and %d lost calls, want 120 and 20", sum.killed, sum.lost)
+	if sum.killed != 108 || sum.lost != 20 { // 18 calls, 2 victims, 3 moments; 10 calls of functions, lost before and after
+		t.Errorf("%d kill points and %d lost calls, want 108 and 20", sum.killed, sum.lost)
 	}
 	t.Logf("kill points %d, lost calls %d, retries %d (%d after a lease), orders %d, charges %d, orphans %d, in %v",
 		sum.killed, sum.lost, sum.retries, sum.waits, sum.orders, sum.charges, sum.orphans, time.Since(began).Round(time.Second))
@@ -90,12 +90,12 @@ func (s *system) undisturbed(t *testing.T, r request) []string {
 }
 
 // disturbed makes a request into a fault, and lets the caller finish.
-func (s *system) disturbed(t *testing.T, r request, f fault, call string) {
+func (s *system) disturbed(t *testing.T, r request, f fault) {
 	o := s.prepared(t, r)
 	s.plan(&f)
 	r.ask(s, t, o)
-	if made, happened := s.made(); !happened || made[f.call] != call {
-		t.Errorf("the fault did not happen, or at another call: %q", made)
+	if made, happened := s.made(); !happened {
+		t.Errorf("the fault did not happen: %q", made)
 	}
 	s.plan(nil)
 	s.place(t, o)
@@ -115,8 +115,7 @@ func (s *system) prepared(t *testing.T, r request) *order {
 func (s *system) chargedUnrecorded(t *testing.T, o *order) {
 	t.Helper()
 	s.place(t, o)
-	const charging = 4 // after the lease, the vault's row and its tombstone, and its key
-	s.plan(&fault{function, charging, carriedOut})
+	s.plan(&fault{function, strings.Join([]string{function, "dynamodb", "PutItem", ledgerTable}, " "), carriedOut})
 	if got := s.postBill(t, o); got.status != http.StatusBadGateway {
 		t.Fatalf("%d %s, want no answer", got.status, got.code)
 	}

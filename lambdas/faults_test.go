@@ -33,7 +33,7 @@ const (
 // fault is one crash.
 type fault struct {
 	ends string
-	call int // of the request, from 0
+	call string // of the request, by its name in made: the order of calls that run side by side is not known
 	when moment
 }
 
@@ -91,7 +91,7 @@ func (i *injector) plan(f *fault) {
 	i.next, i.calls = f, nil
 }
 
-// made are the calls since plan. happened says whether there is no fault left to come.
+// made are the names of the calls since plan, each different from the others. happened says whether there is no fault left to come.
 func (i *injector) made() (calls []string, happened bool) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -149,8 +149,12 @@ func (i *injector) arrived(caller process, call awsproxy.Call) (f fault) {
 		return f
 	}
 	i.roles[call.Principal] = true
-	i.calls = append(i.calls, describe(caller, call))
-	if i.next != nil && len(i.calls) == i.next.call+1 {
+	name := describe(caller, call)
+	for slices.Contains(i.calls, name) {
+		name += " again"
+	}
+	i.calls = append(i.calls, name)
+	if i.next != nil && i.next.call == name {
 		f, i.next = *i.next, nil
 	}
 	return f
