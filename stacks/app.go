@@ -44,6 +44,7 @@ func newAppStack(scope constructs.Construct, props appStackProps) (*AppStack, er
 	if config.Network != NoNetwork {
 		network = newNetwork(stack, networkProps{
 			NATGateways: config.natGateways(), RolePath: config.rolePath() + "service/", FlowLogs: logs.make("FlowLogs", ""),
+			Domains: config.EgressDomains, DNSLogs: logs.make("DnsLogs", ""), Destroyable: config.destroyable(),
 		})
 	}
 	order, err := newFunction(stack, functionProps{

@@ -23,6 +23,10 @@ type networkProps struct {
 	// RolePath is the IAM path of the role that writes the flow logs.
 	RolePath string
 	FlowLogs awslogs.LogGroup
+	// Domains resolve besides the names of DynamoDB and KMS.
+	Domains     []string
+	DNSLogs     awslogs.LogGroup
+	Destroyable bool
 }
 
 // newNetwork makes isolated subnets in two zones, from where nothing is reached but DynamoDB and KMS through endpoints.
@@ -50,6 +54,7 @@ func newNetwork(stack awscdk.Stack, props networkProps) *network {
 	n.group.AddEgressRule(awsec2.Peer_AnyIpv4(), awsec2.Port_HTTPS(), new("HTTPS"), new(false))
 	n.addEndpoints()
 	n.addFlowLog(props.FlowLogs, props.RolePath)
+	newDNSFirewall(stack, dnsFirewallProps{VPC: n.vpc.VpcId(), Domains: props.Domains, Logs: props.DNSLogs, Destroyable: props.Destroyable})
 	return n
 }
 
