@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-lambda-go/lambda"
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
@@ -74,8 +75,13 @@ func Origins() []string {
 
 // DynamoDB returns a client for the function's region and role. AWS_ENDPOINT_URL and AWS_ENDPOINT_URL_DYNAMODB are
 // honoured. https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html
+//
+// The host is that of the region, whatever the environment says: the account's own (<account>.ddb.<region>.amazonaws.com), which the SDK
+// prefers when it knows the account, does not resolve in the functions' network.
+// https://docs.aws.amazon.com/sdkref/latest/guide/feature-account-endpoints.html
 func DynamoDB(ctx context.Context) (*dynamodb.Client, error) {
 	c, err := config.LoadDefaultConfig(ctx,
+		config.WithAccountIDEndpointMode(aws.AccountIDEndpointModeDisabled),
 		config.WithHTTPClient(awshttp.NewBuildableClient().WithTimeout(attemptTimeout)))
 	if err != nil {
 		return nil, errors.New("the AWS settings in the environment cannot be read; check the AWS_ variables")

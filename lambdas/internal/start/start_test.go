@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -55,6 +56,40 @@ func TestDynamoDBUsesTheEndpointAndGivesUp(t *testing.T) {
 			})
 			if err == nil || calls.Load() != 3 {
 				t.Errorf("error %v after %d calls, want one after 3", err, calls.Load())
+			}
+		})
+	}
+}
+
+// hosts is a transport that notes the hosts that are asked, and answers nothing.
+type hosts struct{ asked []string }
+
+func (h *hosts) RoundTrip(r *http.Request) (*http.Response, error) {
+	h.asked = append(h.asked, r.URL.Host)
+	return nil, http.ErrHandlerTimeout
+}
+
+// The network of the functions resolves the region's name of DynamoDB, and not the account's.
+func TestDynamoDB_AsksTheRegionsHostWhateverTheEnvironmentSays(t *testing.T) {
+	for _, mode := range []string{"", "preferred", "required"} {
+		t.Run("mode "+mode, func(t *testing.T) {
+			awsEnvironment(t)
+			t.Setenv("AWS_ACCOUNT_ID", "123456789012")
+			t.Setenv("AWS_ACCOUNT_ID_ENDPOINT_MODE", mode)
+			client, err := start.DynamoDB(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			credentials, err := client.Options().Credentials.Retrieve(t.Context())
+			if err != nil || credentials.AccountID != "123456789012" {
+				t.Fatalf("credentials of account %q, error %v: the test needs some that carry one", credentials.AccountID, err)
+			}
+			h := &hosts{}
+			_, _ = client.GetItem(t.Context(), &dynamodb.GetItemInput{
+				TableName: new("T"), Key: map[string]types.AttributeValue{"K": &types.AttributeValueMemberS{Value: "v"}},
+			}, func(o *dynamodb.Options) { o.HTTPClient, o.RetryMaxAttempts = &http.Client{Transport: h}, 1 })
+			if diff := cmp.Diff([]string{"dynamodb.us-east-1.amazonaws.com"}, slices.Compact(h.asked)); diff != "" {
+				t.Errorf("hosts (-want +got):\n%s", diff)
 			}
 		})
 	}
