@@ -2,9 +2,12 @@ package stacks
 
 import (
 	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsdynamodb"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsec2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslogs"
+
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer"
 )
 
 // network is the VPC that functions run in. A nil network is no VPC.
@@ -111,6 +114,16 @@ func (n *network) allow(endpoint awsec2.VpcEndpoint, roles []awsiam.IRole, actio
 		Resources:  &resources,
 		Conditions: &map[string]any{"ArnEquals": map[string]any{"aws:PrincipalArn": arns}},
 	}))
+}
+
+// onlyFromHere denies roles the use of the vault and of tables in calls that do not come through the endpoints, so that credentials that
+// somebody carries out of the VPC are worth nothing.
+func (n *network) onlyFromHere(vault tokenizerlayer.IVault, roles []awsiam.IRole, tables ...awsdynamodb.Table) {
+	policy := vault.Grants().OnlyFromVPC(n.stack, "OnlyFromVpc", n.vpc, roles...)
+	for _, table := range tables {
+		policy.AddStatements(tokenizerlayer.DenyOutsideVPC(n.vpc, "dynamodb:*", table.TableArn()))
+	}
+	acceptInlinePolicy(policy)
 }
 
 // addFlowLog records who talked to whom. Addresses and ports, no content.

@@ -18,6 +18,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 
@@ -66,6 +67,30 @@ func Settings(names ...string) (map[string]string, error) {
 		return nil, fmt.Errorf("not set: %s; the function's stack sets them", strings.Join(missing, ", "))
 	}
 	return settings, nil
+}
+
+// Days returns an environment variable that is a number of days; 0 if it is not set.
+func Days(name string) (time.Duration, error) {
+	value := os.Getenv(name)
+	if value == "" {
+		return 0, nil
+	}
+	days, err := strconv.Atoi(value)
+	if err != nil || days < 1 || days > 3650 {
+		return 0, fmt.Errorf("%s is not a number of days from 1 to 3650; the function's stack sets it", name)
+	}
+	return time.Duration(days) * 24 * time.Hour, nil
+}
+
+// Choice returns an environment variable that is true or false; false if it is not set.
+func Choice(name string) (bool, error) {
+	switch os.Getenv(name) {
+	case "true":
+		return true, nil
+	case "", "false":
+		return false, nil
+	}
+	return false, fmt.Errorf("%s is neither true nor false; the function's stack sets it", name)
 }
 
 // Origins are the web origins of ALLOWED_ORIGINS, separated by commas. It need not be set.

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
@@ -145,5 +146,33 @@ func TestMainExitsAndNamesTheSetting(t *testing.T) {
 	}
 	if !strings.Contains(out.String(), `"error":"not set: ORDER_TABLE; the function's stack sets them"`) {
 		t.Errorf("output %s", out.String())
+	}
+}
+
+func TestDays_IsANumberOfDaysOrNotSet(t *testing.T) {
+	for value, want := range map[string]time.Duration{"": 0, "1": 24 * time.Hour, "3650": 3650 * 24 * time.Hour} {
+		t.Setenv("TEST_DAYS", value)
+		if got, err := start.Days("TEST_DAYS"); got != want || err != nil {
+			t.Errorf("%q: %v, error %v, want %v", value, got, err, want)
+		}
+	}
+	for _, value := range []string{"0", "-1", "3651", "1.5", "30d", "never"} {
+		t.Setenv("TEST_DAYS", value)
+		if _, err := start.Days("TEST_DAYS"); err == nil || !strings.Contains(err.Error(), "TEST_DAYS") {
+			t.Errorf("%q: error %v, want one that names the variable", value, err)
+		}
+	}
+}
+
+func TestChoice_IsTrueOrFalseOrNotSet(t *testing.T) {
+	for value, want := range map[string]bool{"": false, "false": false, "true": true} {
+		t.Setenv("TEST_CHOICE", value)
+		if got, err := start.Choice("TEST_CHOICE"); got != want || err != nil {
+			t.Errorf("%q: %v, error %v, want %v", value, got, err, want)
+		}
+	}
+	t.Setenv("TEST_CHOICE", "yes")
+	if _, err := start.Choice("TEST_CHOICE"); err == nil || !strings.Contains(err.Error(), "TEST_CHOICE") {
+		t.Errorf("error %v, want one that names the variable", err)
 	}
 }
