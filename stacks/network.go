@@ -123,7 +123,7 @@ func (n *network) onlyFromHere(vault tokenizerlayer.IVault, roles []awsiam.IRole
 	for _, table := range tables {
 		policy.AddStatements(tokenizerlayer.DenyOutsideVPC(n.vpc, "dynamodb:*", table.TableArn()))
 	}
-	acceptInlinePolicy(policy)
+	acceptDenial(policy)
 }
 
 // addFlowLog records who talked to whom. Addresses and ports, no content.
