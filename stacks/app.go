@@ -1,6 +1,7 @@
 package stacks
 
 import (
+	"strconv"
 	"strings"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
@@ -44,13 +45,14 @@ func newAppStack(scope constructs.Construct, props appStackProps) (*AppStack, er
 	if config.Network != NoNetwork {
 		network = newNetwork(stack, networkProps{
 			NATGateways: config.natGateways(), RolePath: config.rolePath() + "service/", FlowLogs: logs.make("FlowLogs", ""),
+			Domains: config.EgressDomains, DNSLogs: logs.make("DnsLogs", ""), Destroyable: config.destroyable(),
 		})
 	}
 	order, err := newFunction(stack, functionProps{
 		ID: "Order", Package: "order", Architecture: config.architecture(), BuildOS: config.BuildOS, ModuleDir: config.ModuleDir,
 		Description: "Takes an order and tokenizes its card", TimeoutSeconds: 15,
 		RolePath:    config.rolePath() + tokenizerlayer.TokenizePath,
-		Environment: functionEnvironment(config.AllowedOrigins, map[string]*string{"ORDER_TABLE": orders.TableName()}),
+		Environment: functionEnvironment(config.AllowedOrigins, orderSettings(config, orders)),
 		Layer:       props.Layer, Vault: props.Vault, Access: tokenizerlayer.Tokenize,
 		Logs: logs.make("OrderLogs", ""), Network: network,
 	})
@@ -61,7 +63,7 @@ func newAppStack(scope constructs.Construct, props appStackProps) (*AppStack, er
 		ID: "Paybill", Package: "paybill", Architecture: config.architecture(), BuildOS: config.BuildOS, ModuleDir: config.ModuleDir,
 		Description: "Charges the card of an order", TimeoutSeconds: 20,
 		RolePath:    config.rolePath() + tokenizerlayer.DetokenizePath,
-		Environment: functionEnvironment(config.AllowedOrigins, map[string]*string{"ORDER_TABLE": orders.TableName(), "LEDGER_TABLE": ledger.TableName(), "ACCOUNT_ID": stack.Account()}),
+		Environment: functionEnvironment(config.AllowedOrigins, paybillSettings(config, orders, ledger)),
 		Layer:       props.Layer, Vault: props.Vault, Access: tokenizerlayer.Detokenize,
 		Logs: logs.make("PaybillLogs", ""), Network: network, CallsOut: true,
 	})
@@ -75,6 +77,10 @@ func newAppStack(scope constructs.Construct, props appStackProps) (*AppStack, er
 	grantTable(paybill, props.StorageKey, orders, "dynamodb:GetItem", "dynamodb:UpdateItem")
 	grantTable(paybill, props.StorageKey, ledger, "dynamodb:GetItem", "dynamodb:PutItem")
 
+	if config.RevokePaid {
+		props.Vault.Grants().Revoke(paybill)
+	}
+
 	if network != nil {
 		roles := []awsiam.IRole{order.Role(), paybill.Role()}
 		network.allow(network.dynamoDB, roles, []string{"dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"},
@@ -82,6 +88,11 @@ func newAppStack(scope constructs.Construct, props appStackProps) (*AppStack, er
 		for _, key := range props.Vault.TokenKeys() {
 			network.allow(network.kms, roles, []string{"kms:Decrypt", "kms:GenerateDataKey"}, key.Key.KeyArn())
 		}
+		if config.RevokePaid {
+			network.allow(network.dynamoDB, roles[1:], []string{"dynamodb:DeleteItem", "dynamodb:GetItem"},
+				props.Vault.Table().TableArn(), props.Vault.Index().TableArn())
+		}
+		network.onlyFromHere(props.Vault, roles, orders, ledger)
 	}
 
 	users := newUsers(stack, usersProps{
@@ -120,6 +131,26 @@ func grantNewOrders(fn awslambda.Function, orders awsdynamodb.Table) {
 			"Null": map[string]any{"dynamodb:Attributes": "false"},
 		},
 	}))
+}
+
+// orderSettings are the order function's variables; package functions says what they mean.
+func orderSettings(config Config, orders awsdynamodb.Table) map[string]*string {
+	settings := map[string]*string{"ORDER_TABLE": orders.TableName()}
+	if config.OrderTokenDays > 0 {
+		settings["ORDER_TOKEN_DAYS"] = new(strconv.Itoa(config.OrderTokenDays))
+	}
+	return settings
+}
+
+// paybillSettings are the paybill function's.
+func paybillSettings(config Config, orders, ledger awsdynamodb.Table) map[string]*string {
+	settings := map[string]*string{
+		"ORDER_TABLE": orders.TableName(), "LEDGER_TABLE": ledger.TableName(), "ACCOUNT_ID": awscdk.Stack_Of(orders).Account(),
+	}
+	if config.RevokePaid {
+		settings["REVOKE_PAID"] = new("true")
+	}
+	return settings
 }
 
 // functionEnvironment adds to a function's variables the web origins that it answers.

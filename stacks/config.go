@@ -47,6 +47,14 @@ type Config struct {
 	LayerArchitectures []string
 	// Network is [Isolated], [Egress] or [NoNetwork]; "" means [Isolated].
 	Network string
+	// EgressDomains are the names that resolve in the network [Egress] besides those of DynamoDB and KMS, such as "api.psp.example" or
+	// "*.psp.example". The names that they are aliases of have to be among them. None means that no name outside AWS resolves.
+	EgressDomains []string
+	// OrderTokenDays is how many days the sample's tokens live; 0 means that they do not expire. An order that is not paid by then cannot
+	// be paid any more.
+	OrderTokenDays int
+	// RevokePaid ends an order's token when the order is paid. The default keeps it.
+	RevokePaid bool
 	// WAF puts a web application firewall in front of the API. It costs extra, so the default is without.
 	WAF bool
 	// OrgID shares the layer with every account of this AWS organization; "" shares it with nobody.
@@ -78,7 +86,9 @@ var (
 	// A stack's name allows the least of all the names that the prefix becomes part of.
 	namePrefix   = regexp.MustCompile(`^([A-Za-z][A-Za-z0-9-]{0,19})?$`)
 	organization = regexp.MustCompile(`^(o-[a-z0-9]{10,32})?$`)
-	origin       = regexp.MustCompile(`^https?://[a-z0-9.-]+(:[0-9]{1,5})?$`)
+	// Of two parts at least, so that nobody opens a whole top-level domain.
+	domain = regexp.MustCompile(`^(\*\.)?([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]([a-z0-9-]{0,61}[a-z0-9])?$`)
+	origin = regexp.MustCompile(`^https?://[a-z0-9.-]+(:[0-9]{1,5})?$`)
 )
 
 // Validate reports every problem at once, each with the context key, the value received and what to do.
@@ -90,7 +100,9 @@ func (c Config) Validate() error {
 		oneOf("tokenizer:mfa", c.MFA, factors),
 		oneOf("tokenizer:localBuildOS", c.BuildOS, systems),
 		c.checkLayerArchitectures(),
+		c.checkOrderTokenDays(),
 	}
+	problems = append(problems, c.checkEgressDomains()...)
 	if !namePrefix.MatchString(c.NamePrefix) {
 		problems = append(problems, fmt.Errorf("tokenizer:namePrefix: got %q, want at most 20 letters, digits and dashes, starting with a letter: choose another", c.NamePrefix))
 	}
@@ -116,6 +128,30 @@ func (c Config) checkLayerArchitectures() error {
 	}
 	return fmt.Errorf("tokenizer:layerArchitectures: got %q, want one or both of %s, separated by commas, and among them the functions' own, %s: leave it out for both",
 		strings.Join(got, ","), strings.Join(architectures, ", "), own)
+}
+
+// maxTokenDays is the longest life of a token that the layer takes.
+const maxTokenDays = 3650
+
+func (c Config) checkOrderTokenDays() error {
+	if c.OrderTokenDays >= 0 && c.OrderTokenDays <= maxTokenDays {
+		return nil
+	}
+	return fmt.Errorf("tokenizer:orderTokenDays: got %d, want 1 to %d: leave it out for tokens that do not expire", c.OrderTokenDays, maxTokenDays)
+}
+
+func (c Config) checkEgressDomains() (problems []error) {
+	if len(c.EgressDomains) > 0 && c.Network != Egress {
+		problems = append(problems, fmt.Errorf("tokenizer:egressDomains: got %q, but only the network %s has a way out: set tokenizer:network=%[2]s, or leave it out",
+			strings.Join(c.EgressDomains, ","), Egress))
+	}
+	for _, name := range c.EgressDomains {
+		if !domain.MatchString(name) || len(name) > 253 {
+			problems = append(problems, fmt.Errorf("tokenizer:egressDomains: got %q, want a host name in lower case, of two or more parts, "+
+				"in which * stands for the first part only: give them like api.psp.example,*.psp.example", name))
+		}
+	}
+	return problems
 }
 
 // oneOf accepts the empty string as well: it stands for the default.

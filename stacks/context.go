@@ -8,6 +8,7 @@ import (
 	"os"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/aws/constructs-go/constructs/v10"
@@ -28,6 +29,9 @@ func (c *Config) contextKeys() map[string]func(value any) error {
 		"tokenizer:architecture":       text(&c.Architecture),
 		"tokenizer:layerArchitectures": list(&c.LayerArchitectures),
 		"tokenizer:network":            text(&c.Network),
+		"tokenizer:egressDomains":      list(&c.EgressDomains),
+		"tokenizer:orderTokenDays":     number(&c.OrderTokenDays),
+		"tokenizer:revokePaid":         choice(&c.RevokePaid),
 		"tokenizer:waf":                choice(&c.WAF),
 		"tokenizer:orgId":              text(&c.OrgID),
 		"tokenizer:localBuildOS":       text(&c.BuildOS),
@@ -88,6 +92,18 @@ func choice(field *bool) func(any) error {
 		default:
 			return errors.New("true or false")
 		}
+		return nil
+	}
+}
+
+// number takes a whole number of cdk.json, or its digits, which is what -c gives.
+func number(field *int) func(any) error {
+	return func(value any) error {
+		n, err := strconv.Atoi(fmt.Sprint(value))
+		if err != nil || n < 1 {
+			return errors.New("a whole number above 0")
+		}
+		*field = n
 		return nil
 	}
 }

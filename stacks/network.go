@@ -2,9 +2,12 @@ package stacks
 
 import (
 	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsdynamodb"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsec2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslogs"
+
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer"
 )
 
 // network is the VPC that functions run in. A nil network is no VPC.
@@ -23,6 +26,10 @@ type networkProps struct {
 	// RolePath is the IAM path of the role that writes the flow logs.
 	RolePath string
 	FlowLogs awslogs.LogGroup
+	// Domains resolve besides the names of DynamoDB and KMS.
+	Domains     []string
+	DNSLogs     awslogs.LogGroup
+	Destroyable bool
 }
 
 // newNetwork makes isolated subnets in two zones, from where nothing is reached but DynamoDB and KMS through endpoints.
@@ -50,6 +57,7 @@ func newNetwork(stack awscdk.Stack, props networkProps) *network {
 	n.group.AddEgressRule(awsec2.Peer_AnyIpv4(), awsec2.Port_HTTPS(), new("HTTPS"), new(false))
 	n.addEndpoints()
 	n.addFlowLog(props.FlowLogs, props.RolePath)
+	newDNSFirewall(stack, dnsFirewallProps{VPC: n.vpc.VpcId(), Domains: props.Domains, Logs: props.DNSLogs, Destroyable: props.Destroyable})
 	return n
 }
 
@@ -106,6 +114,16 @@ func (n *network) allow(endpoint awsec2.VpcEndpoint, roles []awsiam.IRole, actio
 		Resources:  &resources,
 		Conditions: &map[string]any{"ArnEquals": map[string]any{"aws:PrincipalArn": arns}},
 	}))
+}
+
+// onlyFromHere denies roles the use of the vault and of tables in calls that do not come through the endpoints, so that credentials that
+// somebody carries out of the VPC are worth nothing.
+func (n *network) onlyFromHere(vault tokenizerlayer.IVault, roles []awsiam.IRole, tables ...awsdynamodb.Table) {
+	policy := vault.Grants().OnlyFromVPC(n.stack, "OnlyFromVpc", n.vpc, roles...)
+	for _, table := range tables {
+		policy.AddStatements(tokenizerlayer.DenyOutsideVPC(n.vpc, "dynamodb:*", table.TableArn()))
+	}
+	acceptDenial(policy)
 }
 
 // addFlowLog records who talked to whom. Addresses and ports, no content.

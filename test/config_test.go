@@ -3,10 +3,12 @@ package test
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -16,6 +18,22 @@ import (
 	"github.com/lambda-tokenizer/lambda-tokenizer/stacks"
 )
 
+// notHosts are no names that the network egress may resolve.
+var notHosts = []string{
+	"", "*", "*.", "*.com", "com", "a.*.example", "*a.example", "a*.example", "**.example.com", "*.*.example.com", "A.example", "a..example", ".example.com",
+	"a.example.", "-a.example", "a-.example", "a_b.example", "a.example/x", "https://a.example", "a.example:443", " a.example", "a.example ", "a.example\n",
+	"10.0.0.1", "1.1.1.1", "[::1]", "bücher.example", strings.Repeat("a", 64) + ".example", strings.Repeat("a.", 124) + "example",
+}
+
+func notHostsMessages() (messages []string) {
+	for _, name := range notHosts {
+		messages = append(messages, fmt.Sprintf("tokenizer:egressDomains: got %q, want a host name in lower case, of two or more parts, "+
+			"in which * stands for the first part only: give them like api.psp.example,*.psp.example", name))
+	}
+	slices.Sort(messages)
+	return messages
+}
+
 func TestConfig_NamesTheKeyTheValueAndTheRemedy(t *testing.T) {
 	tests := map[string]struct {
 		config stacks.Config
@@ -23,7 +41,7 @@ func TestConfig_NamesTheKeyTheValueAndTheRemedy(t *testing.T) {
 	}{
 		"zero value": {stacks.Config{}, nil},
 		"everything set": {stacks.Config{Stage: "dev", NamePrefix: "acme-2", Architecture: "x86_64", BuildOS: "darwin", Network: "egress", WAF: true,
-			OrgID: "o-exampleorg1", AllowedOrigins: []string{"http://127.0.0.1:8080"}, MFA: "off", ThreatProtection: true}, nil},
+			OrgID: "o-exampleorg1", AllowedOrigins: []string{"http://127.0.0.1:8080"}, MFA: "off", ThreatProtection: true, EgressDomains: []string{"api.psp.example", "*.psp.example", "xn--bcher-kva.example"}, OrderTokenDays: 3650, RevokePaid: true}, nil},
 		"stage":                        {stacks.Config{Stage: "production"}, []string{`tokenizer:stage: got "production", want one of prod, dev: set it with -c tokenizer:stage=prod or in cdk.json`}},
 		"stage's case":                 {stacks.Config{Stage: "Dev"}, []string{`tokenizer:stage: got "Dev", want one of prod, dev: set it with -c tokenizer:stage=prod or in cdk.json`}},
 		"architecture":                 {stacks.Config{Architecture: "amd64"}, []string{`tokenizer:architecture: got "amd64", want one of arm64, x86_64: set it with -c tokenizer:architecture=arm64 or in cdk.json`}},
@@ -39,6 +57,10 @@ func TestConfig_NamesTheKeyTheValueAndTheRemedy(t *testing.T) {
 		"prefix's start":               {stacks.Config{NamePrefix: "1x"}, []string{`tokenizer:namePrefix: got "1x", want at most 20 letters, digits and dashes, starting with a letter: choose another`}},
 		"prefix's length":              {stacks.Config{NamePrefix: "abcdefghijklmnopqrstu"}, []string{`tokenizer:namePrefix: got "abcdefghijklmnopqrstu", want at most 20 letters, digits and dashes, starting with a letter: choose another`}},
 		"prefix's end":                 {stacks.Config{NamePrefix: "a\n"}, []string{`tokenizer:namePrefix: got "a\n", want at most 20 letters, digits and dashes, starting with a letter: choose another`}},
+		"days":                         {stacks.Config{OrderTokenDays: 3651}, []string{`tokenizer:orderTokenDays: got 3651, want 1 to 3650: leave it out for tokens that do not expire`}},
+		"days below zero":              {stacks.Config{OrderTokenDays: -1}, []string{`tokenizer:orderTokenDays: got -1, want 1 to 3650: leave it out for tokens that do not expire`}},
+		"names and no egress":          {stacks.Config{EgressDomains: []string{"a.example", "b.example"}}, []string{`tokenizer:egressDomains: got "a.example,b.example", but only the network egress has a way out: set tokenizer:network=egress, or leave it out`}},
+		"names that are none":          {stacks.Config{Network: "egress", EgressDomains: notHosts}, notHostsMessages()},
 		"all at once": {stacks.Config{Stage: "x", NamePrefix: "_", Architecture: "y"}, []string{
 			`tokenizer:architecture: got "y", want one of arm64, x86_64: set it with -c tokenizer:architecture=arm64 or in cdk.json`,
 			`tokenizer:namePrefix: got "_", want at most 20 letters, digits and dashes, starting with a letter: choose another`,
@@ -67,12 +89,13 @@ func TestConfigFromContext_ReadsContextAndEnvironment(t *testing.T) {
 				names[0]: "dev", names[1]: "none", "tokenizer:namePrefix": "acme-", "tokenizer:architecture": "x86_64", "tokenizer:localBuildOS": "darwin",
 				"tokenizer:layerArchitectures": "x86_64,arm64", "tokenizer:waf": "true", "tokenizer:orgId": "o-exampleorg1",
 				"tokenizer:allowedOrigins": "https://a.example,https://b.example", "tokenizer:mfa": "required", "tokenizer:threatProtection": true,
+				"tokenizer:orderTokenDays": "30", "tokenizer:revokePaid": "true",
 				"stages of grief": "somebody else's", "waf": "somebody else's", "@aws-cdk/core:stage": true,
 			}
 			got, err := stacks.ConfigFromContext(awscdk.NewApp(&awscdk.AppProps{Context: &context, Outdir: new(t.TempDir())}))
 			want := stacks.Config{Stage: "dev", NamePrefix: "acme-", Architecture: "x86_64", LayerArchitectures: []string{"x86_64", "arm64"},
 				BuildOS: "darwin", Network: "none", WAF: true, OrgID: "o-exampleorg1", AllowedOrigins: []string{"https://a.example", "https://b.example"},
-				MFA: "required", ThreatProtection: true, Account: "123456789012", Region: "eu-central-1"}
+				MFA: "required", ThreatProtection: true, OrderTokenDays: 30, RevokePaid: true, Account: "123456789012", Region: "eu-central-1"}
 			if diff := cmp.Diff(want, got); err != nil || diff != "" {
 				t.Errorf("error %v, config (-want +got):\n%s", err, diff)
 			}
@@ -81,8 +104,8 @@ func TestConfigFromContext_ReadsContextAndEnvironment(t *testing.T) {
 }
 
 func TestConfigFromContext_RefusesUnknownKeysAndWrongValues(t *testing.T) {
-	const known = "tokenizer:allowedOrigins, tokenizer:architecture, tokenizer:layerArchitectures, tokenizer:localBuildOS, tokenizer:mfa, " +
-		"tokenizer:namePrefix, tokenizer:network, tokenizer:orgId, tokenizer:stage, tokenizer:threatProtection, tokenizer:waf"
+	const known = "tokenizer:allowedOrigins, tokenizer:architecture, tokenizer:egressDomains, tokenizer:layerArchitectures, tokenizer:localBuildOS, tokenizer:mfa, " +
+		"tokenizer:namePrefix, tokenizer:network, tokenizer:orderTokenDays, tokenizer:orgId, tokenizer:revokePaid, tokenizer:stage, tokenizer:threatProtection, tokenizer:waf"
 	tests := map[string]struct {
 		context map[string]any
 		want    string
@@ -90,6 +113,9 @@ func TestConfigFromContext_RefusesUnknownKeysAndWrongValues(t *testing.T) {
 		"an unknown key":         {map[string]any{"tokenizer:mfaa": "off"}, "tokenizer:mfaa: unknown context key: use one of " + known},
 		"a key's case":           {map[string]any{"tokenizer:WAF": "true"}, "tokenizer:WAF: unknown context key: use one of " + known},
 		"no boolean":             {map[string]any{"tokenizer:waf": "yes"}, "tokenizer:waf: got yes, want true or false: set it with -c tokenizer:waf=... or in cdk.json"},
+		"no number":              {map[string]any{"tokenizer:orderTokenDays": "a year"}, "tokenizer:orderTokenDays: got a year, want a whole number above 0: set it with -c tokenizer:orderTokenDays=... or in cdk.json"},
+		"no days":                {map[string]any{"tokenizer:orderTokenDays": 0}, "tokenizer:orderTokenDays: got 0, want a whole number above 0: set it with -c tokenizer:orderTokenDays=... or in cdk.json"},
+		"a part of a day":        {map[string]any{"tokenizer:orderTokenDays": 1.5}, "tokenizer:orderTokenDays: got 1.5, want a whole number above 0: set it with -c tokenizer:orderTokenDays=... or in cdk.json"},
 		"no string":              {map[string]any{"tokenizer:orgId": 7}, "tokenizer:orgId: got 7, want a string: set it with -c tokenizer:orgId=... or in cdk.json"},
 		"no string, short":       {map[string]any{"stage": 7}, "stage: got 7, want a string: set it with -c stage=... or in cdk.json"},
 		"an empty list":          {map[string]any{"tokenizer:layerArchitectures": ""}, "tokenizer:layerArchitectures: got , want a string, values separated by commas: set it with -c tokenizer:layerArchitectures=... or in cdk.json"},

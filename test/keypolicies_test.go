@@ -92,8 +92,21 @@ func (a assembly) roleARN(t *testing.T, name string) string {
 // comes again has more values.
 func (a assembly) may(t *testing.T, account *policy.Account, role, action, resource string, context ...string) bool {
 	t.Helper()
+	vpc := ""
+	for id := range a.anyOfType("AWS::EC2::VPC") { // from where the functions call, through its endpoints
+		vpc = a.evaluated(t, "${"+hash.ReplaceAllString(id, "")+"}").(string)
+	}
+	return a.mayFrom(t, vpc, account, role, action, resource, context...)
+}
+
+// mayFrom is may for a call from a VPC or, with "", from none.
+func (a assembly) mayFrom(t *testing.T, vpc string, account *policy.Account, role, action, resource string, context ...string) bool {
+	t.Helper()
 	request := policy.Request{
 		Role: role, Action: action, Resource: a.evaluated(t, "${"+resource+".Arn}").(string), Context: map[string][]string{"aws:principalarn": {role}},
+	}
+	if vpc != "" {
+		request.Context["aws:sourcevpc"] = []string{vpc}
 	}
 	for i := 0; i < len(context); i += 2 {
 		key := strings.ToLower(context[i])

@@ -42,7 +42,7 @@ func (a assembly) statements(t *testing.T, document any) []statement {
 	return found
 }
 
-// roleStatements are all statements that the role of a function has, and the test that it has no others.
+// roleStatements are all statements that allow the role of a function something, and the test that it has no others.
 func (a assembly) roleStatements(t *testing.T, function string) []statement {
 	t.Helper()
 	_, lambda := a.one(t, "AWS::Lambda::Function", function+"Function")
@@ -58,7 +58,11 @@ func (a assembly) roleStatements(t *testing.T, function string) []statement {
 	var found []statement
 	for _, policy := range a.ofType(t, "AWS::IAM::Policy") {
 		if strings.Contains(a.text(t, policy.Properties["Roles"]), "${"+function+"Role}") {
-			found = append(found, a.statements(t, policy.Properties["PolicyDocument"])...)
+			for _, s := range a.statements(t, policy.Properties["PolicyDocument"]) {
+				if s.effect == "Allow" {
+					found = append(found, s)
+				}
+			}
 		}
 	}
 	return found

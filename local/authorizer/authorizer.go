@@ -39,7 +39,7 @@ type Authorizer struct {
 // New returns an authorizer that knows no aliases and no tables.
 func New(config Config) *Authorizer {
 	return &Authorizer{config, resources{
-		account: config.Account, region: config.Region, aliases: map[string]string{}, tables: map[string]Table{},
+		account: config.Account, region: config.Region, aliases: map[string]string{}, tables: map[string]Table{}, endpoints: map[string]bool{},
 	}}
 }
 
@@ -58,6 +58,13 @@ func (a *Authorizer) AddTable(name string, t Table) {
 	a.resources.tables[name] = t
 }
 
+// AddEndpoint says that calls of a service, such as kms, leave a VPC through an endpoint. Such calls carry aws:SourceVpc.
+func (a *Authorizer) AddEndpoint(vpc, service string) {
+	a.resources.mu.Lock()
+	defer a.resources.mu.Unlock()
+	a.resources.endpoints[vpc+" "+service] = true
+}
+
 // Authorize is for [awsproxy.Config]. It returns the error with which the service would refuse the call, or nil.
 func (a *Authorizer) Authorize(_ context.Context, call awsproxy.Call) error {
 	permissions, err := a.permissions(call)
@@ -70,6 +77,9 @@ func (a *Authorizer) Authorize(_ context.Context, call awsproxy.Call) error {
 		p.Context["aws:principalaccount"] = []string{a.config.Account}
 		p.Context["aws:principalisawsservice"] = []string{"false"}
 		p.Context["lambda:sourcefunctionarn"] = []string{call.Function}
+		if p.why == "" && a.resources.hasEndpoint(call.VPC, call.Service) { // a service that acts in the caller's name is elsewhere
+			p.Context["aws:sourcevpc"] = []string{call.VPC}
+		}
 		if denial := a.config.Policies.Evaluate(p.Request); denial != nil {
 			a.config.Denied(fmt.Errorf("access denied: role %s: %s on %s%s: %s", denial.Role, denial.Action, denial.Resource, p.why, denial.Missing))
 			return awsjson.Errorf("AccessDeniedException", "%s", denial)

@@ -21,9 +21,15 @@ const (
 	function = "arn:aws:lambda:us-east-1:123456789012:function:f"
 )
 
-// authorize makes a call under one statement of the role's policy, and returns the error and what is logged. The key's policy leaves
-// every decision to the account.
+// authorize is authorizeFrom no VPC.
 func authorize(t *testing.T, statement, service, operation, body string) (err error, log string) {
+	t.Helper()
+	return authorizeFrom(t, "", statement, service, operation, body)
+}
+
+// authorizeFrom makes a call from a VPC under one statement of the role's policy, and returns the error and what is logged. The key's policy leaves
+// every decision to the account. The VPC vpc-1 has endpoints for both services, vpc-2 has one for KMS.
+func authorizeFrom(t *testing.T, vpc, statement, service, operation, body string) (err error, log string) {
 	t.Helper()
 	policies := policy.NewAccount(account)
 	delegate := `{"Effect":"Allow","Action":"kms:*","Resource":"*","Principal":{"AWS":"arn:aws:iam::` + account + `:root"}}`
@@ -39,8 +45,11 @@ func authorize(t *testing.T, statement, service, operation, body string) (err er
 	a.AddAlias("alias/a", "1")
 	a.AddTable("T", authorizer.Table{PartitionKey: "id"})
 	a.AddTable("Sealed", authorizer.Table{PartitionKey: "id", StorageKeyARN: key})
+	a.AddEndpoint("vpc-1", "kms")
+	a.AddEndpoint("vpc-1", "dynamodb")
+	a.AddEndpoint("vpc-2", "kms")
 	err = a.Authorize(t.Context(), awsproxy.Call{
-		Principal: role, Function: function, Service: service, Operation: operation, Body: []byte(body),
+		Principal: role, Function: function, VPC: vpc, Service: service, Operation: operation, Body: []byte(body),
 	})
 	return err, log
 }
@@ -105,6 +114,30 @@ func TestAuthorize_FindsThePermissionsThatACallNeeds(t *testing.T) {
 			}
 			if want := "access denied: role " + role + ": " + tt.denied + " on "; !strings.HasPrefix(log, want) {
 				t.Errorf("the log says %q, want %q", log, want)
+			}
+		})
+	}
+}
+
+func TestAuthorize_KnowsTheVPCThatACallComesThrough(t *testing.T) {
+	fromVPC := `"StringEquals":{"aws:SourceVpc":"vpc-1"}`
+	storageKey := allow("kms:*", key, `"StringEquals":{"kms:ViaService":"dynamodb.us-east-1.amazonaws.com"}`)
+	for _, tt := range []struct {
+		name, statement, vpc, service, operation, body string
+		allowed                                        bool
+	}{
+		{"from the VPC", allow("kms:Decrypt", key, fromVPC), "vpc-1", "kms", "Decrypt", `{"KeyId":"1"}`, true},
+		{"from another VPC", allow("kms:Decrypt", key, fromVPC), "vpc-2", "kms", "Decrypt", `{"KeyId":"1"}`, false},
+		{"from none", allow("kms:Decrypt", key, fromVPC), "", "kms", "Decrypt", `{"KeyId":"1"}`, false},
+		{"without an endpoint for the service", allow("dynamodb:GetItem", table, fromVPC), "vpc-2", "dynamodb", "GetItem", `{"TableName":"T"}`, false},
+		{"a table that a key encrypts", allow("dynamodb:GetItem", sealed, fromVPC) + "," + storageKey, "vpc-1", "dynamodb", "GetItem", `{"TableName":"Sealed"}`, true},
+		// DynamoDB uses the key in its caller's name, from a place of its own.
+		{"a condition on that key", allow("dynamodb:GetItem", sealed, "") + "," + allow("kms:*", key, fromVPC), "vpc-1", "dynamodb", "GetItem", `{"TableName":"Sealed"}`, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			err, log := authorizeFrom(t, tt.vpc, tt.statement, tt.service, tt.operation, tt.body)
+			if (err == nil) != tt.allowed {
+				t.Errorf("error = %v, log %s", err, log)
 			}
 		})
 	}

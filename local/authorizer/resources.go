@@ -13,9 +13,10 @@ import (
 type resources struct {
 	account, region string
 
-	mu      sync.RWMutex
-	aliases map[string]string // ARNs of keys by the alias's name
-	tables  map[string]Table  // by name
+	mu        sync.RWMutex
+	aliases   map[string]string // ARNs of keys by the alias's name
+	tables    map[string]Table  // by name
+	endpoints map[string]bool   // "<VPC> <service>"
 }
 
 // Table is what policies look at in a table.
@@ -49,6 +50,12 @@ func (r *resources) table(ref string) (name, arn string, t Table) {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	return name, prefix + name, r.tables[name]
+}
+
+func (r *resources) hasEndpoint(vpc, service string) bool {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return r.endpoints[vpc+" "+service]
 }
 
 func (r *resources) arn(service, resource string) string {

@@ -2,7 +2,7 @@
 // credentials, and can refuse a call before the service gets it.
 //
 //	proxy := awsproxy.New(awsproxy.Config{Targets: endpoints, Authorize: authorizer.Authorize})
-//	proxy.Register("AKIDORDER", orderSessionToken, "arn:aws:iam::123456789012:role/order", "arn:aws:lambda:us-east-1:123456789012:function:order")
+//	proxy.Register("AKIDORDER", orderSessionToken, "arn:aws:iam::123456789012:role/order", "arn:aws:lambda:us-east-1:123456789012:function:order", "")
 //	// then start the function with AWS_ENDPOINT_URL and these credentials in its environment
 //
 // Access key id and session token identify a caller. The signature is not verified, because the session token is a secret that only
@@ -49,6 +49,7 @@ type Around func(w http.ResponseWriter, r *http.Request, call Call, next http.Ha
 type Call struct {
 	Principal string // ARN of the caller's role
 	Function  string // ARN of its function
+	VPC       string // id of the VPC that it calls from; "" for none
 	Service   string // signing name, such as kms
 	Operation string // such as Decrypt
 	Region    string
@@ -64,7 +65,7 @@ type Proxy struct {
 	callers map[string]caller // by access key id
 }
 
-type caller struct{ sessionToken, principal, function string }
+type caller struct{ sessionToken, principal, function, vpc string }
 
 // New returns a proxy that knows no callers yet.
 func New(config Config) *Proxy {
@@ -83,11 +84,12 @@ func New(config Config) *Proxy {
 	return p
 }
 
-// Register makes a caller known by its credentials. A second caller with the same access key id replaces the first.
-func (p *Proxy) Register(accessKeyID, sessionToken, principalARN, functionARN string) {
+// Register makes a caller known by its credentials, which calls from a VPC or, with "", from none. A second caller with the same access key
+// id replaces the first.
+func (p *Proxy) Register(accessKeyID, sessionToken, principalARN, functionARN, vpc string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.callers[accessKeyID] = caller{sessionToken, principalARN, functionARN}
+	p.callers[accessKeyID] = caller{sessionToken, principalARN, functionARN, vpc}
 }
 
 // ServeHTTP passes one call on, or answers it with an error in the form of the service's own.
@@ -150,7 +152,7 @@ func (p *Proxy) identify(r *http.Request) (Call, error) {
 	if !ok || subtle.ConstantTimeCompare([]byte(r.Header.Get("X-Amz-Security-Token")), []byte(known.sessionToken)) == 0 {
 		return Call{}, forbidden("UnrecognizedClientException", "The security token included in the request is invalid.")
 	}
-	return Call{Principal: known.principal, Function: known.function, Region: scope[2], Service: scope[3], Operation: awsjson.Operation(r)}, nil
+	return Call{Principal: known.principal, Function: known.function, VPC: known.vpc, Region: scope[2], Service: scope[3], Operation: awsjson.Operation(r)}, nil
 }
 
 func forbidden(code, message string) error {

@@ -58,8 +58,8 @@ func startProxy(t *testing.T, config awsproxy.Config) string {
 		config.Targets = kmsAt(start(t, localKMS()))
 	}
 	proxy := awsproxy.New(config)
-	proxy.Register("AKIDORDER", "order-session", orderARN, functionARN)
-	proxy.Register("AKIDPAYBILL", "paybill-session", paybillARN, functionARN)
+	proxy.Register("AKIDORDER", "order-session", orderARN, functionARN, "")
+	proxy.Register("AKIDPAYBILL", "paybill-session", paybillARN, functionARN, "")
 	return start(t, proxy).String()
 }
 
@@ -333,7 +333,7 @@ func TestRegister_WorksWhileOthersCall(t *testing.T) {
 	var group sync.WaitGroup
 	for range 30 {
 		group.Go(func() {
-			proxy.Register("AKIDORDER", "order-session", orderARN, functionARN)
+			proxy.Register("AKIDORDER", "order-session", orderARN, functionARN, "")
 			if _, err := kmsClient(proxyURL, "AKIDORDER", "order-session").CreateKey(t.Context(), &kms.CreateKeyInput{}); err != nil {
 				t.Error(err)
 			}

@@ -118,13 +118,14 @@ func (c *Cloud) prepare(o Options) (*deployment, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.functions = newFunctions(proxy, proxyURL, c.temp, o.Log)
+	networks := &networks{authorizer: auth, vpcs: map[string]string{}}
+	c.functions = newFunctions(proxy, proxyURL, networks, c.temp, o.Log)
 	return &deployment{
 		assembly: o.Assembly, resolver: assembly.NewResolver(o.Assembly, o.Account, o.Region), account: o.Account, region: o.Region,
 		resources: &resources{clients: c.Clients, policies: policies, authorizer: auth, roles: map[string]string{}},
-		functions: c.functions,
-		apis:      &apis{c.services.endpoints[endpoint.Cognito].URL, c.functions, o.Log, map[string]*api{}},
-		skipped:   map[string]bool{},
+		functions: c.functions, networks: networks,
+		apis:    &apis{c.services.endpoints[endpoint.Cognito].URL, c.functions, o.Log, map[string]*api{}},
+		skipped: map[string]bool{},
 	}, nil
 }
 
@@ -141,7 +142,14 @@ func (c *Cloud) StartExtension(ctx context.Context, function string, variables m
 
 // ActAs returns an SDK configuration that calls the services as a function would: with credentials like those of a new environment,
 // through the proxy that enforces its role's policies. The function is named by the start of its name.
-func (c *Cloud) ActAs(function string) (aws.Config, error) { return c.functions.actAs(function) }
+func (c *Cloud) ActAs(function string) (aws.Config, error) {
+	return c.functions.actAs(function, false)
+}
+
+// ActAsFromOutside is ActAs with such credentials in the hands of somebody outside of the function's VPC.
+func (c *Cloud) ActAsFromOutside(function string) (aws.Config, error) {
+	return c.functions.actAs(function, true)
+}
 
 // Kill ends, with SIGKILL, a process of every environment of the functions that have the role: "bootstrap", or the file name of an
 // extension. It returns how many it ended, when they are gone. It is for tests that crash a function at a moment of their choice.

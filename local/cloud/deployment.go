@@ -19,6 +19,7 @@ type deployment struct {
 
 	resources *resources
 	functions *functions
+	networks  *networks
 	apis      *apis
 
 	skipped map[string]bool // what has no effect here
@@ -52,21 +53,28 @@ func (d *deployment) kinds() map[string]kind {
 		"AWS::IAM::Policy":                    {create: d.resources.createPolicy},
 		"AWS::Lambda::Permission":             {create: createNamed, skipped: "the API may always invoke its functions"},
 		"AWS::Lambda::LayerVersionPermission": {create: createNamed, skipped: "sharing with other accounts"},
-		"AWS::Logs::LogGroup":                 {create: createLogGroup, skipped: "functions log to this terminal"},
+		"AWS::Logs::LogGroup":                 {create: createLogGroup, skipped: "functions log to this terminal, and nothing is masked"},
 		"AWS::SSM::Parameter":                 {create: createNamed, skipped: "nothing here reads it"},
 		"AWS::WAFv2::LoggingConfiguration":    {create: createNamed},
 		"AWS::WAFv2::WebACL":                  {create: createNamed, skipped: "requests are not filtered"},
 		"AWS::WAFv2::WebACLAssociation":       {create: createNamed},
 		"AWS::EC2::SecurityGroup":             {create: createNamed, skipped: "nothing is filtered"},
 		"AWS::EC2::VPC":                       {create: createNamed, skipped: "functions share this machine's network"},
-		"AWS::EC2::VPCEndpoint":               {create: createNamed, skipped: "endpoint policies are not evaluated"},
+		"AWS::EC2::Subnet":                    {create: d.networks.createSubnet},
+		"AWS::EC2::VPCEndpoint":               {create: d.networks.createEndpoint, skipped: "endpoint policies are not evaluated"},
 	}
 	for _, partOfVPC := range []string{
-		"EIP", "FlowLog", "InternetGateway", "NatGateway", "Route", "RouteTable", "SecurityGroupIngress", "Subnet",
+		"EIP", "FlowLog", "InternetGateway", "NatGateway", "Route", "RouteTable", "SecurityGroupIngress",
 		"SubnetRouteTableAssociation", "VPCGatewayAttachment",
 	} {
 		kinds["AWS::EC2::"+partOfVPC] = kind{create: createNamed}
 	}
+	for _, partOfDNS := range []string{
+		"FirewallDomainList", "FirewallRuleGroupAssociation", "ResolverQueryLoggingConfig", "ResolverQueryLoggingConfigAssociation",
+	} {
+		kinds["AWS::Route53Resolver::"+partOfDNS] = kind{create: createNamed}
+	}
+	kinds["AWS::Route53Resolver::FirewallRuleGroup"] = kind{create: createNamed, skipped: "names are not filtered"}
 	return kinds
 }
 

@@ -40,6 +40,7 @@ type functions struct {
 	temp     string // directory for unpacked layers
 	log      io.Writer
 	ports    ports
+	networks *networks
 	layers   map[string]string // directories by the layer version's ARN
 	byARN    map[string]*function
 
@@ -50,13 +51,14 @@ type functions struct {
 // function is a function that is ready to be invoked.
 type function struct {
 	role   string // ARN
+	vpc    string // id; "" for none
 	config lambdahost.Config
 	host   *lambdahost.Function
 }
 
-func newFunctions(proxy *awsproxy.Proxy, proxyURL *url.URL, temp string, log io.Writer) *functions {
+func newFunctions(proxy *awsproxy.Proxy, proxyURL *url.URL, networks *networks, temp string, log io.Writer) *functions {
 	return &functions{
-		proxy: proxy, proxyURL: proxyURL, temp: temp, log: log,
+		proxy: proxy, proxyURL: proxyURL, networks: networks, temp: temp, log: log,
 		ports: ports{given: map[int]bool{}}, layers: map[string]string{}, byARN: map[string]*function{},
 	}
 }
@@ -85,11 +87,15 @@ func (f *functions) createFunction(_ context.Context, r *resource) (created, err
 		return created{}, err
 	}
 	arn := r.arn("lambda", "function:"+name)
+	vpc, err := f.networks.vpcOf(r.object("VpcConfig").strings("SubnetIds"))
+	if err != nil {
+		return created{}, err
+	}
 	config := lambdahost.Config{
 		Name: name, ARN: arn, Handler: r.str("Handler"), AccountID: r.account, Region: r.region,
 		TaskDir: code, OptDir: opt,
 		Variables:      f.variables(r.object("Environment").object("Variables")),
-		PerEnvironment: func() (map[string]string, error) { return f.newEnvironment(role, arn) },
+		PerEnvironment: func() (map[string]string, error) { return f.newEnvironment(role, arn, vpc) },
 		Timeout:        time.Duration(r.integer("Timeout")) * time.Second, MemoryMB: r.integer("MemorySize"),
 		MaxConcurrency: environments, Log: f.log,
 	}
@@ -97,7 +103,7 @@ func (f *functions) createFunction(_ context.Context, r *resource) (created, err
 	if err != nil {
 		return created{}, err
 	}
-	f.byARN[arn] = &function{role, config, host}
+	f.byARN[arn] = &function{role, vpc, config, host}
 	return created{name, map[string]string{"Arn": arn}}, nil
 }
 
@@ -149,22 +155,22 @@ func overlay(dst, src string) error {
 
 // newEnvironment gives an execution environment credentials of its own, and a port for the extension. On Lambda environments do not
 // share a loopback interface, so there they can all use the same port.
-func (f *functions) newEnvironment(role, functionARN string) (map[string]string, error) {
+func (f *functions) newEnvironment(role, functionARN, vpc string) (map[string]string, error) {
 	port, err := f.ports.free()
 	if err != nil {
 		return nil, err
 	}
-	c := f.assume(role, functionARN)
+	c := f.assume(role, functionARN, vpc)
 	return map[string]string{
 		"AWS_ACCESS_KEY_ID": c.AccessKeyID, "AWS_SECRET_ACCESS_KEY": c.SecretAccessKey, "AWS_SESSION_TOKEN": c.SessionToken,
 		portVariable: strconv.Itoa(port),
 	}, nil
 }
 
-// assume makes credentials by which the proxy knows a function and its role.
-func (f *functions) assume(role, functionARN string) aws.Credentials {
+// assume makes credentials by which the proxy knows a function, its role and the VPC that it calls from.
+func (f *functions) assume(role, functionARN, vpc string) aws.Credentials {
 	c := aws.Credentials{AccessKeyID: "ASIA" + crand.Text()[:16], SecretAccessKey: crand.Text(), SessionToken: crand.Text() + crand.Text()}
-	f.proxy.Register(c.AccessKeyID, c.SessionToken, role, functionARN)
+	f.proxy.Register(c.AccessKeyID, c.SessionToken, role, functionARN, vpc)
 	return c
 }
 
@@ -185,12 +191,17 @@ func (f *functions) find(prefix string) (found *function, err error) {
 	return found, nil
 }
 
-func (f *functions) actAs(prefix string) (aws.Config, error) {
+// actAs acts as a function from its own place or, outside, from elsewhere.
+func (f *functions) actAs(prefix string, outside bool) (aws.Config, error) {
 	fn, err := f.find(prefix)
 	if err != nil {
 		return aws.Config{}, err
 	}
-	c := credentials.StaticCredentialsProvider{Value: f.assume(fn.role, fn.config.ARN)}
+	vpc := fn.vpc
+	if outside {
+		vpc = ""
+	}
+	c := credentials.StaticCredentialsProvider{Value: f.assume(fn.role, fn.config.ARN, vpc)}
 	return endpoint.Config(f.proxyURL, fn.config.Region, c, endpoint.NewTransport()), nil
 }
 
@@ -236,7 +247,7 @@ func (f *functions) startExtension(ctx context.Context, prefix string, variables
 	if err != nil {
 		return nil, err
 	}
-	own, err := f.newEnvironment(fn.role, fn.config.ARN)
+	own, err := f.newEnvironment(fn.role, fn.config.ARN, fn.vpc)
 	if err != nil {
 		return nil, err
 	}

@@ -264,6 +264,9 @@ func granted(a *assembly.Assembly) []action {
 				continue
 			}
 			for i, statement := range statements(a, id) {
+				if statement.(map[string]any)["Effect"] != "Allow" {
+					continue
+				}
 				for _, name := range actions(statement) {
 					if strings.HasPrefix(name, "kms:") || strings.HasPrefix(name, "dynamodb:") {
 						all = append(all, action{id, i, name})
@@ -608,7 +611,7 @@ func TestDeploy_NamesAPolicyThatCannotBeEvaluated(t *testing.T) {
 	for want, change := range map[string]func(statement map[string]any){
 		"NotAction":                       func(s map[string]any) { s["NotAction"] = s["Action"] },
 		"DateLessThan aws:CurrentTime":    func(s map[string]any) { s["Condition"] = object("DateLessThan", "aws:CurrentTime", "2030-01-01") },
-		"StringEquals aws:SourceVpc":      func(s map[string]any) { s["Condition"] = object("StringEquals", "aws:SourceVpc", "vpc-1") },
+		"StringEquals aws:SourceVpce":     func(s map[string]any) { s["Condition"] = object("StringEquals", "aws:SourceVpce", "vpce-1") },
 		"NumericEquals kms:ViaService":    func(s map[string]any) { s["Condition"] = object("NumericEquals", "kms:ViaService", "1") },
 		`variable in "${aws:PrincipalTag`: func(s map[string]any) { s["Resource"] = "${aws:PrincipalTag/x}" },
 	} {

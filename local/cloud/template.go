@@ -38,7 +38,7 @@ func (r *resource) arn(service, name string) string {
 // createNamed creates nothing: the resource is only a name for others to refer to.
 func createNamed(_ context.Context, r *resource) (created, error) {
 	name := r.physicalName("Name")
-	return created{name, map[string]string{"AllocationId": name, "GroupId": name, "Arn": name}}, nil
+	return created{name, map[string]string{"AllocationId": name, "GroupId": name, "Arn": name, "Id": name}}, nil
 }
 
 func createLogGroup(_ context.Context, r *resource) (created, error) {

@@ -39,7 +39,7 @@ func (c condition) holds(context map[string][]string) bool {
 
 // keys are the condition keys whose values the local run knows, or whose absence it can be sure of. A prefix ends in a colon.
 var keys = []string{
-	"aws:principalarn", "aws:principalaccount", "aws:principalisawsservice",
+	"aws:principalarn", "aws:principalaccount", "aws:principalisawsservice", "aws:sourcevpc",
 	"kms:calleraccount", "kms:viaservice", "kms:encryptioncontext:", "kms:grantisforawsresource",
 	"kms:schedulekeydeletionpendingwindowindays",
 	"dynamodb:returnvalues", "dynamodb:attributes", "dynamodb:leadingkeys", "lambda:sourcefunctionarn",

@@ -161,19 +161,27 @@ func (b *backend) open(ctx context.Context, s settings.Settings, problems error,
 }
 
 func newVault(ctx context.Context, s settings.Settings, account string) (*vault.Vault, error) {
-	aws, err := config.LoadDefaultConfig(ctx,
-		config.WithHTTPClient(awshttp.NewBuildableClient().WithTimeout(attemptTimeout)),
-		config.WithRetryer(func() aws.Retryer {
-			return retry.NewStandard(func(r *retry.StandardOptions) { r.MaxAttempts, r.MaxBackoff = attempts, maxBackoff })
-		}))
+	clients, err := awsConfig(ctx)
 	if err != nil { // its text may quote the environment
 		return nil, errors.New("the AWS configuration in the environment does not load")
 	}
 	return vault.New(vault.Config{
 		TokenKeys: keys(s.TokenKeys), FingerprintKeys: keys(s.FingerprintKeys), Table: s.Table, State: s.StateTable, Index: s.IndexTable,
 		AccountID: account, Actor: s.FunctionName, IdempotencyScope: s.IdempotencyScope,
-		KMS: kms.NewFromConfig(aws), Store: dynamodb.NewFromConfig(aws),
+		KMS: kms.NewFromConfig(clients), Store: dynamodb.NewFromConfig(clients),
 	})
+}
+
+// awsConfig is the environment's, but for DynamoDB's host, which is that of the region: the account's own
+// (<account>.ddb.<region>.amazonaws.com), which the SDK prefers when it knows the account, does not resolve in a network that lets only
+// the endpoints' names through (https://docs.aws.amazon.com/sdkref/latest/guide/feature-account-endpoints.html).
+func awsConfig(ctx context.Context) (aws.Config, error) {
+	return config.LoadDefaultConfig(ctx,
+		config.WithAccountIDEndpointMode(aws.AccountIDEndpointModeDisabled),
+		config.WithHTTPClient(awshttp.NewBuildableClient().WithTimeout(attemptTimeout)),
+		config.WithRetryer(func() aws.Retryer {
+			return retry.NewStandard(func(r *retry.StandardOptions) { r.MaxAttempts, r.MaxBackoff = attempts, maxBackoff })
+		}))
 }
 
 func keys(from []settings.Key) (to []vault.Key) {

@@ -14,32 +14,46 @@ import (
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/client"
 )
 
-// Order is the function behind POST /order. Settings: ORDER_TABLE.
+// Order is the function behind POST /order. Settings: ORDER_TABLE and, if tokens are to expire, ORDER_TOKEN_DAYS.
 func Order(ctx context.Context, now func() time.Time) error {
 	p, err := prepare(ctx, "ORDER_TABLE")
 	if err != nil {
 		return err
 	}
+	days, err := start.Days("ORDER_TOKEN_DAYS")
+	if err != nil {
+		return err
+	}
 	p.serve(ctx, now, "order", orders.PlaceOperation(&orders.Orders{
 		Store:  &orders.Store{DynamoDB: p.dynamo, Table: p.settings["ORDER_TABLE"]},
-		Sealer: p.tokenizer, Now: now,
+		Sealer: p.tokenizer, TokenLife: days, Now: now,
 	}))
 	return nil
 }
 
-// Paybill is the function behind POST /paybill. Settings: ORDER_TABLE, LEDGER_TABLE, ACCOUNT_ID.
+// Paybill is the function behind POST /paybill. Settings: ORDER_TABLE, LEDGER_TABLE, ACCOUNT_ID and, if the token of an
+// order is to end when the order is paid, REVOKE_PAID=true.
 func Paybill(ctx context.Context, now func() time.Time) error {
 	p, err := prepare(ctx, "ORDER_TABLE", "LEDGER_TABLE", "ACCOUNT_ID")
 	if err != nil {
 		return err
 	}
-	p.serve(ctx, now, "paybill", orders.PayOperation(&orders.Payments{
+	revoke, err := start.Choice("REVOKE_PAID")
+	if err != nil {
+		return err
+	}
+	payments := &orders.Payments{
 		Account:   p.settings["ACCOUNT_ID"],
 		Store:     &orders.Store{DynamoDB: p.dynamo, Table: p.settings["ORDER_TABLE"]},
 		Revealer:  p.tokenizer,
 		Processor: &orders.SimulatedProcessor{DynamoDB: p.dynamo, Table: p.settings["LEDGER_TABLE"], Now: now},
+		Log:       start.Logger(os.Stdout),
 		Now:       now,
-	}))
+	}
+	if revoke {
+		payments.Revoker = p.tokenizer
+	}
+	p.serve(ctx, now, "paybill", orders.PayOperation(payments))
 	return nil
 }
 

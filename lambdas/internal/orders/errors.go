@@ -47,6 +47,8 @@ var (
 		"send Content-Type: application/json"}
 	// ErrVaultMissing: the order's token is not in the vault. No caller can correct that.
 	ErrVaultMissing = &Kind{"vault-row-missing", "vault row missing", http.StatusInternalServerError, ""}
+	// ErrCardExpired: the order's token had a life time, which is over. The card is not kept any more.
+	ErrCardExpired = &Kind{"card-expired", "card no longer kept", http.StatusGone, "place the order again, with another CustomerOrder"}
 	// ErrVaultDamaged: the vault's row for the order does not open, or holds no card number.
 	ErrVaultDamaged = &Kind{"vault-row-damaged", "vault row damaged", http.StatusInternalServerError, ""}
 	// ErrForeignCard: the order's token is bound to another order or user. Somebody has written it there. Nothing was charged.

@@ -18,7 +18,7 @@ import (
 // kinds are all kinds of error.
 var kinds = []*orders.Kind{
 	orders.ErrInvalid, orders.ErrNoCaller, orders.ErrNotFound, orders.ErrTaken, orders.ErrPlaced, orders.ErrPaid, orders.ErrCharging,
-	orders.ErrTooLarge, orders.ErrMediaType, orders.ErrVaultMissing, orders.ErrVaultDamaged, orders.ErrForeignCard, orders.ErrKeyReused, orders.ErrInternal,
+	orders.ErrTooLarge, orders.ErrMediaType, orders.ErrVaultMissing, orders.ErrCardExpired, orders.ErrVaultDamaged, orders.ErrForeignCard, orders.ErrKeyReused, orders.ErrInternal,
 	orders.ErrUnavailable,
 }
 

@@ -77,3 +77,9 @@ type Sealer interface {
 type Revealer interface {
 	Detokenize(context.Context, client.DetokenizeInput) (client.DetokenizeOutput, error)
 }
+
+// Revoker ends a token, and tells whether one is live. [client.Client] is one.
+type Revoker interface {
+	Validate(context.Context, client.ValidateInput) (client.ValidateOutput, error)
+	Revoke(context.Context, client.RevokeInput) (client.RevokeOutput, error)
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
+	"log/slog"
 	"strings"
 	"time"
 
@@ -23,6 +24,10 @@ type Payments struct {
 	Store     *Store
 	Revealer  Revealer
 	Processor Processor
+	// Revoker ends the token of an order that is paid; nil means that it is kept.
+	Revoker Revoker
+	// Log gets what goes wrong without being an error of the payment; it is required with Revoker.
+	Log *slog.Logger
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
 }
@@ -41,8 +46,8 @@ type Payment struct {
 // nothing has happened. From then on the outcome may be unknown: the lease stays until it runs out, and the next attempt repeats the
 // charge with the same idempotency key, which charges once and tells the outcome.
 //
-// IAM: the layer's Detokenize grant; dynamodb:UpdateItem and GetItem on the order table; what the processor needs.
-// Errors: ErrInvalid, ErrNoCaller, ErrNotFound, ErrPaid, ErrCharging, ErrVaultMissing, ErrVaultDamaged, ErrForeignCard, ErrKeyReused, ErrInternal,
+// IAM: the layer's Detokenize grant, and Revoke with a Revoker; dynamodb:UpdateItem and GetItem on the order table; what the processor needs.
+// Errors: ErrInvalid, ErrNoCaller, ErrNotFound, ErrPaid, ErrCharging, ErrVaultMissing, ErrCardExpired, ErrVaultDamaged, ErrForeignCard, ErrKeyReused, ErrInternal,
 // ErrUnavailable.
 func (p *Payments) Pay(ctx context.Context, caller string, r PayRequest) (Payment, error) {
 	if caller == "" {
@@ -68,6 +73,7 @@ func (p *Payments) Pay(ctx context.Context, caller string, r PayRequest) (Paymen
 	if err := p.finish(ctx, order); err != nil {
 		return Payment{}, p.unsettled("record payment", err, order)
 	}
+	p.retire(ctx, order)
 	return Payment{ID: id, Order: order, Mask: card.Mask()}, nil
 }
 
@@ -99,6 +105,7 @@ func (p *Payments) begin(ctx context.Context, caller, number string) (Order, err
 	case !found || order.Sub != caller:
 		return Order{}, &Error{Kind: ErrNotFound}
 	case order.State == Paid:
+		p.retireAgain(ctx, order)
 		return Order{}, &Error{Kind: ErrPaid}
 	case order.State == Charging && order.Lease.ID == lease.ID:
 		return order, nil // the lease is ours: only the answer got lost
@@ -144,6 +151,39 @@ func (p *Payments) finish(ctx context.Context, order Order) error {
 		return nil // recorded before: by us, while the answer got lost, or by a successor
 	}
 	return failure
+}
+
+// retire ends the token of an order that was paid just now. The payment is a fact, so a failure is logged and nothing more: the next request
+// to pay the order tries again.
+func (p *Payments) retire(ctx context.Context, order Order) {
+	if p.Revoker == nil {
+		return
+	}
+	ctx, cancel := grace(ctx)
+	defer cancel()
+	if _, err := p.Revoker.Revoke(ctx, client.RevokeInput{Token: order.Token, Reason: "the order is paid"}); err != nil {
+		p.kept("revoke", err)
+	}
+}
+
+// retireAgain ends the token of an order that was paid before, if that is still live. It asks for the binding first, which no read of the
+// card does in this case: whoever may write to the order table could otherwise have any token revoked, by an order that says it is paid.
+func (p *Payments) retireAgain(ctx context.Context, order Order) {
+	if p.Revoker == nil {
+		return
+	}
+	out, err := p.Revoker.Validate(ctx, client.ValidateInput{Token: order.Token, Context: order.binding()})
+	switch {
+	case err != nil:
+		p.kept("validate", err)
+	case out.Live:
+		p.retire(ctx, order)
+	}
+}
+
+// kept logs that the token of a paid order may still be live.
+func (p *Payments) kept(operation string, err error) {
+	p.Log.Warn("the token of a paid order was not revoked", "cause", operation+": "+errorName(err))
 }
 
 // unsettled is the error of an order that keeps its lease because its card may have been charged.

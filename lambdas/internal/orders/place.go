@@ -24,6 +24,8 @@ var errTokenTaken = errors.New("token taken")
 type Orders struct {
 	Store  *Store
 	Sealer Sealer
+	// TokenLife is how long a card is kept. The order cannot be paid afterwards. 0 means that it does not end.
+	TokenLife time.Duration
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
 }
@@ -47,7 +49,7 @@ func (p *Orders) Place(ctx context.Context, caller string, r PlaceRequest) (Orde
 		Sub: caller, State: Placed, CreatedAt: clock(p.Now)(),
 	}
 	for range maxSeals {
-		sealed, err := p.Sealer.Seal(ctx, client.SealInput{Data: card.Secret, Context: order.binding()})
+		sealed, err := p.Sealer.Seal(ctx, client.SealInput{Data: card.Secret, TTL: p.TokenLife, Context: order.binding()})
 		if err != nil {
 			return Order{}, fromTokenizer("tokenize", err)
 		}

@@ -19,8 +19,10 @@ func fromUpstream(operation string, err error) *Error {
 func fromTokenizer(operation string, err error) *Error {
 	kind := ErrUnavailable
 	switch {
-	case errors.Is(err, client.ErrNotFound), errors.Is(err, client.ErrRevoked), errors.Is(err, client.ErrExpired), errors.Is(err, client.ErrUsedUp):
-		kind = ErrVaultMissing // an order's token has neither a time to live nor a limit of uses
+	case errors.Is(err, client.ErrExpired):
+		kind = ErrCardExpired
+	case errors.Is(err, client.ErrNotFound), errors.Is(err, client.ErrRevoked), errors.Is(err, client.ErrUsedUp):
+		kind = ErrVaultMissing // an order's token has no limit of uses, and is revoked after the payment only
 	case errors.Is(err, client.ErrBindingMismatch):
 		kind = ErrForeignCard
 	case errors.Is(err, client.ErrIntegrity):

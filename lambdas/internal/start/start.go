@@ -18,10 +18,12 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/aws/aws-lambda-go/lambda"
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
@@ -67,6 +69,30 @@ func Settings(names ...string) (map[string]string, error) {
 	return settings, nil
 }
 
+// Days returns an environment variable that is a number of days; 0 if it is not set.
+func Days(name string) (time.Duration, error) {
+	value := os.Getenv(name)
+	if value == "" {
+		return 0, nil
+	}
+	days, err := strconv.Atoi(value)
+	if err != nil || days < 1 || days > 3650 {
+		return 0, fmt.Errorf("%s is not a number of days from 1 to 3650; the function's stack sets it", name)
+	}
+	return time.Duration(days) * 24 * time.Hour, nil
+}
+
+// Choice returns an environment variable that is true or false; false if it is not set.
+func Choice(name string) (bool, error) {
+	switch os.Getenv(name) {
+	case "true":
+		return true, nil
+	case "", "false":
+		return false, nil
+	}
+	return false, fmt.Errorf("%s is neither true nor false; the function's stack sets it", name)
+}
+
 // Origins are the web origins of ALLOWED_ORIGINS, separated by commas. It need not be set.
 func Origins() []string {
 	return strings.FieldsFunc(os.Getenv("ALLOWED_ORIGINS"), func(r rune) bool { return r == ',' })
@@ -74,8 +100,13 @@ func Origins() []string {
 
 // DynamoDB returns a client for the function's region and role. AWS_ENDPOINT_URL and AWS_ENDPOINT_URL_DYNAMODB are
 // honoured. https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html
+//
+// The host is that of the region, whatever the environment says: the account's own (<account>.ddb.<region>.amazonaws.com), which the SDK
+// prefers when it knows the account, does not resolve in the functions' network.
+// https://docs.aws.amazon.com/sdkref/latest/guide/feature-account-endpoints.html
 func DynamoDB(ctx context.Context) (*dynamodb.Client, error) {
 	c, err := config.LoadDefaultConfig(ctx,
+		config.WithAccountIDEndpointMode(aws.AccountIDEndpointModeDisabled),
 		config.WithHTTPClient(awshttp.NewBuildableClient().WithTimeout(attemptTimeout)))
 	if err != nil {
 		return nil, errors.New("the AWS settings in the environment cannot be read; check the AWS_ variables")

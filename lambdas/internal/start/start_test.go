@@ -8,9 +8,11 @@ import (
 	"net/http/httptest"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
@@ -55,6 +57,40 @@ func TestDynamoDBUsesTheEndpointAndGivesUp(t *testing.T) {
 			})
 			if err == nil || calls.Load() != 3 {
 				t.Errorf("error %v after %d calls, want one after 3", err, calls.Load())
+			}
+		})
+	}
+}
+
+// hosts is a transport that notes the hosts that are asked, and answers nothing.
+type hosts struct{ asked []string }
+
+func (h *hosts) RoundTrip(r *http.Request) (*http.Response, error) {
+	h.asked = append(h.asked, r.URL.Host)
+	return nil, http.ErrHandlerTimeout
+}
+
+// The network of the functions resolves the region's name of DynamoDB, and not the account's.
+func TestDynamoDB_AsksTheRegionsHostWhateverTheEnvironmentSays(t *testing.T) {
+	for _, mode := range []string{"", "preferred", "required"} {
+		t.Run("mode "+mode, func(t *testing.T) {
+			awsEnvironment(t)
+			t.Setenv("AWS_ACCOUNT_ID", "123456789012")
+			t.Setenv("AWS_ACCOUNT_ID_ENDPOINT_MODE", mode)
+			client, err := start.DynamoDB(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			credentials, err := client.Options().Credentials.Retrieve(t.Context())
+			if err != nil || credentials.AccountID != "123456789012" {
+				t.Fatalf("credentials of account %q, error %v: the test needs some that carry one", credentials.AccountID, err)
+			}
+			h := &hosts{}
+			_, _ = client.GetItem(t.Context(), &dynamodb.GetItemInput{
+				TableName: new("T"), Key: map[string]types.AttributeValue{"K": &types.AttributeValueMemberS{Value: "v"}},
+			}, func(o *dynamodb.Options) { o.HTTPClient, o.RetryMaxAttempts = &http.Client{Transport: h}, 1 })
+			if diff := cmp.Diff([]string{"dynamodb.us-east-1.amazonaws.com"}, slices.Compact(h.asked)); diff != "" {
+				t.Errorf("hosts (-want +got):\n%s", diff)
 			}
 		})
 	}
@@ -110,5 +146,33 @@ func TestMainExitsAndNamesTheSetting(t *testing.T) {
 	}
 	if !strings.Contains(out.String(), `"error":"not set: ORDER_TABLE; the function's stack sets them"`) {
 		t.Errorf("output %s", out.String())
+	}
+}
+
+func TestDays_IsANumberOfDaysOrNotSet(t *testing.T) {
+	for value, want := range map[string]time.Duration{"": 0, "1": 24 * time.Hour, "3650": 3650 * 24 * time.Hour} {
+		t.Setenv("TEST_DAYS", value)
+		if got, err := start.Days("TEST_DAYS"); got != want || err != nil {
+			t.Errorf("%q: %v, error %v, want %v", value, got, err, want)
+		}
+	}
+	for _, value := range []string{"0", "-1", "3651", "1.5", "30d", "never"} {
+		t.Setenv("TEST_DAYS", value)
+		if _, err := start.Days("TEST_DAYS"); err == nil || !strings.Contains(err.Error(), "TEST_DAYS") {
+			t.Errorf("%q: error %v, want one that names the variable", value, err)
+		}
+	}
+}
+
+func TestChoice_IsTrueOrFalseOrNotSet(t *testing.T) {
+	for value, want := range map[string]bool{"": false, "false": false, "true": true} {
+		t.Setenv("TEST_CHOICE", value)
+		if got, err := start.Choice("TEST_CHOICE"); got != want || err != nil {
+			t.Errorf("%q: %v, error %v, want %v", value, got, err, want)
+		}
+	}
+	t.Setenv("TEST_CHOICE", "yes")
+	if _, err := start.Choice("TEST_CHOICE"); err == nil || !strings.Contains(err.Error(), "TEST_CHOICE") {
+		t.Errorf("error %v, want one that names the variable", err)
 	}
 }
