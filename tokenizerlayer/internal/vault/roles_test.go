@@ -200,7 +200,7 @@ func (s *system) stranger(path, name string) role {
 	s.t.Helper()
 	arn := "arn:aws:iam::" + account + ":role" + path + name
 	id := "AKID" + strings.ToUpper(strings.NewReplacer("/", "", "-", "", " ", "").Replace(path+name))
-	s.proxy.Register(id, "session of "+arn, arn, "arn:aws:lambda:"+region+":"+account+":function:"+name)
+	s.proxy.Register(id, "session of "+arn, arn, "arn:aws:lambda:"+region+":"+account+":function:"+name, "")
 	r := role{arn: arn, kms: newKMS(s.url, id, "session of "+arn), db: newDynamoDB(s.url, id, "session of "+arn)}
 	r.Vault = s.newVault(name, r)
 	return r
