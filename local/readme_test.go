@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -290,15 +291,8 @@ func (s *system) inTerminal(t *testing.T, words []string) []byte {
 		t.Skipf("%s is not installed", words[0])
 	}
 	command := exec.CommandContext(t.Context(), words[0], words[1:]...)
-	for _, variable := range os.Environ() {
-		if !strings.HasPrefix(variable, "AWS_") { // no settings of this machine
-			command.Env = append(command.Env, variable)
-		}
-	}
-	command.Env = append(command.Env,
-		"AWS_ENDPOINT_URL_DYNAMODB="+s.Endpoints["dynamodb"], "AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER="+s.Endpoints["cognito_idp"],
-		"AWS_ACCESS_KEY_ID=x", "AWS_SECRET_ACCESS_KEY=x", "AWS_DEFAULT_REGION="+synth.Region, "AWS_DEFAULT_OUTPUT=json", "AWS_PAGER=",
-		"AWS_CONFIG_FILE="+os.DevNull, "AWS_SHARED_CREDENTIALS_FILE="+os.DevNull, "NO_PROXY=127.0.0.1", "no_proxy=127.0.0.1")
+	command.Env = toolEnvironment(
+		"AWS_ENDPOINT_URL_DYNAMODB="+s.Endpoints["dynamodb"], "AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER="+s.Endpoints["cognito_idp"])
 	var stderr bytes.Buffer
 	command.Stderr = &stderr
 	out, err := command.Output()
@@ -306,6 +300,14 @@ func (s *system) inTerminal(t *testing.T, words []string) []byte {
 		t.Fatalf("%s: %v\n%s", strings.Join(words[:3], " "), err, stderr.String())
 	}
 	return out
+}
+
+// toolEnvironment is what Amazon's tools see of this machine, with some variables more: no settings, no credentials and no proxy.
+func toolEnvironment(more ...string) []string {
+	environment := slices.DeleteFunc(os.Environ(), func(variable string) bool { return strings.HasPrefix(variable, "AWS_") })
+	return append(append(environment,
+		"AWS_ACCESS_KEY_ID=x", "AWS_SECRET_ACCESS_KEY=x", "AWS_DEFAULT_REGION="+synth.Region, "AWS_DEFAULT_OUTPUT=json", "AWS_PAGER=",
+		"AWS_CONFIG_FILE="+os.DevNull, "AWS_SHARED_CREDENTIALS_FILE="+os.DevNull, "NO_PROXY=127.0.0.1", "no_proxy=127.0.0.1"), more...)
 }
 
 // bySDK makes the call that a command would make.
