@@ -136,7 +136,7 @@ func TestGrants_DetokenizeReachesTombstonesAndTheUsesOfItsPurposes(t *testing.T)
 	}
 }
 
-// Revoke alone puts tombstones; nobody changes or deletes one, and nobody puts a count.
+// Revoke alone puts tombstones, and can put one over another. Nobody updates or deletes one, and nobody puts a count.
 func TestGrants_OnlyRevokePutsTombstonesAndNobodyDeletesThem(t *testing.T) {
 	assembly := everyGrant(t)
 	writes := []string{"BatchWriteItem", "DeleteItem", "PartiQLDelete", "PartiQLInsert", "PartiQLUpdate", "PutItem", "UpdateItem", "DeleteTable", "ImportTable",

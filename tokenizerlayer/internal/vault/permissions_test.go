@@ -89,28 +89,32 @@ func readPermissions(document, heading string, administration []string) (all per
 		return nil, err
 	}
 	for _, row := range rows {
-		p, err := readPermission(row, administration)
-		if err != nil {
-			return nil, fmt.Errorf("docs/permissions.md, %s, %q: %w", heading, row, err)
+		for who := range strings.SplitSeq(row[0], ", ") {
+			p, err := readPermission(who, row, administration)
+			if err != nil {
+				return nil, fmt.Errorf("docs/permissions.md, %s, %q: %w", heading, row, err)
+			}
+			all = append(all, p)
 		}
-		all = append(all, p)
 	}
 	return all, nil
 }
 
 var (
 	actionForm    = regexp.MustCompile(`^[a-z0-9-]+:[A-Za-z]+$`)
+	deniedForm    = regexp.MustCompile(`^[a-z0-9-]+:([A-Za-z]+|\*)$`)
 	operatorForm  = regexp.MustCompile(`^(ForAllValues:)?[A-Z][A-Za-z]+$`)
 	conditionForm = regexp.MustCompile(`^[a-z]+:[A-Za-z:_]+$`)
 	nameForm      = regexp.MustCompile(`^[A-Z][A-Za-z0-9]*$`)
 	principalForm = regexp.MustCompile(`^([A-Z][A-Za-z0-9]*|account|everybody|[a-z0-9-]+(\.REGION)?\.amazonaws\.com)$`)
 )
 
-func readPermission(row, administration []string) (p permission, err error) {
+// readPermission reads what a row says about one of its principals.
+func readPermission(who string, row, administration []string) (p permission, err error) {
 	if len(row) != 5 {
 		return p, errors.New("want five cells")
 	}
-	p.who, p.on = row[0], strings.Split(row[2], ", ")
+	p.who, p.on = who, strings.Split(row[2], ", ")
 	if !principalForm.MatchString(p.who) {
 		return p, errors.New("unknown kind of principal")
 	}
@@ -122,7 +126,11 @@ func readPermission(row, administration []string) (p permission, err error) {
 	if may == "administration" {
 		p.actions = administration
 	}
-	if slices.ContainsFunc(p.actions, func(action string) bool { return !actionForm.MatchString(action) }) {
+	form := actionForm
+	if never {
+		form = deniedForm
+	}
+	if slices.ContainsFunc(p.actions, func(action string) bool { return !form.MatchString(action) }) {
 		return p, errors.New("unknown kind of action")
 	}
 	p.conditions, err = readConditions(row[3])
@@ -253,6 +261,9 @@ func TestPermissionTables_AreReadAsTheyAreWritten(t *testing.T) {
 	want := `{R true [kms:Decrypt kms:Encrypt] [A B] map[Null:map[kms:ViaService:[true]] StringEquals:map[kms:CallerAccount:[x y] kms:ViaService:[z]]]}`
 	if fmt.Sprint(got[0]) != want {
 		t.Errorf("got  %v\nwant %s", got[0], want)
+	}
+	if got, err := read("`R, S` | `never kms:*` | `A` | always"); err != nil || len(got) != 2 || got[1].who != "S" || !got[1].never || !slices.Equal(got[1].actions, []string{"kms:*"}) {
+		t.Errorf("two principals: %v, %v", got, err)
 	}
 	if got, err := read("`account` | `administration` | `every resource` | always"); err != nil || !slices.Equal(got[0].actions, []string{"kms:DescribeKey"}) || len(got[0].conditions) != 0 {
 		t.Errorf("administration: %v, %v", got, err)

@@ -41,7 +41,10 @@ import (
 // The attacks of attacks_test.go are about the vault's code. Those named TestRole_ are about its grants as well: a role turns hostile,
 // and calls KMS and DynamoDB with exactly the permissions that the templates give it, by the vault's code or around it.
 
-const region = "us-east-1"
+const (
+	region = "us-east-1"
+	vpc    = "vpc-1"
+)
 
 // attacker is a kind of role: what it was granted, and its place in IAM.
 type attacker struct {
@@ -153,6 +156,10 @@ func (s *system) createTables(guard *authorizer.Authorizer) {
 	for _, name := range []string{"OrderLogs", "PaybillLogs"} {
 		s.names.arns[name] = []string{"arn:aws:logs:" + region + ":" + account + ":log-group:" + name}
 	}
+	s.names.values["Vpc"] = vpc
+	for _, service := range []string{"dynamodb", "kms"} {
+		guard.AddEndpoint(vpc, service)
+	}
 	createTables(s.t, s.direct.db)
 	for name, key := range map[string]string{table: "Hash_Key", state: "State_Key", index: "Index_Key"} {
 		guard.AddTable(name, authorizer.Table{PartitionKey: key, StorageKeyARN: s.keys["StorageKey"]})
@@ -195,12 +202,12 @@ func (s *system) roleAt(path, name string, grants ...string) role {
 	return r
 }
 
-// stranger makes a role without permissions.
+// stranger makes a role without permissions, in the VPC that some of the roles are bound to.
 func (s *system) stranger(path, name string) role {
 	s.t.Helper()
 	arn := "arn:aws:iam::" + account + ":role" + path + name
 	id := "AKID" + strings.ToUpper(strings.NewReplacer("/", "", "-", "", " ", "").Replace(path+name))
-	s.proxy.Register(id, "session of "+arn, arn, "arn:aws:lambda:"+region+":"+account+":function:"+name, "")
+	s.proxy.Register(id, "session of "+arn, arn, "arn:aws:lambda:"+region+":"+account+":function:"+name, vpc)
 	r := role{arn: arn, kms: newKMS(s.url, id, "session of "+arn), db: newDynamoDB(s.url, id, "session of "+arn)}
 	r.Vault = s.newVault(name, r)
 	return r
