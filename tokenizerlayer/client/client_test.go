@@ -174,9 +174,9 @@ func TestClient_RefusesStrangeAnswers(t *testing.T) {
 	for answer, h := range map[string]http.HandlerFunc{
 		"not JSON": say(pan),
 		"large":    say(`"` + strings.Repeat(pan, 2000) + `"`),
-		"cut off":  say(`{"token":"t","live":true,"data":"` + pan + `","release":"r","type":"card","recoverable_until":"2026-01-02T03:04:05Z","row":{}`),
+		"cut off":  say(`{"token":"t","live":true,"data":"` + pan + `","release":"r","type":"card","in_backups_until":"2026-01-02T03:04:05Z","row":{}`),
 		"members of the wrong type": say(`{"token":"t","live":true,"data":"` + pan + `","release":"r","type":"card",` +
-			`"recoverable_until":"2026-01-02T03:04:05Z","row":{"table_name":"T"},"status":5,"redaction":5,"expires_at":5,"revoked":5,"live":5}`),
+			`"in_backups_until":"2026-01-02T03:04:05Z","row":{"table_name":"T"},"status":5,"redaction":5,"expires_at":5,"revoked":5,"live":5}`),
 		"404 of another server": func(w http.ResponseWriter, r *http.Request) { http.NotFound(w, r) },
 		"JSON of another server": func(w http.ResponseWriter, _ *http.Request) {
 			w.WriteHeader(http.StatusBadGateway)
