@@ -107,6 +107,7 @@ func newAppStack(scope constructs.Construct, props appStackProps) (*AppStack, er
 
 // grantNewOrders lets a function put orders as they are placed, as far as IAM can tell: without a lease, without a payment, and without
 // asking for the order that it replaces. IAM cannot tell a new order from an overwritten one; docs/threat-model.md says what follows.
+// ForAllValues also holds for a request without attributes, so Null demands that there are some.
 func grantNewOrders(fn awslambda.Function, orders awsdynamodb.Table) {
 	fn.AddToRolePolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
 		Actions:   &[]*string{new("dynamodb:PutItem")},
@@ -116,6 +117,7 @@ func grantNewOrders(fn awslambda.Function, orders awsdynamodb.Table) {
 			"ForAllValues:StringEquals": map[string]any{"dynamodb:Attributes": []string{
 				"Address", "CreatedAt", "CreditCard", "CustomerName", "CustomerOrder", "State", "Sub",
 			}},
+			"Null": map[string]any{"dynamodb:Attributes": "false"},
 		},
 	}))
 }

@@ -39,7 +39,7 @@ func newTokenizerStack(scope constructs.Construct, props tokenizerStackProps) (*
 		return nil, err
 	}
 	acceptTable(vault.Table())
-	acceptTable(vault.State())
+	acceptState(vault.State())
 	acceptTable(vault.Index())
 	layer, err := tokenizerlayer.NewLayer(stack, "Layer", &tokenizerlayer.LayerProps{
 		LayerVersionName: config.NamePrefix + "TokenizeData",

@@ -47,16 +47,16 @@ func newBenchIn(t *testing.T, place *awscdk.Environment, change func(*bench)) *b
 	}
 	stack := awscdk.NewStack(app, new("Stack"), &awscdk.StackProps{Env: place})
 	vault, err := tokenizerlayer.NewVault(stack, "Vault", &tokenizerlayer.VaultProps{
-		TokenKey:        awskms.NewKey(stack, new("TokenKey"), nil),
+		TokenKeys:       []tokenizerlayer.KeyVersion{{Version: "1", Key: awskms.NewKey(stack, new("TokenKey"), nil)}},
 		StorageKey:      awskms.NewKey(stack, new("StorageKey"), nil),
-		FingerprintKeys: []tokenizerlayer.FingerprintKey{{Version: "1", Key: tokenizerlayer.NewFingerprintKey(stack, "FingerprintKey", nil)}},
+		FingerprintKeys: []tokenizerlayer.KeyVersion{{Version: "1", Key: tokenizerlayer.NewFingerprintKey(stack, "FingerprintKey", nil)}},
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	b := &bench{
 		app: app, stack: stack, vault: vault,
-		roleProps: awsiam.RoleProps{AssumedBy: awsiam.NewServicePrincipal(new("lambda.amazonaws.com"), nil), Path: new("/tokenizer/detokenize/")},
+		roleProps: awsiam.RoleProps{AssumedBy: awsiam.NewServicePrincipal(new("lambda.amazonaws.com"), nil), Path: new("/tokenizer/operate/")}, // for every access
 		props:     awslambda.FunctionProps{Runtime: awslambda.Runtime_PYTHON_3_13(), Handler: new("index.handler"), Code: awslambda.Code_FromInline(new("x = 1"))},
 	}
 	if change != nil {
@@ -107,13 +107,21 @@ func (b *bench) variables() map[string]any {
 	return variables
 }
 
-// everything is all that Attach can change: the constructs, grants among them, and the function's properties.
+// rolePath is the IAM path of the function's role; "" if it states none, or is another app's.
+func (b *bench) rolePath() string {
+	if role, ok := b.role.Node().DefaultChild().(awsiam.CfnRole); ok && role.Path() != nil {
+		return *role.Path()
+	}
+	return ""
+}
+
+// everything is all that Attach can change: the constructs, grants among them, the function's properties, and its role's path.
 func (b *bench) everything() string {
 	var paths []string
 	for _, construct := range *b.stack.Node().FindAll("") {
 		paths = append(paths, *construct.Node().Path())
 	}
-	return fmt.Sprint(paths, b.properties())
+	return fmt.Sprint(paths, b.properties(), b.rolePath())
 }
 
 func importedRole(arn string, options *awsiam.FromRoleArnOptions) func(*bench) {
@@ -132,7 +140,7 @@ func ownVariables(variables map[string]string) func(*bench) {
 const (
 	noPolicies = " to which the CDK adds no policies (imported with Mutable false or from another account, or made with WithoutPolicyUpdates), " +
 		"so nothing would be granted: use a role that it does"
-	otherPath = ", but TokenKey's policy lets only roles under /tokenizer/detokenize/ decrypt: give the function a role with that RoleProps.Path"
+	otherPath = ", but the keys' policies let only roles below /tokenizer/detokenize/ do this: give the function a role with that RoleProps.Path"
 )
 
 func TestAttach_RefusesWhatWouldFailInLambda(t *testing.T) {
@@ -182,11 +190,6 @@ func TestAttach_RefusesWhatWouldFailInLambda(t *testing.T) {
 			want:   "Role: got one with the IAM path /" + otherPath},
 		"an imported role of the path":              {change: importedRole("arn:aws:iam::111111111111:role/tokenizer/detokenize/name", nil)},
 		"an imported role whose ARN is a parameter": {change: func(b *bench) { importedRole(*awscdk.Fn_ImportValue(new("RoleArn")), nil)(b) }},
-		"any role where the path says so": {
-			change: func(b *bench) {
-				b.roleProps.Path, b.vault = nil, otherVault(b, tokenizerlayer.VaultAttributes{DetokenizePath: "/"})
-			}},
-		"any role that does not detokenize": {change: func(b *bench) { b.roleProps.Path = nil }, access: tokenizerlayer.Tokenize},
 		"an immutable imported role": {change: importedRole("arn:aws:iam::111111111111:role/tokenizer/detokenize/name", &awsiam.FromRoleArnOptions{Mutable: new(false)}),
 			want: "Role: got Stack/Role," + noPolicies},
 		"an imported role of another account": {change: importedRole("arn:aws:iam::222222222222:role/tokenizer/detokenize/name", nil),
@@ -242,9 +245,11 @@ func TestAttach_RefusesWhatWouldFailInLambda(t *testing.T) {
 				"AttachOptions.ReadRate: got -1, want 1 to 10000: leave it out for 100; " +
 				`AttachOptions.LogLevel: got "TRACE", want one of [DEBUG INFO WARN ERROR]: leave it out for INFO`},
 		"a purpose that no token can have": {options: &tokenizerlayer.AttachOptions{Purposes: []string{"Refund"}},
-			want: `AttachOptions.Purposes: got "Refund", want 1 to 64 of a-z 0-9 _ -, the first a letter or digit: no token can have another`},
+			want: `AttachOptions.Purposes: got the purpose "Refund", want 1 to 64 of a-z 0-9 _ -, the first a letter or digit: no token can have another`},
 		"an index for a reader": {options: &tokenizerlayer.AttachOptions{Index: true},
 			want: "AttachOptions.Index: got true for a function that does not tokenize, and cannot use it: leave it out"},
+		"a scope that no function can have": {access: tokenizerlayer.Tokenize, options: &tokenizerlayer.AttachOptions{IdempotencyScope: "a b"},
+			want: `AttachOptions.IdempotencyScope: got "a b", want 1 to 128 of A-Z a-z 0-9 . _ : -, the first a letter or digit`},
 		"purposes to revoke for": {access: tokenizerlayer.Revoke, options: &tokenizerlayer.AttachOptions{Purposes: []string{"refund"}},
 			want: "AttachOptions.Purposes: got some for Revoke, which is for tokens of every purpose: leave them out"},
 		"all at once": {
@@ -308,14 +313,123 @@ func otherVault(b *bench, attributes tokenizerlayer.VaultAttributes) tokenizerla
 	key := func(n int) string {
 		return fmt.Sprintf("arn:aws:kms:eu-central-1:111111111111:key/%08d-0000-0000-0000-000000000000", n)
 	}
-	attributes.TableArn, attributes.IndexArn = cmp.Or(attributes.TableArn, arn+"Table"), cmp.Or(attributes.IndexArn, arn+"Index")
-	attributes.TokenKeyArn, attributes.StorageKeyArn = cmp.Or(attributes.TokenKeyArn, key(1)), cmp.Or(attributes.StorageKeyArn, key(2))
-	attributes.FingerprintKeys = []tokenizerlayer.FingerprintKeyAttributes{{Version: "2", KeyArn: key(4)}, {Version: "1", KeyArn: key(3)}}
+	attributes.TableArn = cmp.Or(attributes.TableArn, arn+"Table")
+	attributes.StateArn, attributes.IndexArn = arn+"State", arn+"Index"
+	attributes.StorageKeyArn = key(2)
+	attributes.TokenKeys = []tokenizerlayer.KeyVersionAttributes{{Version: "2", KeyArn: key(5)}, {Version: "1", KeyArn: key(1)}}
+	attributes.FingerprintKeys = []tokenizerlayer.KeyVersionAttributes{{Version: "2", KeyArn: key(4)}, {Version: "1", KeyArn: key(3)}}
 	vault, err := tokenizerlayer.VaultFromAttributes(b.stack, "OtherVault", &attributes)
 	if err != nil {
 		panic(err)
 	}
 	return vault
+}
+
+// The keys' policies deny what a role's path is not for, so Attach sets the path of a role that is to tokenize, and refuses other roles
+// than those that KMS will let through.
+func TestAttach_HoldsRolesToTheirPaths(t *testing.T) {
+	const (
+		account = "arn:aws:iam::111111111111:role"
+		none    = "none" // the role states no path
+	)
+	index := &tokenizerlayer.AttachOptions{Index: true}
+	accesses := map[string]struct {
+		access  tokenizerlayer.Access
+		options *tokenizerlayer.AttachOptions
+		sets    string // on a role that states no path
+		needs   string // "" means that any path will do
+		right   []string
+		wrong   []string
+	}{
+		"Tokenize": {tokenizerlayer.Tokenize, nil, "/tokenizer/tokenize/", "/tokenizer/tokenize/",
+			[]string{"/tokenizer/tokenize/", "/tokenizer/tokenize/team/", "/tokenizer/tokenize/index/", "/tokenizer/operate/"},
+			[]string{"/", "/elsewhere/", "/tokenizer/", "/tokenizer/detokenize/", "/tokenizer/administer/", "/tokenizer/tokenizers/", "/tokenize/"}},
+		"Tokenize with the index": {tokenizerlayer.Tokenize, index, "/tokenizer/tokenize/index/", "/tokenizer/tokenize/index/",
+			[]string{"/tokenizer/tokenize/index/", "/tokenizer/tokenize/index/team/", "/tokenizer/operate/"},
+			[]string{"/", "/elsewhere/", "/tokenizer/tokenize/", "/tokenizer/tokenize/indexes/", "/tokenizer/detokenize/", "/tokenizer/administer/"}},
+		"Detokenize": {tokenizerlayer.Detokenize, nil, "", "/tokenizer/detokenize/",
+			[]string{"/tokenizer/detokenize/", "/tokenizer/detokenize/team/", "/tokenizer/operate/", "/tokenizer/operate/team/"},
+			[]string{none, "/", "/elsewhere/", "/tokenizer/", "/tokenizer/tokenize/", "/tokenizer/tokenize/index/", "/tokenizer/administer/"}},
+		"Revoke": {tokenizerlayer.Revoke, nil, "", "", []string{none, "/", "/elsewhere/", "/tokenizer/tokenize/", "/tokenizer/detokenize/"}, nil},
+	}
+	// A role of this app, and one of another. Of the latter the ARN is all that is known, and no path means the path "/".
+	made := func(path string) func(*bench) {
+		return func(b *bench) {
+			if b.roleProps.Path = &path; path == none {
+				b.roleProps.Path = nil
+			}
+		}
+	}
+	imported := func(path string) func(*bench) {
+		return importedRole(account+strings.Replace(path, none, "/", 1)+"name", nil)
+	}
+	for name, test := range accesses {
+		t.Run(name, func(t *testing.T) {
+			for _, path := range test.right {
+				for what, change := range map[string]func(*bench){"own": made(path), "imported": imported(path)} {
+					b := newBench(t, change)
+					before := b.rolePath()
+					if got := b.attach(test.access, test.options); got != "" {
+						t.Errorf("%s role with path %s is refused: %s", what, path, got)
+					}
+					if got := b.rolePath(); got != before {
+						t.Errorf("%s role with path %s has path %s now", what, path, got)
+					}
+				}
+			}
+			for _, path := range test.wrong {
+				for what, change := range map[string]func(*bench){"own": made(path), "imported": imported(path)} {
+					b := newBench(t, change)
+					before := b.everything()
+					want := "Stack/Function: Role: got one with the IAM path " + strings.Replace(path, none, "/", 1) + ", but the keys' policies let only roles below " +
+						test.needs + " do this: give the function a role with that RoleProps.Path"
+					if got := b.attach(test.access, test.options); got != want {
+						t.Errorf("%s role: got error  %q\nwant error %q", what, got, want)
+					}
+					if b.everything() != before {
+						t.Errorf("%s role with path %s is refused, and something changed", what, path)
+					}
+				}
+			}
+			if test.sets != "" {
+				b := newBench(t, made(none))
+				if got := b.attach(test.access, test.options); got != "" || b.rolePath() != test.sets || b.synth() != "" {
+					t.Errorf("a role without a path gets the path %q, want %q; error %q", b.rolePath(), test.sets, got)
+				}
+				b = newBench(t, made(none))
+				b.attach(test.access, test.options)
+				b.role.Node().DefaultChild().(awsiam.CfnRole).SetPath(nil) // nothing sets it again
+				if got := b.synth(); !strings.Contains(got, "Role: got one with the IAM path /,") {
+					t.Errorf("a role whose path is taken away: synthesis says %q", got)
+				}
+			}
+			// Keys that were not made by the constructs deny nothing, so that there is nothing to set.
+			b := newBench(t, func(b *bench) {
+				made(none)(b)
+				b.vault = otherVault(b, tokenizerlayer.VaultAttributes{RolePath: tokenizerlayer.AnyRolePath})
+			})
+			if got := b.attach(test.access, test.options); got != "" || b.rolePath() != "" || b.synth() != "" {
+				t.Errorf("with AnyRolePath: error %q, path %q", got, b.rolePath())
+			}
+		})
+	}
+}
+
+// The role that the CDK makes for a function, and paths below another one than the default.
+func TestAttach_SetsThePathOfAFunctionsOwnRole(t *testing.T) {
+	for options, want := range map[*tokenizerlayer.AttachOptions]string{nil: "/team/tokenize/", {Index: true}: "/team/tokenize/index/"} {
+		b := newBench(t, func(b *bench) {
+			b.vault = otherVault(b, tokenizerlayer.VaultAttributes{RolePath: "/team/"})
+		})
+		b.props.Role = nil
+		b.fn = awslambda.NewFunction(b.stack, new("Other"), &b.props)
+		if got := b.attach(tokenizerlayer.Tokenize, options); got != "" {
+			t.Fatal(got)
+		}
+		if got := *b.fn.Role().Node().DefaultChild().(awsiam.CfnRole).Path(); got != want {
+			t.Errorf("path is %s, want %s", got, want)
+		}
+	}
 }
 
 func TestAttach_RefusesASecondTime(t *testing.T) {
@@ -414,16 +528,16 @@ func TestAttach_SetsATimeoutWhereThereIsNone(t *testing.T) {
 }
 
 func TestAttach_HandsTheOptionsToTheExtension(t *testing.T) {
-	always := []string{"TOKENIZER_TABLE", "TOKENIZER_KEY_ARN", "TOKENIZER_INDEX_TABLE", "TOKENIZER_FINGERPRINT_KEYS", "TOKENIZER_LAYER_DIGEST"}
+	always := []string{"TOKENIZER_TABLE", "TOKENIZER_STATE_TABLE", "TOKENIZER_INDEX_TABLE", "TOKENIZER_TOKEN_KEYS", "TOKENIZER_FINGERPRINT_KEYS", "TOKENIZER_LAYER_DIGEST"}
 	for name, test := range map[string]struct {
 		own     map[string]string
 		options *tokenizerlayer.AttachOptions
 		want    map[string]any
 	}{
 		"none": {want: map[string]any{}},
-		"all": {options: &tokenizerlayer.AttachOptions{Port: 2775, LogLevel: tokenizerlayer.LogDebug, MaxBodyBytes: 4096, ReadRate: 5, MaxConnections: 8},
+		"all": {options: &tokenizerlayer.AttachOptions{Port: 2775, LogLevel: tokenizerlayer.LogDebug, MaxBodyBytes: 4096, ReadRate: 5, MaxConnections: 8, IdempotencyScope: "orders"},
 			want: map[string]any{"TOKENIZER_PORT": "2775", "TOKENIZER_LOG_LEVEL": "DEBUG", "TOKENIZER_MAX_BODY_BYTES": "4096",
-				"TOKENIZER_READ_RATE": "5", "TOKENIZER_MAX_CONNECTIONS": "8"}},
+				"TOKENIZER_READ_RATE": "5", "TOKENIZER_MAX_CONNECTIONS": "8", "TOKENIZER_IDEMPOTENCY_SCOPE": "orders"}},
 		"the function's own": {own: map[string]string{"TOKENIZER_PORT": "2776", "MINE": "x"}, want: map[string]any{"TOKENIZER_PORT": "2776", "MINE": "x"}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -32,9 +32,9 @@ func newStack(t *testing.T) (awscdk.App, awscdk.Stack) {
 func newVault(t *testing.T, stack awscdk.Stack, change func(*tokenizerlayer.VaultProps)) *tokenizerlayer.Vault {
 	t.Helper()
 	props := tokenizerlayer.VaultProps{
-		TokenKey:        tokenizerlayer.NewTokenKey(stack, "TokenKey", nil),
+		TokenKeys:       []tokenizerlayer.KeyVersion{{Version: "1", Key: tokenizerlayer.NewTokenKey(stack, "TokenKey", nil)}},
 		StorageKey:      tokenizerlayer.NewStorageKey(stack, "StorageKey", nil),
-		FingerprintKeys: []tokenizerlayer.FingerprintKey{{Version: "1", Key: tokenizerlayer.NewFingerprintKey(stack, "FingerprintKey", nil)}},
+		FingerprintKeys: []tokenizerlayer.KeyVersion{{Version: "1", Key: tokenizerlayer.NewFingerprintKey(stack, "FingerprintKey", nil)}},
 	}
 	if change != nil {
 		change(&props)
@@ -77,8 +77,8 @@ func TestVaultAndLayer_AreConstructs(t *testing.T) {
 	if err := json.Unmarshal([]byte(content), &parsed); err != nil {
 		t.Fatal(err)
 	}
-	if got := strings.Count(content, "security-Vault"); got != 2 { // on both tables; layer versions take no tags
-		t.Errorf("%d resources of the vault are tagged, want 2", got)
+	if got := strings.Count(content, "security-Vault"); got != 3 { // on all tables; layer versions take no tags
+		t.Errorf("%d resources of the vault are tagged, want 3", got)
 	}
 	if got := strings.Count(content, `"DependsOn"`); got != 2 {
 		t.Errorf("%d resources depend on others, want the two that were told to", got)
@@ -88,25 +88,33 @@ func TestVaultAndLayer_AreConstructs(t *testing.T) {
 func TestNewVault_NamesEveryWrongProperty(t *testing.T) {
 	_, stack := newStack(t)
 	key, other := awskms.NewKey(stack, new("Key"), nil), awskms.NewKey(stack, new("Other"), nil)
-	one := []tokenizerlayer.FingerprintKey{{Version: "1", Key: other}}
+	one, another := []tokenizerlayer.KeyVersion{{Version: "1", Key: key}}, []tokenizerlayer.KeyVersion{{Version: "1", Key: other}}
 	const versions = ", want 1 to 4, each of 1 to 16 of a-z and 0-9, and none twice"
 	for name, test := range map[string]struct {
 		props *tokenizerlayer.VaultProps
 		want  string
 	}{
-		"no props": {nil, "VaultProps.TokenKey: got none: make one with NewTokenKey; VaultProps.StorageKey: got none: make one with NewStorageKey; " +
-			"VaultProps.FingerprintKeys: got versions []" + versions},
-		"no TokenKey": {&tokenizerlayer.VaultProps{StorageKey: key, FingerprintKeys: one}, "VaultProps.TokenKey: got none: make one with NewTokenKey"},
-		"one key for both": {&tokenizerlayer.VaultProps{TokenKey: key, StorageKey: key, FingerprintKeys: one},
+		"no props": {nil, "VaultProps.TokenKeys: got versions []" + versions + "; VaultProps.FingerprintKeys: got versions []" + versions +
+			"; VaultProps.StorageKey: got none: make one with NewStorageKey"},
+		"no TokenKey": {&tokenizerlayer.VaultProps{StorageKey: key, FingerprintKeys: another}, "VaultProps.TokenKeys: got versions []" + versions},
+		"one key for both": {&tokenizerlayer.VaultProps{TokenKeys: []tokenizerlayer.KeyVersion{{Version: "2", Key: other}, {Version: "1", Key: key}},
+			StorageKey: key, FingerprintKeys: another},
 			"VaultProps.StorageKey: got TokenKey, which no role may have for storage: make another with NewStorageKey"},
-		"a version twice": {&tokenizerlayer.VaultProps{TokenKey: key, StorageKey: other, FingerprintKeys: append(one, one...)},
-			`VaultProps.FingerprintKeys: got versions ["1" "1"]` + versions},
-		"a version's form": {&tokenizerlayer.VaultProps{TokenKey: key, StorageKey: other, FingerprintKeys: []tokenizerlayer.FingerprintKey{{Version: "V2", Key: key}}},
+		"a version twice": {&tokenizerlayer.VaultProps{TokenKeys: append(one, one...), StorageKey: other, FingerprintKeys: another},
+			`VaultProps.TokenKeys: got versions ["1" "1"]` + versions},
+		"five versions": {&tokenizerlayer.VaultProps{TokenKeys: one, StorageKey: other, FingerprintKeys: []tokenizerlayer.KeyVersion{
+			{Version: "5", Key: other}, {Version: "4", Key: other}, {Version: "3", Key: other}, {Version: "2", Key: other}, {Version: "1", Key: other}}},
+			`VaultProps.FingerprintKeys: got versions ["5" "4" "3" "2" "1"]` + versions},
+		"a version's form": {&tokenizerlayer.VaultProps{TokenKeys: one, StorageKey: other, FingerprintKeys: []tokenizerlayer.KeyVersion{{Version: "V2", Key: other}}},
 			`VaultProps.FingerprintKeys: got versions ["V2"]` + versions},
-		"a version without a key": {&tokenizerlayer.VaultProps{TokenKey: key, StorageKey: other, FingerprintKeys: []tokenizerlayer.FingerprintKey{{Version: "1"}}},
-			`VaultProps.FingerprintKeys: got version "1" without a key: make one with NewFingerprintKey`},
-		"a path without its slash": {&tokenizerlayer.VaultProps{TokenKey: key, StorageKey: other, FingerprintKeys: one, DetokenizePath: "/x"},
-			`VaultProps.DetokenizePath: got "/x"` + rolePath},
+		"a version without a key": {&tokenizerlayer.VaultProps{
+			TokenKeys: []tokenizerlayer.KeyVersion{{Version: "1"}}, StorageKey: other, FingerprintKeys: []tokenizerlayer.KeyVersion{{Version: "1"}}},
+			`VaultProps.TokenKeys: got version "1" without a key: make one with NewTokenKey; ` +
+				`VaultProps.FingerprintKeys: got version "1" without a key: make one with NewFingerprintKey`},
+		"one name for two tables": {&tokenizerlayer.VaultProps{TokenKeys: one, StorageKey: other, FingerprintKeys: another, IndexName: tokenizerlayer.DefaultStateTable},
+			"VaultProps.IndexName: got that of StateName, want that of another table"},
+		"a path without its slash": {&tokenizerlayer.VaultProps{TokenKeys: one, StorageKey: other, FingerprintKeys: another, RolePath: "/x"},
+			`VaultProps.RolePath: got "/x"` + rolePath},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := tokenizerlayer.NewVault(stack, "Vault", test.props)
@@ -115,7 +123,7 @@ func TestNewVault_NamesEveryWrongProperty(t *testing.T) {
 	}
 }
 
-const rolePath = ", want a path of IAM roles that starts and ends with a slash, without wildcards and tokens, such as /tokenizer/detokenize/"
+const rolePath = ", want a path of IAM roles that starts and ends with a slash, without wildcards and tokens, such as /tokenizer/"
 
 // checkRefusal checks the error about Stack/id, and that nothing was made.
 func checkRefusal(t *testing.T, stack awscdk.Stack, id string, err error, want string) {
@@ -128,13 +136,27 @@ func checkRefusal(t *testing.T, stack awscdk.Stack, id string, err error, want s
 	}
 }
 
-func TestNewTokenKey_RefusesAPathThatWouldLetOthersDecrypt(t *testing.T) {
-	for _, path := range []string{"/*/", "/tokenizer/?/", "tokenizer/", "/tokenizer", "//", *awscdk.Fn_ImportValue(new("path"))} {
-		app, stack := newStack(t)
-		tokenizerlayer.NewTokenKey(stack, "TokenKey", &tokenizerlayer.TokenKeyProps{DetokenizePath: path})
-		b := bench{app: app}
-		if got, want := b.synth(), fmt.Sprintf("[Stack/TokenKey] TokenKeyProps.DetokenizePath: got %q%s", path, rolePath); !strings.Contains(got, want) {
-			t.Errorf("synthesis says %q, want %q", got, want)
+// A wildcard in a path would let other roles use the key.
+func TestKeys_RefuseAPathThatIsNone(t *testing.T) {
+	for _, path := range []string{"/*/", "/tokenizer/?/", "tokenizer/", "/tokenizer", "//", "/" + strings.Repeat("x", 510) + "/", *awscdk.Fn_ImportValue(new("path"))} {
+		for property, make := range map[string]func(awscdk.Stack){
+			"KeyProps": func(stack awscdk.Stack) {
+				tokenizerlayer.NewTokenKey(stack, "Key", &tokenizerlayer.KeyProps{RolePath: path})
+			},
+			"KeyProps, of a fingerprint's": func(stack awscdk.Stack) {
+				tokenizerlayer.NewFingerprintKey(stack, "Key", &tokenizerlayer.KeyProps{RolePath: path})
+			},
+			"StorageKeyProps": func(stack awscdk.Stack) {
+				tokenizerlayer.NewStorageKey(stack, "Key", &tokenizerlayer.StorageKeyProps{RolePath: path})
+			},
+		} {
+			app, stack := newStack(t)
+			make(stack)
+			b := bench{app: app}
+			property, _, _ = strings.Cut(property, ",")
+			if got, want := b.synth(), fmt.Sprintf("[Stack/Key] %s.RolePath: got %q%s", property, path, rolePath); !strings.Contains(got, want) {
+				t.Errorf("synthesis says %q, want %q", got, want)
+			}
 		}
 	}
 }
@@ -158,32 +180,45 @@ func TestNewLayer_NamesTheWrongProperty(t *testing.T) {
 func TestVaultFromAttributes_NamesEveryWrongAttribute(t *testing.T) {
 	_, stack := newStack(t)
 	const (
-		table  = "arn:aws:dynamodb:eu-central-1:111111111111:table/Table"
-		key    = "arn:aws:kms:eu-central-1:111111111111:key/00000001-0000-0000-0000-000000000000"
-		other  = "arn:aws:kms:eu-central-1:111111111111:key/mrk-00000000000000000000000000000002"
-		wantT  = ", want arn:aws:dynamodb:REGION:ACCOUNT:table/NAME"
-		wantK  = ", want arn:aws:kms:REGION:ACCOUNT:key/ID"
-		wantVs = ", want 1 to 4, each of 1 to 16 of a-z and 0-9, and none twice"
+		table   = "arn:aws:dynamodb:eu-central-1:111111111111:table/Table"
+		key     = "arn:aws:kms:eu-central-1:111111111111:key/00000001-0000-0000-0000-000000000000"
+		other   = "arn:aws:kms:eu-central-1:111111111111:key/mrk-00000000000000000000000000000002"
+		storage = "arn:aws:kms:eu-central-1:111111111111:key/00000003-0000-0000-0000-000000000000"
+		wantT   = ", want arn:aws:dynamodb:REGION:ACCOUNT:table/NAME"
+		wantK   = ", want arn:aws:kms:REGION:ACCOUNT:key/ID"
+		wantVs  = ", want 1 to 4, each of 1 to 16 of a-z and 0-9, and none twice"
 	)
 	right := tokenizerlayer.VaultAttributes{
-		TableArn: table, IndexArn: table + "Index", TokenKeyArn: key, StorageKeyArn: other,
-		FingerprintKeys: []tokenizerlayer.FingerprintKeyAttributes{{Version: "1", KeyArn: other}},
+		TableArn: table, StateArn: table + "State", IndexArn: table + "Index", StorageKeyArn: storage,
+		TokenKeys:       []tokenizerlayer.KeyVersionAttributes{{Version: "2", KeyArn: other}, {Version: "1", KeyArn: key}},
+		FingerprintKeys: []tokenizerlayer.KeyVersionAttributes{{Version: "1", KeyArn: other}},
 	}
 	for name, test := range map[string]struct {
 		change func(*tokenizerlayer.VaultAttributes)
 		want   string
 	}{
 		"none": {func(a *tokenizerlayer.VaultAttributes) { *a = tokenizerlayer.VaultAttributes{} },
-			`VaultAttributes.TableArn: got ""` + wantT + `; VaultAttributes.IndexArn: got ""` + wantT + `; VaultAttributes.TokenKeyArn: got ""` + wantK +
-				`; VaultAttributes.StorageKeyArn: got ""` + wantK + "; VaultAttributes.FingerprintKeys: got versions []" + wantVs},
+			`VaultAttributes.TableArn: got ""` + wantT + `; VaultAttributes.StateArn: got ""` + wantT + `; VaultAttributes.IndexArn: got ""` + wantT +
+				`; VaultAttributes.StorageKeyArn: got ""` + wantK + "; VaultAttributes.TokenKeys: got versions []" + wantVs +
+				"; VaultAttributes.FingerprintKeys: got versions []" + wantVs},
 		"a name for an ARN":  {func(a *tokenizerlayer.VaultAttributes) { a.TableArn = "Table" }, `VaultAttributes.TableArn: got "Table"` + wantT},
-		"an alias for a key": {func(a *tokenizerlayer.VaultAttributes) { a.TokenKeyArn = "alias/token" }, `VaultAttributes.TokenKeyArn: got "alias/token"` + wantK},
-		"one key for both":   {func(a *tokenizerlayer.VaultAttributes) { a.StorageKeyArn = key }, "VaultAttributes.StorageKeyArn: got TokenKeyArn, want the ARN of another key"},
+		"an alias for a key": {func(a *tokenizerlayer.VaultAttributes) { a.StorageKeyArn = "alias/storage" }, `VaultAttributes.StorageKeyArn: got "alias/storage"` + wantK},
+		"an alias for a TokenKey": {func(a *tokenizerlayer.VaultAttributes) {
+			a.TokenKeys = []tokenizerlayer.KeyVersionAttributes{{Version: "2", KeyArn: other}, {Version: "1", KeyArn: "alias/token"}}
+		}, `VaultAttributes.TokenKeys["1"].KeyArn: got "alias/token"` + wantK},
+		"one key for both": {func(a *tokenizerlayer.VaultAttributes) { a.StorageKeyArn = key },
+			"VaultAttributes.StorageKeyArn: got a key of VaultAttributes.TokenKeys, want the ARN of another"},
+		"a version twice": {func(a *tokenizerlayer.VaultAttributes) { a.TokenKeys = slices.Concat(a.TokenKeys, a.TokenKeys[:1]) },
+			`VaultAttributes.TokenKeys: got versions ["2" "1" "2"]` + wantVs},
+		"one table for two": {func(a *tokenizerlayer.VaultAttributes) { a.StateArn = a.TableArn },
+			"VaultAttributes.StateArn: got that of TableArn, want that of another table"},
+		"one table for all": {func(a *tokenizerlayer.VaultAttributes) { a.StateArn, a.IndexArn = a.TableArn, a.TableArn },
+			"VaultAttributes.StateArn: got that of TableArn, want that of another table; VaultAttributes.IndexArn: got that of TableArn, want that of another table"},
 		"a fingerprint's key": {func(a *tokenizerlayer.VaultAttributes) {
-			a.FingerprintKeys = []tokenizerlayer.FingerprintKeyAttributes{{Version: "1"}}
+			a.FingerprintKeys = []tokenizerlayer.KeyVersionAttributes{{Version: "1"}}
 		}, `VaultAttributes.FingerprintKeys["1"].KeyArn: got ""` + wantK},
-		"a path that is a token": {func(a *tokenizerlayer.VaultAttributes) { a.DetokenizePath = "${Token[TOKEN.1]}" },
-			`VaultAttributes.DetokenizePath: got "${Token[TOKEN.1]}"` + rolePath},
+		"a path that is a token": {func(a *tokenizerlayer.VaultAttributes) { a.RolePath = "${Token[TOKEN.1]}" },
+			`VaultAttributes.RolePath: got "${Token[TOKEN.1]}"` + rolePath},
 	} {
 		t.Run(name, func(t *testing.T) {
 			attributes := right
@@ -194,6 +229,59 @@ func TestVaultFromAttributes_NamesEveryWrongAttribute(t *testing.T) {
 	}
 	if _, err := tokenizerlayer.VaultFromAttributes(stack, "Vault", &right); err != nil {
 		t.Error(err)
+	}
+}
+
+// A function of another app seals with the first version of a key, and can open what the others sealed.
+func TestVaultFromAttributes_RefersToEveryVersionOfTheKeys(t *testing.T) {
+	b := newBench(t, func(b *bench) { b.vault = otherVault(b, tokenizerlayer.VaultAttributes{}) })
+	const arn = "arn:aws:kms:eu-central-1:111111111111:key/%08d-0000-0000-0000-000000000000"
+	versions := func(keys []tokenizerlayer.KeyVersion) (list []string) {
+		for _, key := range keys {
+			list = append(list, key.Version+"="+*key.Key.KeyArn())
+		}
+		return list
+	}
+	want := map[string][]string{
+		"TOKENIZER_TOKEN_KEYS":       {"2=" + fmt.Sprintf(arn, 5), "1=" + fmt.Sprintf(arn, 1)},
+		"TOKENIZER_FINGERPRINT_KEYS": {"2=" + fmt.Sprintf(arn, 4), "1=" + fmt.Sprintf(arn, 3)},
+	}
+	got := map[string][]string{"TOKENIZER_TOKEN_KEYS": versions(b.vault.TokenKeys()), "TOKENIZER_FINGERPRINT_KEYS": versions(b.vault.FingerprintKeys())}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("versions (-want +got):\n%s", diff)
+	}
+	b.vault.TokenKeys()[0].Version = "changed"
+	if got := b.vault.TokenKeys()[0].Version; got != "2" {
+		t.Error("the vault's versions can be changed from outside")
+	}
+	if got := b.attach(tokenizerlayer.Tokenize, &tokenizerlayer.AttachOptions{Index: true}); got != "" {
+		t.Fatal(got)
+	}
+	b.vault.Grants().Detokenize(newRole(b.stack, "Reader", tokenizerlayer.DetokenizePath))
+	for name, list := range want {
+		if got := b.variables()[name]; got != strings.Join(list, ",") {
+			t.Errorf("%s is %v, want %v", name, got, list)
+		}
+	}
+	assembly := synthesizeStack(t, b.app)
+	granted := map[string]string{} // resources by action
+	for _, policy := range assembly.ofType(t, "AWS::IAM::Policy") {
+		for _, s := range assembly.statements(t, policy.Properties["PolicyDocument"]) {
+			if !strings.Contains(s.conditions, "dynamodb") {
+				resources := strings.Split(s.resource, ",")
+				slices.Sort(resources)
+				granted[s.actions] = strings.Join(resources, ",")
+			}
+		}
+	}
+	for action, resources := range map[string]string{
+		"kms:GenerateDataKey": fmt.Sprintf(arn, 5),
+		"kms:Decrypt":         fmt.Sprintf(arn, 1) + "," + fmt.Sprintf(arn, 5),
+		"kms:GenerateMac":     fmt.Sprintf(arn, 3) + "," + fmt.Sprintf(arn, 4),
+	} {
+		if granted[action] != resources {
+			t.Errorf("%s is granted on %s, want %s", action, granted[action], resources)
+		}
 	}
 }
 
@@ -227,8 +315,9 @@ func TestFromAttributes_WorksWithParametersOfDeployment(t *testing.T) {
 		return *awsssm.StringParameter_ValueForStringParameter(stack, new("/tokenizer/"+name), nil)
 	}
 	imported, err := tokenizerlayer.VaultFromAttributes(stack, "Imported", &tokenizerlayer.VaultAttributes{
-		TableArn: parameter("table"), IndexArn: parameter("index"), TokenKeyArn: parameter("token-key"), StorageKeyArn: parameter("storage-key"),
-		FingerprintKeys: []tokenizerlayer.FingerprintKeyAttributes{{Version: "1", KeyArn: parameter("fingerprint-key")}},
+		TableArn: parameter("table"), StateArn: parameter("state"), IndexArn: parameter("index"), StorageKeyArn: parameter("storage-key"),
+		TokenKeys:       []tokenizerlayer.KeyVersionAttributes{{Version: "1", KeyArn: parameter("token-key")}},
+		FingerprintKeys: []tokenizerlayer.KeyVersionAttributes{{Version: "1", KeyArn: parameter("fingerprint-key")}},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -243,7 +332,7 @@ func TestFromAttributes_WorksWithParametersOfDeployment(t *testing.T) {
 	}
 	for name, vault := range map[string]tokenizerlayer.IVault{"Own": newVault(t, stack, nil), "Other": imported} {
 		role := awsiam.NewRole(stack, new(name+"Role"), &awsiam.RoleProps{
-			AssumedBy: awsiam.NewServicePrincipal(new("lambda.amazonaws.com"), nil), Path: new(tokenizerlayer.DefaultDetokenizePath),
+			AssumedBy: awsiam.NewServicePrincipal(new("lambda.amazonaws.com"), nil), Path: new(tokenizerlayer.DefaultRolePath + tokenizerlayer.DetokenizePath),
 		})
 		function := awslambda.NewFunction(stack, new(name+"Function"), &awslambda.FunctionProps{
 			Runtime: awslambda.Runtime_PYTHON_3_13(), Handler: new("index.handler"), Code: awslambda.Code_FromInline(new("x = 1")), Role: role,
@@ -261,11 +350,12 @@ func TestFromAttributes_WorksWithParametersOfDeployment(t *testing.T) {
 	assembly := assembly{templates: map[string]template{"Stack": parsed}}
 	// What stands for a resource of the own vault, and for a parameter of the other.
 	alike := strings.NewReplacer(
-		"${VaultTable.Arn}", "TABLE", "${VaultIndex.Arn}", "INDEX", "${TokenKey.Arn}", "TOKEN", "${StorageKey.Arn}", "STORAGE", "${FingerprintKey.Arn}", "FINGERPRINT",
-		"${VaultTable}", "TABLE-NAME", "${VaultIndex}", "INDEX-NAME",
+		"${VaultTable.Arn}", "TABLE", "${VaultState.Arn}", "STATE", "${VaultIndex.Arn}", "INDEX", "${TokenKey.Arn}", "TOKEN", "${StorageKey.Arn}", "STORAGE", "${FingerprintKey.Arn}", "FINGERPRINT",
+		"${VaultTable}", "TABLE-NAME", "${VaultState}", "STATE-NAME", "${VaultIndex}", "INDEX-NAME",
 		"Fn::Select=1,Fn::Split=/,Fn::Select=5,Fn::Split=:,"+ssm("table"), "TABLE-NAME",
 		"Fn::Select=1,Fn::Split=/,Fn::Select=5,Fn::Split=:,"+ssm("index"), "INDEX-NAME",
-		ssm("table"), "TABLE", ssm("index"), "INDEX", ssm("token-key"), "TOKEN", ssm("storage-key"), "STORAGE", ssm("fingerprint-key"), "FINGERPRINT",
+		"Fn::Select=1,Fn::Split=/,Fn::Select=5,Fn::Split=:,"+ssm("state"), "STATE-NAME",
+		ssm("table"), "TABLE", ssm("state"), "STATE", ssm("index"), "INDEX", ssm("token-key"), "TOKEN", ssm("storage-key"), "STORAGE", ssm("fingerprint-key"), "FINGERPRINT",
 	)
 	got := map[string][]string{}
 	for _, name := range []string{"Own", "Other"} {

@@ -224,6 +224,13 @@ func TestConsumer_SynthesizesInAModuleOfItsOwn(t *testing.T) {
 	}
 	const onToken = " on ${TokenKey.Arn}"
 	for function, want := range map[string]string{"Python": "kms:GenerateDataKey" + onToken, "Node": "kms:Decrypt" + onToken, "Go": "kms:GenerateDataKey" + onToken} {
+		path := "/tokenizer/tokenize/" // where a function states no role, the one that Attach sets
+		if function == "Node" {
+			path = "/tokenizer/detokenize/"
+		}
+		if id, role := security.one(t, "AWS::IAM::Role", function); role.Properties["Path"] != path {
+			t.Errorf("%s has path %v, want %s", id, role.Properties["Path"], path)
+		}
 		_, lambda := security.one(t, "AWS::Lambda::Function", function)
 		if layers := security.text(t, lambda.Properties["Layers"]); layers != "${LayerVersionX8664}" || lambda.Properties["Timeout"] != 10.0 {
 			t.Errorf("%s has layers %s and timeout %v", function, layers, lambda.Properties["Timeout"])

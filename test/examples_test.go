@@ -39,7 +39,10 @@ func TestExample_SynthesizesFromItsOwnDirectory(t *testing.T) {
 	example := assembly{dir: outdir, templates: map[string]template{"Functions": parsed}}
 	checkLayer(t, example)
 	got := map[string][]string{}
-	for _, function := range []string{"Tokenize", "Detokenize"} {
+	for function, path := range map[string]string{"Tokenize": "/example/tokenizer/tokenize/", "Detokenize": "/example/tokenizer/detokenize/"} {
+		if _, role := example.one(t, "AWS::IAM::Role", function+"Role"); role.Properties["Path"] != path {
+			t.Errorf("%s has a role with path %v, want %s", function, role.Properties["Path"], path)
+		}
 		_, lambda := example.one(t, "AWS::Lambda::Function", function)
 		if layers := example.text(t, lambda.Properties["Layers"]); layers != "${LayerVersionX8664}" {
 			t.Errorf("%s has layers %s", function, layers)
@@ -51,10 +54,11 @@ func TestExample_SynthesizesFromItsOwnDirectory(t *testing.T) {
 		}
 	}
 	want := map[string][]string{
-		"Tokenize": {"logs:CreateLogStream,logs:PutLogEvents on ${TokenizeLogs.Arn}", "kms:GenerateMac on ${FingerprintKey.Arn}",
+		"Tokenize": {"logs:CreateLogStream,logs:PutLogEvents on ${TokenizeLogs.Arn}",
 			"kms:GenerateDataKey on ${TokenKey.Arn}", "dynamodb:PutItem on ${VaultTable.Arn}"},
-		"Detokenize": {"logs:CreateLogStream,logs:PutLogEvents on ${DetokenizeLogs.Arn}", "kms:GenerateMac on ${FingerprintKey.Arn}",
-			"kms:Decrypt on ${TokenKey.Arn}", "dynamodb:GetItem on ${VaultTable.Arn}", "dynamodb:UpdateItem on ${VaultTable.Arn}"},
+		"Detokenize": {"logs:CreateLogStream,logs:PutLogEvents on ${DetokenizeLogs.Arn}",
+			"kms:Decrypt on ${TokenKey.Arn}", "dynamodb:GetItem on ${VaultTable.Arn}",
+			"dynamodb:GetItem on ${VaultState.Arn}", "dynamodb:UpdateItem on ${VaultState.Arn}"},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("permissions (-want +got):\n%s", diff)

@@ -125,6 +125,8 @@ func isConfigured(config stacks.Config, row []string) bool {
 	switch {
 	case strings.Contains(line, "OrganizationId"):
 		return config.OrgID != ""
+	case strings.Contains(line, "never kms:DisableKey"), strings.Contains(line, "never kms:ScheduleKeyDeletion"):
+		return config.Stage != stacks.Dev
 	case strings.Contains(line, "ec2:"), strings.Contains(line, "FlowLogs"), strings.Contains(line, " through Vpc"):
 		return config.Network != stacks.NoNetwork
 	}

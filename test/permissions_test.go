@@ -6,8 +6,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-
-	"github.com/google/go-cmp/cmp"
 )
 
 // statement is a policy statement, rendered.
@@ -90,29 +88,84 @@ func checkSeparation(t *testing.T, assembly assembly) {
 	}
 }
 
-func TestTokenKey_DeniesDecryptOutsideTheDetokenizeRoles(t *testing.T) {
-	assembly := prodAssembly(t)
-	_, key := assembly.one(t, "AWS::KMS::Key", "TokenKey")
-	var denials []statement
-	for _, statement := range assembly.statements(t, key.Properties["KeyPolicy"]) {
-		if statement.effect == "Deny" {
-			denials = append(denials, statement)
+// Whoever may make MACs can try card numbers against the index. The application makes no deterministic tokens, so nothing of it may.
+func TestPermissions_NothingOfTheApplicationMakesMACs(t *testing.T) {
+	inEveryConfiguration(t, func(t *testing.T, assembly assembly) {
+		for stack, template := range assembly.templates {
+			for id, resource := range template.Resources {
+				if resource.Type != "AWS::KMS::Key" && strings.Contains(assembly.text(t, resource.Properties), "kms:GenerateMac") {
+					t.Errorf("%s/%s (%s) has kms:GenerateMac", stack, id, resource.Type)
+				}
+			}
 		}
-	}
-	const path = "/tokenizer/detokenize/"
-	want := []statement{{
-		effect: "Deny", actions: "kms:Decrypt", resource: "*", principal: "AWS=*",
-		conditions: "ArnNotLike=aws:PrincipalArn=arn:${AWS::Partition}:iam::${AWS::AccountId}:role" + path + "*",
-	}}
-	if diff := cmp.Diff(want, denials, cmp.AllowUnexported(statement{})); diff != "" {
-		t.Errorf("denials on TokenKey (-want +got):\n%s", diff)
-	}
-	for function, inside := range map[string]bool{"Order": false, "Paybill": true} {
-		_, role := assembly.one(t, "AWS::IAM::Role", function+"Role")
-		if got := role.Properties["Path"].(string); strings.HasPrefix(got, path) != inside {
-			t.Errorf("%s role has path %s; inside %s should be %t", function, got, path, inside)
+		for _, function := range []string{"Order", "Paybill"} {
+			for _, s := range assembly.roleStatements(t, function) {
+				if strings.Contains(s.resource, "FingerprintKey") || strings.Contains(s.resource, "VaultIndex") || strings.Contains(s.conditions, "VaultIndex") {
+					t.Errorf("%s reaches the index: %s", function, s)
+				}
+			}
 		}
-	}
+	})
+}
+
+// What must not go back is out of reach of the function that makes tokens, and the one that opens them cannot take any of it away.
+func TestPermissions_TheApplicationOnlyReadsTombstonesAndCountsUses(t *testing.T) {
+	inEveryConfiguration(t, func(t *testing.T, assembly assembly) {
+		for function, want := range map[string][]string{"Order": nil, "Paybill": {"dynamodb:GetItem", "dynamodb:UpdateItem"}} {
+			var got []string
+			for _, s := range assembly.roleStatements(t, function) {
+				if strings.Contains(s.resource, "VaultState") {
+					got = append(got, s.actions)
+				}
+			}
+			if !slices.Equal(got, want) {
+				t.Errorf("%s may %v on the state, want %v", function, got, want)
+			}
+		}
+		account := assembly.account(t)
+		for item, want := range map[string][]string{"gone#t": {"GetItem"}, "use##t": {"GetItem", "UpdateItem"}, "use#refund#t": nil} {
+			for _, action := range []string{"DeleteItem", "GetItem", "PutItem", "UpdateItem"} {
+				got := assembly.may(t, account, assembly.roleARN(t, "PaybillRole"), "dynamodb:"+action, "VaultState",
+					"dynamodb:LeadingKeys", item, "dynamodb:Attributes", "State_Key", "dynamodb:Attributes", "Uses")
+				if got != slices.Contains(want, action) {
+					t.Errorf("Paybill and %s of %s: allowed is %t", action, item, got)
+				}
+			}
+		}
+	})
+}
+
+// IAM cannot tell a new order from an overwritten one, but it can tell a placed one from one that is being paid.
+func TestPermissions_OrderPutsOrdersAsTheyArePlaced(t *testing.T) {
+	placed := []string{"Address", "CreatedAt", "CreditCard", "CustomerName", "CustomerOrder", "State", "Sub"}
+	inEveryConfiguration(t, func(t *testing.T, assembly assembly) {
+		account, role := assembly.account(t), assembly.roleARN(t, "OrderRole")
+		for name, test := range map[string]struct {
+			attributes []string
+			returns    string // "" means that the request does not say
+			want       bool
+		}{
+			"as they are placed":         {placed, "", true},
+			"asking for nothing":         {placed, "NONE", true},
+			"asking for the old order":   {placed, "ALL_OLD", false},
+			"with a lease":               {append([]string{"LeaseId"}, placed...), "", false},
+			"with a payment":             {append([]string{"PaidAt"}, placed...), "", false},
+			"without attributes at all":  {nil, "", false},
+			"with something of its own":  {[]string{"CustomerOrder", "Whatever"}, "", false},
+			"with some of them, at most": {[]string{"CustomerOrder", "State"}, "", true},
+		} {
+			var context []string
+			for _, attribute := range test.attributes {
+				context = append(context, "dynamodb:Attributes", attribute)
+			}
+			if test.returns != "" {
+				context = append(context, "dynamodb:ReturnValues", test.returns)
+			}
+			if got := assembly.may(t, account, role, "dynamodb:PutItem", "CustomerOrderTable", context...); got != test.want {
+				t.Errorf("%s: allowed is %t", name, got)
+			}
+		}
+	})
 }
 
 // The tables in docs/permissions.md say who may use a key; this is what they must never say.

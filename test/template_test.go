@@ -242,16 +242,19 @@ func TestKeysAndTables_AreReferredToStrongly(t *testing.T) {
 	}
 	_, function := assembly.one(t, "AWS::Lambda::Function", "Order")
 	variables := function.Properties["Environment"].(map[string]any)["Variables"].(map[string]any)
-	for name, want := range map[string]string{"TOKENIZER_TABLE": "${VaultTable}", "TOKENIZER_KEY_ARN": "${TokenKey.Arn}", "TOKENIZER_FINGERPRINT_KEYS": "1=${FingerprintKey.Arn}", "TOKENIZER_INDEX_TABLE": "${VaultIndex}"} {
+	for name, want := range map[string]string{
+		"TOKENIZER_TABLE": "${VaultTable}", "TOKENIZER_STATE_TABLE": "${VaultState}", "TOKENIZER_INDEX_TABLE": "${VaultIndex}",
+		"TOKENIZER_TOKEN_KEYS": "1=${TokenKey.Arn}", "TOKENIZER_FINGERPRINT_KEYS": "1=${FingerprintKey.Arn}",
+	} {
 		if len(calls(variables[name], "Fn::ImportValue")) != 1 || assembly.text(t, variables[name]) != want {
 			t.Errorf("%s is %v, want an import of %s", name, variables[name], want)
 		}
 	}
 }
 
-func TestTables_VaultRowsExpireAndOrdersDoNot(t *testing.T) {
+func TestTables_VaultRowsExpireAndOrdersAndStateDoNot(t *testing.T) {
 	const expiry = "AttributeName=ExpiresAt Enabled=true"
-	want := map[string]string{"VaultTable": expiry, "VaultIndex": expiry, "CustomerOrderTable": "", "SimulatedPaymentLedger": ""}
+	want := map[string]string{"VaultTable": expiry, "VaultIndex": expiry, "VaultState": "", "CustomerOrderTable": "", "SimulatedPaymentLedger": ""}
 	got := map[string]string{}
 	for id, table := range prodAssembly(t).ofType(t, "AWS::DynamoDB::Table") {
 		got[hash.ReplaceAllString(id, "")] = prodAssembly(t).text(t, table.Properties["TimeToLiveSpecification"])
@@ -259,6 +262,33 @@ func TestTables_VaultRowsExpireAndOrdersDoNot(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("expiry (-want +got):\n%s", diff)
 	}
+}
+
+// A tombstone that expired, or a state that went with its stack, would bring revoked tokens back.
+func TestTables_TheStateKeepsWhatMustNotGoBack(t *testing.T) {
+	inEveryConfiguration(t, func(t *testing.T, assembly assembly) {
+		id, table := assembly.one(t, "AWS::DynamoDB::Table", "VaultState")
+		for name, want := range map[string]string{
+			"TableName":                        "CreditCardTokenizerState",
+			"KeySchema":                        "AttributeName=State_Key KeyType=HASH,AttributeName=Account_Id KeyType=RANGE",
+			"AttributeDefinitions":             "AttributeName=State_Key AttributeType=S,AttributeName=Account_Id AttributeType=S",
+			"TimeToLiveSpecification":          "",
+			"PointInTimeRecoverySpecification": "PointInTimeRecoveryEnabled=true",
+			"SSESpecification":                 "KMSMasterKeyId=${StorageKey.Arn} SSEEnabled=true SSEType=KMS",
+			"GlobalSecondaryIndexes":           "",
+			"StreamSpecification":              "",
+			"ResourcePolicy":                   "",
+		} {
+			if got := assembly.text(t, table.Properties[name]); got != want {
+				t.Errorf("%s has %s %q, want %q", id, name, got, want)
+			}
+		}
+		prod := assembly.config.Stage != stacks.Dev
+		policy := map[bool]string{true: "Retain", false: "Delete"}[prod]
+		if table.DeletionPolicy != policy || table.UpdateReplacePolicy != policy || table.Properties["DeletionProtectionEnabled"] != prod {
+			t.Errorf("%s has policies %s and %s, deletion protection %v", id, table.DeletionPolicy, table.UpdateReplacePolicy, table.Properties["DeletionProtectionEnabled"])
+		}
+	})
 }
 
 func TestTables_AreEncryptedRecoverableAndPaidPerRequest(t *testing.T) {
@@ -508,8 +538,8 @@ func TestNamePrefix_IsOnEveryName(t *testing.T) {
 		}
 	}
 	_, key := assembly.one(t, "AWS::KMS::Key", "TokenKey")
-	if got := assembly.text(t, key.Properties["KeyPolicy"]); !strings.Contains(got, ":role/acme-tokenizer/detokenize/*") {
-		t.Errorf("TokenKey's policy does not name the prefixed role path: %s", got)
+	if got := assembly.text(t, key.Properties["KeyPolicy"]); !strings.Contains(got, ":role/acme-tokenizer/detokenize/*") || strings.Contains(got, ":role/tokenizer/") {
+		t.Errorf("TokenKey's policy names other role paths than the prefixed ones: %s", got)
 	}
 }
 

@@ -69,7 +69,8 @@ const defaultTimeout = 10
 // Attach adds the layer to fn, gives the extension its settings as environment variables, and grants fn's role access to the
 // vault. It picks the layer version by the architecture of fn. Where fn states no timeout, Attach sets 10 seconds: Lambda's
 // own default of 3 is less than the 5 that a client waits for the extension. Where the role of a function that is to tokenize states no
-// path, Attach sets the one that the keys' policies demand. The path of a role that is to detokenize you state yourself. options may be nil.
+// path, Attach sets the one that the keys' policies demand. You state the path of a role that is to detokenize yourself. options may be
+// nil.
 //
 // An error names every property that would not work in Lambda, and says what to do: an architecture that the layer has no
 // version for, a container image, five other layers, a timeout of 5 seconds or less, SnapStart, a capacity provider, a port or a
@@ -113,8 +114,9 @@ func (l *Layer) Attach(fn awslambda.Function, vault IVault, access Access, optio
 		fn.AddEnvironment(&name, variables[name], nil)
 	}
 	if role := roleResource(fn.Role()); role != nil && role.Path() == nil && access == Tokenize && vault.RolePath() != AnyRolePath {
-		role.SetPath(new(a.neededPath()))
+		role.SetPath(new(a.neededPath())) // a deployed role is replaced by this
 	}
+	a.attached = true
 	if resource := a.resource(); resource.Timeout() == nil {
 		resource.SetTimeout(new(float64(defaultTimeout)))
 	}
@@ -184,9 +186,7 @@ func (o AttachOptions) problems(access Access) (problems []error) {
 		problems = append(problems, fmt.Errorf("AttachOptions.LogLevel: got %q, want one of %v: leave it out for INFO", o.LogLevel, levels[1:]))
 	}
 	for _, purpose := range o.Purposes {
-		if !api.IsPurpose(purpose) {
-			problems = append(problems, fmt.Errorf("AttachOptions.Purposes: got %q, want 1 to 64 of a-z 0-9 _ -, the first a letter or digit: no token can have another", purpose))
-		}
+		problems = append(problems, checkPurpose("AttachOptions.Purposes", purpose))
 	}
 	if len(o.Purposes) > 0 && access == Revoke {
 		problems = append(problems, errors.New("AttachOptions.Purposes: got some for Revoke, which is for tokens of every purpose: leave them out"))

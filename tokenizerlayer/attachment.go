@@ -31,6 +31,8 @@ type attachment struct {
 	vault   IVault
 	access  Access
 	options AttachOptions
+	// attached is set once the function is changed. A role that states no path will not get one any more.
+	attached bool
 }
 
 // Validate implements constructs.IValidation.
@@ -179,13 +181,13 @@ func (a *attachment) neededPath() string {
 	return base + TokenizePath
 }
 
-// mayBe tells whether a role may have its path: one below what is needed or among the operators', or none yet that Attach will set.
+// mayBe tells whether a role may have its path: one below what is needed, one among the operators', or none if Attach will set it.
 func (a *attachment) mayBe(role awsiam.IRole, path, needed string) bool {
 	if strings.HasPrefix(path, needed) || strings.HasPrefix(path, a.vault.RolePath()+OperatePath) {
 		return true
 	}
 	resource := roleResource(role)
-	return a.access == Tokenize && resource != nil && resource.Path() == nil
+	return a.access == Tokenize && !a.attached && resource != nil && resource.Path() == nil
 }
 
 // roleProblems are roles to which a grant would not come, or that the keys' policies would refuse.

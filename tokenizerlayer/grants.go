@@ -8,9 +8,11 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
 )
 
-// Grants gives roles access to a vault, one of this app or of another ([IVault]): exact actions, on exact resources, under conditions. It replaces the CDK's
-// own Table.GrantReadData and GrantWriteData, which add scans, batch operations and deletion, and Key.GrantDecrypt,
+// Grants gives roles access to a vault, one of this app or of another ([IVault]): exact actions, on exact resources, under conditions. It
+// replaces the CDK's own Table.GrantReadData and GrantWriteData, which add scans, batch operations and deletion, and Key.GrantDecrypt,
 // which adds no condition.
+//
+// A purpose that no token can have ends the synthesis with an error.
 type Grants struct{ vault IVault }
 
 // permission is one statement of a grant.
@@ -36,6 +38,7 @@ func on(resource *string, actions ...string) permission {
 // rows), UpdateItem and DeleteItem (rows never change).
 // On the state: nothing. What must not go back is out of its reach.
 func (g Grants) Tokenize(grantee awsiam.IGrantable, purposes ...string) awsiam.Grant {
+	g.check(purposes)
 	return grantAll(grantee, append(g.storage(g.vault.Table()),
 		permission{[]string{"kms:GenerateDataKey"}, keyARNs(g.vault.TokenKeys()[:1]), g.sealedHere(grantee, purposes)},
 		permission{[]string{"dynamodb:PutItem"}, []*string{g.vault.Table().TableArn()}, noOldRow},
@@ -70,18 +73,35 @@ func (g Grants) Index(grantee awsiam.IGrantable) awsiam.Grant {
 // On the state: GetItem of tombstones and of the uses of its own purposes, and UpdateItem of the latter. Left out: PutItem and DeleteItem
 // (what is there does not go away).
 func (g Grants) Detokenize(grantee awsiam.IGrantable, purposes ...string) awsiam.Grant {
+	g.check(purposes)
 	uses := usesOf(purposes)
+	counting := onItems(uses)
+	counting["ForAllValues:StringEquals"] = &map[string]any{
+		"dynamodb:Attributes": []string{"Account_Id", "LastAttempt", "LastAttemptAt", "State_Key", "Uses"},
+	}
+	(*counting["Null"])["dynamodb:Attributes"] = "false"
 	return grantAll(grantee, append(slices.Concat(g.storage(g.vault.Table()), g.storage(g.vault.State())),
 		permission{[]string{"kms:Decrypt"}, keyARNs(g.vault.TokenKeys()), g.sealedHere(grantee, purposes)},
 		on(g.vault.Table().TableArn(), "dynamodb:GetItem"),
-		permission{[]string{"dynamodb:GetItem"}, []*string{g.vault.State().TableArn()}, conditions{
-			"ForAllValues:StringLike": {"dynamodb:LeadingKeys": append([]string{tombstones}, uses...)},
-		}},
-		permission{[]string{"dynamodb:UpdateItem"}, []*string{g.vault.State().TableArn()}, conditions{
-			"ForAllValues:StringLike":   {"dynamodb:LeadingKeys": uses},
-			"ForAllValues:StringEquals": {"dynamodb:Attributes": []string{"Account_Id", "LastAttempt", "LastAttemptAt", "State_Key", "Uses"}},
-		}},
+		permission{[]string{"dynamodb:GetItem"}, []*string{g.vault.State().TableArn()}, onItems(append([]string{tombstones}, uses...))},
+		permission{[]string{"dynamodb:UpdateItem"}, []*string{g.vault.State().TableArn()}, counting},
 	))
+}
+
+// check ends the synthesis if there is a purpose that no token can have. In the conditions of [Grants.Detokenize], a "*" in a purpose
+// would stand for every purpose.
+func (g Grants) check(purposes []string) {
+	for _, purpose := range purposes {
+		if err := checkPurpose("Grants", purpose); err != nil {
+			g.vault.Node().AddValidation(&refusal{err})
+		}
+	}
+}
+
+// onItems holds an operation to items whose partition key is like one of keys. ForAllValues also holds for a request without partition
+// keys, so Null demands that there is one.
+func onItems(keys []string) conditions {
+	return conditions{"ForAllValues:StringLike": {"dynamodb:LeadingKeys": keys}, "Null": {"dynamodb:LeadingKeys": "false"}}
 }
 
 // tombstones are the keys of the state's items that say that a token was revoked.
@@ -104,13 +124,12 @@ func usesOf(purposes []string) (keys []string) {
 // On vault and index: DeleteItem, and GetItem, which tells where in the index the token is. On the state: PutItem of tombstones. Left out:
 // Query and Scan, and deleting tombstones.
 func (g Grants) Revoke(grantee awsiam.IGrantable) awsiam.Grant {
+	burying := onItems([]string{tombstones})
+	burying["StringEqualsIfExists"] = noOldRow["StringEqualsIfExists"]
 	return grantAll(grantee, slices.Concat(g.storage(g.vault.Table()), g.storage(g.vault.State()), g.storage(g.vault.Index()), []permission{
 		on(g.vault.Table().TableArn(), "dynamodb:DeleteItem", "dynamodb:GetItem"),
 		on(g.vault.Index().TableArn(), "dynamodb:DeleteItem", "dynamodb:GetItem"),
-		{[]string{"dynamodb:PutItem"}, []*string{g.vault.State().TableArn()}, conditions{
-			"ForAllValues:StringLike": {"dynamodb:LeadingKeys": []string{tombstones}},
-			"StringEqualsIfExists":    {"dynamodb:ReturnValues": "NONE"},
-		}},
+		{[]string{"dynamodb:PutItem"}, []*string{g.vault.State().TableArn()}, burying},
 	}))
 }
 

@@ -60,7 +60,7 @@ func NewFingerprintKey(scope constructs.Construct, id string, props *KeyProps) a
 // newUsedKey makes a key whose uses are each for the roles below some paths.
 func newUsedKey(scope constructs.Construct, id string, from *KeyProps, props keyProps, uses []string, list func(i int) []string) awskms.Key {
 	from = cmp.Or(from, &KeyProps{})
-	props.rolePath, props.alias, props.destroyable = from.RolePath, from.Alias, from.Destroyable
+	props.rolePath, props.property, props.alias, props.destroyable = from.RolePath, "KeyProps.RolePath", from.Alias, from.Destroyable
 	props.use = []awsiam.PolicyStatement{
 		statement("UseByRolesOfTheAccountAndByNoService", awsiam.NewAccountRootPrincipal(), uses, directly),
 	}
@@ -92,7 +92,7 @@ func NewStorageKey(scope constructs.Construct, id string, props *StorageKeyProps
 	}
 	return newKey(scope, id, keyProps{
 		description: "Encrypts tables and logs at rest", spec: awskms.KeySpec_SYMMETRIC_DEFAULT, use: use,
-		rolePath: props.RolePath, alias: props.Alias, destroyable: props.Destroyable,
+		rolePath: props.RolePath, property: "StorageKeyProps.RolePath", alias: props.Alias, destroyable: props.Destroyable,
 	})
 }
 
@@ -119,6 +119,7 @@ type keyProps struct {
 	description string
 	spec        awskms.KeySpec
 	rolePath    string // "" means DefaultRolePath
+	property    string // that rolePath comes from
 	alias       string // without "alias/"; "" means none
 	destroyable bool
 	use         []awsiam.PolicyStatement // beside administration
@@ -149,7 +150,7 @@ func newKey(scope constructs.Construct, id string, props keyProps) awskms.Key {
 	}
 	made := awskms.NewKey(scope, &id, key)
 	path := cmp.Or(props.rolePath, DefaultRolePath)
-	if err := checkRolePath("RolePath", path); err != nil {
+	if err := checkRolePath(props.property, path); err != nil {
 		made.Node().AddValidation(&refusal{err})
 	}
 	if !props.destroyable {

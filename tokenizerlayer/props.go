@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
+
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/api"
 )
 
 // refuse is one error with all that is wrong about the construct at path, or nil. Problems that are nil do not count.
@@ -32,12 +34,20 @@ var rolePathForm = regexp.MustCompile(`^/([A-Za-z0-9+=,.@_-]+/)*$`)
 
 // checkRolePath is the error about an IAM path of roles. A token is wrong too: the path is compared when the app is synthesized.
 func checkRolePath(property, path string) error {
-	const longest = 512 // IAM's own limit
+	const longest = 512 - len(IndexPath) // IAM's limit is 512 with the longest of the paths below
 	if rolePathForm.MatchString(path) && len(path) <= longest {
 		return nil
 	}
 	return fmt.Errorf("%s: got %q, want a path of IAM roles that starts and ends with a slash, without wildcards and tokens, such as %s",
 		property, path, DefaultRolePath)
+}
+
+// checkPurpose is the error about a purpose.
+func checkPurpose(property, purpose string) error {
+	if api.IsPurpose(purpose) {
+		return nil
+	}
+	return fmt.Errorf("%s: got the purpose %q, want 1 to 64 of a-z 0-9 _ -, the first a letter or digit: no token can have another", property, purpose)
 }
 
 // refusal ends the synthesis with a problem of a construct whose constructor returns no error.

@@ -132,6 +132,26 @@ func (p *VaultProps) problems() (problems []error) {
 	if p.RolePath != "" {
 		problems = append(problems, checkRolePath("VaultProps.RolePath", p.RolePath))
 	}
+	return append(problems, checkDistinct("VaultProps", []table{
+		{"TableName", cmp.Or(p.TableName, DefaultVaultTable)}, {"StateName", cmp.Or(p.StateName, DefaultStateTable)},
+		{"IndexName", cmp.Or(p.IndexName, DefaultIndexTable)},
+	})...)
+}
+
+// table is a property that names a table, and its value.
+type table struct{ property, value string }
+
+// checkDistinct are the errors about a table that is named twice. Whoever tokenizes may write the vault's table, so what must be out of
+// its reach has to be in another one.
+func checkDistinct(props string, tables []table) (problems []error) {
+	for i, t := range tables {
+		for _, earlier := range tables[:i] {
+			if t.value != "" && t.value == earlier.value {
+				problems = append(problems, fmt.Errorf("%s.%s: got that of %s, want that of another table", props, t.property, earlier.property))
+				break
+			}
+		}
+	}
 	return problems
 }
 
@@ -183,7 +203,7 @@ type KeyVersionAttributes struct {
 }
 
 // VaultFromAttributes refers to a vault of another app, in the account and region of the functions that will use it. It makes no
-// resources. An error says which attribute is missing or malformed.
+// resources. An error says which attribute is missing or wrong.
 //
 // The keys' policies must let IAM give their use away inside the account, as those of [NewTokenKey], [NewFingerprintKey] and
 // [NewStorageKey] do.
@@ -219,6 +239,9 @@ func (a *VaultAttributes) problems() (problems []error) {
 		attribute("VaultAttributes.IndexArn", a.IndexArn, tableARNForm.MatchString, tableARN),
 		attribute("VaultAttributes.StorageKeyArn", a.StorageKeyArn, api.IsKeyARN, keyARN),
 	}
+	problems = append(problems, checkDistinct("VaultAttributes", []table{
+		{"TableArn", a.TableArn}, {"StateArn", a.StateArn}, {"IndexArn", a.IndexArn},
+	})...)
 	for _, keys := range []struct {
 		property string
 		versions []KeyVersionAttributes

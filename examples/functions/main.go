@@ -15,8 +15,9 @@ import (
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer"
 )
 
-// detokenizePath is the IAM path of roles that may read values back. TokenKey's policy knows it.
-const detokenizePath = "/example/tokenizer/detokenize/"
+// rolePath is the IAM path below which the functions' roles are. The keys' policies let roles below it use the keys, each kind below a
+// path of its own, and nobody else.
+const rolePath = "/example/tokenizer/"
 
 func main() {
 	app := awscdk.NewApp(nil)
@@ -35,16 +36,16 @@ func build(app awscdk.App) error {
 	stack := awscdk.NewStack(app, new("Functions"), nil)
 
 	// What a security team owns: here in the same stack, to be short. Destroyable, because it is an example.
+	key := tokenizerlayer.KeyProps{RolePath: rolePath, Destroyable: true}
 	vault, err := tokenizerlayer.NewVault(stack, "Vault", &tokenizerlayer.VaultProps{
-		TokenKey:   tokenizerlayer.NewTokenKey(stack, "TokenKey", &tokenizerlayer.TokenKeyProps{DetokenizePath: detokenizePath, Destroyable: true}),
-		StorageKey: tokenizerlayer.NewStorageKey(stack, "StorageKey", &tokenizerlayer.StorageKeyProps{Destroyable: true}),
-		FingerprintKeys: []tokenizerlayer.FingerprintKey{
-			{Version: "1", Key: tokenizerlayer.NewFingerprintKey(stack, "FingerprintKey", &tokenizerlayer.FingerprintKeyProps{Destroyable: true})},
-		},
-		DetokenizePath: detokenizePath,
-		TableName:      "ExampleVault",
-		IndexName:      "ExampleVaultIndex",
-		Destroyable:    true,
+		TokenKeys:       []tokenizerlayer.KeyVersion{{Version: "1", Key: tokenizerlayer.NewTokenKey(stack, "TokenKey", &key)}},
+		StorageKey:      tokenizerlayer.NewStorageKey(stack, "StorageKey", &tokenizerlayer.StorageKeyProps{RolePath: rolePath, Destroyable: true}),
+		FingerprintKeys: []tokenizerlayer.KeyVersion{{Version: "1", Key: tokenizerlayer.NewFingerprintKey(stack, "FingerprintKey", &key)}},
+		RolePath:        rolePath,
+		TableName:       "ExampleVault",
+		StateName:       "ExampleVaultState",
+		IndexName:       "ExampleVaultIndex",
+		Destroyable:     true,
 	})
 	if err != nil {
 		return err
@@ -55,13 +56,13 @@ func build(app awscdk.App) error {
 	}
 
 	// What an application team owns.
-	tokenize := newFunction(stack, "Tokenize", "/example/tokenizer/tokenize/", &awslambda.FunctionProps{
+	tokenize := newFunction(stack, "Tokenize", rolePath+tokenizerlayer.TokenizePath, &awslambda.FunctionProps{
 		Runtime: awslambda.Runtime_PYTHON_3_13(), Handler: new("index.handler"), Code: awslambda.Code_FromAsset(new("python"), nil),
 	})
 	if err := layer.Attach(tokenize, vault, tokenizerlayer.Tokenize, nil); err != nil {
 		return err
 	}
-	detokenize := newFunction(stack, "Detokenize", detokenizePath, &awslambda.FunctionProps{
+	detokenize := newFunction(stack, "Detokenize", rolePath+tokenizerlayer.DetokenizePath, &awslambda.FunctionProps{
 		Runtime: awslambda.Runtime_NODEJS_22_X(), Handler: new("index.handler"), Code: awslambda.Code_FromAsset(new("node"), nil),
 	})
 	return layer.Attach(detokenize, vault, tokenizerlayer.Detokenize, &tokenizerlayer.AttachOptions{LogLevel: tokenizerlayer.LogWarn})

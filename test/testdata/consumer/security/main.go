@@ -30,11 +30,9 @@ func main() {
 func build(app awscdk.App) error {
 	stack := awscdk.NewStack(app, new("Security"), nil)
 	vault, err := tokenizerlayer.NewVault(stack, "Vault", &tokenizerlayer.VaultProps{
-		TokenKey:   tokenizerlayer.NewTokenKey(stack, "TokenKey", nil),
-		StorageKey: tokenizerlayer.NewStorageKey(stack, "StorageKey", nil),
-		FingerprintKeys: []tokenizerlayer.FingerprintKey{
-			{Version: "1", Key: tokenizerlayer.NewFingerprintKey(stack, "FingerprintKey", nil)},
-		},
+		TokenKeys:       []tokenizerlayer.KeyVersion{{Version: "1", Key: tokenizerlayer.NewTokenKey(stack, "TokenKey", nil)}},
+		StorageKey:      tokenizerlayer.NewStorageKey(stack, "StorageKey", nil),
+		FingerprintKeys: []tokenizerlayer.KeyVersion{{Version: "1", Key: tokenizerlayer.NewFingerprintKey(stack, "FingerprintKey", nil)}},
 	})
 	if err != nil {
 		return err
@@ -56,7 +54,8 @@ func build(app awscdk.App) error {
 	node := awslambda.NewFunction(stack, new("Node"), &awslambda.FunctionProps{
 		Runtime: awslambda.Runtime_NODEJS_22_X(), Handler: new("index.handler"), Code: awslambda.Code_FromInline(new("exports.handler = async () => {}")),
 		Role: awsiam.NewRole(stack, new("NodeRole"), &awsiam.RoleProps{
-			AssumedBy: awsiam.NewServicePrincipal(new("lambda.amazonaws.com"), nil), Path: new(tokenizerlayer.DefaultDetokenizePath),
+			AssumedBy: awsiam.NewServicePrincipal(new("lambda.amazonaws.com"), nil),
+			Path:      new(tokenizerlayer.DefaultRolePath + tokenizerlayer.DetokenizePath),
 		}),
 	})
 	if err := layer.Attach(node, vault, tokenizerlayer.Detokenize, nil); err != nil {

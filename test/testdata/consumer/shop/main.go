@@ -33,9 +33,10 @@ func build(app awscdk.App) error {
 		key   = "arn:aws:kms:us-east-1:123456789012:key/00000000-0000-0000-0000-00000000000"
 	)
 	vault, err := tokenizerlayer.VaultFromAttributes(stack, "Vault", &tokenizerlayer.VaultAttributes{
-		TableArn: table + tokenizerlayer.DefaultVaultTable, IndexArn: table + tokenizerlayer.DefaultIndexTable,
-		TokenKeyArn: key + "1", StorageKeyArn: key + "2",
-		FingerprintKeys: []tokenizerlayer.FingerprintKeyAttributes{{Version: "1", KeyArn: key + "3"}},
+		TableArn: table + tokenizerlayer.DefaultVaultTable, StateArn: table + tokenizerlayer.DefaultStateTable, IndexArn: table + tokenizerlayer.DefaultIndexTable,
+		TokenKeys:       []tokenizerlayer.KeyVersionAttributes{{Version: "1", KeyArn: key + "1"}},
+		StorageKeyArn:   key + "2",
+		FingerprintKeys: []tokenizerlayer.KeyVersionAttributes{{Version: "1", KeyArn: key + "3"}},
 	})
 	if err != nil {
 		return err
