@@ -43,12 +43,17 @@ func acceptState(table constructs.IConstruct) {
 // acceptRolePolicy is about the policy that grants have made for a role. everywhere is why some of its actions are
 // allowed on every resource; "" if none are.
 func acceptRolePolicy(role constructs.IConstruct, everywhere string) {
+	acceptInlinePolicy(role.Node().FindChild(new("DefaultPolicy")), everywhere)
+}
+
+// acceptInlinePolicy is about a policy of one role.
+func acceptInlinePolicy(policy constructs.IConstruct, everywhere string) {
 	const inline = "The policy is this role's alone and goes with it. A managed policy could be attached to another role, or be left behind."
 	reasons := map[string]string{"NIST.800.53.R5-IAMNoInlinePolicy": inline, "PCI.DSS.321-IAMNoInlinePolicy": inline}
 	if everywhere != "" {
 		reasons["AwsSolutions-IAM5"] = everywhere
 	}
-	accept(role.Node().FindChild(new("DefaultPolicy")), reasons)
+	accept(policy, reasons)
 }
 
 func acceptFunction(function constructs.IConstruct) {
@@ -88,4 +93,10 @@ func acceptNATRoute(subnet constructs.IConstruct) {
 	accept(subnet.Node().FindChild(new("DefaultRoute")), map[string]string{
 		"NIST.800.53.R5-VPCNoUnrestrictedRouteToIGW": nat, "PCI.DSS.321-VPCNoUnrestrictedRouteToIGW": nat,
 	})
+}
+
+// acceptBoundary is about a permissions boundary.
+func acceptBoundary(policy constructs.IConstruct) {
+	const boundary = "The policy is a permissions boundary, attached to nobody: it grants nothing, and its Denies are what it is for."
+	accept(policy, map[string]string{"AwsSolutions-IAM5": boundary})
 }
