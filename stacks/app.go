@@ -83,8 +83,8 @@ func newAppStack(scope constructs.Construct, props appStackProps) (*AppStack, er
 	grantNewOrders(order, orders)
 	// A policy of this stack: the role's own is the security team's, whose boundary caps both.
 	paying := awsiam.NewPolicy(stack, new("PaybillPolicy"), &awsiam.PolicyProps{Roles: &[]awsiam.IRole{props.Reader.Role()}})
-	grantTable(paying, props.StorageKey, orders, "dynamodb:GetItem", "dynamodb:UpdateItem")
-	grantTable(paying, props.StorageKey, ledger, "dynamodb:GetItem", "dynamodb:PutItem")
+	grantItems(paying, props.StorageKey, orders, "dynamodb:GetItem", "dynamodb:UpdateItem")
+	grantItems(paying, props.StorageKey, ledger, "dynamodb:GetItem", "dynamodb:PutItem")
 	acceptInlinePolicy(paying, "")
 	paybill.Node().AddDependency(paying)
 

@@ -25,13 +25,13 @@ func newDeployersBoundary(stack awscdk.Stack, config Config, vault tokenizerlaye
 	statements = append(statements, b.code()...)
 	statements = append(statements, b.vault(vault)...)
 	statements = append(statements, denyAll("NoOtherTrail",
-		[]string{"logs:Delete*", "logs:DisassociateKmsKey", "logs:Put*Policy", "logs:Unmask"}, reader.LogGroup().LogGroupArn()))
+		[]string{"logs:Delete*", "logs:DisassociateKmsKey", "logs:Put*Policy", "logs:Unmask"}, b.arn("logs", "log-group", *reader.LogGroup().LogGroupName()+"*")))
 	policy := awsiam.NewManagedPolicy(stack, new("DeployersBoundary"), &awsiam.ManagedPolicyProps{
 		ManagedPolicyName: &name, Path: new(config.rolePath()),
 		Description: new("The most that whoever deploys the application may do: everything but what leads to cards"),
 		Statements:  &statements,
 	})
-	acceptBoundary(policy)
+	acceptBoundary(policy, true)
 	return policy
 }
 
@@ -42,13 +42,13 @@ type deployers struct {
 	own    *string // ARN of the boundary
 }
 
-// arn is the ARN of a resource whose name follows a slash, or a colon for a function, a layer or a stack's own name.
+// arn is the ARN of a resource whose name follows a slash, or a colon where the service has it so.
 func (b deployers) arn(service, resource, name string) *string {
 	parts := &awscdk.ArnComponents{Service: &service, Resource: &resource, ResourceName: &name}
 	switch service {
 	case "iam":
 		parts.Region = new("")
-	case "lambda":
+	case "lambda", "logs":
 		parts.ArnFormat = awscdk.ArnFormat_COLON_RESOURCE_NAME
 	}
 	return b.stack.FormatArn(parts)
@@ -61,19 +61,20 @@ func (b deployers) roles(readersBoundary *string) []awsiam.PolicyStatement {
 	}
 	readers := below(tokenizerlayer.DetokenizePath)
 	others := []*string{below(tokenizerlayer.IndexPath), below(tokenizerlayer.OperatePath), below(tokenizerlayer.AdministerPath)}
-	all := append([]*string{readers}, others...)
-	carry := map[string]any{"ArnNotEquals": map[string]any{"iam:PermissionsBoundary": []*string{b.own, readersBoundary}}}
+	unless := func(boundaries ...*string) map[string]any {
+		return map[string]any{"ArnNotEquals": map[string]any{"iam:PermissionsBoundary": boundaries}}
+	}
+	change := []string{"iam:AttachRolePolicy", "iam:CreateRole", "iam:DeleteRole", "iam:DetachRolePolicy", "iam:Update*"}
 	return []awsiam.PolicyStatement{
-		denyAll("NoRolesThatReachCards", []string{"iam:AttachRolePolicy", "iam:CreateRole", "iam:DeleteRole", "iam:DetachRolePolicy", "iam:Update*"}, all...),
+		denyAll("NoRolesOfTheVault", append([]string{"iam:DeleteRolePolicy", "iam:PassRole", "iam:PutRolePolicy"}, change...), others...),
+		denyAll("NoRolesThatRead", change, readers),
 		// CloudFormation puts the application's own policy into the reading role, whose boundary caps it.
-		denyWhere("OnlyInsideTheReadersBoundary", []string{"iam:DeleteRolePolicy", "iam:PutRolePolicy"},
-			map[string]any{"ArnNotEquals": map[string]any{"iam:PermissionsBoundary": readersBoundary}}, all...),
+		denyWhere("OnlyInsideTheReadersBoundary", []string{"iam:DeleteRolePolicy", "iam:PutRolePolicy"}, unless(readersBoundary), readers),
 		denyWhere("ReadersRunInLambdaOnly", []string{"iam:PassRole"},
 			map[string]any{"StringNotEquals": map[string]any{"iam:PassedToService": "lambda.amazonaws.com"}}, readers),
-		denyAll("NoPassingOfOtherRoles", []string{"iam:PassRole"}, others...),
 		denyWhere("WhoIsMadeHasABoundary", []string{
 			"iam:Attach*Policy", "iam:CreateRole", "iam:CreateUser", "iam:Put*PermissionsBoundary", "iam:PutRolePolicy", "iam:PutUserPolicy",
-		}, carry, new("*")),
+		}, unless(b.own, readersBoundary), new("*")),
 		denyAll("BoundariesStay", []string{"iam:Delete*PermissionsBoundary"}, new("*")),
 		denyAll("TheirPoliciesStay", []string{"iam:*PolicyVersion", "iam:DeletePolicy"}, b.arn("iam", "policy"+strings.TrimSuffix(b.config.rolePath(), "/"), "*")),
 	}
@@ -84,10 +85,13 @@ func (b deployers) code() []awsiam.PolicyStatement {
 	prefix := b.config.NamePrefix
 	return []awsiam.PolicyStatement{
 		denyAll("NoOtherCodeOfTheReader", []string{
-			"lambda:Create*", "lambda:Delete*", "lambda:PublishVersion", "lambda:PutFunctionCodeSigningConfig", "lambda:PutRuntime*", "lambda:Update*",
+			"lambda:Create*", "lambda:Delete*", "lambda:Invoke*", "lambda:PublishVersion", "lambda:PutFunctionCodeSigningConfig", "lambda:PutRuntime*", "lambda:Update*",
 		}, b.arn("lambda", "function", prefix+readingFunction), b.arn("lambda", "function", prefix+readingFunction+":*")),
 		denyAll("NoOtherSignatures", []string{"lambda:DeleteCodeSigningConfig", "lambda:UpdateCodeSigningConfig"}, new("*")),
-		denyAll("NoOtherLayer", []string{"lambda:*LayerVersion*", "ssm:Delete*", "ssm:LabelParameterVersion", "ssm:PutParameter"},
+		denyAll("NoOtherLayer", []string{
+			"lambda:AddLayerVersionPermission", "lambda:DeleteLayerVersion", "lambda:PublishLayerVersion", "lambda:RemoveLayerVersionPermission",
+			"ssm:Delete*", "ssm:LabelParameterVersion", "ssm:PutParameter",
+		},
 			b.arn("lambda", "layer", prefix+layerName), b.arn("lambda", "layer", prefix+layerName+":*"), b.arn("ssm", "parameter", prefix+"tokenizer/*")),
 	}
 }
@@ -108,19 +112,19 @@ func (b deployers) vault(vault tokenizerlayer.IVault) []awsiam.PolicyStatement {
 	change := []string{"kms:*Alias", "kms:Disable*", "kms:*KeyDeletion", "kms:PutKeyPolicy", "kms:RevokeGrant", "kms:*agResource", "kms:Update*"}
 	use := []string{"kms:CreateGrant", "kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKeyP*", "kms:GenerateDataKeyW*", "kms:GenerateMac", "kms:ReEncrypt*"}
 	return []awsiam.PolicyStatement{
-		denyAll("NoChangeOfKeys", change, append(used, vault.StorageKey().KeyArn())...),
-		denyAll("NoUseOfKeysButSealing", use, used...),
-		denyAll("NoAccessToTablesButPut", tableActions, andBelow(vault.Table(), vault.State(), vault.Index())...),
+		denyAll("NoUseOfKeysButSealing", append(use, change...), used...),
+		denyAll("NoChangeOfStorageKey", change, vault.StorageKey().KeyArn()),
+		denyAll("NoAccessToTablesButPut", tableActions, withParts(vault.Table(), vault.State(), vault.Index())...),
 		denyAll("NoPutIntoStateAndIndex", []string{"dynamodb:PutItem"}, vault.State().TableArn(), vault.Index().TableArn()),
 		denyAll("NoChangeOfTheirStacks", []string{"cloudformation:*ChangeSet", "cloudformation:DeleteStack", "cloudformation:SetStackPolicy", "cloudformation:Update*"},
 			b.arn("cloudformation", "stack", b.config.NamePrefix+"KmsStack/*"), b.arn("cloudformation", "stack", b.config.NamePrefix+"TokenizerStack/*")),
 	}
 }
 
-// andBelow are the ARNs of tables, and patterns for their indexes, streams and backups.
-func andBelow(tables ...awsdynamodb.ITable) (arns []*string) {
+// withParts are patterns for tables with their indexes, streams and backups. A policy has 6144 characters at most, so each is one.
+func withParts(tables ...awsdynamodb.ITable) (arns []*string) {
 	for _, table := range tables {
-		arns = append(arns, table.TableArn(), new(*table.TableArn()+"/*"))
+		arns = append(arns, new(*table.TableArn()+"*"))
 	}
 	return arns
 }

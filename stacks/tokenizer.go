@@ -76,6 +76,7 @@ func newTokenizerStack(scope constructs.Construct, props tokenizerStackProps) (*
 	output(stack, "LayerVersionArn", "ARN of the tokenizer layer's current version", layer.Version(config.architecture()).LayerVersionArn())
 	output(stack, "DynamoDBArn", "ARN of the vault's table", vault.Table().TableArn())
 	boundary := newDeployersBoundary(stack, config, vault, reader)
+	awscdk.CrossStackReferences_Of(boundary).Produce(awscdk.ReferenceStrength_STRONG)
 	output(stack, "DeployersBoundaryArn", "ARN of the permissions boundary for whoever deploys the application's stack", boundary.ManagedPolicyArn())
 	return &TokenizerStack{
 		Stack: stack, Vault: vault, Layer: layer, Reader: reader, CodeSigning: newCodeSigning(stack, config.CodeSigning), DeployersBoundary: boundary,
@@ -94,6 +95,7 @@ func newReader(stack awscdk.Stack, config Config, vault tokenizerlayer.IVault) (
 		return nil, err
 	}
 	acceptRolePolicy(reader.Role(), everywhere(config.Network != NoNetwork))
+	acceptBoundary(reader.Boundary(), false)
 	return reader, nil
 }
 
