@@ -34,91 +34,124 @@ type (
 		Context map[string]string `json:"context"`
 	}
 	interopSeal struct {
-		Plaintext string            `json:"plaintext"`
+		Payload   map[string]any    `json:"payload"`
 		Context   map[string]string `json:"context"`
+		WrongSeed bool              `json:"wrongSeed"`
 	}
 	interopAnswer struct {
 		Open []interopOpened `json:"open"`
 		Seal []interopSealed `json:"seal"`
 	}
 	interopOpened struct {
-		Suite     int               `json:"suite"`
-		Context   map[string]string `json:"context"`
-		Plaintext string            `json:"plaintext"`
-		Refused   string            `json:"refused"`
+		Suite   int               `json:"suite"`
+		Context map[string]string `json:"context"`
+		Payload *interopPayload   `json:"payload"`
+		Token   string            `json:"token"`
+		Ref     string            `json:"ref"`
+		Refused string            `json:"refused"`
+	}
+	interopPayload struct {
+		Version int               `json:"v"`
+		Seed    []byte            `json:"r"`
+		Type    string            `json:"type"`
+		Data    string            `json:"data"`
+		Created int64             `json:"iat"`
+		Context map[string]string `json:"ctx"`
 	}
 	interopSealed struct {
 		Message []byte `json:"message"`
+		Token   string `json:"token"`
+		Ref     string `json:"ref"`
 		Refused string `json:"refused"`
 	}
 )
 
-// The AWS Encryption SDK for JavaScript opens what our extension has stored, and our extension opens what it writes. The
-// refusals on both sides show that neither succeeds for want of looking at the encryption context.
-func TestEnvelope_IsReadAndWrittenByTheJavaScriptEncryptionSDK(t *testing.T) {
+// The AWS Encryption SDK for JavaScript opens what our extension has stored, and computes the same token and ref from its seed.
+func TestEnvelope_IsReadByTheJavaScriptEncryptionSDK(t *testing.T) {
 	needJavaScriptSDK(t)
 	s := shared
-	theirs, ours := number(t, 1), number(t, 2)
-	for _, n := range []string{theirs, ours} {
-		if got := s.call(t, "/order", s.IDToken, order(n)); got.status != 201 {
-			t.Fatalf("order: %d %s", got.status, got.body)
-		}
-	}
-	read, written := s.vaultRow(t, theirs), s.vaultRow(t, ours)
-	right, rightToWrite := s.context(read), s.context(written)
-	message := read["CandidateString"].(*types.AttributeValueMemberB).Value
+	mine, other := s.placed(t, number(t, 1)), s.placed(t, number(t, 2))
+	row := s.vaultRow(t, mine)
+	right := contextOf(s, row)
 	less := maps.Clone(right)
 	delete(less, "ref")
+	message := row["CandidateString"].(*types.AttributeValueMemberB).Value
 
-	payload := `{"v":2,"type":"card","data":"` + javascriptCard + `"}`
-	got := runInterop(t, interopRequest{
-		Endpoint: s.Endpoints["kms"], KeyARN: s.Outputs["KMSKeyID"],
+	open := runInterop(t, interopRequest{
+		Endpoint: s.Endpoints["kms"], KeyARN: s.Outputs["KMSKeyID"], Seal: []interopSeal{},
 		Open: []interopOpen{
 			{message, right},
-			{message, rightToWrite}, // another order's token
+			{message, contextOf(s, s.vaultRow(t, other))}, // another order's token
 			{message, less},
 			{message, contextWith(right, "account_id", "210987654321")},
 			{message, contextWith(right, "table", "CustomerOrderTable")},
 			{message, contextWith(right, "purpose", "refund")},
 		},
-		Seal: []interopSeal{{payload, rightToWrite}, {payload, right}, {payload, contextWith(rightToWrite, "purpose", "refund")}},
-	})
-
-	first := got.Open[0]
-	if first.Refused != "" || first.Suite != 0x0478 {
+	}).Open
+	first := open[0]
+	if first.Refused != "" || first.Suite != 0x0478 || first.Payload == nil {
 		t.Fatalf("the right context: refused with %q, suite %#x", first.Refused, first.Suite)
 	}
 	if diff := cmp.Diff(right, first.Context); diff != "" {
 		t.Errorf("context (-want +got):\n%s", diff)
 	}
-	var card struct {
-		V          int
-		Type, Data string
+	if first.Token != str(row["Hash_Key"]) || first.Ref != str(row["Ref"]) {
+		t.Errorf("of the seed come token %s and ref %s, the row has %s and %s", first.Token, first.Ref, str(row["Hash_Key"]), str(row["Ref"]))
 	}
-	if err := json.Unmarshal([]byte(first.Plaintext), &card); err != nil || card.V != 2 || card.Type != "card" || card.Data != canary {
+	if p := first.Payload; p.Version != 3 || p.Type != "card" || p.Data != canary || len(p.Seed) != 32 || p.Created == 0 {
 		t.Error("the plaintext is not the payload with the card") // and is not printed
 	}
-	for i, opened := range got.Open[1:] {
-		if opened.Refused != "InvalidCiphertextException" || opened.Plaintext != "" {
+	if diff := cmp.Diff(bindingOf(mine), first.Payload.Context); diff != "" {
+		t.Errorf("binding (-want +got):\n%s", diff)
+	}
+	for i, opened := range open[1:] {
+		if opened.Refused != "InvalidCiphertextException" || opened.Payload != nil {
 			t.Errorf("wrong context %d: refused with %q", i+1, opened.Refused)
 		}
 	}
+}
 
-	for _, sealed := range got.Seal {
+// The extension opens what the AWS Encryption SDK for JavaScript writes. What it refuses is sealed in the same way, so that nothing but
+// what is wrong with it can be the reason.
+func TestEnvelope_IsWrittenByTheJavaScriptEncryptionSDK(t *testing.T) {
+	needJavaScriptSDK(t)
+	s := shared
+	placed := s.placed(t, number(t, 1))
+	context := map[string]string{"table": "CreditCardTokenizerTable", "account_id": s.Outputs["AccountId"]}
+	payload := map[string]any{"v": 3, "type": "card", "data": javascriptCard, "iat": time.Now().Unix(), "ctx": bindingOf(placed)}
+	with := func(name string, value any) map[string]any {
+		changed := maps.Clone(payload)
+		changed[name] = value
+		return changed
+	}
+	for _, tt := range []struct {
+		name   string
+		seal   interopSeal
+		status int
+		code   string
+	}{
+		{"another seed than the token's", interopSeal{payload, context, true}, 500, "vault-row-damaged"},
+		{"a purpose that the row does not name", interopSeal{payload, contextWith(context, "purpose", "refund"), false}, 500, "vault-row-damaged"},
+		{"another account", interopSeal{payload, contextWith(context, "account_id", "210987654321"), false}, 500, "vault-row-damaged"},
+		{"a payload of version 2", interopSeal{with("v", 2), context, false}, 500, "vault-row-damaged"},
+		{"a card that is none", interopSeal{with("data", "5555555555554443"), context, false}, 500, "vault-row-damaged"},
+		{"another user's order", interopSeal{with("ctx", map[string]string{"order": str(placed["CustomerOrder"]), "user": "x"}), context, false}, 500, "card-of-another-order"},
+		{"all of it right", interopSeal{payload, context, false}, 200, ""},
+	} {
+		sealed := runInterop(t, interopRequest{
+			Endpoint: s.Endpoints["kms"], KeyARN: s.Outputs["KMSKeyID"], Open: []interopOpen{}, Seal: []interopSeal{tt.seal},
+		}).Seal[0]
 		if sealed.Refused != "" || bytes.Contains(sealed.Message, []byte(javascriptCard)) {
-			t.Fatalf("seal: refused with %q, or not sealed at all", sealed.Refused)
+			t.Fatalf("%s: refused with %q, or not sealed at all", tt.name, sealed.Refused)
 		}
-	}
-	// Sealed for another token, then with one member too many: both are genuine messages of the right key.
-	for _, sealed := range got.Seal[1:] {
-		s.replaceMessage(t, written, sealed.Message)
-		if got := s.call(t, "/paybill", s.IDToken, pay(ours)); got.status != 500 || got.field("code") != "vault-row-damaged" {
-			t.Errorf("a message of another context: %d %s", got.status, got.body)
+		s.exchangeToken(t, placed, sealed)
+		got := s.call(t, "/paybill", s.IDToken, pay(str(placed["CustomerOrder"])))
+		if got.status != tt.status || tt.code != "" && got.field("code") != tt.code {
+			t.Errorf("%s: %d %s", tt.name, got.status, got.body)
 		}
-	}
-	s.replaceMessage(t, written, got.Seal[0].Message)
-	if got := s.call(t, "/paybill", s.IDToken, pay(ours)); got.status != 200 || got.field("CreditCardCharged") != "************4444" {
-		t.Errorf("a message of the right context: %d %s", got.status, got.body)
+		if tt.status == 200 && got.field("CreditCardCharged") != "************4444" {
+			t.Errorf("%s: %s", tt.name, got.body)
+		}
 	}
 	if strings.Contains(s.printed.String(), javascriptCard) {
 		t.Error("the card was printed")
@@ -174,17 +207,26 @@ func redacted(s string) string {
 	return strings.NewReplacer(canary, "[card]", javascriptCard, "[card]").Replace(s)
 }
 
-// vaultRow is the row that an order refers to.
-func (s *system) vaultRow(t *testing.T, number string) map[string]types.AttributeValue {
+// placed places an order, and returns its row.
+func (s *system) placed(t *testing.T, number string) map[string]types.AttributeValue {
 	t.Helper()
-	token := ""
+	if got := s.call(t, "/order", s.IDToken, order(number)); got.status != 201 {
+		t.Fatalf("order: %d %s", got.status, got.body)
+	}
 	for _, row := range s.rows(t, "CustomerOrderTable") {
 		if str(row["CustomerOrder"]) == number {
-			token = str(row["CreditCard"])
+			return row
 		}
 	}
+	t.Fatal("the order has no row")
+	return nil
+}
+
+// vaultRow is the row that an order refers to.
+func (s *system) vaultRow(t *testing.T, order map[string]types.AttributeValue) map[string]types.AttributeValue {
+	t.Helper()
 	for _, row := range s.rows(t, "CreditCardTokenizerTable") {
-		if token != "" && str(row["Hash_Key"]) == token {
+		if str(row["Hash_Key"]) == str(order["CreditCard"]) {
 			return row
 		}
 	}
@@ -192,8 +234,8 @@ func (s *system) vaultRow(t *testing.T, number string) map[string]types.Attribut
 	return nil
 }
 
-// context is what docs/threat-model.md says that a row's message is bound to.
-func (s *system) context(row map[string]types.AttributeValue) map[string]string {
+// contextOf is what docs/adr/0007 says that a row's message is bound to.
+func contextOf(s *system, row map[string]types.AttributeValue) map[string]string {
 	return map[string]string{"table": "CreditCardTokenizerTable", "account_id": s.Outputs["AccountId"], "ref": str(row["Ref"])}
 }
 
@@ -203,14 +245,27 @@ func contextWith(context map[string]string, key, value string) map[string]string
 	return changed
 }
 
-func (s *system) replaceMessage(t *testing.T, row map[string]types.AttributeValue, message []byte) {
+// bindingOf is what the order function binds an order's card to.
+func bindingOf(order map[string]types.AttributeValue) map[string]string {
+	return map[string]string{"order": str(order["CustomerOrder"]), "user": str(order["Sub"])}
+}
+
+// exchangeToken puts a row into the vault in place of an order's own, and has the order refer to it.
+func (s *system) exchangeToken(t *testing.T, order map[string]types.AttributeValue, sealed interopSealed) {
 	t.Helper()
-	changed := maps.Clone(row)
-	changed["CandidateString"] = &types.AttributeValueMemberB{Value: message}
-	_, err := dynamodb.NewFromConfig(s.endpoint("dynamodb")).PutItem(t.Context(), &dynamodb.PutItemInput{
-		TableName: new("CreditCardTokenizerTable"), Item: changed,
-	})
-	if err != nil {
+	db := dynamodb.NewFromConfig(s.endpoint("dynamodb"))
+	row := s.vaultRow(t, order)
+	key := map[string]types.AttributeValue{"Hash_Key": row["Hash_Key"], "Account_Id": row["Account_Id"]}
+	if _, err := db.DeleteItem(t.Context(), &dynamodb.DeleteItemInput{TableName: new("CreditCardTokenizerTable"), Key: key}); err != nil {
 		t.Fatal(err)
+	}
+	row["Hash_Key"] = &types.AttributeValueMemberS{Value: sealed.Token}
+	row["Ref"] = &types.AttributeValueMemberS{Value: sealed.Ref}
+	row["CandidateString"] = &types.AttributeValueMemberB{Value: sealed.Message}
+	order["CreditCard"] = row["Hash_Key"]
+	for table, item := range map[string]map[string]types.AttributeValue{"CreditCardTokenizerTable": row, "CustomerOrderTable": order} {
+		if _, err := db.PutItem(t.Context(), &dynamodb.PutItemInput{TableName: &table, Item: item}); err != nil {
+			t.Fatal(err)
+		}
 	}
 }

@@ -118,8 +118,9 @@ func newAppStack(scope constructs.Construct, props appStackProps) (*AppStack, er
 	return &AppStack{Stack: stack, Order: order, Paybill: paybill}, nil
 }
 
-// grantNewOrders lets a function put orders as they are placed, as far as IAM can tell: without a lease, without a payment, and without
-// asking for the order that it replaces. IAM cannot tell a new order from an overwritten one; docs/threat-model.md says what follows.
+// grantNewOrders lets a function put orders as they are placed, as far as IAM can tell: without a lease, without a time of payment, and
+// without asking for the order that it replaces. IAM cannot tell a new order from an overwritten one, and does not see the state that it is
+// in; docs/threat-model.md says what follows.
 // ForAllValues also holds for a request without attributes, so Null demands that there are some.
 func grantNewOrders(fn awslambda.Function, orders awsdynamodb.Table) {
 	fn.AddToRolePolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{

@@ -137,7 +137,7 @@ func TestPermissions_TheApplicationOnlyReadsTombstonesAndCountsUses(t *testing.T
 	})
 }
 
-// IAM cannot tell a new order from an overwritten one, but it can tell a placed one from one that is being paid.
+// IAM cannot tell a new order from an overwritten one, nor see its state, but it can see the attributes of an order that is being paid.
 func TestPermissions_OrderPutsOrdersAsTheyArePlaced(t *testing.T) {
 	placed := []string{"Address", "CreatedAt", "CreditCard", "CustomerName", "CustomerOrder", "State", "Sub"}
 	inEveryConfiguration(t, func(t *testing.T, assembly assembly) {

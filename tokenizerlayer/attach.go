@@ -112,7 +112,7 @@ func (l *Layer) Attach(fn awslambda.Function, vault IVault, access Access, optio
 		fn.AddEnvironment(&name, variables[name], nil)
 	}
 	if role := roleResource(fn.Role()); role != nil && role.Path() == nil && access == Tokenize && vault.RolePath() != AnyRolePath {
-		role.SetPath(new(a.neededPath())) // a deployed role is replaced by this
+		role.SetPath(new(a.neededPath())) // IAM cannot move a role: CloudFormation replaces a deployed one
 	}
 	a.attached = true
 	if resource := a.resource(); resource.Timeout() == nil {

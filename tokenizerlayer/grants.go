@@ -130,7 +130,8 @@ func usesOf(purposes []string) (keys []string) {
 	return keys
 }
 
-// Revoke lets grantee revoke tokens that it knows, with what the index has of them. It opens nothing.
+// Revoke lets grantee revoke tokens that it knows, with what the index has of them. It opens nothing, and uses neither TokenKey nor
+// FingerprintKey, so that the role can be anywhere.
 //
 // On vault and index: DeleteItem, and GetItem, which tells where in the index the token is. On the state: PutItem of tombstones. Left out:
 // Query and Scan, and deleting tombstones.

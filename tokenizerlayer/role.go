@@ -51,8 +51,8 @@ func pathsOf(action string, list func(i int) []string) (paths []string) {
 // denyOutside denies an action on key to every principal that is not a role of the key's account below one of paths. A path, unlike a
 // role's ARN, can be named in a key policy before the role exists, so the key's stack need not know the stacks of its users.
 //
-// By default a key's account can give itself any use of it. Administrators can still edit this policy or make a role below the path, both
-// of which CloudTrail records; a separate account is the real separation.
+// Administrators of the account can still edit the policy, or make a role below one of the paths. CloudTrail records both. A separate
+// account is the real separation.
 func denyOutside(key awskms.Key, sid, action, rolePath string, paths []string) {
 	var roles []*string
 	for _, path := range paths {

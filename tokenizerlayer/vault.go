@@ -55,8 +55,8 @@ type KeyVersion struct {
 // VaultProps describes a [Vault].
 type VaultProps struct {
 	// TokenKeys are the versions of TokenKey; required, at most 4. The first seals new values; all of them open. KMS rotates the material
-	// of a key each year by itself; put a new key in front to replace one that may be compromised. Grant them to no AWS service and to no
-	// role except through [Vault.Grants].
+	// of a key each year by itself. To replace a key that may be compromised, deploy the new one behind it, so that all functions can open
+	// what it will seal, and then in front of it. Grant the keys to no AWS service and to no role except through [Vault.Grants].
 	TokenKeys []KeyVersion
 	// StorageKey encrypts the tables at rest; required, and another key than TokenKey: every role that touches a
 	// table must be able to decrypt with it.

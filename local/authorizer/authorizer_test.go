@@ -81,6 +81,8 @@ func TestAuthorize_FindsThePermissionsThatACallNeeds(t *testing.T) {
 		{"one more attribute", allow("dynamodb:UpdateItem", table, `"ForAllValues:StringEquals":{"dynamodb:Attributes":["id","uses"]}`), "dynamodb", "UpdateItem", `{"TableName":"T","Key":{"id":{}},"UpdateExpression":"REMOVE data.part"}`, "dynamodb:UpdateItem"},
 		{"a partition key", allow("dynamodb:PutItem", table, `"ForAllValues:StringLike":{"dynamodb:LeadingKeys":"gone#*"}`), "dynamodb", "PutItem", `{"TableName":"T","Item":{"id":{"S":"gone#1"}}}`, ""},
 		{"another partition key", allow("dynamodb:PutItem", table, `"ForAllValues:StringLike":{"dynamodb:LeadingKeys":"gone#*"}`), "dynamodb", "PutItem", `{"TableName":"T","Item":{"id":{"S":"use#1"}}}`, "dynamodb:PutItem"},
+		{"a partition key that is not the item's", allow("dynamodb:PutItem", table, `"ForAllValues:StringLike":{"dynamodb:LeadingKeys":"gone#*"}`), "dynamodb", "PutItem", `{"TableName":"T","Key":{"id":{"S":"gone#1"}},"Item":{"id":{"S":"use#1"}}}`, "dynamodb:PutItem"},
+		{"a partition key of two types", allow("dynamodb:PutItem", table, `"ForAllValues:StringLike":{"dynamodb:LeadingKeys":"gone#*"}`), "dynamodb", "PutItem", `{"TableName":"T","Item":{"id":{"S":"gone#1","N":"1"}}}`, "dynamodb:PutItem"},
 		{"unknown partition keys", allow("dynamodb:Query", table, `"ForAllValues:StringLike":{"dynamodb:LeadingKeys":"gone#*"}`), "dynamodb", "Query", `{"TableName":"T"}`, "dynamodb:Query"},
 		{"a pending window", allow("kms:ScheduleKeyDeletion", key, `"NumericLessThan":{"kms:ScheduleKeyDeletionPendingWindowInDays":"30"}`), "kms", "ScheduleKeyDeletion", `{"KeyId":"1","PendingWindowInDays":29}`, ""},
 		{"members of a transaction", allow("dynamodb:PutItem", table, ""), "dynamodb", "TransactWriteItems", `{"TransactItems":[{"Put":{"TableName":"T"}}]}`, ""},
@@ -111,11 +113,16 @@ func TestAuthorize_FindsThePermissionsThatACallNeeds(t *testing.T) {
 func TestAuthorize_RefusesCallsWhosePermissionsItCannotTell(t *testing.T) {
 	for _, tt := range []struct{ service, operation, body, code string }{
 		{"kms", "Decrypt", `{"CiphertextBlob":"eA=="}`, "AccessDeniedException"},
-		{"kms", "ReEncrypt", `{"KeyId":"1","SourceKeyId":"1"}`, "AccessDeniedException"},
+		{"kms", "ReEncrypt", `{"DestinationKeyId":"1","SourceKeyId":"1"}`, "AccessDeniedException"},
+		{"kms", "ReEncrypt", `{"DestinationKeyId":"1"}`, "AccessDeniedException"},
+		{"kms", "CreateAlias", `{"AliasName":"alias/b","TargetKeyId":"1"}`, "AccessDeniedException"},
+		{"kms", "GenerateDataKey", `{"KeyId":"1","EncryptionContext":{"purpose":"a","Purpose":"b"}}`, "AccessDeniedException"},
 		{"kms", "Decrypt", `[]`, "SerializationException"},
 		{"dynamodb", "ExecuteStatement", `{"Statement":"SELECT * FROM T"}`, "AccessDeniedException"},
 		{"dynamodb", "BatchExecuteStatement", `{"Statements":[]}`, "AccessDeniedException"},
 		{"dynamodb", "GetItem", `{"TableName":1}`, "SerializationException"},
+		{"dynamodb", "GetItem", `{"TableName":"T","tablename":"U"}`, "SerializationException"},
+		{"dynamodb", "TransactWriteItems", `{"TransactItems":[{"Put":{"TableName":"T","tablename":"U"}}]}`, "SerializationException"},
 	} {
 		err, _ := authorize(t, allow("*", "*", ""), tt.service, tt.operation, tt.body)
 		if e, ok := errors.AsType[*awsjson.Error](err); !ok || e.Code != tt.code {

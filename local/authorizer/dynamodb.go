@@ -61,12 +61,13 @@ func (t tableAccess) leadingKeys(operation, partitionKey string) []string {
 	case "Scan", "DescribeTable":
 		return nil
 	case "PutItem", "GetItem", "UpdateItem", "DeleteItem", "ConditionCheckItem":
-		for _, item := range []map[string]any{t.Key, t.Item} {
-			if value, ok := item[partitionKey].(map[string]any); ok {
-				if text, ok := value["S"].(string); ok {
-					return []string{text}
-				}
-			}
+		item := t.Key
+		if operation == "PutItem" {
+			item = t.Item // a Key that came along is none of the service's
+		}
+		value, _ := item[partitionKey].(map[string]any)
+		if text, ok := value["S"].(string); ok && len(value) == 1 {
+			return []string{text}
 		}
 	}
 	return []string{unknownKey}
@@ -83,7 +84,7 @@ func (r *resources) dynamoDBPermissions(call awsproxy.Call) ([]permission, error
 		Statement     any // PartiQL
 		Statements    any
 	}
-	if json.Unmarshal(call.Body, &in) != nil {
+	if json.Unmarshal(call.Body, &in) != nil || !hasOwnNames(call.Body) {
 		return nil, unreadable(call)
 	}
 	if in.Statement != nil || in.Statements != nil {
@@ -108,6 +109,25 @@ func (r *resources) dynamoDBPermissions(call awsproxy.Call) ([]permission, error
 		permissions = []permission{newPermission("dynamodb:"+call.Operation, "*")}
 	}
 	return permissions, nil
+}
+
+// hasOwnNames reports whether the names of the members that this package reads differ in more than case. The service tells TableName
+// from tablename, and encoding/json does not.
+func hasOwnNames(body []byte) bool {
+	var top map[string]json.RawMessage
+	if json.Unmarshal(body, &top) != nil || !differInMoreThanCase(slices.Collect(maps.Keys(top))) {
+		return false
+	}
+	var items []map[string]map[string]json.RawMessage
+	_ = json.Unmarshal(top["TransactItems"], &items) // of another operation, or none
+	for _, item := range items {
+		for _, on := range item {
+			if !differInMoreThanCase(slices.Collect(maps.Keys(on))) {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // members holds the actions for which the members of transactions need permission. For any other member the action has no name, so

@@ -2,6 +2,8 @@ package authorizer
 
 import (
 	"encoding/json"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -13,21 +15,38 @@ import (
 // https://docs.aws.amazon.com/kms/latest/developerguide/kms-api-permissions-reference.html
 func (r *resources) kmsPermissions(call awsproxy.Call) ([]permission, error) {
 	var in struct {
-		KeyId, SourceKeyId  string
+		KeyId               string
 		EncryptionContext   map[string]string
 		PendingWindowInDays *int
 	}
 	if json.Unmarshal(call.Body, &in) != nil {
 		return nil, unreadable(call)
 	}
-	if in.SourceKeyId != "" || call.Operation == "Decrypt" && in.KeyId == "" {
-		return nil, awsjson.Errorf("AccessDeniedException", "the local run cannot tell which keys %s is about: name the key in KeyId", call.Operation)
+	switch call.Operation {
+	case "ReEncrypt", "CreateAlias", "UpdateAlias", "DeleteAlias": // which are about two resources each
+		return nil, awsjson.Errorf("AccessDeniedException", "the local run cannot tell which keys %s is about", call.Operation)
+	case "Decrypt":
+		if in.KeyId == "" {
+			return nil, awsjson.Errorf("AccessDeniedException", "the local run cannot tell which keys %s is about: name the key in KeyId", call.Operation)
+		}
+	}
+	if !differInMoreThanCase(slices.Collect(maps.Keys(in.EncryptionContext))) {
+		return nil, awsjson.Errorf("AccessDeniedException", "the encryption context has two names that differ only in case, which conditions cannot tell apart")
 	}
 	p := r.keyPermission("kms:"+call.Operation, in.KeyId, in.EncryptionContext)
 	if in.PendingWindowInDays != nil {
 		p.Context["kms:schedulekeydeletionpendingwindowindays"] = []string{strconv.Itoa(*in.PendingWindowInDays)}
 	}
 	return []permission{p}, nil
+}
+
+// differInMoreThanCase reports whether names stay different where case does not count, as in the names of condition keys.
+func differInMoreThanCase(names []string) bool {
+	lower := map[string]bool{}
+	for _, name := range names {
+		lower[strings.ToLower(name)] = true
+	}
+	return len(lower) == len(names)
 }
 
 func (r *resources) keyPermission(action, key string, encryptionContext map[string]string) permission {

@@ -19,6 +19,7 @@ type condition struct {
 	ifExists      bool // the condition holds for an absent key
 	null          bool // only whether the key is absent matters; test gets "true" or "false"
 	forAll        bool // test must hold for every value of the key; without values the condition holds
+	ofDeny        bool // the condition is one of a statement that denies
 }
 
 // holds decides on a context whose keys are in lower case, because IAM ignores the case of condition keys.
@@ -30,7 +31,8 @@ func (c condition) holds(context map[string][]string) bool {
 	case !present:
 		return c.negated || c.ifExists || c.forAll
 	case !c.forAll && len(values) != 1:
-		return false // IAM's result depends on the operator, so no policy should rely on it
+		// IAM's result depends on the operator, so no policy should rely on it. What is less permissive is right here.
+		return c.ofDeny
 	}
 	return !slices.ContainsFunc(values, func(v string) bool { return c.test(v) == c.negated })
 }

@@ -151,6 +151,20 @@ func TestEvaluate_Conditions(t *testing.T) {
 	}
 }
 
+// What IAM makes of several values where one is meant depends on the operator. Here neither an Allow nor a Deny lets such a request pass.
+func TestEvaluate_SeveralValuesWhereOneIsMeantAllowNothing(t *testing.T) {
+	const condition = `"Condition":{"StringEquals":{"kms:ViaService":"a"}}`
+	request := policy.Request{Role: role, Action: "dynamodb:GetItem", Resource: tableARN, Context: map[string][]string{"kms:viaservice": {"b", "c"}}}
+	for name, statements := range map[string]string{
+		"Allow": `{"Effect":"Allow","Action":"*","Resource":"*",` + condition + `}`,
+		"Deny":  getByRole + `,{"Effect":"Deny","Action":"*","Resource":"*",` + condition + `}`,
+	} {
+		if account(t, statements, "", "").Evaluate(request) == nil {
+			t.Errorf("%s: allowed", name)
+		}
+	}
+}
+
 func TestDenial_QuotesNoValueOfTheRequest(t *testing.T) {
 	a := account(t, `{"Effect":"Allow","Action":"kms:Decrypt","Resource":"*","Condition":{"StringEquals":{"kms:EncryptionContext:table":"T"}}}`, keyARN, delegated)
 	denial := a.Evaluate(policy.Request{Role: role, Action: "kms:Decrypt", Resource: keyARN, Context: map[string][]string{"kms:encryptioncontext:table": {"secret"}}})

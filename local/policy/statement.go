@@ -90,6 +90,9 @@ func (s *statement) read(members map[string]any, hasPrincipal bool) (err error) 
 		return fmt.Errorf("Principal: %w", err)
 	}
 	s.conditions, err = conditions(members["Condition"])
+	for i := range s.conditions {
+		s.conditions[i].ofDeny = s.effect == deny
+	}
 	return err
 }
 

@@ -48,6 +48,8 @@ const (
 )
 
 func main() {
+	// A write to a closed pipe ends a Go program if the pipe is its standard output. Here it fails, and nothing is released.
+	signal.Ignore(syscall.SIGPIPE)
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	defer stop()
 	if err := run(ctx, os.Args[0], os.Getenv); err != nil {

@@ -82,7 +82,8 @@ func environment(t *testing.T, l *lambda, port int) map[string]string {
 		"AWS_LAMBDA_RUNTIME_API":     strings.TrimPrefix(srv.URL, "http://"),
 		"AWS_SESSION_TOKEN":          session,
 		"TOKENIZER_TABLE":            "CreditCardTokenizerTable",
-		"TOKENIZER_KEY_ARN":          "arn:aws:kms:us-east-1:123456789012:key/11111111-2222-3333-4444-555555555555",
+		"TOKENIZER_STATE_TABLE":      "CreditCardTokenizerState",
+		"TOKENIZER_TOKEN_KEYS":       "1=arn:aws:kms:us-east-1:123456789012:key/11111111-2222-3333-4444-555555555555",
 		"TOKENIZER_FINGERPRINT_KEYS": "1=arn:aws:kms:us-east-1:123456789012:key/22222222-2222-3333-4444-555555555555",
 		"TOKENIZER_PORT":             strconv.Itoa(port),
 		"TOKENIZER_LOG_LEVEL":        "ERROR",
@@ -136,10 +137,13 @@ func TestRun_NamesWrongSettingsAndGoesOn(t *testing.T) {
 		account string
 		want    []string
 	}{
-		"one":             {map[string]string{"TOKENIZER_KEY_ARN": "alias/token"}, "123456789012", []string{"TOKENIZER_KEY_ARN"}},
-		"with a default":  {map[string]string{"TOKENIZER_LOG_LEVEL": "LOUD"}, "123456789012", []string{"TOKENIZER_LOG_LEVEL"}},
-		"several at once": {map[string]string{"TOKENIZER_LOG_LEVEL": "x", "TOKENIZER_TABLE": ""}, "", []string{"TOKENIZER_LOG_LEVEL", "TOKENIZER_TABLE"}},
-		"no account":      {nil, "", []string{"AccountID", "registration"}},
+		"one":            {map[string]string{"TOKENIZER_TOKEN_KEYS": "1=alias/token"}, "123456789012", []string{"TOKENIZER_TOKEN_KEYS"}},
+		"with a default": {map[string]string{"TOKENIZER_LOG_LEVEL": "LOUD"}, "123456789012", []string{"TOKENIZER_LOG_LEVEL"}},
+		"several at once": {
+			map[string]string{"TOKENIZER_LOG_LEVEL": "x", "TOKENIZER_TABLE": "", "TOKENIZER_STATE_TABLE": ""}, "",
+			[]string{"TOKENIZER_LOG_LEVEL", "TOKENIZER_TABLE", "TOKENIZER_STATE_TABLE"},
+		},
+		"no account": {nil, "", []string{"AccountID", "registration"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			port := freePort(t)

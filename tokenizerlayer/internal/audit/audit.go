@@ -51,9 +51,10 @@ type Log struct {
 }
 
 // New returns a Log that writes to w. Level is from which severity on notices are written; events are always written. Actor is the
-// function on whose behalf the extension works.
+// function on whose behalf the extension works. A w that blocks, such as a pipe that nobody reads, keeps a caller half a second at most.
 func New(w io.Writer, level slog.Level, actor string) *Log {
-	return &Log{handler: slog.NewJSONHandler(w, &slog.HandlerOptions{Level: slog.LevelDebug}), level: level, actor: actor}
+	lines := &timely{w: w, limit: writeLimit} // the handler writes one at a time
+	return &Log{handler: slog.NewJSONHandler(lines, &slog.HandlerOptions{Level: slog.LevelDebug}), level: level, actor: actor}
 }
 
 // SetAccount says in which AWS account the function is, which Lambda tells at registration.
@@ -64,7 +65,7 @@ func (l *Log) SetAccount(id string) {
 }
 
 // Record writes an event: INFO for an operation that succeeded, WARN for one that was refused, ERROR for a finding. If it returns an
-// error, the event was not recorded, and what it is about must not be released.
+// error, the event was not recorded in time, and what it is about must not be released. It may be recorded later.
 func (l *Log) Record(ctx context.Context, e Event) error {
 	l.mu.Lock()
 	account := l.account

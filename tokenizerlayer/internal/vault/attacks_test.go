@@ -24,7 +24,7 @@ import (
 )
 
 // What a role that turns hostile can do with the permissions of its grant, and what it gets. docs/threat-model.md says the same in
-// words. The same attacks run against the templates' policies beside the policy evaluator.
+// words. roles_test.go and its neighbours run such attacks with the policies of the templates.
 
 const other = "4012888888881881"
 

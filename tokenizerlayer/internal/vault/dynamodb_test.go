@@ -35,17 +35,23 @@ func newTables(t *testing.T) tables {
 		BaseEndpoint: &server.URL, Region: "us-east-1", RetryMaxAttempts: 1,
 		Credentials: credentials.NewStaticCredentialsProvider("AKID", "secret", ""),
 	})
+	createTables(t, w.Client)
+	return w
+}
+
+// createTables makes the vault's tables.
+func createTables(t *testing.T, client *dynamodb.Client) {
+	t.Helper()
 	for name, keys := range map[string][]string{table: {"Hash_Key", "Account_Id"}, state: {"State_Key", "Account_Id"}, index: {"Index_Key"}} {
 		in := &dynamodb.CreateTableInput{TableName: &name, BillingMode: types.BillingModePayPerRequest}
 		for i, key := range keys {
 			in.AttributeDefinitions = append(in.AttributeDefinitions, types.AttributeDefinition{AttributeName: &key, AttributeType: types.ScalarAttributeTypeS})
 			in.KeySchema = append(in.KeySchema, types.KeySchemaElement{AttributeName: &key, KeyType: []types.KeyType{types.KeyTypeHash, types.KeyTypeRange}[i]})
 		}
-		if _, err := w.CreateTable(t.Context(), in); err != nil {
+		if _, err := client.CreateTable(t.Context(), in); err != nil {
 			t.Fatal(err)
 		}
 	}
-	return w
 }
 
 func (w tables) vault(keys ...vault.Key) fixture {
