@@ -3,6 +3,7 @@ package stacks
 import (
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/constructs-go/constructs/v10"
@@ -23,12 +24,16 @@ func accept(construct constructs.IConstruct, reasons map[string]string) {
 }
 
 func suppression(rule, reason string) map[string]any {
-	entry := map[string]any{"id": rule, "reason": reason}
-	if rule == "AwsSolutions-IAM5" { // about each wildcard by itself
-		entry["applies_to"] = []string{"Resource::*"}
+	id, wildcard, found := strings.Cut(strings.TrimSuffix(rule, "]"), "[")
+	entry := map[string]any{"id": id, "reason": reason}
+	if found { // about each wildcard by itself
+		entry["applies_to"] = []string{wildcard}
 	}
 	return entry
 }
+
+// What AwsSolutions-IAM5 finds, each wildcard by itself.
+const everyResource, everyAction = "AwsSolutions-IAM5[Resource::*]", "AwsSolutions-IAM5[Action::*]"
 
 func acceptTable(table constructs.IConstruct) {
 	const reason = "Point-in-time recovery restores any second of the last 35 days. A backup plan would keep revoked cards longer than that."
@@ -43,12 +48,17 @@ func acceptState(table constructs.IConstruct) {
 // acceptRolePolicy is about the policy that grants have made for a role. everywhere is why some of its actions are
 // allowed on every resource; "" if none are.
 func acceptRolePolicy(role constructs.IConstruct, everywhere string) {
+	acceptInlinePolicy(role.Node().FindChild(new("DefaultPolicy")), everywhere)
+}
+
+// acceptInlinePolicy is about a policy of one role.
+func acceptInlinePolicy(policy constructs.IConstruct, everywhere string) {
 	const inline = "The policy is this role's alone and goes with it. A managed policy could be attached to another role, or be left behind."
 	reasons := map[string]string{"NIST.800.53.R5-IAMNoInlinePolicy": inline, "PCI.DSS.321-IAMNoInlinePolicy": inline}
 	if everywhere != "" {
-		reasons["AwsSolutions-IAM5"] = everywhere
+		reasons[everyResource] = everywhere
 	}
-	accept(role.Node().FindChild(new("DefaultPolicy")), reasons)
+	accept(policy, reasons)
 }
 
 func acceptFunction(function constructs.IConstruct) {
@@ -94,4 +104,25 @@ func acceptNATRoute(subnet constructs.IConstruct) {
 func acceptDenial(policy constructs.IConstruct) {
 	const inline = "The policy only denies. A managed policy could be detached from the roles without a change of the stack."
 	accept(policy, map[string]string{"NIST.800.53.R5-IAMNoInlinePolicy": inline, "PCI.DSS.321-IAMNoInlinePolicy": inline})
+}
+
+// acceptBoundary is about a permissions boundary: one that allows little, or all but what it denies.
+func acceptBoundary(policy constructs.IConstruct, all bool) {
+	const (
+		grantsNothing = "The policy is a permissions boundary: it grants nothing, and what it denies is what it is for."
+		denied        = "The wildcards over all actions of a service are in Denies of a permissions boundary, which grants nothing."
+	)
+	reasons := map[string]string{
+		everyResource: grantsNothing,
+		"NIST.800.53.R5-IAMPolicyNoStatementsWithFullAccess": denied, "PCI.DSS.321-IAMPolicyNoStatementsWithFullAccess": denied,
+	}
+	if all {
+		for _, rule := range slices.Sorted(maps.Keys(reasons)) {
+			reasons[rule] = grantsNothing
+		}
+		reasons[everyAction] = grantsNothing
+		reasons["NIST.800.53.R5-IAMPolicyNoStatementsWithAdminAccess"] = grantsNothing
+		reasons["PCI.DSS.321-IAMPolicyNoStatementsWithAdminAccess"] = grantsNothing
+	}
+	accept(policy, reasons)
 }

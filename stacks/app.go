@@ -25,20 +25,27 @@ type appStackProps struct {
 	StorageKey awskms.IKey
 	Vault      tokenizerlayer.IVault
 	Layer      tokenizerlayer.ILayer
+	// Reader is the role of the function that reads cards.
+	Reader *tokenizerlayer.DetokenizeRole
+	// CodeSigning is that function's; nil for none.
+	CodeSigning awslambda.ICodeSigningConfig
+	// Boundary caps the roles that this stack makes, as it does whoever deploys it.
+	Boundary awsiam.IManagedPolicy
 }
 
 func newAppStack(scope constructs.Construct, props appStackProps) (*AppStack, error) {
 	config := props.Config
 	stack := config.newStack(scope, "AppStack", "Tokenizer: example application")
 	setTwoZones(stack)
+	awsiam.PermissionsBoundary_Of(stack).Apply(props.Boundary)
 	table := func(name, key string) awsdynamodb.Table {
 		return newTable(stack, name, tableProps{
 			Name: config.NamePrefix + name, PartitionKey: key, StorageKey: props.StorageKey, Destroyable: config.destroyable(),
 		})
 	}
-	orders := table("CustomerOrderTable", "CustomerOrder")
+	orders := table(orderTable, "CustomerOrder")
 	// The simulated processor's books, outside the function that charges, as a real processor's would be.
-	ledger := table("SimulatedPaymentLedger", "PaymentId")
+	ledger := table(ledgerTable, "PaymentId")
 
 	logs := logGroups{stack: stack, key: props.StorageKey, destroyable: config.destroyable()}
 	var network *network
@@ -62,10 +69,12 @@ func newAppStack(scope constructs.Construct, props appStackProps) (*AppStack, er
 	paybill, err := newFunction(stack, functionProps{
 		ID: "Paybill", Package: "paybill", Architecture: config.architecture(), BuildOS: config.BuildOS, ModuleDir: config.ModuleDir,
 		Description: "Charges the card of an order", TimeoutSeconds: 20,
-		RolePath:    config.rolePath() + tokenizerlayer.DetokenizePath,
+		Role:        props.Reader.Role(),
+		Name:        config.NamePrefix + readingFunction,
+		CodeSigning: props.CodeSigning,
 		Environment: functionEnvironment(config.AllowedOrigins, paybillSettings(config, orders, ledger)),
 		Layer:       props.Layer, Vault: props.Vault, Access: tokenizerlayer.Detokenize,
-		Logs: logs.make("PaybillLogs", ""), Network: network, CallsOut: true,
+		Logs: props.Reader.LogGroup(), Network: network, CallsOut: true,
 	})
 	if err != nil {
 		return nil, err
@@ -74,25 +83,15 @@ func newAppStack(scope constructs.Construct, props appStackProps) (*AppStack, er
 	// Orders are written once and read back after an unclear answer; only paying changes them. Nobody lists or deletes.
 	grantTable(order, props.StorageKey, orders, "dynamodb:GetItem")
 	grantNewOrders(order, orders)
-	grantTable(paybill, props.StorageKey, orders, "dynamodb:GetItem", "dynamodb:UpdateItem")
-	grantTable(paybill, props.StorageKey, ledger, "dynamodb:GetItem", "dynamodb:PutItem")
-
-	if config.RevokePaid {
-		props.Vault.Grants().Revoke(paybill)
-	}
+	// A policy of this stack: the role's own is the security team's, whose boundary caps both.
+	paying := awsiam.NewPolicy(stack, new("PaybillPolicy"), &awsiam.PolicyProps{Roles: &[]awsiam.IRole{props.Reader.Role()}})
+	grantItems(paying, props.StorageKey, orders, "dynamodb:GetItem", "dynamodb:UpdateItem")
+	grantItems(paying, props.StorageKey, ledger, "dynamodb:GetItem", "dynamodb:PutItem")
+	acceptInlinePolicy(paying, "")
+	paybill.Node().AddDependency(paying)
 
 	if network != nil {
-		roles := []awsiam.IRole{order.Role(), paybill.Role()}
-		network.allow(network.dynamoDB, roles, []string{"dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"},
-			props.Vault.Table().TableArn(), props.Vault.State().TableArn(), orders.TableArn(), ledger.TableArn())
-		for _, key := range props.Vault.TokenKeys() {
-			network.allow(network.kms, roles, []string{"kms:Decrypt", "kms:GenerateDataKey"}, key.Key.KeyArn())
-		}
-		if config.RevokePaid {
-			network.allow(network.dynamoDB, roles[1:], []string{"dynamodb:DeleteItem", "dynamodb:GetItem"},
-				props.Vault.Table().TableArn(), props.Vault.Index().TableArn())
-		}
-		network.onlyFromHere(props.Vault, roles, orders, ledger)
+		network.openTo(props, order.Role(), orders, ledger)
 	}
 
 	users := newUsers(stack, usersProps{
@@ -114,6 +113,22 @@ func newAppStack(scope constructs.Construct, props appStackProps) (*AppStack, er
 	output(stack, "UserPoolId", "Cognito user pool", users.pool.UserPoolId())
 	output(stack, "UserPoolAppClientId", "Cognito app client", users.client.UserPoolClientId())
 	return &AppStack{Stack: stack, Order: order, Paybill: paybill}, nil
+}
+
+// openTo lets the functions' roles through the endpoints to the vault and to the application's tables, and nowhere else.
+func (n *network) openTo(props appStackProps, order awsiam.IRole, orders, ledger awsdynamodb.Table) {
+	paybill := props.Reader.Role()
+	roles := []awsiam.IRole{order, paybill}
+	n.allow(n.dynamoDB, roles, []string{"dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"},
+		props.Vault.Table().TableArn(), props.Vault.State().TableArn(), orders.TableArn(), ledger.TableArn())
+	for _, key := range props.Vault.TokenKeys() {
+		n.allow(n.kms, roles, []string{"kms:Decrypt", "kms:GenerateDataKey"}, key.Key.KeyArn())
+	}
+	if props.Config.RevokePaid {
+		n.allow(n.dynamoDB, []awsiam.IRole{paybill}, []string{"dynamodb:DeleteItem", "dynamodb:GetItem"},
+			props.Vault.Table().TableArn(), props.Vault.Index().TableArn())
+	}
+	n.onlyFromHere(props.Vault, roles, orders, ledger)
 }
 
 // grantNewOrders lets a function put orders as they are placed, as far as IAM can tell: without a lease, without a time of payment, and

@@ -22,7 +22,10 @@ func Build(scope constructs.Construct, config Config) (Stacks, error) {
 	if err != nil {
 		return Stacks{}, err
 	}
-	app, err := newAppStack(scope, appStackProps{Config: config, StorageKey: kms.StorageKey, Vault: tokenizer.Vault, Layer: tokenizer.Layer})
+	app, err := newAppStack(scope, appStackProps{
+		Config: config, StorageKey: kms.StorageKey, Vault: tokenizer.Vault, Layer: tokenizer.Layer,
+		Reader: tokenizer.Reader, CodeSigning: tokenizer.CodeSigning, Boundary: tokenizer.DeployersBoundary,
+	})
 	if err != nil {
 		return Stacks{}, err
 	}

@@ -70,6 +70,9 @@ type Config struct {
 	// BuildOS is "linux" or "darwin", what functions and extension are compiled for; "" means linux. It is for
 	// running the system on the developer's own machine: Lambda runs linux only.
 	BuildOS string
+	// CodeSigning is the ARN of a version of an AWS Signer profile. Lambda then takes no code and no layer for the function that reads
+	// cards that this profile has not signed. "" means that signatures are not checked.
+	CodeSigning string
 	// Account and Region are where to deploy; both "" leaves the choice to whoever deploys the templates.
 	Account, Region string
 	// ModuleDir is a directory inside the module whose programs to compile; "" means the working directory.
@@ -88,7 +91,9 @@ var (
 	organization = regexp.MustCompile(`^(o-[a-z0-9]{10,32})?$`)
 	// Of two parts at least, so that nobody opens a whole top-level domain.
 	domain = regexp.MustCompile(`^(\*\.)?([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]([a-z0-9-]{0,61}[a-z0-9])?$`)
-	origin = regexp.MustCompile(`^https?://[a-z0-9.-]+(:[0-9]{1,5})?$`)
+	// https://docs.aws.amazon.com/signer/latest/api/API_SigningProfile.html
+	signingProfile = regexp.MustCompile(`^(arn:aws[a-z-]*:signer:[a-z0-9-]+:[0-9]{12}:/signing-profiles/[A-Za-z0-9_]{2,64}/[A-Za-z0-9]{10})?$`)
+	origin         = regexp.MustCompile(`^https?://[a-z0-9.-]+(:[0-9]{1,5})?$`)
 )
 
 // Validate reports every problem at once, each with the context key, the value received and what to do.
@@ -109,6 +114,10 @@ func (c Config) Validate() error {
 	if !organization.MatchString(c.OrgID) {
 		problems = append(problems, fmt.Errorf("tokenizer:orgId: got %q, want o- and 10 to 32 lower-case letters and digits: "+
 			"see `aws organizations describe-organization`", c.OrgID))
+	}
+	if !signingProfile.MatchString(c.CodeSigning) {
+		problems = append(problems, fmt.Errorf("tokenizer:codeSigning: got %q, want the ARN of a version of a signing profile, "+
+			"arn:aws:signer:REGION:ACCOUNT:/signing-profiles/NAME/VERSION: see `aws signer get-signing-profile`", c.CodeSigning))
 	}
 	for _, o := range c.AllowedOrigins {
 		if !origin.MatchString(o) {
@@ -187,6 +196,15 @@ func (c Config) layerArchitectures() []tokenizerlayer.Architecture {
 
 // rolePath is the IAM path below which all roles are that use the vault's keys.
 func (c Config) rolePath() string { return "/" + c.NamePrefix + "tokenizer/" }
+
+// Names without the prefix. The security team's stack has to know those of the application's tables, and of its function that reads cards,
+// before the application's stack makes them.
+const (
+	orderTable      = "CustomerOrderTable"
+	ledgerTable     = "SimulatedPaymentLedger"
+	readingFunction = "AppStack-PaybillFunction"
+	layerName       = "TokenizeData"
+)
 
 // natGateways is one for each zone, so that the loss of a zone is not the loss of the way out, or one where that
 // matters less than its price.

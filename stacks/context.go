@@ -34,6 +34,7 @@ func (c *Config) contextKeys() map[string]func(value any) error {
 		"tokenizer:revokePaid":         choice(&c.RevokePaid),
 		"tokenizer:waf":                choice(&c.WAF),
 		"tokenizer:orgId":              text(&c.OrgID),
+		"tokenizer:codeSigning":        text(&c.CodeSigning),
 		"tokenizer:localBuildOS":       text(&c.BuildOS),
 		"tokenizer:allowedOrigins":     list(&c.AllowedOrigins),
 		"tokenizer:mfa":                text(&c.MFA),

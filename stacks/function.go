@@ -17,7 +17,10 @@ type functionProps struct {
 	BuildOS        string // as in Config
 	ModuleDir      string // as in Config
 	Description    string
-	RolePath       string
+	RolePath       string                       // of the role that is made
+	Role           awsiam.IRole                 // that has its rights already; nil for one that is made, below RolePath
+	Name           string                       // "" leaves it to CloudFormation
+	CodeSigning    awslambda.ICodeSigningConfig // nil for none
 	TimeoutSeconds float64
 	Environment    map[string]*string
 	Layer          tokenizerlayer.ILayer
@@ -39,8 +42,12 @@ func newFunction(stack awscdk.Stack, props functionProps) (awslambda.Function, e
 	if err != nil {
 		return nil, err
 	}
-	role := newFunctionRole(stack, props)
+	role := props.Role
+	if role == nil {
+		role = newFunctionRole(stack, props)
+	}
 	lambda := &awslambda.FunctionProps{
+		FunctionName: orNil(props.Name),
 		Description:  &props.Description,
 		Runtime:      awslambda.Runtime_PROVIDED_AL2023(),
 		Architecture: props.Architecture.Lambda(),
@@ -52,15 +59,16 @@ func newFunction(stack awscdk.Stack, props functionProps) (awslambda.Function, e
 		Timeout:      awscdk.Duration_Seconds(&props.TimeoutSeconds), // below API Gateway's 29 s
 		Environment:  &props.Environment,
 		Tracing:      awslambda.Tracing_ACTIVE, // names of calls and how long they took, no content
+
+		CodeSigningConfig: props.CodeSigning,
 	}
-	everywhere := "X-Ray's actions know no resources."
 	if n := props.Network; n != nil {
-		grantInterfaces(role)
-		everywhere += " Lambda demands those for network interfaces on every resource; the function's own code is excluded by a condition."
 		lambda.Vpc, lambda.VpcSubnets, lambda.SecurityGroups = n.vpc, n.placement(props.CallsOut), &[]awsec2.ISecurityGroup{n.group}
 	}
 	function := awslambda.NewFunction(stack, new(props.ID+"Function"), lambda)
-	acceptRolePolicy(role, everywhere)
+	if props.Role == nil {
+		acceptRolePolicy(role, everywhere(props.Network != nil))
+	}
 	acceptFunction(function)
 	asset.AddResourceMetadata(function.Node().DefaultChild().(awscdk.CfnResource), new("Code"))
 	return function, props.Layer.Attach(function, props.Vault, props.Access, nil)
@@ -75,5 +83,17 @@ func newFunctionRole(stack awscdk.Stack, props functionProps) awsiam.Role {
 		Description: &props.Description,
 	})
 	props.Logs.Grant(role, new("logs:CreateLogStream"), new("logs:PutLogEvents"))
+	if props.Network != nil {
+		grantInterfaces(role)
+	}
 	return role
+}
+
+// everywhere is why a function's role may do something on every resource.
+func everywhere(inVPC bool) string {
+	reason := "X-Ray's actions know no resources."
+	if inVPC {
+		reason += " Lambda demands those for network interfaces on every resource; the function's own code is excluded by a condition."
+	}
+	return reason
 }

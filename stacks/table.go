@@ -5,7 +5,6 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsdynamodb"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
-	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
 )
 
 type tableProps struct {
@@ -37,19 +36,31 @@ func newTable(stack awscdk.Stack, id string, props tableProps) awsdynamodb.Table
 // grantTable grants exact actions on a table, and the use of the key that it is encrypted with: DynamoDB reads and writes
 // such a table with its caller's right to the key
 // (https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/encryption.usagenotes.html).
-func grantTable(fn awslambda.Function, storageKey awskms.IKey, table awsdynamodb.Table, actions ...string) {
+func grantTable(grantee awsiam.IGrantable, storageKey awskms.IKey, table awsdynamodb.Table, actions ...string) {
+	grantItems(grantee, storageKey, table, actions...)
+	// It has no encryption context, hence a statement of its own.
+	grantKey(grantee, storageKey, "kms:DescribeKey", map[string]any{"kms:ViaService": viaDynamoDB(table)})
+}
+
+// grantItems is grantTable for a role that may have DynamoDB describe the key already, as one that reads a vault may.
+func grantItems(grantee awsiam.IGrantable, storageKey awskms.IKey, table awsdynamodb.Table, actions ...string) {
 	// Grant, unlike GrantReadData and GrantWriteData, gives what it is told, and no right to the key.
-	table.Grant(fn, *pointers(actions)...)
-	viaDynamoDB := "dynamodb." + *table.Env().Region + ".amazonaws.com"
-	grantKey := func(action string, equal map[string]any) {
-		awsiam.Grant_AddToPrincipal(&awsiam.GrantOnPrincipalOptions{
-			Grantee: fn, Actions: &[]*string{&action}, ResourceArns: &[]*string{storageKey.KeyArn()},
-			Conditions: &map[string]*map[string]any{"StringEquals": &equal},
-		})
-	}
-	// For this table only. DescribeKey has no encryption context, hence a statement of its own.
-	grantKey("kms:Decrypt", map[string]any{"kms:ViaService": viaDynamoDB, "kms:EncryptionContext:aws:dynamodb:tableName": table.TableName()})
-	grantKey("kms:DescribeKey", map[string]any{"kms:ViaService": viaDynamoDB})
+	table.Grant(grantee, *pointers(actions)...)
+	// For this table only.
+	grantKey(grantee, storageKey, "kms:Decrypt", map[string]any{
+		"kms:ViaService": viaDynamoDB(table), "kms:EncryptionContext:aws:dynamodb:tableName": table.TableName(),
+	})
+}
+
+func grantKey(grantee awsiam.IGrantable, key awskms.IKey, action string, equal map[string]any) {
+	awsiam.Grant_AddToPrincipal(&awsiam.GrantOnPrincipalOptions{
+		Grantee: grantee, Actions: &[]*string{&action}, ResourceArns: &[]*string{key.KeyArn()},
+		Conditions: &map[string]*map[string]any{"StringEquals": &equal},
+	})
+}
+
+func viaDynamoDB(table awsdynamodb.Table) string {
+	return "dynamodb." + *table.Env().Region + ".amazonaws.com"
 }
 
 // removalPolicy is the policy for something that holds data.

@@ -2,6 +2,8 @@ package stacks
 
 import (
 	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsssm"
 	"github.com/aws/constructs-go/constructs/v10"
 
@@ -13,6 +15,12 @@ type TokenizerStack struct {
 	Stack awscdk.Stack
 	Vault tokenizerlayer.IVault
 	Layer tokenizerlayer.ILayer
+	// Reader is the role of the one function that reads cards.
+	Reader *tokenizerlayer.DetokenizeRole
+	// CodeSigning says what that function may run; nil for whatever is deployed.
+	CodeSigning awslambda.ICodeSigningConfig
+	// DeployersBoundary caps whoever deploys the application's stack, and the roles of that stack.
+	DeployersBoundary awsiam.IManagedPolicy
 }
 
 type tokenizerStackProps struct {
@@ -41,8 +49,12 @@ func newTokenizerStack(scope constructs.Construct, props tokenizerStackProps) (*
 	acceptTable(vault.Table())
 	acceptState(vault.State())
 	acceptTable(vault.Index())
+	reader, err := newReader(stack, config, vault)
+	if err != nil {
+		return nil, err
+	}
 	layer, err := tokenizerlayer.NewLayer(stack, "Layer", &tokenizerlayer.LayerProps{
-		LayerVersionName: config.NamePrefix + "TokenizeData",
+		LayerVersionName: config.NamePrefix + layerName,
 		OrganizationID:   config.OrgID,
 		Architectures:    config.layerArchitectures(),
 		Destroyable:      config.destroyable(),
@@ -63,7 +75,43 @@ func newTokenizerStack(scope constructs.Construct, props tokenizerStackProps) (*
 	}
 	output(stack, "LayerVersionArn", "ARN of the tokenizer layer's current version", layer.Version(config.architecture()).LayerVersionArn())
 	output(stack, "DynamoDBArn", "ARN of the vault's table", vault.Table().TableArn())
-	return &TokenizerStack{Stack: stack, Vault: vault, Layer: layer}, nil
+	boundary := newDeployersBoundary(stack, config, vault, reader)
+	awscdk.CrossStackReferences_Of(boundary).Produce(awscdk.ReferenceStrength_STRONG)
+	output(stack, "DeployersBoundaryArn", "ARN of the permissions boundary for whoever deploys the application's stack", boundary.ManagedPolicyArn())
+	return &TokenizerStack{
+		Stack: stack, Vault: vault, Layer: layer, Reader: reader, CodeSigning: newCodeSigning(stack, config.CodeSigning), DeployersBoundary: boundary,
+	}, nil
+}
+
+// newReader makes the role of the function that reads cards. The application's stack makes the function.
+func newReader(stack awscdk.Stack, config Config, vault tokenizerlayer.IVault) (*tokenizerlayer.DetokenizeRole, error) {
+	logs := logGroups{stack: stack, key: vault.StorageKey(), destroyable: config.destroyable()}
+	reader, err := tokenizerlayer.NewDetokenizeRole(stack, "Paybill", &tokenizerlayer.DetokenizeRoleProps{
+		Vault: vault, FunctionName: config.NamePrefix + readingFunction, InVPC: config.Network != NoNetwork,
+		Revoke:            config.RevokePaid,
+		ApplicationTables: []string{config.NamePrefix + orderTable, config.NamePrefix + ledgerTable},
+		LogGroup:          logs.make("PaybillLogs", ""),
+	})
+	if err != nil {
+		return nil, err
+	}
+	acceptRolePolicy(reader.Role(), everywhere(config.Network != NoNetwork))
+	acceptBoundary(reader.Boundary(), false)
+	return reader, nil
+}
+
+// newCodeSigning makes what Lambda checks the code of a function by, and its layers: a signature by a version of a signing profile. "" is
+// no check.
+func newCodeSigning(stack awscdk.Stack, profileVersion string) awslambda.ICodeSigningConfig {
+	if profileVersion == "" {
+		return nil
+	}
+	made := awslambda.NewCfnCodeSigningConfig(stack, new("CodeSigning"), &awslambda.CfnCodeSigningConfigProps{
+		Description:         new("Code and layers of the function that reads cards"),
+		AllowedPublishers:   &awslambda.CfnCodeSigningConfig_AllowedPublishersProperty{SigningProfileVersionArns: &[]*string{&profileVersion}},
+		CodeSigningPolicies: &awslambda.CfnCodeSigningConfig_CodeSigningPoliciesProperty{UntrustedArtifactOnDeployment: new("Enforce")},
+	})
+	return awslambda.CodeSigningConfig_FromCodeSigningConfigArn(stack, new("CodeSigningReference"), made.AttrCodeSigningConfigArn())
 }
 
 // buildWithEveryStack has this stack's asset built whenever any stack's is. The CLI leaves out those of unselected

@@ -104,7 +104,7 @@ func TestConfigFromContext_ReadsContextAndEnvironment(t *testing.T) {
 }
 
 func TestConfigFromContext_RefusesUnknownKeysAndWrongValues(t *testing.T) {
-	const known = "tokenizer:allowedOrigins, tokenizer:architecture, tokenizer:egressDomains, tokenizer:layerArchitectures, tokenizer:localBuildOS, tokenizer:mfa, " +
+	const known = "tokenizer:allowedOrigins, tokenizer:architecture, tokenizer:codeSigning, tokenizer:egressDomains, tokenizer:layerArchitectures, tokenizer:localBuildOS, tokenizer:mfa, " +
 		"tokenizer:namePrefix, tokenizer:network, tokenizer:orderTokenDays, tokenizer:orgId, tokenizer:revokePaid, tokenizer:stage, tokenizer:threatProtection, tokenizer:waf"
 	tests := map[string]struct {
 		context map[string]any

@@ -78,7 +78,25 @@ func (a assembly) account(t *testing.T) *policy.Account {
 			}
 		}
 	}
+	for id, role := range a.ofType(t, "AWS::IAM::Role") {
+		if boundary, ok := role.Properties["PermissionsBoundary"]; ok {
+			name, policy := a.one(t, "AWS::IAM::ManagedPolicy", strings.Trim(a.text(t, boundary), "${}"))
+			if err := account.AddBoundary(a.roleARN(t, hash.ReplaceAllString(id, "")), name, a.evaluated(t, policy.Properties["PolicyDocument"])); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
 	return account
+}
+
+// function is the ARN of the function that a role is for; "" if it is for any.
+func (a assembly) function(t *testing.T, role string) string {
+	t.Helper()
+	if !strings.HasSuffix(role, "/PaybillRole") {
+		return ""
+	}
+	_, paybill := a.one(t, "AWS::Lambda::Function", "PaybillFunction")
+	return a.evaluated(t, "arn:aws:lambda:${AWS::Region}:${AWS::AccountId}:function:"+paybill.Properties["FunctionName"].(string)).(string)
 }
 
 func (a assembly) roleARN(t *testing.T, name string) string {
@@ -89,7 +107,7 @@ func (a assembly) roleARN(t *testing.T, name string) string {
 }
 
 // may tells whether a role can carry out an action on what a template calls resource. The context alternates keys and values; a key that
-// comes again has more values.
+// comes again has more values. Unless it names a function, the role's own makes the call.
 func (a assembly) may(t *testing.T, account *policy.Account, role, action, resource string, context ...string) bool {
 	t.Helper()
 	vpc := ""
@@ -107,6 +125,9 @@ func (a assembly) mayFrom(t *testing.T, vpc string, account *policy.Account, rol
 	}
 	if vpc != "" {
 		request.Context["aws:sourcevpc"] = []string{vpc}
+	}
+	if function := a.function(t, role); function != "" && !slices.Contains(context, "lambda:SourceFunctionArn") {
+		context = append([]string{"lambda:SourceFunctionArn", function}, context...)
 	}
 	for i := 0; i < len(context); i += 2 {
 		key := strings.ToLower(context[i])

@@ -49,6 +49,11 @@ func (a assembly) matrix(t *testing.T) (rows [][]string) {
 			rows = append(rows, s.cells(t, who))
 		}
 	}
+	for id, policy := range a.ofType(t, "AWS::IAM::ManagedPolicy") {
+		for _, s := range a.statements(t, policy.Properties["PolicyDocument"]) {
+			rows = append(rows, s.cells(t, hash.ReplaceAllString(id, "")))
+		}
+	}
 	for id, role := range a.ofType(t, "AWS::IAM::Role") {
 		for _, s := range a.statements(t, role.Properties["AssumeRolePolicyDocument"]) {
 			s.resource = hash.ReplaceAllString(id, "")
@@ -87,7 +92,7 @@ func (a assembly) matrix(t *testing.T) (rows [][]string) {
 func TestPermissions_AreTheDocumentedOnes(t *testing.T) {
 	inEveryConfiguration(t, func(t *testing.T, assembly assembly) {
 		var want [][]string
-		for _, heading := range []string{"Functions", "Keys", "Network", "Others"} {
+		for _, heading := range []string{"Functions", "Boundaries", "Keys", "Network", "Others"} {
 			for _, row := range documented(t, "permissions.md", heading) {
 				if len(row) != 5 || len(row[4]) < 15 {
 					t.Errorf("docs/permissions.md: %q needs five cells, the last saying why", row)
@@ -107,7 +112,7 @@ func TestPermissions_AreTheDocumentedOnes(t *testing.T) {
 
 // A policy of a kind that the matrix does not look at would be in no table.
 func TestPermissions_HaveNoPolicyOutsideTheMatrix(t *testing.T) {
-	known := []string{"AWS::IAM::Policy", "AWS::IAM::Role", "AWS::KMS::Key", "AWS::EC2::VPCEndpoint", "AWS::WAFv2::WebACL", "AWS::Logs::LogGroup"} // the last two have statements of their own
+	known := []string{"AWS::IAM::Policy", "AWS::IAM::ManagedPolicy", "AWS::IAM::Role", "AWS::KMS::Key", "AWS::EC2::VPCEndpoint", "AWS::WAFv2::WebACL", "AWS::Logs::LogGroup"} // the last two have statements of their own
 	inEveryConfiguration(t, func(t *testing.T, assembly assembly) {
 		for _, template := range assembly.templates {
 			for id, resource := range template.Resources {

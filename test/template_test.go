@@ -405,8 +405,10 @@ func TestStacks_DependOnEarlierOnesOnly(t *testing.T) {
 // Scripts and the walkthrough read these by name.
 func TestOutputs_HaveTheWalkthroughsNames(t *testing.T) {
 	want := map[string]map[string]string{
-		"KmsStack":       {"KMSKeyID": "${TokenKey.Arn}"},
-		"TokenizerStack": {"LayerVersionArn": "${LayerVersionArm64}", "DynamoDBArn": "${VaultTable.Arn}"},
+		"KmsStack": {"KMSKeyID": "${TokenKey.Arn}"},
+		"TokenizerStack": {
+			"DeployersBoundaryArn": "${DeployersBoundary}", "DynamoDBArn": "${VaultTable.Arn}", "LayerVersionArn": "${LayerVersionArm64}",
+		},
 		"AppStack": {
 			"CustomerOrderFunction": "${OrderFunction.Arn}",
 			"PaymentMethodApiURL":   "https://${Api}.execute-api.${AWS::Region}.${AWS::URLSuffix}/${ApiDeploymentStagedev}",

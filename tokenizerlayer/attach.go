@@ -61,6 +61,9 @@ type AttachOptions struct {
 	// IdempotencyScope is a name that functions have in common that share idempotency keys: 1 to 128 of A-Z a-z 0-9 . _ : -; "" means
 	// that each function's keys are its own.
 	IdempotencyScope string
+	// Granted says that the role has its rights to the vault already, so that Attach adds none: set it for an imported role that another
+	// app has made with [NewDetokenizeRole]. Attach recognizes one of this app by itself.
+	Granted bool
 }
 
 // defaultTimeout, in seconds, is what a function gets that states no timeout.
@@ -72,9 +75,12 @@ const defaultTimeout = 10
 // path, Attach sets the one that the keys' policies demand. You state the path of a role that is to detokenize yourself. options may be
 // nil.
 //
+// To a role of [NewDetokenizeRole] Attach grants nothing: the role has its rights. The function must have the name and the log group that
+// the role is for.
+//
 // An error names every property that would not work in Lambda, and says what to do: an architecture that the layer has no
 // version for, a container image, five other layers, a timeout of 5 seconds or less, SnapStart, a capacity provider, a port or a
-// setting that is taken, a role outside of the path that the keys' policies demand, a role that the CDK does not add
+// setting that is taken, a log configuration with which Lambda drops events, a role outside of the path that the keys' policies demand, a role that the CDK does not add
 // policies to, a vault of another account or region, a layer attached before, or wrong options. Attach changes nothing then. It
 // checks fn again when the app is synthesized, so that later changes do not go unnoticed.
 func (l *Layer) Attach(fn awslambda.Function, vault IVault, access Access, options *AttachOptions) error {
@@ -97,16 +103,8 @@ func (l *Layer) Attach(fn awslambda.Function, vault IVault, access Access, optio
 	}
 	constructs.NewConstruct(fn, new(attachmentID)).Node().AddValidation(a)
 
-	switch access {
-	case Tokenize:
-		vault.Grants().Tokenize(fn, a.options.Purposes...)
-	case Detokenize:
-		vault.Grants().Detokenize(fn, a.options.Purposes...)
-	case Revoke:
-		vault.Grants().Revoke(fn)
-	}
-	if a.options.Index {
-		vault.Grants().Index(fn)
+	if !a.granted() {
+		a.grant()
 	}
 	fn.AddLayers(l.Version(state.architecture))
 	variables := a.variables(state.architecture)
@@ -121,6 +119,28 @@ func (l *Layer) Attach(fn awslambda.Function, vault IVault, access Access, optio
 		resource.SetTimeout(new(float64(defaultTimeout)))
 	}
 	return nil
+}
+
+// granted tells whether the role has its rights already.
+func (a *attachment) granted() bool {
+	_, _, made := marks(a.fn.Role())
+	return made || a.options.Granted
+}
+
+// grant gives the function's role access to the vault.
+func (a *attachment) grant() {
+	grants := a.vault.Grants()
+	switch a.access {
+	case Tokenize:
+		grants.Tokenize(a.fn, a.options.Purposes...)
+	case Detokenize:
+		grants.Detokenize(a.fn, a.options.Purposes...)
+	case Revoke:
+		grants.Revoke(a.fn)
+	}
+	if a.options.Index {
+		grants.Index(a.fn)
+	}
 }
 
 // variables are the extension's settings; docs/api.md lists them.

@@ -63,7 +63,7 @@ func (a *attachment) problems(state state) (found []error) {
 	if state.capacity {
 		found = append(found, errors.New("CapacityProviderConfig: got a capacity provider, where invocations share an environment: use Lambda's own capacity"))
 	}
-	return slices.Concat(found, a.environmentProblems(state), a.roleProblems(), a.placeProblems())
+	return slices.Concat(found, a.environmentProblems(state), a.loggingProblems(state), a.roleProblems(), a.madeRoleProblems(state), a.placeProblems())
 }
 
 // state is what the function's resource says, without the tokens of the CDK.
@@ -74,6 +74,8 @@ type state struct {
 	snapStart    bool
 	capacity     bool
 	environment  map[string]any // the function's variables
+	logging      map[string]any // LoggingConfig
+	name         any            // FunctionName; nil if CloudFormation chooses one
 }
 
 func (a *attachment) resource() (resource awslambda.CfnFunction) {
@@ -86,8 +88,9 @@ func (a *attachment) resolve() state {
 	resolved := awscdk.Stack_Of(a.fn).Resolve(map[string]any{
 		"architectures": resource.Architectures(), "layers": resource.Layers(), "timeout": resource.Timeout(),
 		"snapStart": resource.SnapStart(), "capacity": resource.CapacityProviderConfig(), "environment": resource.Environment(),
+		"logging": resource.LoggingConfig(), "name": resource.FunctionName(),
 	}).(map[string]any)
-	s := state{architecture: X86_64, capacity: resolved["capacity"] != nil}
+	s := state{architecture: X86_64, capacity: resolved["capacity"] != nil, name: resolved["name"]}
 	if architectures, _ := resolved["architectures"].([]any); len(architectures) == 1 {
 		name, _ := architectures[0].(string)
 		s.architecture = Architecture(name)
@@ -98,6 +101,7 @@ func (a *attachment) resolve() state {
 	s.snapStart = snapStart["applyOn"] == "PublishedVersions"
 	environment, _ := resolved["environment"].(map[string]any)
 	s.environment, _ = environment["variables"].(map[string]any)
+	s.logging, _ = resolved["logging"].(map[string]any)
 	return s
 }
 
@@ -203,11 +207,60 @@ func (a *attachment) roleProblems() (found []error) {
 		found = append(found, fmt.Errorf("Role: got one with the IAM path %s, but the keys' policies let only roles below %s do this: give the function a role with that RoleProps.Path",
 			path, needed))
 	}
-	if takesNoPolicy(role) {
+	if !a.granted() && takesNoPolicy(role) {
 		found = append(found, fmt.Errorf("Role: got %s, to which the CDK adds no policies (imported with Mutable false or from another account, or made with WithoutPolicyUpdates), "+
 			"so nothing would be granted: use a role that it does", *role.Node().Path()))
 	}
 	return found
+}
+
+// written are the levels of a log in JSON from which on Lambda keeps an event of the extension, whose level is INFO or above; "" means
+// Lambda's default, INFO.
+var written = []any{nil, "", "TRACE", "DEBUG", "INFO"}
+
+// loggingProblems are settings with which Lambda itself would drop the extension's events: those of successful operations have the level
+// INFO. SystemLogLevel is about Lambda's own lines, and may be any.
+func (a *attachment) loggingProblems(s state) (found []error) {
+	format, level := s.logging["logFormat"], s.logging["applicationLogLevel"]
+	// A format that is known at deployment only may be JSON.
+	if text := format == nil || format == "" || format == "Text"; !text && !slices.Contains(written, level) {
+		found = append(found, fmt.Errorf("LoggingConfig.ApplicationLogLevel: got %v, with which Lambda drops the extension's events, of level INFO: "+
+			"set FunctionProps.ApplicationLogLevelV2 to INFO or below, or leave it out", level))
+	}
+	if group, exists := s.logging["logGroup"]; exists && group == "" {
+		found = append(found, errors.New("LoggingConfig.LogGroup: got an empty name, with which the extension's events go nowhere: set FunctionProps.LogGroup, or leave it out"))
+	}
+	return found
+}
+
+// madeRoleProblems are about a role that has its rights already: it is for one function, one log group and one access.
+func (a *attachment) madeRoleProblems(s state) (found []error) {
+	if a.granted() && (len(a.options.Purposes) > 0 || a.options.Index) {
+		found = append(found, errors.New("AttachOptions: got Purposes or Index, but the role has its rights already, and Attach adds none: leave them out"))
+	}
+	name, logGroup, made := marks(a.fn.Role())
+	if !made {
+		return found
+	}
+	if a.access != Detokenize {
+		found = append(found, errors.New("access: got another than Detokenize for a role of NewDetokenizeRole: give the function another role"))
+	}
+	if s.name != name {
+		found = append(found, fmt.Errorf("FunctionName: got %v, but the role of NewDetokenizeRole is for the function %s only: set FunctionProps.FunctionName to that", orNone(s.name), name))
+	}
+	if want := awscdk.Stack_Of(a.fn).Resolve(logGroup); !reflect.DeepEqual(s.logging["logGroup"], want) {
+		found = append(found, fmt.Errorf("LoggingConfig.LogGroup: got %v, but the role may write to %v only: set FunctionProps.LogGroup to DetokenizeRole.LogGroup",
+			orNone(s.logging["logGroup"]), want))
+	}
+	return found
+}
+
+// orNone is v as an error says what it got.
+func orNone(v any) any {
+	if v == nil {
+		return "none"
+	}
+	return v
 }
 
 // placeProblems are about a vault out of the function's reach: the extension finds tables by their names.

@@ -27,19 +27,25 @@
 //		return err
 //	}
 //
-// This one may read cards back. Its role is below the IAM path outside of which TokenKey's policy denies decryption:
+// Another may read cards back. Its role is the security team's to make, in the stack of the vault. It is below the IAM path outside of which
+// TokenKey's policy denies decryption, it is worth nothing in a function of another name, and a boundary caps what others add to it:
+//
+//	reader, err := tokenizerlayer.NewDetokenizeRole(stack, "Reader", &tokenizerlayer.DetokenizeRoleProps{
+//		Vault: vault, FunctionName: "paybill", ApplicationTables: []string{"Orders"},
+//	})
+//	if err != nil {
+//		return err
+//	}
+//
+// The application team makes the function with it:
 //
 //	paybill := awslambda.NewFunction(stack, new("Paybill"), &awslambda.FunctionProps{
-//		Runtime: awslambda.Runtime_NODEJS_22_X(),
-//		Handler: new("index.handler"),
-//		Code:    awslambda.Code_FromAsset(new("paybill"), nil),
-//		Role: awsiam.NewRole(stack, new("PaybillRole"), &awsiam.RoleProps{
-//			AssumedBy: awsiam.NewServicePrincipal(new("lambda.amazonaws.com"), nil),
-//			Path:      new(tokenizerlayer.DefaultRolePath + tokenizerlayer.DetokenizePath),
-//			ManagedPolicies: &[]awsiam.IManagedPolicy{
-//				awsiam.ManagedPolicy_FromAwsManagedPolicyName(new("service-role/AWSLambdaBasicExecutionRole")),
-//			},
-//		}),
+//		FunctionName: new("paybill"),
+//		Runtime:      awslambda.Runtime_NODEJS_22_X(),
+//		Handler:      new("index.handler"),
+//		Code:         awslambda.Code_FromAsset(new("paybill"), nil),
+//		Role:         reader.Role(),
+//		LogGroup:     reader.LogGroup(),
 //	})
 //	if err := layer.Attach(paybill, vault, tokenizerlayer.Detokenize, nil); err != nil {
 //		return err
@@ -60,7 +66,7 @@
 //
 // [Layer.Attach] connects a function to both: the layer version, its settings, and the smallest set of permissions that works. The
 // extension runs with the function's own role, so the grant, not the extension, decides what the function can do: one that may
-// only tokenize cannot read a value back by any route. [Grants] says for each access what is granted, and what is left out and why.
+// only tokenize cannot read a value back by any route. A [DetokenizeRole] has its grant from the security team, and Attach adds none. [Grants] says for each access what is granted, and what is left out and why.
 //
 // # More than one app
 //

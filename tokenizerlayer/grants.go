@@ -1,6 +1,7 @@
 package tokenizerlayer
 
 import (
+	"maps"
 	"slices"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsdynamodb"
@@ -40,7 +41,7 @@ func on(resource *string, actions ...string) permission {
 func (g Grants) Tokenize(grantee awsiam.IGrantable, purposes ...string) awsiam.Grant {
 	g.check(purposes)
 	return grantAll(grantee, append(g.storage(g.vault.Table()),
-		permission{[]string{"kms:GenerateDataKey"}, keyARNs(g.vault.TokenKeys()[:1]), g.sealedHere(grantee, purposes)},
+		permission{[]string{"kms:GenerateDataKey"}, keyARNs(g.vault.TokenKeys()[:1]), g.sealedHere(accountOf(grantee), purposes)},
 		permission{[]string{"dynamodb:PutItem"}, []*string{g.vault.Table().TableArn()}, noOldRow},
 	))
 }
@@ -74,18 +75,28 @@ func (g Grants) Index(grantee awsiam.IGrantable) awsiam.Grant {
 // (what is there does not go away).
 func (g Grants) Detokenize(grantee awsiam.IGrantable, purposes ...string) awsiam.Grant {
 	g.check(purposes)
+	return grantAll(grantee, slices.Concat(g.readingStorage(), g.reading(accountOf(grantee), purposes)))
+}
+
+// readingStorage is the use of StorageKey that reading needs.
+func (g Grants) readingStorage() []permission {
+	return slices.Concat(g.storage(g.vault.Table()), g.storage(g.vault.State()))
+}
+
+// reading is what [Grants.Detokenize] gives to a role of an account, without the use of StorageKey.
+func (g Grants) reading(account *string, purposes []string) []permission {
 	uses := usesOf(purposes)
 	counting := onItems(uses)
 	counting["ForAllValues:StringEquals"] = &map[string]any{
 		"dynamodb:Attributes": []string{"Account_Id", "LastAttempt", "LastAttemptAt", "State_Key", "Uses"},
 	}
 	(*counting["Null"])["dynamodb:Attributes"] = "false"
-	return grantAll(grantee, append(slices.Concat(g.storage(g.vault.Table()), g.storage(g.vault.State())),
-		permission{[]string{"kms:Decrypt"}, keyARNs(g.vault.TokenKeys()), g.sealedHere(grantee, purposes)},
+	return []permission{
+		{[]string{"kms:Decrypt"}, keyARNs(g.vault.TokenKeys()), g.sealedHere(account, purposes)},
 		on(g.vault.Table().TableArn(), "dynamodb:GetItem"),
-		permission{[]string{"dynamodb:GetItem"}, []*string{g.vault.State().TableArn()}, onItems(append([]string{tombstones}, uses...))},
-		permission{[]string{"dynamodb:UpdateItem"}, []*string{g.vault.State().TableArn()}, counting},
-	))
+		{[]string{"dynamodb:GetItem"}, []*string{g.vault.State().TableArn()}, onItems(append([]string{tombstones}, uses...))},
+		{[]string{"dynamodb:UpdateItem"}, []*string{g.vault.State().TableArn()}, counting},
+	}
 }
 
 // check ends the synthesis if there is a purpose that no token can have. In the conditions of [Grants.Detokenize], a "*" in a purpose
@@ -125,19 +136,26 @@ func usesOf(purposes []string) (keys []string) {
 // On vault and index: DeleteItem, and GetItem, which tells where in the index the token is. On the state: PutItem of tombstones. Left out:
 // Query and Scan, and deleting tombstones.
 func (g Grants) Revoke(grantee awsiam.IGrantable) awsiam.Grant {
+	return grantAll(grantee, slices.Concat(g.readingStorage(), g.storage(g.vault.Index()), g.revoking()))
+}
+
+// revoking is what [Grants.Revoke] gives, without the use of StorageKey.
+func (g Grants) revoking() []permission {
 	burying := onItems([]string{tombstones})
 	burying["StringEqualsIfExists"] = noOldRow["StringEqualsIfExists"]
-	return grantAll(grantee, slices.Concat(g.storage(g.vault.Table()), g.storage(g.vault.State()), g.storage(g.vault.Index()), []permission{
+	return []permission{
 		on(g.vault.Table().TableArn(), "dynamodb:DeleteItem", "dynamodb:GetItem"),
 		on(g.vault.Index().TableArn(), "dynamodb:DeleteItem", "dynamodb:GetItem"),
 		{[]string{"dynamodb:PutItem"}, []*string{g.vault.State().TableArn()}, burying},
-	}))
+	}
 }
 
-// sealedHere holds a use of TokenKey to messages of this vault, of the grantee's account and of these purposes. The token's ref
+// accountOf is the account of a grantee; nil if the CDK does not know it.
+func accountOf(grantee awsiam.IGrantable) *string { return grantee.GrantPrincipal().PrincipalAccount() }
+
+// sealedHere holds a use of TokenKey to messages of this vault, of an account (nil for the vault's) and of these purposes. The token's ref
 // is in the encryption context as well, but needs no condition: KMS already binds a data key to it.
-func (g Grants) sealedHere(grantee awsiam.IGrantable, purposes []string) conditions {
-	account := grantee.GrantPrincipal().PrincipalAccount()
+func (g Grants) sealedHere(account *string, purposes []string) conditions {
 	if account == nil {
 		account = g.vault.Table().Env().Account
 	}
@@ -200,6 +218,28 @@ func grantAll(grantee awsiam.IGrantable, permissions []permission) awsiam.Grant 
 		grant = next
 	}
 	return grant
+}
+
+// calledBy adds to permissions that the caller is a function.
+func calledBy(function *string, permissions []permission) []permission {
+	bound := make([]permission, len(permissions))
+	for i, p := range permissions {
+		bound[i] = permission{p.actions, p.resources, conditions{"ArnLike": {"lambda:SourceFunctionArn": function}}}
+		maps.Copy(bound[i].conditions, p.conditions)
+	}
+	return bound
+}
+
+// statement is the permission as a statement of a policy.
+func (p permission) statement() awsiam.PolicyStatement {
+	props := &awsiam.PolicyStatementProps{Actions: pointers(p.actions), Resources: &p.resources}
+	if p.conditions != nil {
+		props.Conditions = &map[string]any{}
+		for operator, operands := range p.conditions {
+			(*props.Conditions)[operator] = *operands
+		}
+	}
+	return awsiam.NewPolicyStatement(props)
 }
 
 func (p permission) jsiiConditions() *map[string]*map[string]any {

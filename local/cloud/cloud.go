@@ -122,7 +122,7 @@ func (c *Cloud) prepare(o Options) (*deployment, error) {
 	c.functions = newFunctions(proxy, proxyURL, networks, c.temp, o.Log)
 	return &deployment{
 		assembly: o.Assembly, resolver: assembly.NewResolver(o.Assembly, o.Account, o.Region), account: o.Account, region: o.Region,
-		resources: &resources{clients: c.Clients, policies: policies, authorizer: auth, roles: map[string]string{}},
+		resources: &resources{clients: c.Clients, policies: policies, authorizer: auth, roles: map[string]string{}, managed: map[string]any{}},
 		functions: c.functions, networks: networks,
 		apis:    &apis{c.services.endpoints[endpoint.Cognito].URL, c.functions, o.Log, map[string]*api{}},
 		skipped: map[string]bool{},

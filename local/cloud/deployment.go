@@ -51,6 +51,8 @@ func (d *deployment) kinds() map[string]kind {
 		"AWS::ApiGateway::Stage":              {create: d.apis.part((*api).createStage), skipped: "access log, throttling, traces, TLS"},
 		"AWS::IAM::Role":                      {create: d.resources.createRole, skipped: "who may assume it"},
 		"AWS::IAM::Policy":                    {create: d.resources.createPolicy},
+		"AWS::IAM::ManagedPolicy":             {create: d.resources.createManagedPolicy},
+		"AWS::Lambda::CodeSigningConfig":      {create: createNamed, skipped: "signatures are not checked"},
 		"AWS::Lambda::Permission":             {create: createNamed, skipped: "the API may always invoke its functions"},
 		"AWS::Lambda::LayerVersionPermission": {create: createNamed, skipped: "sharing with other accounts"},
 		"AWS::Logs::LogGroup":                 {create: createLogGroup, skipped: "functions log to this terminal, and nothing is masked"},

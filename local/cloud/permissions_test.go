@@ -536,24 +536,44 @@ func TestKeyPolicy_OverridesARolesGrant(t *testing.T) {
 	}
 }
 
-// forPurpose finds the statement that grants an action on the token key for tokens without a purpose, and gives the policy with a
-// like statement for tokens of a purpose. It has the form of tokenizerlayer's Grants, which a test of the templates holds.
-func forPurpose(t *testing.T, a *assembly.Assembly, action, purpose string) (policy map[string]any, i int, like map[string]any) {
+// place is a statement, and the id of its policy.
+type place struct {
+	policy    string
+	statement map[string]any
+}
+
+// unbound lists the statements that allow an action for tokens without a purpose, of a role's policy and of its boundary.
+func unbound(t *testing.T, a *assembly.Assembly, action string) (found []place) {
 	t.Helper()
-	for _, x := range granted(a) {
-		statement := statements(a, x.policy)[x.statement].(map[string]any)
-		condition, _ := statement["Condition"].(map[string]any)
-		if x.name != action || condition["Null"] == nil {
-			continue
+	for _, stack := range a.Stacks {
+		for id, resource := range stack.Template.Resources {
+			if resource.Type != "AWS::IAM::Policy" && resource.Type != "AWS::IAM::ManagedPolicy" {
+				continue
+			}
+			for _, element := range statements(a, id) {
+				statement := element.(map[string]any)
+				condition, _ := statement["Condition"].(map[string]any)
+				null, _ := condition["Null"].(map[string]any)
+				if slices.Contains(actions(statement), action) && null["kms:EncryptionContext:purpose"] != nil {
+					found = append(found, place{id, statement})
+				}
+			}
 		}
-		equal := maps.Clone(condition["StringEquals"].(map[string]any))
-		equal["kms:EncryptionContext:purpose"] = []any{purpose}
-		like = maps.Clone(statement)
-		like["Condition"] = map[string]any{"StringEquals": equal}
-		return document(a, x.policy), x.statement, like
 	}
-	t.Fatalf("no grant of %s without a purpose", action)
-	return nil, 0, nil
+	if len(found) == 0 {
+		t.Fatalf("no grant of %s without a purpose", action)
+	}
+	return found
+}
+
+// bind makes the condition of a statement for tokens of a purpose.
+func bind(condition any, purpose string) map[string]any {
+	bound := maps.Clone(condition.(map[string]any))
+	equal := maps.Clone(bound["StringEquals"].(map[string]any))
+	equal["kms:EncryptionContext:purpose"] = []any{purpose}
+	bound["StringEquals"] = equal
+	delete(bound, "Null")
+	return bound
 }
 
 // A token that is bound to a purpose opens for a function whose grant names it. Another function is refused by KMS, by the
@@ -572,12 +592,15 @@ func TestPurpose_IsEnforcedByThePolicies(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			a := load(t)
 			if tt.grant != "" {
-				policy, i, like := forPurpose(t, a, "kms:Decrypt", tt.grant)
-				policy["Statement"].([]any)[i] = like
+				for _, at := range unbound(t, a, "kms:Decrypt") {
+					at.statement["Condition"] = bind(at.statement["Condition"], tt.grant)
+				}
 			}
 			if tt.token != "" { // the order function makes this token, besides those of orders
-				policy, _, like := forPurpose(t, a, "kms:GenerateDataKey", tt.token)
-				policy["Statement"] = append(policy["Statement"].([]any), like)
+				at := unbound(t, a, "kms:GenerateDataKey")[0]
+				like := maps.Clone(at.statement)
+				like["Condition"] = bind(like["Condition"], tt.token)
+				document(a, at.policy)["Statement"] = append(statements(a, at.policy), like)
 			}
 			s := deploy(t, a)
 			w := walkthrough.Walk{

@@ -27,6 +27,7 @@ type resources struct {
 	authorizer *authorizer.Authorizer
 	tables     []string          // names
 	roles      map[string]string // ARNs by name
+	managed    map[string]any    // documents of managed policies, by ARN
 }
 
 func (s *resources) createKey(ctx context.Context, r *resource) (created, error) {
@@ -124,10 +125,8 @@ func (s *resources) createUserPoolClient(ctx context.Context, r *resource) (crea
 }
 
 func (s *resources) createRole(_ context.Context, r *resource) (created, error) {
-	for _, unknown := range []string{"ManagedPolicyArns", "PermissionsBoundary"} {
-		if r.properties[unknown] != nil {
-			return created{}, fmt.Errorf("%s of a role is not evaluated here: give the role exact permissions of its own", unknown)
-		}
+	if r.properties["ManagedPolicyArns"] != nil {
+		return created{}, errors.New("ManagedPolicyArns of a role is not evaluated here: give the role exact permissions of its own")
 	}
 	name := r.physicalName("RoleName")
 	arn := "arn:aws:iam::" + r.account + ":role" + cmp.Or(r.str("Path"), "/") + name
@@ -136,8 +135,35 @@ func (s *resources) createRole(_ context.Context, r *resource) (created, error) 
 			return created{}, err
 		}
 	}
+	if err := s.bind(arn, r.str("PermissionsBoundary")); err != nil {
+		return created{}, err
+	}
 	s.roles[name] = arn
 	return created{name, map[string]string{"Arn": arn, "RoleId": "AROA" + strings.ToUpper(rand.Text()[:17])}}, nil
+}
+
+// bind gives a role a managed policy as its boundary; "" is none.
+func (s *resources) bind(role, boundary string) error {
+	if boundary == "" {
+		return nil
+	}
+	document, ok := s.managed[boundary]
+	if !ok {
+		return fmt.Errorf("PermissionsBoundary: %s is not one of this app's policies", boundary)
+	}
+	return s.policies.AddBoundary(role, boundary, document)
+}
+
+// createManagedPolicy makes a policy that can be a role's boundary.
+func (s *resources) createManagedPolicy(_ context.Context, r *resource) (created, error) {
+	for _, holders := range []string{"Roles", "Users", "Groups"} {
+		if r.properties[holders] != nil {
+			return created{}, fmt.Errorf("%s of a managed policy is not evaluated here: use it as a boundary only", holders)
+		}
+	}
+	arn := "arn:aws:iam::" + r.account + ":policy" + cmp.Or(r.str("Path"), "/") + r.physicalName("ManagedPolicyName")
+	s.managed[arn] = r.properties["PolicyDocument"]
+	return created{arn, map[string]string{"PolicyArn": arn}}, nil
 }
 
 func (s *resources) createPolicy(_ context.Context, r *resource) (created, error) {

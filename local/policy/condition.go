@@ -43,6 +43,7 @@ var keys = []string{
 	"kms:calleraccount", "kms:viaservice", "kms:encryptioncontext:", "kms:grantisforawsresource",
 	"kms:schedulekeydeletionpendingwindowindays",
 	"dynamodb:returnvalues", "dynamodb:attributes", "dynamodb:leadingkeys", "lambda:sourcefunctionarn",
+	"iam:permissionsboundary", "iam:passedtoservice", // of calls to IAM only
 }
 
 func isKnown(key string) bool {

@@ -3,6 +3,7 @@
 //
 //	account := policy.NewAccount("123456789012")
 //	err := account.AddRolePolicy(roleARN, "OrderPolicy", document)     // the JSON value of a PolicyDocument, resolved
+//	err = account.AddBoundary(roleARN, "Boundary", document)
 //	err = account.AddResourcePolicy(keyARN, "the key policy", document)
 //	denial := account.Evaluate(policy.Request{Role: roleARN, Action: "kms:Decrypt", Resource: keyARN, Context: context})
 //
@@ -11,8 +12,11 @@
 // decision to the account's policies by naming the account.
 //
 // A policy with an element, a condition operator or a condition key that this package does not know is an error when it is added.
-// Ignoring it would make the local run more permissive, or stricter, than AWS. Policies of the organization, permissions
-// boundaries, session policies, grants and VPC endpoint policies are not evaluated.
+// Ignoring it would make the local run more permissive, or stricter, than AWS. Policies of the organization, session policies,
+// grants and VPC endpoint policies are not evaluated.
+//
+// A role's permissions boundary caps all of this: it grants nothing, and what it does not allow the role may not do. That also holds for
+// what a policy of a resource allows the role.
 //
 // Sources: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html and, for keys,
 // https://docs.aws.amazon.com/kms/latest/developerguide/determining-access.html
@@ -38,22 +42,28 @@ type Request struct {
 type Account struct {
 	root string // the principal that stands for the account
 
-	mu        sync.RWMutex
-	roles     map[string][]statement // by the role's ARN
-	resources map[string][]statement // by the resource's ARN
+	mu         sync.RWMutex
+	roles      map[string][]statement // by the role's ARN
+	boundaries map[string][]statement // by the role's ARN; absent if the role has none
+	resources  map[string][]statement // by the resource's ARN
 }
 
 // NewAccount returns an account without policies; id has 12 digits.
 func NewAccount(id string) *Account {
 	return &Account{
 		root:  "arn:aws:iam::" + id + ":root",
-		roles: map[string][]statement{}, resources: map[string][]statement{},
+		roles: map[string][]statement{}, boundaries: map[string][]statement{}, resources: map[string][]statement{},
 	}
 }
 
 // AddRolePolicy adds a policy to a role. Denials name the policy by name.
 func (a *Account) AddRolePolicy(role, name string, document any) error {
 	return a.add(a.roles, role, name, document, false)
+}
+
+// AddBoundary sets a role's permissions boundary, of which a role has one at most. Denials name the policy by name.
+func (a *Account) AddBoundary(role, name string, document any) error {
+	return a.add(a.boundaries, role, name, document, false)
 }
 
 // AddResourcePolicy adds a policy to a resource. Denials name the policy by name.
@@ -91,6 +101,30 @@ func (d *Denial) Error() string {
 func (a *Account) Evaluate(r Request) *Denial {
 	a.mu.RLock()
 	defer a.mu.RUnlock()
+	if denial := a.withoutBoundary(r); denial != nil {
+		return denial
+	}
+	return a.bounded(r)
+}
+
+// bounded denies what the boundary of the request's role does not allow.
+func (a *Account) bounded(r Request) *Denial {
+	boundary, exists := a.boundaries[r.Role]
+	if !exists {
+		return nil
+	}
+	if s := first(boundary, deny, r, anyone); s != nil {
+		return &Denial{r, "of an explicit deny in a permissions boundary", s.name + " denies it"}
+	}
+	if first(boundary, allow, r, anyone) == nil {
+		return &Denial{r, "no permissions boundary allows the " + r.Action + " action",
+			fmt.Sprintf("the role's boundary lacks {Allow %s on %s}%s", r.Action, r.Resource, nearly(boundary, r))}
+	}
+	return nil
+}
+
+// withoutBoundary decides by all policies but the boundary.
+func (a *Account) withoutBoundary(r Request) *Denial {
 	ofRole, ofResource := a.roles[r.Role], a.resources[r.Resource]
 	denied := func(because, missing string) *Denial { return &Denial{r, because, missing} }
 

@@ -2,6 +2,7 @@ package vault_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/base64"
 	"encoding/json"
@@ -60,6 +61,9 @@ var attackers = map[string]attacker{
 	"detokenizer": {"/tokenizer/detokenize/", []string{"DetokenizeRefunds"}},
 	"revoker":     {"/tokenizer/", []string{"Revoke"}},
 }
+
+// functions are the names of the functions that a role is for, where its permissions hold for one only.
+var functions = map[string]string{"paybill": "AppStack-PaybillFunction"}
 
 // system is KMS and DynamoDB behind the policies of docs/permissions.md.
 type system struct {
@@ -207,7 +211,7 @@ func (s *system) stranger(path, name string) role {
 	s.t.Helper()
 	arn := "arn:aws:iam::" + account + ":role" + path + name
 	id := "AKID" + strings.ToUpper(strings.NewReplacer("/", "", "-", "", " ", "").Replace(path+name))
-	s.proxy.Register(id, "session of "+arn, arn, "arn:aws:lambda:"+region+":"+account+":function:"+name, vpc)
+	s.proxy.Register(id, "session of "+arn, arn, "arn:aws:lambda:"+region+":"+account+":function:"+cmp.Or(functions[name], name), vpc)
 	r := role{arn: arn, kms: newKMS(s.url, id, "session of "+arn), db: newDynamoDB(s.url, id, "session of "+arn)}
 	r.Vault = s.newVault(name, r)
 	return r
