@@ -6,9 +6,10 @@
 //	err = account.AddResourcePolicy(keyARN, "the key policy", document)
 //	denial := account.Evaluate(policy.Request{Role: roleARN, Action: "kms:Decrypt", Resource: keyARN, Context: context})
 //
-// It follows IAM's evaluation logic within one account. An explicit Deny wins. Otherwise a policy of the role, or a policy of the
-// resource that names the role, must allow the request. A KMS key is stricter: its own policy must name the role, or leave the
-// decision to the account's policies by naming the account.
+// It follows IAM's evaluation logic for resources of one account. An explicit Deny wins. Otherwise a policy of the role, or a policy of
+// the resource that names the role, must allow the request. A KMS key is stricter: its own policy must name the role, or leave the
+// decision to the account's policies by naming the account. A principal of another account needs both: a policy of the resource that
+// names it or its account, and a policy of its own. An AWS service has no policies of its own, so the resource's must name it.
 //
 // A policy with an element, a condition operator or a condition key that this package does not know is an error when it is added.
 // Ignoring it would make the local run more permissive, or stricter, than AWS. Policies of the organization, permissions
@@ -26,7 +27,9 @@ import (
 
 // Request is one use of one action, as policies see it.
 type Request struct {
-	Role     string // ARN of the role, with its path
+	// Role is the ARN of the role, with its path. Of a user it is the ARN, too, and of an AWS service that acts for itself its name, such
+	// as logs.us-east-1.amazonaws.com.
+	Role     string
 	Action   string // such as kms:Decrypt
 	Resource string // ARN, or "*" where the action is not about a resource
 	// Context holds the request's condition keys, in lower case. To conditions, a key that is missing here is absent from the request.
@@ -36,7 +39,7 @@ type Request struct {
 
 // Account holds the policies of one AWS account. It is safe for concurrent use.
 type Account struct {
-	root string // the principal that stands for the account
+	id string
 
 	mu        sync.RWMutex
 	roles     map[string][]statement // by the role's ARN
@@ -45,10 +48,7 @@ type Account struct {
 
 // NewAccount returns an account without policies; id has 12 digits.
 func NewAccount(id string) *Account {
-	return &Account{
-		root:  "arn:aws:iam::" + id + ":root",
-		roles: map[string][]statement{}, resources: map[string][]statement{},
-	}
+	return &Account{id: id, roles: map[string][]statement{}, resources: map[string][]statement{}}
 }
 
 // AddRolePolicy adds a policy to a role. Denials name the policy by name.
@@ -97,16 +97,21 @@ func (a *Account) Evaluate(r Request) *Denial {
 	if s := first(ofRole, deny, r, anyone); s != nil {
 		return denied("of an explicit deny in an identity-based policy", s.name+" denies it")
 	}
-	if s := first(ofResource, deny, r, a.covers); s != nil {
+	if s := first(ofResource, deny, r, covers); s != nil {
 		return denied("of an explicit deny in a resource-based policy", s.name+" denies it")
 	}
-	if first(ofResource, allow, r, named) != nil {
+	account := accountOf(r.Role)
+	if (account == a.id || account == "") && first(ofResource, allow, r, named) != nil {
 		return nil
 	}
 	isKey := strings.HasPrefix(r.Action, "kms:") && r.Resource != "*"
-	if isKey && first(ofResource, allow, r, a.covers) == nil {
+	if (isKey || account != a.id) && first(ofResource, allow, r, covers) == nil {
+		owner := "the resource"
+		if isKey {
+			owner = "the key"
+		}
 		return denied("no resource-based policy allows the "+r.Action+" action",
-			"the key's policy neither names the role nor leaves "+r.Action+" to the account's policies"+nearly(ofResource, r))
+			owner+"'s policy neither names the role nor leaves "+r.Action+" to the account's policies"+nearly(ofResource, r))
 	}
 	if first(ofRole, allow, r, anyone) == nil {
 		return denied("no identity-based policy allows the "+r.Action+" action",
@@ -116,9 +121,21 @@ func (a *Account) Evaluate(r Request) *Denial {
 }
 
 // These say whether a statement applies to the request's role. A role's own policies apply to nobody else.
-func anyone(*statement, Request) bool                  { return true }
-func named(s *statement, r Request) bool               { return s.names(r.Role) || s.names("*") }
-func (a *Account) covers(s *statement, r Request) bool { return named(s, r) || s.names(a.root) }
+func anyone(*statement, Request) bool     { return true }
+func named(s *statement, r Request) bool  { return s.names(r.Role) || s.names("*") }
+func covers(s *statement, r Request) bool { return named(s, r) || s.names(root(accountOf(r.Role))) }
+
+// accountOf returns the account of a principal; "" if it is a service.
+func accountOf(principal string) string {
+	parts := strings.SplitN(principal, ":", 6)
+	if len(parts) < 6 {
+		return ""
+	}
+	return parts[4]
+}
+
+// root is the principal that stands for an account.
+func root(account string) string { return "arn:aws:iam::" + account + ":root" }
 
 // first returns the first statement with an effect that applies to r, or nil.
 func first(statements []statement, effect string, r Request, who func(*statement, Request) bool) *statement {

@@ -18,8 +18,9 @@ type statement struct {
 	name               string // policy and Sid or position
 	effect             string
 	actions, resources []*regexp.Regexp
-	principals         []string // ARNs, or "*"; without services and federated users, which are never a role
+	principals         []string // ARNs, names of services, or "*"
 	conditions         []condition
+	written            Statement
 }
 
 // about tells whether the statement is about an action and a resource.
@@ -89,8 +90,16 @@ func (s *statement) read(members map[string]any, hasPrincipal bool) (err error) 
 	if s.principals, err = principals(members["Principal"]); err != nil {
 		return fmt.Errorf("Principal: %w", err)
 	}
-	s.conditions, err = conditions(members["Condition"])
-	return err
+	if s.conditions, err = conditions(members["Condition"]); err != nil {
+		return err
+	}
+	s.written = Statement{Name: s.name, Effect: s.effect, Principals: s.principals}
+	s.written.Actions, _ = texts(members["Action"]) // patterns above found no error
+	s.written.Resources, _ = texts(members["Resource"])
+	for _, c := range s.conditions {
+		s.written.Conditions = append(s.written.Conditions, Condition{c.operator, c.key, c.values})
+	}
+	return nil
 }
 
 func principals(v any) ([]string, error) {
@@ -106,5 +115,17 @@ func principals(v any) ([]string, error) {
 			return nil, fmt.Errorf("the kind %s is not evaluated here", kind)
 		}
 	}
-	return texts(kinds["AWS"])
+	accounts, err := texts(kinds["AWS"])
+	if err != nil {
+		return nil, err
+	}
+	for i, account := range accounts { // the short form
+		if accountID.MatchString(account) {
+			accounts[i] = root(account)
+		}
+	}
+	services, err := texts(kinds["Service"])
+	return append(accounts, services...), err
 }
+
+var accountID = regexp.MustCompile(`^[0-9]{12}$`)
