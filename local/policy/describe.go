@@ -2,8 +2,8 @@ package policy
 
 // Statement is a statement as a policy has it, for reports about policies.
 type Statement struct {
-	// Name is the statement's Sid or position, and the name of its policy.
-	Name string
+	// Label is the statement's Sid, or says its position. Name has the name of the policy, too.
+	Label, Name string
 	// Effect is Allow or Deny.
 	Effect             string
 	Actions, Resources []string // with wildcards

@@ -209,7 +209,7 @@ func TestStatements_SayWhatThePolicyHas(t *testing.T) {
 		t.Fatal(got, err)
 	}
 	want := policy.Statement{
-		Name: `"S" of R`, Effect: "Deny", Actions: []string{"kms:Decrypt", "kms:Gen*"}, Resources: []string{"*"},
+		Label: "S", Name: `"S" of R`, Effect: "Deny", Actions: []string{"kms:Decrypt", "kms:Gen*"}, Resources: []string{"*"},
 		Principals: []string{"arn:aws:iam::210987654321:root", role, "s3.amazonaws.com"},
 		Conditions: []policy.Condition{{"ArnNotLike", "aws:PrincipalArn", []string{"a", "b"}}, {"Null", "kms:ViaService", []string{"true"}}},
 	}

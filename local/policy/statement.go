@@ -15,7 +15,8 @@ const (
 
 // statement is one statement of a policy, ready to be matched.
 type statement struct {
-	name               string // policy and Sid or position
+	label              string // Sid or position
+	name               string // the same, and the policy
 	effect             string
 	actions, resources []*regexp.Regexp
 	principals         []string // ARNs, names of services, or "*"
@@ -60,7 +61,7 @@ func parse(name string, document any, hasPrincipal bool) ([]statement, error) {
 		if label == "" {
 			label = "statement " + strconv.Itoa(i+1)
 		}
-		s := statement{name: fmt.Sprintf("%q of %s", label, name)}
+		s := statement{name: fmt.Sprintf("%q of %s", label, name), label: label}
 		if err := s.read(members, hasPrincipal); err != nil {
 			return nil, fmt.Errorf("%s: %w", label, err)
 		}
@@ -93,7 +94,7 @@ func (s *statement) read(members map[string]any, hasPrincipal bool) (err error) 
 	if s.conditions, err = conditions(members["Condition"]); err != nil {
 		return err
 	}
-	s.written = Statement{Name: s.name, Effect: s.effect, Principals: s.principals}
+	s.written = Statement{Label: s.label, Name: s.name, Effect: s.effect, Principals: s.principals}
 	s.written.Actions, _ = texts(members["Action"]) // patterns above found no error
 	s.written.Resources, _ = texts(members["Resource"])
 	for _, c := range s.conditions {
