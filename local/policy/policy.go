@@ -9,11 +9,12 @@
 // It follows IAM's evaluation logic for resources of one account. An explicit Deny wins. Otherwise a policy of the role, or a policy of
 // the resource that names the role, must allow the request. A KMS key is stricter: its own policy must name the role, or leave the
 // decision to the account's policies by naming the account. A principal of another account needs both: a policy of the resource that
-// names it or its account, and a policy of its own. An AWS service has no policies of its own, so the resource's must name it.
+// names it or its account, and a policy of its own. An AWS service has no policies of its own, so the resource's must name it. A role
+// that has a permissions boundary may do what that allows, too, and nothing else.
 //
 // A policy with an element, a condition operator or a condition key that this package does not know is an error when it is added.
-// Ignoring it would make the local run more permissive, or stricter, than AWS. Policies of the organization, permissions
-// boundaries, session policies, grants and VPC endpoint policies are not evaluated.
+// Ignoring it would make the local run more permissive, or stricter, than AWS. Policies of the organization, session
+// policies, grants and VPC endpoint policies are not evaluated.
 //
 // Sources: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html and, for keys,
 // https://docs.aws.amazon.com/kms/latest/developerguide/determining-access.html
@@ -41,19 +42,25 @@ type Request struct {
 type Account struct {
 	id string
 
-	mu        sync.RWMutex
-	roles     map[string][]statement // by the role's ARN
-	resources map[string][]statement // by the resource's ARN
+	mu         sync.RWMutex
+	roles      map[string][]statement // by the role's ARN
+	boundaries map[string][]statement // by the role's ARN; roles without a boundary are not in it
+	resources  map[string][]statement // by the resource's ARN
 }
 
 // NewAccount returns an account without policies; id has 12 digits.
 func NewAccount(id string) *Account {
-	return &Account{id: id, roles: map[string][]statement{}, resources: map[string][]statement{}}
+	return &Account{id: id, roles: map[string][]statement{}, boundaries: map[string][]statement{}, resources: map[string][]statement{}}
 }
 
 // AddRolePolicy adds a policy to a role. Denials name the policy by name.
 func (a *Account) AddRolePolicy(role, name string, document any) error {
 	return a.add(a.roles, role, name, document, false)
+}
+
+// SetBoundary makes a policy a role's permissions boundary. Denials name the policy by name.
+func (a *Account) SetBoundary(role, name string, document any) error {
+	return a.add(a.boundaries, role, name, document, false)
 }
 
 // AddResourcePolicy adds a policy to a resource. Denials name the policy by name.
@@ -91,31 +98,61 @@ func (d *Denial) Error() string {
 func (a *Account) Evaluate(r Request) *Denial {
 	a.mu.RLock()
 	defer a.mu.RUnlock()
-	ofRole, ofResource := a.roles[r.Role], a.resources[r.Resource]
-	denied := func(because, missing string) *Denial { return &Denial{r, because, missing} }
-
-	if s := first(ofRole, deny, r, anyone); s != nil {
-		return denied("of an explicit deny in an identity-based policy", s.name+" denies it")
+	if denial := a.denied(r); denial != nil {
+		return denial
 	}
-	if s := first(ofResource, deny, r, covers); s != nil {
-		return denied("of an explicit deny in a resource-based policy", s.name+" denies it")
-	}
-	account := accountOf(r.Role)
-	if (account == a.id || account == "") && first(ofResource, allow, r, named) != nil {
-		return nil
-	}
-	isKey := strings.HasPrefix(r.Action, "kms:") && r.Resource != "*"
-	if (isKey || account != a.id) && first(ofResource, allow, r, covers) == nil {
-		owner := "the resource"
-		if isKey {
-			owner = "the key"
+	if !a.allowedByResource(r) {
+		if denial := a.missing(r); denial != nil {
+			return denial
 		}
-		return denied("no resource-based policy allows the "+r.Action+" action",
-			owner+"'s policy neither names the role nor leaves "+r.Action+" to the account's policies"+nearly(ofResource, r))
+	}
+	boundary, ok := a.boundaries[r.Role]
+	if ok && first(boundary, allow, r, anyone) == nil {
+		return &Denial{r, "no permissions boundary allows the " + r.Action + " action",
+			fmt.Sprintf("the role's permissions boundary lacks {Allow %s on %s}%s", r.Action, r.Resource, nearly(boundary, r))}
+	}
+	return nil
+}
+
+// denied returns the denial of a statement that denies the request; nil if there is none.
+func (a *Account) denied(r Request) *Denial {
+	for _, of := range []struct {
+		kind       string
+		statements []statement
+		who        func(*statement, Request) bool
+	}{
+		{"an identity-based policy", a.roles[r.Role], anyone},
+		{"a permissions boundary", a.boundaries[r.Role], anyone},
+		{"a resource-based policy", a.resources[r.Resource], covers},
+	} {
+		if s := first(of.statements, deny, r, of.who); s != nil {
+			return &Denial{r, "of an explicit deny in " + of.kind, s.name + " denies it"}
+		}
+	}
+	return nil
+}
+
+// allowedByResource tells whether the resource's policy is enough, because it names the principal. It is not for another account's.
+func (a *Account) allowedByResource(r Request) bool {
+	account := accountOf(r.Role)
+	return (account == a.id || account == "") && first(a.resources[r.Resource], allow, r, named) != nil
+}
+
+// missing returns the denial because of a statement that is missing; nil if the policies of resource and principal allow the request.
+func (a *Account) missing(r Request) *Denial {
+	ofRole, ofResource := a.roles[r.Role], a.resources[r.Resource]
+	isKey := strings.HasPrefix(r.Action, "kms:") && r.Resource != "*"
+	if (isKey || accountOf(r.Role) != a.id) && first(ofResource, allow, r, covers) == nil {
+		owner := "resource"
+		if isKey {
+			owner = "key"
+		}
+		return &Denial{r, "no resource-based policy allows the " + r.Action + " action", "the " + owner +
+			"'s policy neither names the role nor leaves " + r.Action + " to the account's policies" + nearly(ofResource, r)}
 	}
 	if first(ofRole, allow, r, anyone) == nil {
-		return denied("no identity-based policy allows the "+r.Action+" action",
-			fmt.Sprintf("the role's policies lack {Allow %s on %s}%s", r.Action, r.Resource, nearly(ofRole, r)))
+		return &Denial{r, "no identity-based policy allows the " + r.Action + " action",
+			fmt.Sprintf("the role's policies lack {Allow %s on %s}%s", r.Action, r.Resource, nearly(ofRole, r))}
 	}
 	return nil
 }

@@ -201,6 +201,43 @@ func TestEvaluate_PrincipalsOutsideTheAccount(t *testing.T) {
 	}
 }
 
+func TestEvaluate_ABoundaryAllowsNothingAndLimitsTheRole(t *testing.T) {
+	inside := `{"Sid":"B","Effect":"Allow","Action":"dynamodb:*","Resource":"*","Condition":{"StringEquals":{"aws:PrincipalAccount":"` + accountID + `"}}}`
+	named := `{"Effect":"Allow","Action":"dynamodb:GetItem","Resource":"*","Principal":{"AWS":"` + role + `"}}`
+	here := map[string]string{"aws:principalaccount": accountID}
+	for name, tt := range map[string]struct {
+		ofRole, ofResource, boundary string
+		context                      map[string]string
+		because, missing             string // "" means allowed
+	}{
+		"both allow":                       {getByRole, "", inside, here, "", ""},
+		"the boundary alone":               {"", "", inside, here, "no identity-based policy", "the role's policies lack"},
+		"the role's policy alone":          {getByRole, "", strings.Replace(inside, "dynamodb:", "kms:", 1), here, "no permissions boundary", "boundary lacks {Allow dynamodb:GetItem"},
+		"the boundary's condition":         {getByRole, "", inside, nil, "no permissions boundary", `"B" of the boundary would allow it, but its condition StringEquals aws:PrincipalAccount`},
+		"an empty boundary":                {getByRole, "", "", here, "no permissions boundary", "lacks"},
+		"the boundary denies":              {getByRole, "", inside + `,{"Sid":"N","Effect":"Deny","Action":"*","Resource":"*"}`, here, "explicit deny in a permissions boundary", `"N" of the boundary denies it`},
+		"a resource's policy, inside":      {"", named, inside, here, "", ""},
+		"a resource's policy, not allowed": {"", named, strings.Replace(inside, "dynamodb:", "kms:", 1), here, "no permissions boundary", "lacks"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := account(t, tt.ofRole, tableARN, tt.ofResource)
+			if err := a.SetBoundary(role, "the boundary", document(t, tt.boundary)); err != nil {
+				t.Fatal(err)
+			}
+			denial := a.Evaluate(policy.Request{Role: role, Action: "dynamodb:GetItem", Resource: tableARN, Context: lists(tt.context)})
+			switch {
+			case tt.because == "" && denial != nil:
+				t.Errorf("denied: %v", denial)
+			case tt.because != "" && (denial == nil || !strings.Contains(denial.Because, tt.because) || !strings.Contains(denial.Missing, tt.missing)):
+				t.Errorf("denial = %+v", denial)
+			}
+			if other := a.Evaluate(policy.Request{Role: role + "2", Action: "dynamodb:GetItem", Resource: tableARN}); other == nil || !strings.Contains(other.Because, "no identity") {
+				t.Errorf("the boundary is another role's, too: %v", other)
+			}
+		})
+	}
+}
+
 func TestStatements_SayWhatThePolicyHas(t *testing.T) {
 	got, err := policy.Statements("R", document(t, `{"Sid":"S","Effect":"Deny","Action":["kms:Decrypt","kms:Gen*"],"Resource":"*",
 		"Principal":{"AWS":["210987654321","`+role+`"],"Service":"s3.amazonaws.com"},
