@@ -24,6 +24,7 @@ import (
 type Policies struct {
 	evaluator   *policy.Account
 	ofPrincipal map[string][]policy.Statement // by ARN
+	boundaries  map[string][]policy.Statement // by ARN
 	ofResource  map[string][]policy.Statement // by ARN
 }
 
@@ -31,13 +32,18 @@ type Policies struct {
 func New(account string) *Policies {
 	return &Policies{
 		evaluator:   policy.NewAccount(account),
-		ofPrincipal: map[string][]policy.Statement{}, ofResource: map[string][]policy.Statement{},
+		ofPrincipal: map[string][]policy.Statement{}, boundaries: map[string][]policy.Statement{}, ofResource: map[string][]policy.Statement{},
 	}
 }
 
 // AddRolePolicy adds a policy to a principal. Refusals name the policy by name.
 func (p *Policies) AddRolePolicy(principal, name string, document any) error {
 	return add(p.ofPrincipal, p.evaluator.AddRolePolicy, principal, name, document, false)
+}
+
+// SetBoundary makes a policy a principal's permissions boundary. Refusals name the policy by name.
+func (p *Policies) SetBoundary(principal, name string, document any) error {
+	return add(p.boundaries, p.evaluator.SetBoundary, principal, name, document, false)
 }
 
 // AddResourcePolicy adds a policy to a resource. Refusals name the policy by name.
@@ -57,6 +63,9 @@ func add(to map[string][]policy.Statement, evaluate func(owner, name string, doc
 
 // OfPrincipal returns the statements of a principal's own policies, in their order.
 func (p *Policies) OfPrincipal(principal string) []policy.Statement { return p.ofPrincipal[principal] }
+
+// OfBoundary returns the statements of a principal's permissions boundary, in their order.
+func (p *Policies) OfBoundary(principal string) []policy.Statement { return p.boundaries[principal] }
 
 // OfResource returns the statements of a resource's policies, in their order.
 func (p *Policies) OfResource(resource string) []policy.Statement { return p.ofResource[resource] }
@@ -118,7 +127,7 @@ func (p *Policies) Values(q Question, key string) (values []string, err error) {
 
 // relevant returns the statements that decide about a question.
 func (p *Policies) relevant(q Question) (statements []policy.Statement) {
-	for _, s := range slices.Concat(p.ofPrincipal[q.Principal], p.ofResource[q.Resource]) {
+	for _, s := range slices.Concat(p.ofPrincipal[q.Principal], p.boundaries[q.Principal], p.ofResource[q.Resource]) {
 		if s.IsAbout(q.Action, q.Resource) {
 			statements = append(statements, s)
 		}

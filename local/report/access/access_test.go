@@ -133,6 +133,20 @@ func TestValues_OfAPurpose(t *testing.T) {
 	}
 }
 
+func TestAsk_StaysWithinTheBoundary(t *testing.T) {
+	p := policies(t, allow("kms:Decrypt", ``), key, delegated+`}`)
+	if err := p.SetBoundary(role, "B", document(t, allow("kms:Decrypt", `"StringEquals":{"kms:EncryptionContext:purpose":"refund"}`))); err != nil {
+		t.Fatal(err)
+	}
+	got, err := p.Values(access.Question{Principal: role, Action: "kms:Decrypt", Resource: key}, "kms:encryptioncontext:purpose")
+	if d := cmp.Diff([]string{"refund"}, got); d != "" || err != nil {
+		t.Error(err, d)
+	}
+	if len(p.OfBoundary(role)) != 1 {
+		t.Error("the boundary has no statement")
+	}
+}
+
 func TestAsk_KnowsWhatFollowsFromThePrincipal(t *testing.T) {
 	const service = "logs.REGION.amazonaws.com"
 	only := func(condition string) string {

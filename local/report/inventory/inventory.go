@@ -4,8 +4,8 @@
 //	a, err := assembly.Load("cdk.out")
 //	inv, err := inventory.Read(a)
 //
-// What could decide and is not known here is an error: a type of resource, a property of the types that matter, a policy that is attached
-// to nothing, a key of which nothing tells what it is for.
+// What could decide and is not known here is an error: a type of resource, a property of the types that matter, a policy that is not one of
+// the assembly, a key of which nothing tells what it is for.
 package inventory
 
 import (
@@ -22,6 +22,8 @@ type Inventory struct {
 	Layers          []*Layer
 	Parameters      []*Parameter
 	Routes          []*Route
+	// Loose are managed policies that no role of the templates has, for somebody who is not in them.
+	Loose []Policy
 }
 
 // Named is what all kinds have.
@@ -81,6 +83,7 @@ type Role struct {
 	IAMPath  string // such as /tokenizer/detokenize/
 	Trust    []policy.Statement
 	Policies []Policy
+	Boundary *Policy // nil if it has none
 }
 
 // Function is a Lambda function.

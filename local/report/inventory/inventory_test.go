@@ -96,6 +96,28 @@ func TestRead_ConnectsWhatBelongsTogether(t *testing.T) {
 	}
 }
 
+func TestRead_Boundary(t *testing.T) {
+	inv, err := read(t, `"Managed":{"Type":"AWS::IAM::ManagedPolicy","Properties":{"PolicyDocument":{"x":2}}}`,
+		`"Role":{"Type":"AWS::IAM::Role","Properties":{"PermissionsBoundary":{"Ref":"Managed"},`+trust+`}}`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := &inventory.Policy{Name: "S/Managed", Document: map[string]any{"x": json.Number("2")}}
+	if d := cmp.Diff(want, inv.Roles[0].Boundary); d != "" || inv.Roles[0].Policies != nil {
+		t.Error(d, inv.Roles[0].Policies)
+	}
+}
+
+func TestRead_PolicyOfNoRole(t *testing.T) {
+	inv, err := read(t, `"Managed":{"Type":"AWS::IAM::ManagedPolicy","Properties":{"PolicyDocument":{"x":2}}}`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff([]inventory.Policy{{Name: "S/Managed", Document: map[string]any{"x": json.Number("2")}}}, inv.Loose); d != "" {
+		t.Error(d)
+	}
+}
+
 func TestRead_Routes(t *testing.T) {
 	inv, err := read(t, role, key, table, function,
 		`"Users":{"Type":"AWS::Cognito::UserPool","Properties":{}}`,
@@ -120,9 +142,6 @@ func TestRead_Routes(t *testing.T) {
 }
 
 func TestRead_RefusesWhatItDoesNotKnow(t *testing.T) {
-	managed := func(more string) string {
-		return `"Managed":{"Type":"AWS::IAM::ManagedPolicy","Properties":{"PolicyDocument":{}` + more + `}}`
-	}
 	roleWith := func(more string) string {
 		return `"Role":{"Type":"AWS::IAM::Role","Properties":{` + trust + `,` + more + `}}`
 	}
@@ -132,8 +151,8 @@ func TestRead_RefusesWhatItDoesNotKnow(t *testing.T) {
 		"S/Table (AWS::DynamoDB::Table): the report does not know the prope": {`"Table":{"Type":"AWS::DynamoDB::Table","Properties":{"StreamSpecification":{}}}`},
 		"S/Api (AWS::ApiGateway::RestApi): the report does not know the pro": {`"Api":{"Type":"AWS::ApiGateway::RestApi","Properties":{"Policy":{}}}`},
 		"the managed policy aws:policy/AdministratorAccess is not one of":    {roleWith(`"ManagedPolicyArns":["arn:aws:iam::aws:policy/AdministratorAccess"]`)},
-		"S/Managed: it is attached to no role":                               {managed("")},
-		"role x is not one of the templates":                                 {managed(`,"Roles":["x"]`)},
+		"the managed policy b is not one of the templates":                   {roleWith(`"PermissionsBoundary":"b"`)},
+		"role x is not one of the templates":                                 {`"M":{"Type":"AWS::IAM::ManagedPolicy","Properties":{"PolicyDocument":{},"Roles":["x"]}}`},
 		"role y is not one of the templates":                                 {`"P":{"Type":"AWS::IAM::Policy","Properties":{"Roles":["y"]}}`},
 		"S/P (AWS::IAM::Policy): the report does not know the property User": {`"P":{"Type":"AWS::IAM::Policy","Properties":{"Users":["y"]}}`},
 		"S/Key: nothing tells what the key is for":                           {key},

@@ -18,7 +18,8 @@ var kinds = map[string]kind{
 		"SSESpecification", "TableName", "Tags", "TimeToLiveSpecification",
 	}},
 	"AWS::IAM::Role": {(*reader).role, []string{
-		"AssumeRolePolicyDocument", "Description", "ManagedPolicyArns", "MaxSessionDuration", "Path", "Policies", "RoleName", "Tags",
+		"AssumeRolePolicyDocument", "Description", "ManagedPolicyArns", "MaxSessionDuration", "Path", "PermissionsBoundary", "Policies",
+		"RoleName", "Tags",
 	}},
 	"AWS::IAM::Policy":        {(*reader).policy, []string{"PolicyDocument", "PolicyName", "Roles"}},
 	"AWS::IAM::ManagedPolicy": {(*reader).managedPolicy, []string{"Description", "ManagedPolicyName", "Path", "PolicyDocument", "Roles"}},

@@ -74,7 +74,7 @@ type reader struct {
 // managedPolicy is a policy that roles share.
 type managedPolicy struct {
 	Policy
-	attached bool
+	used bool // by a role, as a policy or as a boundary
 }
 
 // resource is one resource to read.
@@ -137,8 +137,8 @@ func (r *resource) only(known []string) error {
 // finish connects what could be known only at the end.
 func (r *reader) finish() error {
 	for _, arn := range slices.Sorted(maps.Keys(r.managed)) {
-		if !r.managed[arn].attached {
-			return fmt.Errorf("%s: it is attached to no role of the templates, so the report cannot tell who has it", r.managed[arn].Name)
+		if p := r.managed[arn]; !p.used {
+			r.inventory.Loose = append(r.inventory.Loose, p.Policy)
 		}
 	}
 	for _, t := range r.inventory.Tables {
@@ -160,6 +160,7 @@ func (inv *Inventory) sort() {
 	slices.SortFunc(inv.Functions, func(a, b *Function) int { return cmp.Compare(a.Path, b.Path) })
 	slices.SortFunc(inv.Layers, func(a, b *Layer) int { return cmp.Compare(a.Path, b.Path) })
 	slices.SortFunc(inv.Parameters, func(a, b *Parameter) int { return cmp.Compare(a.Path, b.Path) })
+	slices.SortFunc(inv.Loose, func(a, b Policy) int { return cmp.Compare(a.Name, b.Name) })
 	slices.SortFunc(inv.Routes, func(a, b *Route) int {
 		return cmp.Or(cmp.Compare(a.Path, b.Path), cmp.Compare(a.Method, b.Method))
 	})

@@ -25,6 +25,13 @@ func (r *reader) role(one *resource) (created, error) {
 			return created{}, err
 		}
 	}
+	if arn := one.str("PermissionsBoundary"); arn != "" {
+		p, err := r.shared(arn)
+		if err != nil {
+			return created{}, err
+		}
+		role.Boundary = &p
+	}
 	r.inventory.Roles = append(r.inventory.Roles, role)
 	r.roles[name] = role
 	return created{name, map[string]string{"Arn": role.ARN, "RoleId": name}}, nil
@@ -85,11 +92,17 @@ func (r *reader) managedPolicy(one *resource) (created, error) {
 
 // attach gives a role a managed policy.
 func (r *reader) attach(role *Role, arn string) error {
+	p, err := r.shared(arn)
+	role.Policies = append(role.Policies, p)
+	return err
+}
+
+// shared returns a managed policy, of which the report then knows whom it concerns.
+func (r *reader) shared(arn string) (Policy, error) {
 	p, ok := r.managed[arn]
 	if !ok {
-		return fmt.Errorf("the managed policy %s is not one of the templates, so the report cannot tell what it allows", strings.TrimPrefix(arn, "arn:aws:iam::"))
+		return Policy{}, fmt.Errorf("the managed policy %s is not one of the templates, so the report cannot tell what it allows", strings.TrimPrefix(arn, "arn:aws:iam::"))
 	}
-	p.attached = true
-	role.Policies = append(role.Policies, p.Policy)
-	return nil
+	p.used = true
+	return p.Policy, nil
 }
