@@ -106,9 +106,14 @@ func examples(c policy.Condition) (values []string) {
 			values = append(values, text(n-1), text(n), text(n+1))
 			continue
 		}
-		values = append(values, strings.NewReplacer("*", "example", "?", "x").Replace(value))
+		values = append(values, Example(value))
 	}
 	return values
+}
+
+// Example returns a text that a pattern of a policy matches.
+func Example(pattern string) string {
+	return strings.NewReplacer("*", "example", "?", "x").Replace(pattern)
 }
 
 func text(n float64) string { return strconv.FormatFloat(n, 'f', -1, 64) }

@@ -18,6 +18,9 @@ var (
 // function reads a Lambda function.
 func (r *reader) function(one *resource) (created, error) {
 	name := one.name("FunctionName")
+	if !slices.ContainsFunc(r.inventory.Roles, func(role *Role) bool { return role.ARN == one.str("Role") }) {
+		return created{}, fmt.Errorf("its role %q is not one of the templates, so the report cannot tell what the function may do", one.str("Role"))
+	}
 	f := &Function{Named: Named{one.path, one.arn("lambda", "function:"+name)}, Role: one.str("Role"), Layers: one.strings("Layers")}
 	r.inventory.Functions = append(r.inventory.Functions, f)
 	r.functions[f.ARN] = f

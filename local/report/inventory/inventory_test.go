@@ -36,7 +36,7 @@ const (
 	table = `"Table":{"Type":"AWS::DynamoDB::Table","Properties":{"TableName":"T"}}`
 	// function names the key as a TokenKey and the table as the vault's.
 	function = `"Function":{"Type":"AWS::Lambda::Function","Properties":{"Role":{"Fn::GetAtt":["Role","Arn"]},"Environment":{"Variables":{
-		"TOKENIZER_TOKEN_KEYS":{"Fn::Join":["",["2=arn:old,1=",{"Fn::GetAtt":["Key","Arn"]}]]},"TOKENIZER_TABLE":{"Ref":"Table"},
+		"TOKENIZER_TOKEN_KEYS":{"Fn::Join":["",["2=",{"Fn::GetAtt":["Key","Arn"]},",1=",{"Fn::GetAtt":["Key","Arn"]}]]},"TOKENIZER_TABLE":{"Ref":"Table"},
 		"AWS_LAMBDA_EXEC_WRAPPER":"/opt/x"}}}}`
 )
 
@@ -157,7 +157,10 @@ func TestRead_RefusesWhatItDoesNotKnow(t *testing.T) {
 		"S/P (AWS::IAM::Policy): the report does not know the property User": {`"P":{"Type":"AWS::IAM::Policy","Properties":{"Users":["y"]}}`},
 		"S/Key: nothing tells what the key is for":                           {key},
 		"is used as vault and as index": {role, key, table, function,
-			`"G":{"Type":"AWS::Lambda::Function","Properties":{"Environment":{"Variables":{"TOKENIZER_INDEX_TABLE":{"Ref":"Table"}}}}}`},
+			`"G":{"Type":"AWS::Lambda::Function","Properties":{"Role":{"Fn::GetAtt":["Role","Arn"]},"Environment":{"Variables":{"TOKENIZER_INDEX_TABLE":{"Ref":"Table"}}}}}`},
+		"arn:elsewhere is used as TokenKey, but is not one of the templates": {role,
+			`"G":{"Type":"AWS::Lambda::Function","Properties":{"Role":{"Fn::GetAtt":["Role","Arn"]},"Environment":{"Variables":{"TOKENIZER_TOKEN_KEYS":"1=arn:elsewhere"}}}}`},
+		`its role "arn:r" is not one of the templates`:   {`"G":{"Type":"AWS::Lambda::Function","Properties":{"Role":"arn:r"}}`},
 		"functions that a user pool calls":               {`"U":{"Type":"AWS::Cognito::UserPool","Properties":{"LambdaConfig":{}}}`},
 		"authorizers with one user pool":                 {`"A":{"Type":"AWS::ApiGateway::Authorizer","Properties":{"Type":"REQUEST"}}`},
 		`integrations of type "HTTP"`:                    {`"M":{"Type":"AWS::ApiGateway::Method","Properties":{"Integration":{"Type":"HTTP"}}}`},

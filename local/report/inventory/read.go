@@ -143,12 +143,17 @@ func (r *reader) finish() error {
 	}
 	for _, t := range r.inventory.Tables {
 		t.Use = TableUse(cmp.Or(r.uses[t.Name], string(Application)))
+		delete(r.uses, t.Name)
 	}
 	for _, k := range r.inventory.Keys {
 		k.Use = KeyUse(r.uses[k.ARN])
+		delete(r.uses, k.ARN)
 		if k.Use == "" {
 			return fmt.Errorf("%s: nothing tells what the key is for: no table is encrypted with it, and no function's settings name it", k.Path)
 		}
+	}
+	if unknown := slices.Sorted(maps.Keys(r.uses)); len(unknown) > 0 {
+		return fmt.Errorf("%s is used as %s, but is not one of the templates: the report cannot tell who else uses it", unknown[0], r.uses[unknown[0]])
 	}
 	return nil
 }
