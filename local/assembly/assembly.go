@@ -42,10 +42,18 @@ type Assembly struct {
 
 // Stack is one stack of the app.
 type Stack struct {
-	Name     string // on CloudFormation, as in the pseudo parameter AWS::StackName
-	Template Template
+	Name            string // on CloudFormation, as in the pseudo parameter AWS::StackName
+	Account, Region string // "" if the app leaves them to whoever deploys the template
+	Template        Template
 
-	assets map[string]string // directories by object key
+	assets map[string]asset  // by object key
+	paths  map[string]string // of constructs, by logical id
+}
+
+// asset is a directory that the CDK has staged. In an assembly that was synthesized without building anything, it does not exist.
+type asset struct {
+	dir string // absolute
+	err error  // why there is none
 }
 
 // Template is the part of a CloudFormation template that describes resources. Values keep their JSON types: map[string]any,
@@ -77,6 +85,9 @@ type manifest struct {
 		Type         string
 		Dependencies []string
 		Properties   struct{ TemplateFile, StackName, File string }
+		Environment  string // of a stack, such as aws://123456789012/us-east-1
+		// AdditionalMetadataFile says among other things which construct made which resource.
+		AdditionalMetadataFile string
 	}
 	Missing []any // context that the CDK CLI would have to look up in an account before the templates are complete
 }
@@ -145,9 +156,15 @@ func (l *loader) load() (*Assembly, error) {
 
 func (l *loader) stack(id string) (*Stack, error) {
 	artifact := l.Artifacts[id]
-	s := &Stack{Name: artifact.Properties.StackName, assets: map[string]string{}}
+	s := &Stack{Name: artifact.Properties.StackName, assets: map[string]asset{}, paths: map[string]string{}}
 	if s.Name == "" { // the CDK writes it only where it differs
 		s.Name = id
+	}
+	s.Account, s.Region = environment(artifact.Environment)
+	if artifact.AdditionalMetadataFile != "" {
+		if err := l.paths(artifact.AdditionalMetadataFile, s.paths); err != nil {
+			return nil, err
+		}
 	}
 	file := artifact.Properties.TemplateFile
 	if err := l.read(file, &s.Template); err != nil {
@@ -164,6 +181,38 @@ func (l *loader) stack(id string) (*Stack, error) {
 		}
 	}
 	return s, nil
+}
+
+// environment returns account and region of a stack. The CDK writes unknown-account and unknown-region where they are open.
+func environment(uri string) (account, region string) {
+	account, region, _ = strings.Cut(strings.TrimPrefix(uri, "aws://"), "/")
+	return known(account), known(region)
+}
+
+func known(name string) string {
+	if strings.HasPrefix(name, "unknown-") {
+		return ""
+	}
+	return name
+}
+
+// paths adds the paths of the constructs, by the logical ids of what they made, to the map. The file is for people, so it may be gone.
+func (l *loader) paths(file string, into map[string]string) error {
+	var entries map[string][]struct {
+		Type string
+		Data any
+	}
+	if err := l.read(file, &entries); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	for path, list := range entries {
+		for _, entry := range list {
+			if id, ok := entry.Data.(string); ok && entry.Type == "aws:cdk:logicalId" {
+				into[id] = strings.TrimPrefix(path, "/")
+			}
+		}
+	}
+	return nil
 }
 
 // check returns an error for what would be resolved wrongly. It drops the CDK's own metadata.
@@ -186,20 +235,21 @@ func (t *Template) check() error {
 }
 
 // assets adds the directories that an asset manifest lists to the map. It skips assets that are single files, such as templates.
-func (l *loader) assets(file string, into map[string]string) error {
+func (l *loader) assets(file string, into map[string]asset) error {
 	var list assetManifest
 	if err := l.read(file, &list); err != nil {
 		return err
 	}
-	for _, asset := range list.Files {
-		if asset.Source.Packaging != "zip" {
+	for _, listed := range list.Files {
+		if listed.Source.Packaging != "zip" {
 			continue
 		}
-		if info, err := l.root.Stat(asset.Source.Path); err != nil || !info.IsDir() {
-			return fmt.Errorf("%s: asset %q is not a directory of the assembly", file, asset.Source.Path)
+		staged := asset{dir: filepath.Join(l.dir, listed.Source.Path)}
+		if info, err := l.root.Stat(listed.Source.Path); err != nil || !info.IsDir() {
+			staged = asset{err: fmt.Errorf("%s: asset %q is not a directory of the assembly", file, listed.Source.Path)}
 		}
-		for _, destination := range asset.Destinations {
-			into[destination.ObjectKey] = filepath.Join(l.dir, asset.Source.Path)
+		for _, destination := range listed.Destinations {
+			into[destination.ObjectKey] = staged
 		}
 	}
 	return nil
@@ -223,12 +273,22 @@ func (l *loader) read(name string, into any) error {
 	return nil
 }
 
-// AssetPath is the absolute path of the directory that the CDK has staged for a function's or a layer's S3Key.
+// AssetPath is the absolute path of the directory that the CDK has staged for a function's or a layer's S3Key. It is an error if the
+// assembly has no such directory, as when it was synthesized without building anything.
 func (s *Stack) AssetPath(objectKey string) (string, error) {
-	if dir, ok := s.assets[objectKey]; ok {
-		return dir, nil
+	if staged, ok := s.assets[objectKey]; ok {
+		return staged.dir, staged.err
 	}
 	return "", fmt.Errorf("stack %s has no directory asset with the object key %q", s.Name, objectKey)
+}
+
+// ConstructPath is the path of the construct that made a resource, such as AppStack/OrderRole/Resource. Where the assembly does not tell,
+// it is the stack's name and the logical id.
+func (s *Stack) ConstructPath(logicalID string) string {
+	if path, ok := s.paths[logicalID]; ok {
+		return path
+	}
+	return s.Name + "/" + logicalID
 }
 
 // Order lists the logical ids of the stack's resources, each after those that it refers to or depends on, in the same order

@@ -354,14 +354,61 @@ func TestUnusableAssembliesAreRefusedByFile(t *testing.T) {
 		{write(t, `{"Resources":{"A":{"Type":"T","Condition":"C"}}}`), "S.template.json: resource A"},
 		{write(t, `{"Resources":{"A":{"Type":"T"}},"Outputs":{"O":{"Value":1,"Condition":"C"}}}`), "S.template.json: output O"},
 		{writeFiles(t, map[string]string{"manifest.json": stackWith(`{"templateFile":"t.json"}`, assets), "t.json": things}), "S.assets.json"},
-		{writeFiles(t, map[string]string{"manifest.json": stackWith(`{"templateFile":"t.json"}`, assets), "t.json": things,
-			"S.assets.json": `{"files":{"x":{"source":{"path":"asset.x","packaging":"zip"}}}}`}), `S.assets.json: asset "asset.x"`},
-		{writeFiles(t, map[string]string{"manifest.json": stackWith(`{"templateFile":"t.json"}`, assets), "t.json": things,
-			"S.assets.json": `{"files":{"x":{"source":{"path":"/tmp","packaging":"zip"}}}}`}), `S.assets.json: asset "/tmp"`},
+		{writeFiles(t, map[string]string{"manifest.json": `{"artifacts":{"S":{"type":"aws:cloudformation:stack","additionalMetadataFile":"m.json"}}}`, "m.json": `[]`}), "m.json: malformed"},
 	}
 	for _, test := range tests {
 		if _, err := Load(test.dir); err == nil || !strings.Contains(err.Error(), test.want) {
 			t.Errorf("got %v, want %q", err, test.want)
 		}
+	}
+}
+
+func TestAssetPath_RefusesWhatIsNotInTheAssembly(t *testing.T) {
+	a, err := Load(writeFiles(t, map[string]string{
+		"manifest.json": `{"artifacts":{
+			"S":{"type":"aws:cloudformation:stack","dependencies":["S.assets"],"properties":{"templateFile":"t.json"}},
+			"S.assets":{"type":"cdk:asset-manifest","properties":{"file":"S.assets.json"}}}}`,
+		"t.json": things,
+		"S.assets.json": `{"files":{
+			"a":{"source":{"path":"asset.a","packaging":"zip"},"destinations":{"d":{"objectKey":"not built"}}},
+			"b":{"source":{"path":"/tmp","packaging":"zip"},"destinations":{"d":{"objectKey":"outside"}}}}}`,
+	}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for key, want := range map[string]string{
+		"not built": `S.assets.json: asset "asset.a"`, "outside": `S.assets.json: asset "/tmp"`, "unknown": `"unknown"`,
+	} {
+		if dir, err := a.Stacks[0].AssetPath(key); err == nil || dir != "" || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: got %q, %v", key, dir, err)
+		}
+	}
+}
+
+func TestStack_KnowsConstructsAndEnvironment(t *testing.T) {
+	stack := func(environment string) *Stack {
+		a, err := Load(writeFiles(t, map[string]string{
+			"manifest.json": `{"artifacts":{"S":{"type":"aws:cloudformation:stack","environment":"` + environment + `",
+				"additionalMetadataFile":"m.json","properties":{"templateFile":"t.json"}}}}`,
+			"t.json": things,
+			"m.json": `{"/S/Vault/Thing/Resource":[{"type":"aws:cdk:creationStack","data":["x"]},{"type":"aws:cdk:logicalId","data":"Thing"}]}`,
+		}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return a.Stacks[0]
+	}
+	open := stack("aws://unknown-account/unknown-region")
+	if got := open.ConstructPath("Thing"); got != "S/Vault/Thing/Resource" {
+		t.Errorf("path %q", got)
+	}
+	if got := open.ConstructPath("Later"); got != "S/Later" {
+		t.Errorf("path of a resource without metadata: %q", got)
+	}
+	if open.Account != "" || open.Region != "" {
+		t.Errorf("open environment: %q, %q", open.Account, open.Region)
+	}
+	if s := stack("aws://123456789012/eu-west-1"); s.Account != "123456789012" || s.Region != "eu-west-1" {
+		t.Errorf("environment: %q, %q", s.Account, s.Region)
 	}
 }

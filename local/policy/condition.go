@@ -13,7 +13,8 @@ import (
 
 // condition is one operator on one condition key.
 type condition struct {
-	operator, key string // as written
+	operator, key string // as written, like values
+	values        []string
 	test          func(value string) bool
 	negated       bool // the condition holds if test does not, and for an absent key
 	ifExists      bool // the condition holds for an absent key
@@ -39,7 +40,7 @@ func (c condition) holds(context map[string][]string) bool {
 
 // keys are the condition keys whose values the local run knows, or whose absence it can be sure of. A prefix ends in a colon.
 var keys = []string{
-	"aws:principalarn", "aws:principalaccount", "aws:principalisawsservice", "aws:sourcevpc",
+	"aws:principalarn", "aws:principalaccount", "aws:principalisawsservice", "aws:sourceaccount", "aws:sourcevpc",
 	"kms:calleraccount", "kms:viaservice", "kms:encryptioncontext:", "kms:grantisforawsresource",
 	"kms:schedulekeydeletionpendingwindowindays",
 	"dynamodb:returnvalues", "dynamodb:attributes", "dynamodb:leadingkeys", "lambda:sourcefunctionarn",
@@ -84,7 +85,7 @@ func newCondition(operator, key string, v any) (condition, error) {
 	}
 	base, forAll := strings.CutPrefix(operator, "ForAllValues:")
 	base, ifExists := strings.CutSuffix(base, "IfExists")
-	c := condition{operator: operator, key: key, ifExists: ifExists, forAll: forAll, negated: strings.Contains(base, "Not")}
+	c := condition{operator: operator, key: key, values: values, ifExists: ifExists, forAll: forAll, negated: strings.Contains(base, "Not")}
 	switch base {
 	case "StringEquals", "StringNotEquals", "Bool":
 		c.test = func(value string) bool { return slices.Contains(values, value) }

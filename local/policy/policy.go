@@ -7,16 +7,15 @@
 //	err = account.AddResourcePolicy(keyARN, "the key policy", document)
 //	denial := account.Evaluate(policy.Request{Role: roleARN, Action: "kms:Decrypt", Resource: keyARN, Context: context})
 //
-// It follows IAM's evaluation logic within one account. An explicit Deny wins. Otherwise a policy of the role, or a policy of the
-// resource that names the role, must allow the request. A KMS key is stricter: its own policy must name the role, or leave the
-// decision to the account's policies by naming the account.
+// It follows IAM's evaluation logic for resources of one account. An explicit Deny wins. Otherwise a policy of the role, or a policy of
+// the resource that names the role, must allow the request. A KMS key is stricter: its own policy must name the role, or leave the
+// decision to the account's policies by naming the account. A principal of another account needs both: a policy of the resource that
+// names it or its account, and a policy of its own. An AWS service has no policies of its own, so the resource's must name it. A role
+// that has a permissions boundary may do what that allows, too, and nothing else.
 //
 // A policy with an element, a condition operator or a condition key that this package does not know is an error when it is added.
-// Ignoring it would make the local run more permissive, or stricter, than AWS. Policies of the organization, session policies,
-// grants and VPC endpoint policies are not evaluated.
-//
-// A role's permissions boundary caps all of this: it grants nothing, and what it does not allow the role may not do. That also holds for
-// what a policy of a resource allows the role.
+// Ignoring it would make the local run more permissive, or stricter, than AWS. Policies of the organization, session
+// policies, grants and VPC endpoint policies are not evaluated.
 //
 // Sources: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html and, for keys,
 // https://docs.aws.amazon.com/kms/latest/developerguide/determining-access.html
@@ -30,7 +29,9 @@ import (
 
 // Request is one use of one action, as policies see it.
 type Request struct {
-	Role     string // ARN of the role, with its path
+	// Role is the ARN of the role, with its path. Of a user it is the ARN, too, and of an AWS service that acts for itself its name, such
+	// as logs.us-east-1.amazonaws.com.
+	Role     string
 	Action   string // such as kms:Decrypt
 	Resource string // ARN, or "*" where the action is not about a resource
 	// Context holds the request's condition keys, in lower case. To conditions, a key that is missing here is absent from the request.
@@ -40,20 +41,17 @@ type Request struct {
 
 // Account holds the policies of one AWS account. It is safe for concurrent use.
 type Account struct {
-	root string // the principal that stands for the account
+	id string
 
 	mu         sync.RWMutex
 	roles      map[string][]statement // by the role's ARN
-	boundaries map[string][]statement // by the role's ARN; absent if the role has none
+	boundaries map[string][]statement // by the role's ARN; roles without a boundary are not in it
 	resources  map[string][]statement // by the resource's ARN
 }
 
 // NewAccount returns an account without policies; id has 12 digits.
 func NewAccount(id string) *Account {
-	return &Account{
-		root:  "arn:aws:iam::" + id + ":root",
-		roles: map[string][]statement{}, boundaries: map[string][]statement{}, resources: map[string][]statement{},
-	}
+	return &Account{id: id, roles: map[string][]statement{}, boundaries: map[string][]statement{}, resources: map[string][]statement{}}
 }
 
 // AddRolePolicy adds a policy to a role. Denials name the policy by name.
@@ -101,58 +99,81 @@ func (d *Denial) Error() string {
 func (a *Account) Evaluate(r Request) *Denial {
 	a.mu.RLock()
 	defer a.mu.RUnlock()
-	if denial := a.withoutBoundary(r); denial != nil {
+	if denial := a.denied(r); denial != nil {
 		return denial
 	}
-	return a.bounded(r)
-}
-
-// bounded denies what the boundary of the request's role does not allow.
-func (a *Account) bounded(r Request) *Denial {
-	boundary, exists := a.boundaries[r.Role]
-	if !exists {
-		return nil
+	if !a.allowedByResource(r) {
+		if denial := a.missing(r); denial != nil {
+			return denial
+		}
 	}
-	if s := first(boundary, deny, r, anyone); s != nil {
-		return &Denial{r, "of an explicit deny in a permissions boundary", s.name + " denies it"}
-	}
-	if first(boundary, allow, r, anyone) == nil {
+	boundary, ok := a.boundaries[r.Role]
+	if ok && first(boundary, allow, r, anyone) == nil {
 		return &Denial{r, "no permissions boundary allows the " + r.Action + " action",
 			fmt.Sprintf("the role's boundary lacks {Allow %s on %s}%s", r.Action, r.Resource, nearly(boundary, r))}
 	}
 	return nil
 }
 
-// withoutBoundary decides by all policies but the boundary.
-func (a *Account) withoutBoundary(r Request) *Denial {
-	ofRole, ofResource := a.roles[r.Role], a.resources[r.Resource]
-	denied := func(because, missing string) *Denial { return &Denial{r, because, missing} }
+// denied returns the denial of a statement that denies the request; nil if there is none.
+func (a *Account) denied(r Request) *Denial {
+	for _, of := range []struct {
+		kind       string
+		statements []statement
+		who        func(*statement, Request) bool
+	}{
+		{"an identity-based policy", a.roles[r.Role], anyone},
+		{"a permissions boundary", a.boundaries[r.Role], anyone},
+		{"a resource-based policy", a.resources[r.Resource], covers},
+	} {
+		if s := first(of.statements, deny, r, of.who); s != nil {
+			return &Denial{r, "of an explicit deny in " + of.kind, s.name + " denies it"}
+		}
+	}
+	return nil
+}
 
-	if s := first(ofRole, deny, r, anyone); s != nil {
-		return denied("of an explicit deny in an identity-based policy", s.name+" denies it")
-	}
-	if s := first(ofResource, deny, r, a.covers); s != nil {
-		return denied("of an explicit deny in a resource-based policy", s.name+" denies it")
-	}
-	if first(ofResource, allow, r, named) != nil {
-		return nil
-	}
+// allowedByResource tells whether the resource's policy is enough, because it names the principal. It is not for another account's.
+func (a *Account) allowedByResource(r Request) bool {
+	account := accountOf(r.Role)
+	return (account == a.id || account == "") && first(a.resources[r.Resource], allow, r, named) != nil
+}
+
+// missing returns the denial because of a statement that is missing; nil if the policies of resource and principal allow the request.
+func (a *Account) missing(r Request) *Denial {
+	ofRole, ofResource := a.roles[r.Role], a.resources[r.Resource]
 	isKey := strings.HasPrefix(r.Action, "kms:") && r.Resource != "*"
-	if isKey && first(ofResource, allow, r, a.covers) == nil {
-		return denied("no resource-based policy allows the "+r.Action+" action",
-			"the key's policy neither names the role nor leaves "+r.Action+" to the account's policies"+nearly(ofResource, r))
+	if (isKey || accountOf(r.Role) != a.id) && first(ofResource, allow, r, covers) == nil {
+		owner := "resource"
+		if isKey {
+			owner = "key"
+		}
+		return &Denial{r, "no resource-based policy allows the " + r.Action + " action", "the " + owner +
+			"'s policy neither names the role nor leaves " + r.Action + " to the account's policies" + nearly(ofResource, r)}
 	}
 	if first(ofRole, allow, r, anyone) == nil {
-		return denied("no identity-based policy allows the "+r.Action+" action",
-			fmt.Sprintf("the role's policies lack {Allow %s on %s}%s", r.Action, r.Resource, nearly(ofRole, r)))
+		return &Denial{r, "no identity-based policy allows the " + r.Action + " action",
+			fmt.Sprintf("the role's policies lack {Allow %s on %s}%s", r.Action, r.Resource, nearly(ofRole, r))}
 	}
 	return nil
 }
 
 // These say whether a statement applies to the request's role. A role's own policies apply to nobody else.
-func anyone(*statement, Request) bool                  { return true }
-func named(s *statement, r Request) bool               { return s.names(r.Role) || s.names("*") }
-func (a *Account) covers(s *statement, r Request) bool { return named(s, r) || s.names(a.root) }
+func anyone(*statement, Request) bool     { return true }
+func named(s *statement, r Request) bool  { return s.names(r.Role) || s.names("*") }
+func covers(s *statement, r Request) bool { return named(s, r) || s.names(root(accountOf(r.Role))) }
+
+// accountOf returns the account of a principal; "" if it is a service.
+func accountOf(principal string) string {
+	parts := strings.SplitN(principal, ":", 6)
+	if len(parts) < 6 {
+		return ""
+	}
+	return parts[4]
+}
+
+// root is the principal that stands for an account.
+func root(account string) string { return "arn:aws:iam::" + account + ":root" }
 
 // first returns the first statement with an effect that applies to r, or nil.
 func first(statements []statement, effect string, r Request, who func(*statement, Request) bool) *statement {

@@ -5,6 +5,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/policy"
 )
 
@@ -162,6 +165,79 @@ func TestEvaluate_SeveralValuesWhereOneIsMeantAllowNothing(t *testing.T) {
 		if account(t, statements, "", "").Evaluate(request) == nil {
 			t.Errorf("%s: allowed", name)
 		}
+	}
+}
+
+// A key's policy decides about principals of other accounts and about services, too.
+func TestEvaluate_PrincipalsOutsideTheAccount(t *testing.T) {
+	const (
+		other   = "arn:aws:iam::210987654321:role/r"
+		service = "logs.us-east-1.amazonaws.com"
+	)
+	allow := func(action, principal string) string {
+		return `{"Effect":"Allow","Action":"` + action + `","Resource":"*","Principal":` + principal + `}`
+	}
+	denyOutside := `,{"Effect":"Deny","Action":"*","Resource":"*","Principal":"*",
+		"Condition":{"ArnNotLike":{"aws:PrincipalArn":"arn:aws:iam::123456789012:role/*"}}}`
+	for name, tt := range map[string]struct {
+		principal, action, resource, ofResource string
+		allowed                                 bool
+	}{
+		"this account's root":             {other, "kms:Decrypt", keyARN, delegated, false},
+		"the other account's root":        {other, "kms:Decrypt", keyARN, allow("kms:Decrypt", `{"AWS":"arn:aws:iam::210987654321:root"}`), true},
+		"its short form":                  {other, "kms:Decrypt", keyARN, allow("kms:Decrypt", `{"AWS":"210987654321"}`), true},
+		"the role":                        {other, "kms:Decrypt", keyARN, allow("kms:Decrypt", `{"AWS":"`+other+`"}`), true},
+		"everybody":                       {other, "kms:Decrypt", keyARN, allow("kms:Decrypt", `"*"`), true},
+		"everybody, with a Deny":          {other, "kms:Decrypt", keyARN, allow("kms:Decrypt", `"*"`) + denyOutside, false},
+		"a table without a policy":        {other, "dynamodb:GetItem", tableARN, "", false},
+		"a table's policy names the role": {other, "dynamodb:GetItem", tableARN, allow("dynamodb:*", `{"AWS":"`+other+`"}`), true},
+		"a service":                       {service, "kms:Decrypt", keyARN, allow("kms:Decrypt", `{"Service":"`+service+`"}`), true},
+		"another service":                 {"s3.amazonaws.com", "kms:Decrypt", keyARN, allow("kms:Decrypt", `{"Service":"`+service+`"}`), false},
+		"a service, and the account":      {service, "kms:Decrypt", keyARN, delegated, false},
+		"a service, with a Deny":          {service, "kms:Decrypt", keyARN, allow("kms:Decrypt", `{"Service":"`+service+`"}`) + denyOutside, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := account(t, "", tt.resource, tt.ofResource)
+			if strings.HasPrefix(tt.principal, "arn:") {
+				if err := a.AddRolePolicy(tt.principal, "P", document(t, `{"Effect":"Allow","Action":"*","Resource":"*"}`)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			denial := a.Evaluate(policy.Request{Role: tt.principal, Action: tt.action, Resource: tt.resource})
+			if (denial == nil) != tt.allowed {
+				t.Errorf("denial = %v", denial)
+			}
+		})
+	}
+	a := account(t, "", keyARN, allow("kms:Decrypt", `{"AWS":"`+other+`"}`))
+	if a.Evaluate(policy.Request{Role: other, Action: "kms:Decrypt", Resource: keyARN}) == nil {
+		t.Error("a role of another account needs no policy of its own")
+	}
+}
+
+func TestStatements_SayWhatThePolicyHas(t *testing.T) {
+	got, err := policy.Statements("R", document(t, `{"Sid":"S","Effect":"Deny","Action":["kms:Decrypt","kms:Gen*"],"Resource":"*",
+		"Principal":{"AWS":["210987654321","`+role+`"],"Service":"s3.amazonaws.com"},
+		"Condition":{"Null":{"kms:ViaService":true},"ArnNotLike":{"aws:PrincipalArn":["a","b"]}}}`), true)
+	if err != nil || len(got) != 1 {
+		t.Fatal(got, err)
+	}
+	want := policy.Statement{
+		Label: "S", Name: `"S" of R`, Effect: "Deny", Actions: []string{"kms:Decrypt", "kms:Gen*"}, Resources: []string{"*"},
+		Principals: []string{"arn:aws:iam::210987654321:root", role, "s3.amazonaws.com"},
+		Conditions: []policy.Condition{{"ArnNotLike", "aws:PrincipalArn", []string{"a", "b"}}, {"Null", "kms:ViaService", []string{"true"}}},
+	}
+	if d := cmp.Diff(want, got[0], cmpopts.IgnoreUnexported(policy.Statement{})); d != "" {
+		t.Error(d)
+	}
+	if !got[0].IsAbout("kms:GenerateMac", keyARN) || got[0].IsAbout("kms:Encrypt", keyARN) {
+		t.Error("the statement is about other actions than it says")
+	}
+	if got[0].Holds(map[string][]string{"aws:principalarn": {"a"}}) || !got[0].Holds(map[string][]string{"aws:principalarn": {"c"}}) {
+		t.Error("the statement's conditions hold for other requests than they say")
+	}
+	if _, err := policy.Statements("R", document(t, `{"Effect":"Allow","NotAction":"a:b","Resource":"*"}`), false); err == nil {
+		t.Error("an unknown element is ignored")
 	}
 }
 

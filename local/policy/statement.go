@@ -15,11 +15,13 @@ const (
 
 // statement is one statement of a policy, ready to be matched.
 type statement struct {
-	name               string // policy and Sid or position
+	label              string // Sid or position
+	name               string // the same, and the policy
 	effect             string
 	actions, resources []*regexp.Regexp
-	principals         []string // ARNs, or "*"; without services and federated users, which are never a role
+	principals         []string // ARNs, names of services, or "*"
 	conditions         []condition
+	written            Statement
 }
 
 // about tells whether the statement is about an action and a resource.
@@ -59,7 +61,7 @@ func parse(name string, document any, hasPrincipal bool) ([]statement, error) {
 		if label == "" {
 			label = "statement " + strconv.Itoa(i+1)
 		}
-		s := statement{name: fmt.Sprintf("%q of %s", label, name)}
+		s := statement{name: fmt.Sprintf("%q of %s", label, name), label: label}
 		if err := s.read(members, hasPrincipal); err != nil {
 			return nil, fmt.Errorf("%s: %w", label, err)
 		}
@@ -89,11 +91,19 @@ func (s *statement) read(members map[string]any, hasPrincipal bool) (err error) 
 	if s.principals, err = principals(members["Principal"]); err != nil {
 		return fmt.Errorf("Principal: %w", err)
 	}
-	s.conditions, err = conditions(members["Condition"])
+	if s.conditions, err = conditions(members["Condition"]); err != nil {
+		return err
+	}
 	for i := range s.conditions {
 		s.conditions[i].ofDeny = s.effect == deny
 	}
-	return err
+	s.written = Statement{Label: s.label, Name: s.name, Effect: s.effect, Principals: s.principals}
+	s.written.Actions, _ = texts(members["Action"]) // patterns above found no error
+	s.written.Resources, _ = texts(members["Resource"])
+	for _, c := range s.conditions {
+		s.written.Conditions = append(s.written.Conditions, Condition{c.operator, c.key, c.values})
+	}
+	return nil
 }
 
 func principals(v any) ([]string, error) {
@@ -109,5 +119,17 @@ func principals(v any) ([]string, error) {
 			return nil, fmt.Errorf("the kind %s is not evaluated here", kind)
 		}
 	}
-	return texts(kinds["AWS"])
+	accounts, err := texts(kinds["AWS"])
+	if err != nil {
+		return nil, err
+	}
+	for i, account := range accounts { // the short form
+		if accountID.MatchString(account) {
+			accounts[i] = root(account)
+		}
+	}
+	services, err := texts(kinds["Service"])
+	return append(accounts, services...), err
 }
+
+var accountID = regexp.MustCompile(`^[0-9]{12}$`)

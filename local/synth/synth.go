@@ -35,6 +35,8 @@ type Options struct {
 	Out string
 	// Context overrides cdk.json's context, as `-c key=value` does.
 	Context map[string]string
+	// TemplatesOnly leaves layer and functions unbuilt. The templates are those of a build, but for the hashes of what is not there.
+	TemplatesOnly bool
 	// Log gets what the app and the compilers print.
 	Log io.Writer
 }
@@ -63,7 +65,7 @@ func Run(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
-	merged, err := mergeContext(filepath.Join(root, "cdk.json"), o.Context)
+	merged, err := mergeContext(filepath.Join(root, "cdk.json"), o)
 	if err != nil {
 		return err
 	}
@@ -102,7 +104,7 @@ func ModuleRoot(dir string) (string, error) {
 }
 
 // mergeContext does what the CDK CLI does for the app: it hands over cdk.json's context, feature flags included.
-func mergeContext(file string, override map[string]string) (string, error) {
+func mergeContext(file string, o Options) (string, error) {
 	b, err := os.ReadFile(file)
 	if err != nil {
 		return "", err
@@ -116,8 +118,11 @@ func mergeContext(file string, override map[string]string) (string, error) {
 	if settings.Context == nil {
 		settings.Context = map[string]any{}
 	}
-	for k, v := range override {
+	for k, v := range o.Context {
 		settings.Context[k] = v
+	}
+	if o.TemplatesOnly {
+		settings.Context["aws:cdk:bundling-stacks"] = []string{} // as for `cdk list`
 	}
 	merged, err := json.Marshal(settings.Context)
 	return string(merged), err
