@@ -58,13 +58,17 @@ func (a templatesOf) ref(path string) object {
 	return object{"Ref": id}
 }
 
-// documentOf returns the policy of a role of AppStack, or of a key.
+// documentOf returns the policy of a role or key, or another one by its name.
 func (a templatesOf) documentOf(owner string) object {
 	a.t.Helper()
 	if strings.HasSuffix(owner, "Key") {
 		return a.properties("KmsStack/" + owner)["KeyPolicy"].(object)
 	}
-	return a.properties("AppStack/" + owner + "/DefaultPolicy")["PolicyDocument"].(object)
+	path := map[string]string{
+		"OrderRole": "AppStack/OrderRole/DefaultPolicy", "PaybillRole": "TokenizerStack/Paybill/Role/DefaultPolicy", "OnlyFromVpc": "AppStack/OnlyFromVpc",
+		"PaybillBoundary": "TokenizerStack/Paybill/Boundary", "DeployersBoundary": "TokenizerStack/DeployersBoundary",
+	}[owner]
+	return a.properties(path)["PolicyDocument"].(object)
 }
 
 // allow adds a statement to the policy of a role or key. Its members override those of a statement that allows.
@@ -130,13 +134,33 @@ func (a templatesOf) dropStatement(owner, sid string) {
 
 // Resources, as statements of AppStack name them.
 func (a templatesOf) tokenKey() any {
-	return a.statement("PaybillRole", "kms:Decrypt", "TokenKey")["Resource"]
+	return a.statement("OrderRole", "kms:GenerateDataKey", "TokenKey")["Resource"]
 }
 func (a templatesOf) vault() any {
-	return a.statement("PaybillRole", "dynamodb:GetItem", "VaultTable")["Resource"]
+	return a.statement("OrderRole", "dynamodb:PutItem", "VaultTable")["Resource"]
 }
 func (a templatesOf) state() any {
-	return a.statement("PaybillRole", "dynamodb:UpdateItem", "VaultState")["Resource"]
+	return "arn:aws:dynamodb:REGION:ACCOUNT:table/CreditCardTokenizerState"
+}
+
+// reader is the ARN of the role that reads, as AppStack names it.
+func (a templatesOf) reader() any { return a.properties("AppStack/PaybillFunction")["Role"] }
+
+// bounded are the templates as they are.
+func bounded(t *testing.T) templatesOf { return templatesOf{t, app(t)} }
+
+// unbounded are the templates without permissions boundaries. With them, most changes of a role's own policy would come to nothing.
+func unbounded(t *testing.T) templatesOf {
+	t.Helper()
+	a := templatesOf{t, app(t)}
+	for _, stack := range a.Stacks {
+		for _, resource := range stack.Template.Resources {
+			if resource.Type == "AWS::IAM::Role" {
+				delete(resource.Properties, "PermissionsBoundary")
+			}
+		}
+	}
+	return a
 }
 
 var trustLambda = object{"Statement": []any{object{"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": object{"Service": "lambda.amazonaws.com"}}}}
@@ -153,12 +177,42 @@ type change struct {
 	want [][]string
 }
 
-// changes are changes of the templates that let somebody do more.
+// ofBoundaries are changes of the templates as they are, with the boundaries of their roles.
+func ofBoundaries() map[string]change {
+	const reader = "TokenizerStack/Paybill/Role"
+	return map[string]change{
+		"the boundary of the role that reads goes": {
+			func(a templatesOf) { delete(a.properties(reader), "PermissionsBoundary") },
+			[][]string{{"`" + reader + "`", "`AppStack/PaybillFunction`", "| none | yes: tokens without a purpose"}},
+		},
+		"the boundary of the order role goes": {
+			func(a templatesOf) { delete(a.properties("AppStack/OrderRole"), "PermissionsBoundary") },
+			[][]string{{"`AppStack/OrderRole`", "`AppStack/OrderFunction`", "| none | no, only the row"}},
+		},
+		"the boundary of the role that reads allows more": {
+			func(a templatesOf) {
+				document := a.properties("TokenizerStack/Paybill/Boundary")["PolicyDocument"].(object)
+				document["Statement"] = append(document["Statement"].([]any), object{"Effect": "Allow", "Action": "kms:Decrypt", "Resource": "*"})
+			},
+			[][]string{{"`" + reader + "`", "`TokenizerStack/Paybill/Boundary`", "`kms:Decrypt`", "`*`", "always"}},
+		},
+		"the grant to read is widened, which the boundary refuses": {
+			func(a templatesOf) { a.drop(a.statement("PaybillRole", "kms:Decrypt", "TokenKey"), purposeKey) },
+			[][]string{{"`" + reader + "`", "the data key: `kms:Decrypt`", "account_id = ACCOUNT", "`AppStack/PaybillFunction`"}},
+		},
+		"the order role gets kms:Decrypt, which its boundary refuses": {
+			func(a templatesOf) { a.allow("OrderRole", object{"Action": "kms:Decrypt", "Resource": a.tokenKey()}) },
+			[][]string{{"`AppStack/OrderRole`", "`kms:Decrypt`", "`KmsStack/TokenKey`", `"NoUseOfKeysButSealing" of TokenizerStack/DeployersBoundary denies it`}},
+		},
+	}
+}
+
+// changes are changes that let somebody do more, in templates without permissions boundaries.
 func changes() map[string]change {
 	return map[string]change{
 		"the grant to read loses its condition on the purpose": {
 			func(a templatesOf) { a.drop(a.statement("PaybillRole", "kms:Decrypt", "TokenKey"), purposeKey) },
-			[][]string{{"`AppStack/PaybillRole`", "yes: all tokens"}, {"the data key: `kms:Decrypt`", "account_id = ACCOUNT", "`AppStack/PaybillFunction`"}},
+			[][]string{{"`TokenizerStack/Paybill/Role`", "yes: all tokens"}, {"the data key: `kms:Decrypt`", "account_id = ACCOUNT", "`AppStack/PaybillFunction`"}},
 		},
 		"the grant to read gets a purpose": {
 			func(a templatesOf) {
@@ -166,16 +220,16 @@ func changes() map[string]change {
 				a.drop(s, purposeKey)
 				s["Condition"].(object)["StringEquals"].(object)[purposeKey] = []any{"refund", "charge"}
 			},
-			[][]string{{"`AppStack/PaybillRole`", "yes: tokens of purpose `charge`, tokens of purpose `refund`"}, {"kms:EncryptionContext:purpose = refund, charge"}},
+			[][]string{{"`TokenizerStack/Paybill/Role`", "yes: tokens of purpose `charge`, tokens of purpose `refund`"}, {"kms:EncryptionContext:purpose = refund, charge"}},
 		},
 		"the grant to read loses its condition on the table": {
 			func(a templatesOf) { a.drop(a.statement("PaybillRole", "kms:Decrypt", "TokenKey"), tableKey) },
-			[][]string{{"the data key: `kms:Decrypt`", "account_id = ACCOUNT` |"}},
+			[][]string{{"the data key: `kms:Decrypt`", "account_id = ACCOUNT`;"}},
 		},
 		"the grant to read is for every action on the key": {
 			func(a templatesOf) { a.statement("PaybillRole", "kms:Decrypt", "TokenKey")["Action"] = "kms:*" },
 			[][]string{
-				{"`AppStack/PaybillRole`", "keys |"}, {"keys: `kms:CancelKeyDeletion`", "`kms:PutKeyPolicy`"},
+				{"`TokenizerStack/Paybill/Role`", "keys |"}, {"keys: `kms:CancelKeyDeletion`", "`kms:PutKeyPolicy`"},
 				{"`kms:GenerateDataKey`", "`KmsStack/TokenKey`", "\"DenyGenerateDataKeyOutsideItsRoles\" of the policy of KmsStack/TokenKey denies it"},
 			},
 		},
@@ -203,8 +257,9 @@ func changes() map[string]change {
 		"the order role can delete tombstones": {
 			func(a templatesOf) {
 				a.allow("OrderRole", object{"Action": "dynamodb:DeleteItem", "Resource": a.state()})
-				s := a.statement("PaybillRole", "kms:Decrypt", "StorageKey", "VaultState")
-				a.allow("OrderRole", object{"Action": "kms:Decrypt", "Resource": s["Resource"], "Condition": s["Condition"]})
+				s := a.statement("OrderRole", "kms:Decrypt", "StorageKey", "VaultTable")
+				conditions := object{"StringEquals": object{"kms:EncryptionContext:aws:dynamodb:tableName": "CreditCardTokenizerState"}}
+				a.allow("OrderRole", object{"Action": "kms:Decrypt", "Resource": s["Resource"], "Condition": conditions})
 			},
 			[][]string{{"`AppStack/OrderRole`", "tombstones, uses"}, {"tombstones: `dynamodb:DeleteItem`", "`TokenizerStack/Vault/State`"}},
 		},
@@ -225,10 +280,10 @@ func changes() map[string]change {
 			func(a templatesOf) {
 				a.allow("PaybillRole", object{
 					"Effect": "Deny", "Action": "kms:Decrypt", "Resource": a.tokenKey(),
-					"Condition": object{"StringNotEquals": object{"lambda:SourceFunctionArn": "arn:aws:lambda:REGION:ACCOUNT:function:Paybill"}},
+					"Condition": object{"StringEquals": object{"kms:EncryptionContext:ref": "0123"}},
 				})
 			},
-			[][]string{{"`AppStack/PaybillRole`", "the data key", "`New` denies it if `StringNotEquals lambda:SourceFunctionArn"}},
+			[][]string{{"`TokenizerStack/Paybill/Role`", "the data key", "`New` denies it if `StringEquals kms:EncryptionContext:ref = 0123`"}},
 		},
 		"the order role can change roles": {
 			func(a templatesOf) {
@@ -240,7 +295,7 @@ func changes() map[string]change {
 			func(a templatesOf) {
 				a.drop(a.statement("PaybillRole", "dynamodb:UpdateItem", "VaultState"), "dynamodb:LeadingKeys")
 			},
-			[][]string{{"`AppStack/PaybillRole`", "tombstones, uses"}, {"tombstones: `dynamodb:UpdateItem`"}, {"uses: `dynamodb:UpdateItem`", "Uses` |"}},
+			[][]string{{"`TokenizerStack/Paybill/Role`", "tombstones, uses"}, {"tombstones: `dynamodb:UpdateItem`"}, {"uses: `dynamodb:UpdateItem`", "Uses` and `Null dynamodb:Attributes = false`"}},
 		},
 		"the state's condition names the uses of a purpose": {
 			func(a templatesOf) {
@@ -340,10 +395,10 @@ func changes() map[string]change {
 
 		"a role's trust policy gets another principal": {
 			func(a templatesOf) {
-				document := a.properties("AppStack/PaybillRole")["AssumeRolePolicyDocument"].(object)
+				document := a.properties("TokenizerStack/Paybill/Role")["AssumeRolePolicyDocument"].(object)
 				document["Statement"] = append(document["Statement"].([]any), object{"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": object{"AWS": account2}})
 			},
-			[][]string{{"account `210987654321`", "`sts:AssumeRole`", "`AppStack/PaybillRole`", "always"}},
+			[][]string{{"account `210987654321`", "`sts:AssumeRole`", "`TokenizerStack/Paybill/Role`", "always"}},
 		},
 		"a new role below the detokenize path": {
 			func(a templatesOf) {
@@ -363,10 +418,10 @@ func changes() map[string]change {
 		"a policy that roles share": {
 			func(a templatesOf) {
 				a.add("Shared", "AWS::IAM::ManagedPolicy", object{
-					"PolicyDocument": object{"Statement": object{"Effect": "Allow", "Action": "dynamodb:Scan", "Resource": a.vault()}}, "Roles": []any{a.ref("AppStack/PaybillRole")},
+					"PolicyDocument": object{"Statement": object{"Effect": "Allow", "Action": "dynamodb:Scan", "Resource": a.vault()}}, "Roles": a.properties("AppStack/PaybillPolicy")["Roles"],
 				})
 			},
-			[][]string{{"`AppStack/PaybillRole`", "the row: `dynamodb:Scan`"}},
+			[][]string{{"`TokenizerStack/Paybill/Role`", "the row: `dynamodb:Scan`"}},
 		},
 		"a policy for somebody else": {
 			func(a templatesOf) {
@@ -378,11 +433,11 @@ func changes() map[string]change {
 		},
 		"another function runs with the role that reads": {
 			func(a templatesOf) {
-				a.add("Debug", "AWS::Lambda::Function", object{"Role": a.arn("AppStack/PaybillRole")})
+				a.add("Debug", "AWS::Lambda::Function", object{"Role": a.reader()})
 			},
 			[][]string{
 				{"the data key", "`AppStack/Debug`, `AppStack/PaybillFunction`"}, {"`lambda.amazonaws.com`", "`AppStack/Debug`, `AppStack/PaybillFunction`"},
-				{"`AppStack/Debug`", "`AppStack/PaybillRole`", "none"},
+				{"`AppStack/Debug`", "`TokenizerStack/Paybill/Role`", "none"},
 			},
 		},
 		"a function may be invoked by somebody else": {
@@ -429,11 +484,12 @@ func changes() map[string]change {
 				a.add("Boundary", "AWS::IAM::ManagedPolicy", object{"PolicyDocument": object{"Statement": object{
 					"Effect": "Allow", "Action": "dynamodb:*", "Resource": "*",
 				}}})
-				a.properties("AppStack/PaybillRole")["PermissionsBoundary"] = object{"Ref": "Boundary"}
+				a.properties("AppStack/OrderRole")["PermissionsBoundary"] = object{"Ref": "Boundary"}
 			},
 			[][]string{
-				{"`AppStack/PaybillRole`", "| no | no | no | no | no | no |"}, {"`kms:Decrypt`", "`KmsStack/TokenKey`", "the role's permissions boundary lacks {Allow it on KmsStack/TokenKey}"},
-				{"`AppStack/PaybillRole`", "`AppStack/Boundary`", "`dynamodb:*`", "`*`"},
+				{"`AppStack/OrderRole`", "`AppStack/Boundary` | no | no | no | no | no | no |"},
+				{"`kms:GenerateDataKey`", "`KmsStack/TokenKey`", "the role's boundary lacks {Allow it on KmsStack/TokenKey}"},
+				{"`AppStack/OrderRole`", "`AppStack/Boundary`", "`dynamodb:*`", "`*`"},
 			},
 		},
 	}

@@ -48,14 +48,14 @@ func (w *writer) section(title, intro string) {
 // summary says for each principal what it can do.
 func (w *writer) summary() error {
 	w.section("Summary", "")
-	t := &table{heads: []string{"principal", "functions"}}
+	t := &table{heads: []string{"principal", "functions", "boundary"}}
 	for _, of := range abilities {
 		if of.column != "" {
 			t.heads = append(t.heads, of.column)
 		}
 	}
 	for _, p := range w.principals {
-		line := []string{p.label, w.through(p)}
+		line := []string{p.label, w.through(p), capped(p)}
 		for i, of := range abilities {
 			if of.column == "" {
 				continue
@@ -78,6 +78,14 @@ func (w *writer) through(p *principal) string {
 		return "none"
 	}
 	return w.functions(p.role)
+}
+
+// capped names the permissions boundary of a role. Without one, the role may do whatever a policy allows it.
+func capped(p *principal) string {
+	if p.role == nil || p.role.Boundary == nil {
+		return "none"
+	}
+	return code(p.role.Boundary.Name)
 }
 
 // abilities says what gives each ability to whom.

@@ -17,7 +17,7 @@ var elsewhere = []string{
 }
 
 // owners have the policies that decide.
-var owners = []string{"OrderRole", "PaybillRole", "TokenKey", "FingerprintKey", "StorageKey"}
+var owners = []string{"OrderRole", "PaybillRole", "TokenKey", "FingerprintKey", "StorageKey", "PaybillBoundary", "DeployersBoundary", "OnlyFromVpc"}
 
 // No part of a policy that decides can change without the report.
 func TestPage_ShowsEveryPartOfEveryPolicy(t *testing.T) {

@@ -43,7 +43,7 @@ func TestPage_RefusesWhatItDoesNotKnow(t *testing.T) {
 			func(a templatesOf) {
 				a.statement("PaybillRole", "kms:Decrypt", "TokenKey")["Condition"].(object)["IpAddress"] = object{"aws:SourceIp": "10.0.0.0/8"}
 			},
-			[]string{"AppStack/PaybillRole/DefaultPolicy", "aws:SourceIp"},
+			[]string{"TokenizerStack/Paybill/Role/DefaultPolicy", "aws:SourceIp"},
 		},
 		"an element": {
 			func(a templatesOf) {
@@ -53,9 +53,9 @@ func TestPage_RefusesWhatItDoesNotKnow(t *testing.T) {
 		},
 		"an element of a trust policy": {
 			func(a templatesOf) {
-				a.properties("AppStack/PaybillRole")["AssumeRolePolicyDocument"] = object{"Statement": object{"Effect": "Allow", "Action": "sts:AssumeRole", "NotPrincipal": "x"}}
+				a.properties("TokenizerStack/Paybill/Role")["AssumeRolePolicyDocument"] = object{"Statement": object{"Effect": "Allow", "Action": "sts:AssumeRole", "NotPrincipal": "x"}}
 			},
-			[]string{"AppStack/PaybillRole", "NotPrincipal"},
+			[]string{"TokenizerStack/Paybill/Role", "NotPrincipal"},
 		},
 		"a kind of principal": {
 			func(a templatesOf) {

@@ -24,7 +24,7 @@ var kinds = map[string]kind{
 	"AWS::IAM::Policy":        {(*reader).policy, []string{"PolicyDocument", "PolicyName", "Roles"}},
 	"AWS::IAM::ManagedPolicy": {(*reader).managedPolicy, []string{"Description", "ManagedPolicyName", "Path", "PolicyDocument", "Roles"}},
 	"AWS::Lambda::Function": {(*reader).function, []string{
-		"Architectures", "Code", "Description", "Environment", "FunctionName", "Handler", "Layers", "LoggingConfig", "MemorySize",
+		"Architectures", "Code", "CodeSigningConfigArn", "Description", "Environment", "FunctionName", "Handler", "Layers", "LoggingConfig", "MemorySize",
 		"ReservedConcurrentExecutions", "Role", "Runtime", "Tags", "Timeout", "TracingConfig", "VpcConfig",
 	}},
 	"AWS::Lambda::Permission": {(*reader).invokePermission, []string{
@@ -46,33 +46,39 @@ var kinds = map[string]kind{
 	"AWS::Logs::LogGroup":         {(*reader).logGroup, nil},
 
 	// These name, watch or restrict what is read elsewhere. None of them lets anybody do more.
-	"AWS::ApiGateway::Deployment":           {(*reader).named, nil},
-	"AWS::ApiGateway::Model":                {(*reader).named, nil},
-	"AWS::ApiGateway::RequestValidator":     {(*reader).named, nil},
-	"AWS::Cognito::UserPoolClient":          {(*reader).named, nil},
-	"AWS::EC2::EIP":                         {(*reader).named, nil},
-	"AWS::EC2::FlowLog":                     {(*reader).named, nil},
-	"AWS::EC2::InternetGateway":             {(*reader).named, nil},
-	"AWS::EC2::NatGateway":                  {(*reader).named, nil},
-	"AWS::EC2::Route":                       {(*reader).named, nil},
-	"AWS::EC2::RouteTable":                  {(*reader).named, nil},
-	"AWS::EC2::SecurityGroup":               {(*reader).named, nil},
-	"AWS::EC2::SecurityGroupIngress":        {(*reader).named, nil},
-	"AWS::EC2::Subnet":                      {(*reader).named, nil},
-	"AWS::EC2::SubnetRouteTableAssociation": {(*reader).named, nil},
-	"AWS::EC2::VPC":                         {(*reader).named, nil},
-	"AWS::EC2::VPCEndpoint":                 {(*reader).named, nil},
-	"AWS::EC2::VPCGatewayAttachment":        {(*reader).named, nil},
-	"AWS::KMS::Alias":                       {(*reader).named, nil},
-	"AWS::WAFv2::LoggingConfiguration":      {(*reader).named, nil},
-	"AWS::WAFv2::WebACL":                    {(*reader).named, nil},
-	"AWS::WAFv2::WebACLAssociation":         {(*reader).named, nil},
+	"AWS::ApiGateway::Deployment":                                 {(*reader).named, nil},
+	"AWS::ApiGateway::Model":                                      {(*reader).named, nil},
+	"AWS::ApiGateway::RequestValidator":                           {(*reader).named, nil},
+	"AWS::Cognito::UserPoolClient":                                {(*reader).named, nil},
+	"AWS::EC2::EIP":                                               {(*reader).named, nil},
+	"AWS::EC2::FlowLog":                                           {(*reader).named, nil},
+	"AWS::EC2::InternetGateway":                                   {(*reader).named, nil},
+	"AWS::EC2::NatGateway":                                        {(*reader).named, nil},
+	"AWS::EC2::Route":                                             {(*reader).named, nil},
+	"AWS::EC2::RouteTable":                                        {(*reader).named, nil},
+	"AWS::EC2::SecurityGroup":                                     {(*reader).named, nil},
+	"AWS::EC2::SecurityGroupIngress":                              {(*reader).named, nil},
+	"AWS::EC2::Subnet":                                            {(*reader).named, nil},
+	"AWS::EC2::SubnetRouteTableAssociation":                       {(*reader).named, nil},
+	"AWS::EC2::VPC":                                               {(*reader).named, nil},
+	"AWS::EC2::VPCEndpoint":                                       {(*reader).named, nil},
+	"AWS::EC2::VPCGatewayAttachment":                              {(*reader).named, nil},
+	"AWS::KMS::Alias":                                             {(*reader).named, nil},
+	"AWS::Lambda::CodeSigningConfig":                              {(*reader).named, nil},
+	"AWS::Route53Resolver::FirewallDomainList":                    {(*reader).named, nil},
+	"AWS::Route53Resolver::FirewallRuleGroup":                     {(*reader).named, nil},
+	"AWS::Route53Resolver::FirewallRuleGroupAssociation":          {(*reader).named, nil},
+	"AWS::Route53Resolver::ResolverQueryLoggingConfig":            {(*reader).named, nil},
+	"AWS::Route53Resolver::ResolverQueryLoggingConfigAssociation": {(*reader).named, nil},
+	"AWS::WAFv2::LoggingConfiguration":                            {(*reader).named, nil},
+	"AWS::WAFv2::WebACL":                                          {(*reader).named, nil},
+	"AWS::WAFv2::WebACLAssociation":                               {(*reader).named, nil},
 }
 
 // named reads nothing: the resource is only a name for others to refer to.
 func (*reader) named(one *resource) (created, error) {
 	name := one.name("Name")
-	return created{name, map[string]string{"AllocationId": name, "Arn": name, "GroupId": name}}, nil
+	return created{name, map[string]string{"AllocationId": name, "Arn": name, "CodeSigningConfigArn": name, "GroupId": name, "Id": name}}, nil
 }
 
 func (*reader) logGroup(one *resource) (created, error) {
