@@ -80,16 +80,7 @@ func newAppStack(scope constructs.Construct, props appStackProps) (*AppStack, er
 		return nil, err
 	}
 
-	// Orders are written once and read back after an unclear answer; only paying changes them. Nobody lists or deletes.
-	grantTable(order, props.StorageKey, orders, "dynamodb:GetItem")
-	grantNewOrders(order, orders)
-	// A policy of this stack: the role's own is the security team's, whose boundary caps both.
-	paying := awsiam.NewPolicy(stack, new("PaybillPolicy"), &awsiam.PolicyProps{Roles: &[]awsiam.IRole{props.Reader.Role()}})
-	grantItems(paying, props.StorageKey, orders, "dynamodb:GetItem", "dynamodb:UpdateItem")
-	grantItems(paying, props.StorageKey, ledger, "dynamodb:GetItem", "dynamodb:PutItem")
-	acceptInlinePolicy(paying, "")
-	paybill.Node().AddDependency(paying)
-
+	grantTables(props, order, paybill, orders, ledger)
 	if network != nil {
 		network.openTo(props, order.Role(), orders, ledger)
 	}
@@ -106,13 +97,31 @@ func newAppStack(scope constructs.Construct, props appStackProps) (*AppStack, er
 		newFirewall(stack, config.NamePrefix+"tokenizer", api.rest.DeploymentStage(), logs.make("FirewallLogs", config.firewallLogGroup()))
 	}
 
+	outputs(stack, order, api, users)
+	return &AppStack{Stack: stack, Order: order, Paybill: paybill}, nil
+}
+
+// outputs are what the commands of the README need.
+func outputs(stack awscdk.Stack, order awslambda.Function, api api, users users) {
 	output(stack, "CustomerOrderFunction", "ARN of the order function", order.FunctionArn())
 	output(stack, "PaymentMethodApiURL", "Base URL of the API, without a trailing slash", api.url())
 	output(stack, "AccountId", "Account of this stack", stack.Account())
 	output(stack, "Region", "Region of this stack", stack.Region())
 	output(stack, "UserPoolId", "Cognito user pool", users.pool.UserPoolId())
 	output(stack, "UserPoolAppClientId", "Cognito app client", users.client.UserPoolClientId())
-	return &AppStack{Stack: stack, Order: order, Paybill: paybill}, nil
+}
+
+// grantTables gives the functions their rights to the application's tables. Orders are written once and read back after an unclear answer;
+// only paying changes them. Nobody lists or deletes.
+func grantTables(props appStackProps, order, paybill awslambda.Function, orders, ledger awsdynamodb.Table) {
+	grantTable(order, props.StorageKey, orders, "dynamodb:GetItem")
+	grantNewOrders(order, orders)
+	// A policy of this stack: the role's own is the security team's, whose boundary caps both.
+	paying := awsiam.NewPolicy(awscdk.Stack_Of(paybill), new("PaybillPolicy"), &awsiam.PolicyProps{Roles: &[]awsiam.IRole{props.Reader.Role()}})
+	grantItems(paying, props.StorageKey, orders, "dynamodb:GetItem", "dynamodb:UpdateItem")
+	grantItems(paying, props.StorageKey, ledger, "dynamodb:GetItem", "dynamodb:PutItem")
+	acceptInlinePolicy(paying, "")
+	paybill.Node().AddDependency(paying)
 }
 
 // openTo lets the functions' roles through the endpoints to the vault and to the application's tables, and nowhere else.
