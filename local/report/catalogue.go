@@ -73,10 +73,13 @@ var (
 		"dynamodb:UpdateGlobalTableVersion", "dynamodb:UpdateTable", "dynamodb:UpdateTableReplicaAutoScaling", "dynamodb:UpdateTimeToLive",
 	}
 	writes = union(puts, deletes)
-	// items are those actions for which DynamoDB uses the table's StorageKey with its caller's rights.
-	items = union(writes, []string{
-		"dynamodb:BatchGetItem", "dynamodb:ConditionCheckItem", "dynamodb:GetItem", "dynamodb:PartiQLSelect", "dynamodb:Query", "dynamodb:Scan",
-	})
+	// items are the actions on items, for which DynamoDB uses the table's StorageKey with its caller's rights. Other actions are about whole
+	// tables, and their requests name no keys of items.
+	items = []string{
+		"dynamodb:BatchGetItem", "dynamodb:BatchWriteItem", "dynamodb:ConditionCheckItem", "dynamodb:DeleteItem", "dynamodb:GetItem",
+		"dynamodb:PartiQLDelete", "dynamodb:PartiQLInsert", "dynamodb:PartiQLSelect", "dynamodb:PartiQLUpdate", "dynamodb:PutItem",
+		"dynamodb:Query", "dynamodb:Scan", "dynamodb:UpdateItem",
+	}
 )
 
 // deploys are actions that change who can read in other ways: roles, functions, layers, and the records of what was done.

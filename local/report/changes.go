@@ -1,10 +1,8 @@
 package report
 
 import (
-	"fmt"
 	"slices"
 
-	"github.com/lambda-tokenizer/lambda-tokenizer/local/policy"
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/report/inventory"
 )
 
@@ -14,7 +12,7 @@ func (a *analysis) entrances() *table {
 	for _, role := range a.inv.Roles {
 		for _, s := range role.Trust {
 			for _, name := range s.Principals {
-				t.add(a.nameOf(name), effect(s)+codes(s.Actions), code(role.Path)+", IAM path "+code(role.IAMPath), conditions(s.Conditions), a.functions(role))
+				t.add(a.nameOf(name), effect(s.Effect)+codes(s.Actions), code(role.Path)+", IAM path "+code(role.IAMPath), conditions(s.Conditions), a.functions(role))
 			}
 		}
 	}
@@ -53,8 +51,8 @@ func caller(r *inventory.Route) string {
 	return "users of " + code(r.Authorizer)
 }
 
-func effect(s policy.Statement) string {
-	if s.Effect == "Deny" {
+func effect(effect string) string {
+	if effect == "Deny" {
 		return "never "
 	}
 	return ""
@@ -85,30 +83,15 @@ func (a *analysis) boundaries() *table {
 	t := &table{heads: []string{"role", "boundary", "what", "on", "only if"}}
 	for _, role := range a.inv.Roles {
 		for _, s := range a.policies.OfBoundary(role.ARN) {
-			t.add(code(role.Path), code(role.Boundary.Name), effect(s)+codes(s.Actions), a.resources(s), conditions(s.Conditions))
+			t.add(code(role.Path), code(role.Boundary.Name), effect(s.Effect)+codes(s.Actions), a.resources(s.Resources), conditions(s.Conditions))
 		}
 	}
 	return t
 }
 
-// loose lists the statements of policies that no role of the templates has.
-func (a *analysis) loose() (*table, error) {
-	t := &table{heads: []string{"policy", "what", "on", "only if"}}
-	for _, p := range a.inv.Loose {
-		statements, err := policy.Statements(p.Name, p.Document, false)
-		if err != nil {
-			return nil, fmt.Errorf("policy %s: %w", p.Name, err)
-		}
-		for _, s := range statements {
-			t.add(code(p.Name), effect(s)+codes(s.Actions), a.resources(s), conditions(s.Conditions))
-		}
-	}
-	return t, nil
-}
-
-// resources names the keys and tables that a statement is on, and shows everything else as the statement has it.
-func (a *analysis) resources(s policy.Statement) string {
-	names := slices.Clone(s.Resources)
+// resources names the keys and tables among resources, and shows everything else as a statement has it.
+func (a *analysis) resources(resources []string) string {
+	names := slices.Clone(resources)
 	for i, name := range names {
 		for _, t := range a.targets {
 			if t.arn == name {

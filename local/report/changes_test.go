@@ -276,6 +276,17 @@ func changes() map[string]change {
 			},
 			[][]string{{"`AppStack/OrderRole`", "`dynamodb:UpdateItem`", "use#refund#*", "DynamoDB lacks the principal's kms:Decrypt on the table's StorageKey"}},
 		},
+		"a role may copy the state, whatever its keys are": {
+			func(a templatesOf) {
+				conditions := object{"ForAllValues:StringLike": object{"dynamodb:LeadingKeys": "x#*"}}
+				a.allow("PaybillRole", object{"Action": "dynamodb:WriteDataForReplication", "Resource": a.state(), "Condition": conditions})
+			},
+			[][]string{{"`TokenizerStack/Paybill/Role`", "tombstones: `dynamodb:WriteDataForReplication`", "x#*"}},
+		},
+		"a role's tables cannot be described": {
+			func(a templatesOf) { a.statement("PaybillRole", "kms:DescribeKey")["Action"] = "kms:ListGrants" },
+			[][]string{{"`TokenizerStack/Paybill/Role`", "no, only the data key"}, {"`dynamodb:GetItem`", "DynamoDB lacks the principal's kms:DescribeKey on the table's StorageKey"}},
+		},
 		"the grant to read has an exception": {
 			func(a templatesOf) {
 				a.allow("PaybillRole", object{
@@ -351,6 +362,22 @@ func changes() map[string]change {
 			},
 			[][]string{{"everybody", "fingerprints: `kms:VerifyMac`", "kms:CallerAccount = 210987654321"}, {"`kms:VerifyMac`", "| account `210987654321` |"}},
 		},
+		"everybody in the account is added to the policy of FingerprintKey": {
+			func(a templatesOf) {
+				a.allow("FingerprintKey", object{"Action": "kms:VerifyMac", "Principal": "*", "Condition": object{"StringEquals": object{"kms:CallerAccount": "ACCOUNT"}}})
+			},
+			[][]string{
+				{"`AppStack/OrderRole`", "fingerprints: `kms:VerifyMac`", "kms:CallerAccount = ACCOUNT"}, {"everybody", "fingerprints: `kms:VerifyMac`"},
+				{"`KmsStack/FingerprintKey`", "`kms:VerifyMac`", "| every role and user of the account |"},
+			},
+		},
+		"everybody below a path of any account may decrypt with TokenKey": {
+			func(a templatesOf) {
+				a.allow("TokenKey", object{"Action": "kms:Decrypt", "Principal": "*"})
+				a.statement("TokenKey", "DenyDecryptOutsideItsRoles")["Condition"] = object{"ArnNotLike": object{"aws:PrincipalArn": "arn:aws:iam::*:role/debug/*"}}
+			},
+			[][]string{{"everybody", "the data key: `kms:Decrypt`"}, {"`KmsStack/TokenKey`", "`kms:Decrypt`", "| `arn:aws:iam::*:role/debug/*`, other accounts |"}},
+		},
 		"services may use TokenKey for others": {
 			func(a templatesOf) {
 				a.drop(a.statement("TokenKey", "UseByRolesOfTheAccountAndByNoService"), "kms:ViaService")
@@ -392,6 +419,17 @@ func changes() map[string]change {
 			},
 			[][]string{{"account `210987654321`", "the row: `dynamodb:ExportTableToPointInTime`"}, {"`TokenizerStack/Vault/Table`", "every role and user of the account, account `210987654321`"}},
 		},
+		"nobody may delete the vault's table": {
+			func(a templatesOf) {
+				a.properties("TokenizerStack/Vault/Table")["ResourcePolicy"] = object{"PolicyDocument": object{"Statement": []any{
+					object{"Effect": "Deny", "Action": "dynamodb:DeleteTable", "Resource": "*", "Principal": "*"},
+				}}}
+			},
+			[][]string{
+				{"`TokenizerStack/Vault/Table`", "`dynamodb:BatchGetItem`", "IAM alone decides"},
+				{"`KmsStack/TokenKey`, `TokenizerStack/Vault/Table` | every action that has no other line | nobody"},
+			},
+		},
 
 		"a role's trust policy gets another principal": {
 			func(a templatesOf) {
@@ -399,6 +437,13 @@ func changes() map[string]change {
 				document["Statement"] = append(document["Statement"].([]any), object{"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": object{"AWS": account2}})
 			},
 			[][]string{{"account `210987654321`", "`sts:AssumeRole`", "`TokenizerStack/Paybill/Role`", "always"}},
+		},
+		"a role's trust policy denies": {
+			func(a templatesOf) {
+				document := a.properties("TokenizerStack/Paybill/Role")["AssumeRolePolicyDocument"].(object)
+				document["Statement"] = append(document["Statement"].([]any), object{"Effect": "Deny", "Action": "sts:AssumeRole", "Principal": "*"})
+			},
+			[][]string{{"everybody", "never `sts:AssumeRole`", "`TokenizerStack/Paybill/Role`"}},
 		},
 		"a new role below the detokenize path": {
 			func(a templatesOf) {
@@ -425,11 +470,17 @@ func changes() map[string]change {
 		},
 		"a policy for somebody else": {
 			func(a templatesOf) {
-				a.add("Support", "AWS::IAM::ManagedPolicy", object{
-					"PolicyDocument": object{"Statement": object{"Effect": "Allow", "Action": "dynamodb:Scan", "Resource": a.vault()}},
-				})
+				a.add("Support", "AWS::IAM::ManagedPolicy", object{"PolicyDocument": object{"Statement": []any{
+					object{"Effect": "Allow", "Action": "dynamodb:Scan", "Resource": a.vault()},
+					object{"Effect": "Deny", "NotAction": []any{"s3:Get*", "iam:PassRole"}, "NotResource": "arn:x", "Condition": object{
+						"StringNotEquals": object{"iam:PermissionsBoundary": "${aws:PrincipalTag/b}"}, "Bool": object{"aws:SecureTransport": false},
+					}},
+				}}})
 			},
-			[][]string{{"`AppStack/Support`", "`dynamodb:Scan`", "`TokenizerStack/Vault/Table`", "always"}},
+			[][]string{
+				{"`AppStack/Support`", "| `dynamodb:Scan` | `TokenizerStack/Vault/Table` | always |"},
+				{"`AppStack/Support`", "| never all but `s3:Get*`, `iam:PassRole` | all but `arn:x` | `Bool aws:SecureTransport = false` and `StringNotEquals iam:PermissionsBoundary = ${aws:PrincipalTag/b}` |"},
+			},
 		},
 		"another function runs with the role that reads": {
 			func(a templatesOf) {

@@ -159,13 +159,13 @@ func TestPage_ShowsAChangeOfTheTemplates(t *testing.T) {
 }
 
 func TestFlow_ShowsAChangeOfTheTemplates(t *testing.T) {
-	for name, want := range map[string]string{
-		"the order role gets dynamodb:GetItem on the vault": ">GetItem, PutItem</text>",
-		"the grant to read is for every action on the key":  ">CancelKeyDeletion and 10 more</text>",
-		"another function runs with the role that reads":    ">AppStack/Debug</text>",
-		"a new role that reads":                             ">a role without a function</text>",
-		"another account may read the vault's table":        ">account 210987654321</text>",
-		"a route loses its authorizer":                      ">everybody</text>",
+	for name, want := range map[string][]string{
+		"the order role gets dynamodb:GetItem on the vault": {">GetItem, PutItem</text>"},
+		"the grant to read is for every action on the key":  {">CancelKeyDeletion and 10 more</text>"},
+		"another function runs with the role that reads":    {">AppStack/Debug</text>", `<rect class="scope"`, ">reads cards</text>"},
+		"a new role that reads":                             {">a role without a function</text>", `<rect class="scope"`},
+		"another account may read the vault's table":        {">account 210987654321</text>"},
+		"a route loses its authorizer":                      {">everybody</text>"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			a := unbounded(t)
@@ -178,9 +178,45 @@ func TestFlow_ShowsAChangeOfTheTemplates(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if strings.Count(after, want) <= strings.Count(before, want) {
-				t.Errorf("the drawing does not show %q", want)
+			for _, part := range want {
+				if strings.Count(after, part) <= strings.Count(before, part) {
+					t.Errorf("the drawing has no more of %q", part)
+				}
 			}
 		})
+	}
+}
+
+// A role of the templates that a key's policy names has the policies of the templates, and not those that others are tried with.
+func TestFlow_GivesARoleThatIsNamedNothing(t *testing.T) {
+	a := templatesOf{t, app(t)}
+	changes()["a new role below the detokenize path"].change(a)
+	a.allow("FingerprintKey", object{"Action": "kms:DescribeKey", "Principal": "*"})
+	paths := a.statement("TokenKey", "DenyDecryptOutsideItsRoles")["Condition"].(object)["ArnNotLike"].(object)
+	paths["aws:PrincipalArn"] = append(paths["aws:PrincipalArn"].([]any), "arn:aws:iam::ACCOUNT:role/tokenizer/detokenize/debug/AppStack-DebugRole")
+	if got, err := drawing(a.Assembly); err != nil || strings.Contains(got, "DebugRole") {
+		t.Errorf("the role is in the drawing, error %v", err)
+	}
+}
+
+func TestPage_IsTheSameInEveryAccount(t *testing.T) {
+	a := app(t)
+	want, err := page(a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, stack := range a.Stacks {
+		stack.Account, stack.Region = "123456789012", "eu-central-1"
+	}
+	if got, err := page(a); err != nil || got != want {
+		t.Errorf("error %v, difference\n%s", err, cmp.Diff(want, got))
+	}
+}
+
+// Building layer and functions would take longer than everything else here.
+func TestSynthesis_BuildsNothing(t *testing.T) {
+	app(t)
+	if assets, err := filepath.Glob(filepath.Join(templates, "asset.*")); err != nil || len(assets) > 0 {
+		t.Errorf("assets %v, error %v", assets, err)
 	}
 }

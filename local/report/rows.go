@@ -106,7 +106,7 @@ func (a *analysis) reaches(p *principal, q access.Question, t target, prefix str
 		return a.mayAny(p, q, t)
 	}
 	keys := append(keysBelow(prefix, q.By), prefix+access.Other)
-	if !slices.Contains(items, q.Action) { // a request for whole tables names no keys
+	if !slices.Contains(items, q.Action) {
 		keys = append(keys, access.Absent)
 	}
 	answer.Unmet = true

@@ -63,6 +63,12 @@ func TestPage_RefusesWhatItDoesNotKnow(t *testing.T) {
 			},
 			[]string{`"arn:aws:sts::ACCOUNT:assumed-role/x/y"`, "cannot tell for which roles and users"},
 		},
+		"an element of a policy for somebody else": {
+			func(a templatesOf) {
+				a.add("Support", "AWS::IAM::ManagedPolicy", object{"PolicyDocument": object{"Statement": []any{object{"Effect": "Allow", "Principal": "*"}}}})
+			},
+			[]string{"AppStack/Support", "Principal"},
+		},
 		"a managed policy of AWS": {
 			func(a templatesOf) {
 				a.properties("AppStack/OrderRole")["ManagedPolicyArns"] = []any{"arn:aws:iam::aws:policy/ReadOnlyAccess"}
