@@ -294,7 +294,7 @@ func changes() map[string]change {
 					"Condition": object{"StringEquals": object{"kms:EncryptionContext:ref": "0123"}},
 				})
 			},
-			[][]string{{"`TokenizerStack/Paybill/Role`", "the data key", "`New` denies it if `StringEquals kms:EncryptionContext:ref = 0123`"}},
+			[][]string{{"`TokenizerStack/Paybill/Role`", "the data key", "`New` of `TokenizerStack/Paybill/Role/DefaultPolicy` denies it if `StringEquals kms:EncryptionContext:ref = 0123`"}},
 		},
 		"the order role can change roles": {
 			func(a templatesOf) {

@@ -206,7 +206,7 @@ func (r *room) decides(t target, action string) string {
 	var parts []string
 	for _, s := range r.policies.OfResource(t.arn) {
 		if s.IsAbout(action, t.arn) {
-			parts = append(parts, decision(s))
+			parts = append(parts, decision(s, ""))
 		}
 	}
 	if len(parts) == 0 {
@@ -215,7 +215,8 @@ func (r *room) decides(t target, action string) string {
 	return strings.Join(parts, "; ")
 }
 
-func decision(s policy.Statement) string {
+// decision says what a statement decides. The argument of says which policy it is in, where that is not clear.
+func decision(s policy.Statement, of string) string {
 	does := " allows it"
 	if s.Effect == "Deny" {
 		does = " denies it"
@@ -223,7 +224,7 @@ func decision(s policy.Statement) string {
 	if len(s.Conditions) > 0 {
 		does += " if " + conditions(s.Conditions)
 	}
-	return code(s.Label) + does
+	return code(s.Label) + of + does
 }
 
 // joined joins spaces that differ in their actions only, and then those that differ in their resources only.

@@ -2,6 +2,7 @@ package report
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -89,10 +90,16 @@ func (a *analysis) onlyIf(p *principal, s *policy.Statement, action, resource st
 	text := conditions(s.Conditions)
 	for _, own := range p.statements {
 		if own.Effect == "Deny" && own.IsAbout(action, resource) {
-			text += "; " + decision(own)
+			text += "; " + decision(own, policyOf(own))
 		}
 	}
 	return text
+}
+
+// policyOf names the policy that a statement is in: a role can have several, and not every statement has a Sid.
+func policyOf(s policy.Statement) string {
+	_, name, _ := strings.Cut(s.Name, fmt.Sprintf("%q of ", s.Label))
+	return " of " + code(name)
 }
 
 // concerns tells whether a statement is one of a principal's own, or of the target's policy.
