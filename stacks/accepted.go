@@ -53,7 +53,7 @@ func acceptRolePolicy(role constructs.IConstruct, everywhere string) {
 
 // acceptInlinePolicy is about a policy of one role.
 func acceptInlinePolicy(policy constructs.IConstruct, everywhere string) {
-	const inline = "The policy is this role's alone and goes with it. A managed policy could be attached to another role, or be left behind."
+	const inline = "The policy belongs to this role alone, and is deleted with it. A managed policy could be attached to another role, or be left behind."
 	reasons := map[string]string{"NIST.800.53.R5-IAMNoInlinePolicy": inline, "PCI.DSS.321-IAMNoInlinePolicy": inline}
 	if everywhere != "" {
 		reasons[everyResource] = everywhere

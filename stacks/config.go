@@ -17,7 +17,7 @@ import (
 // Stages, which decide what happens to data when a stack is deleted.
 const (
 	Prod = "prod" // data, keys and layer versions are kept, and protected from deletion
-	Dev  = "dev"  // everything goes with its stack
+	Dev  = "dev"  // everything is deleted with its stack
 )
 
 // Networks, which decide how functions reach the services they call.

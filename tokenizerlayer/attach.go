@@ -78,11 +78,11 @@ const defaultTimeout = 10
 // To a role of [NewDetokenizeRole] Attach grants nothing: the role has its rights. The function must have the name and the log group that
 // the role is for.
 //
-// An error names every property that would not work in Lambda, and says what to do: an architecture that the layer has no
-// version for, a container image, five other layers, a timeout of 5 seconds or less, SnapStart, a capacity provider, a port or a
-// setting that is taken, a log configuration with which Lambda drops events, a role outside of the path that the keys' policies demand, a role that the CDK does not add
-// policies to, a vault of another account or region, a layer attached before, or wrong options. Attach changes nothing then. It
-// checks fn again when the app is synthesized, so that later changes do not go unnoticed.
+// An error names every property that would not work in Lambda, and says what to do: an architecture that the layer has no version for, a
+// container image, five other layers, a timeout of 5 seconds or less, SnapStart, a capacity provider, a port or a setting that is taken, a
+// log configuration with which Lambda drops events, a role outside of the path that the keys' policies demand, a role that the CDK does not
+// add policies to, a vault of another account or region, a layer attached before, or wrong options. Attach changes nothing then. It checks fn
+// again when the app is synthesized, so that later changes do not go unnoticed.
 func (l *Layer) Attach(fn awslambda.Function, vault IVault, access Access, options *AttachOptions) error {
 	if fn == nil {
 		return fmt.Errorf("%s: fn: got none, want a function to attach the layer to", *l.Node().Path())

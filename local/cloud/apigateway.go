@@ -51,7 +51,7 @@ func (s *apis) createAPI(_ context.Context, r *resource) (created, error) {
 // part makes a creation function for resources that belong to an API.
 func (s *apis) part(create func(*api, *resource) (created, error)) func(context.Context, *resource) (created, error) {
 	return func(_ context.Context, r *resource) (created, error) {
-		a := s.byID[r.str("RestApiId")]
+		a := s.byID[r.Str("RestApiId")]
 		if a == nil {
 			return created{}, errors.New("RestApiId is not an API of this app")
 		}
@@ -60,17 +60,17 @@ func (s *apis) part(create func(*api, *resource) (created, error)) func(context.
 }
 
 func (a *api) createResource(r *resource) (created, error) {
-	parent, ok := a.paths[r.str("ParentId")]
+	parent, ok := a.paths[r.Str("ParentId")]
 	if !ok {
 		return created{}, errors.New("ParentId is not a resource of this API")
 	}
 	id := newID()
-	a.paths[id] = parent + "/" + r.str("PathPart")
+	a.paths[id] = parent + "/" + r.Str("PathPart")
 	return created{id, map[string]string{"ResourceId": id}}, nil
 }
 
 func (a *api) createModel(r *resource) (created, error) {
-	schema, err := json.Marshal(r.properties["Schema"])
+	schema, err := json.Marshal(r.Properties["Schema"])
 	name := r.physicalName("Name")
 	a.models[name] = schema
 	return created{ref: name}, err
@@ -78,7 +78,7 @@ func (a *api) createModel(r *resource) (created, error) {
 
 func (a *api) createValidator(r *resource) (created, error) {
 	id := newID()
-	a.validators[id] = r.boolean("ValidateRequestBody")
+	a.validators[id] = r.Boolean("ValidateRequestBody")
 	return created{id, map[string]string{"RequestValidatorId": id}}, nil
 }
 
@@ -86,8 +86,8 @@ func (a *api) createValidator(r *resource) (created, error) {
 var userPool = regexp.MustCompile(`^arn:aws:cognito-idp:([a-z0-9-]+):[0-9]+:userpool/([A-Za-z0-9_-]+)$`)
 
 func (a *api) createAuthorizer(r *resource) (created, error) {
-	pools := r.strings("ProviderARNs")
-	if r.str("Type") != "COGNITO_USER_POOLS" || len(pools) != 1 || r.str("IdentitySource") != "method.request.header.Authorization" {
+	pools := r.Strings("ProviderARNs")
+	if r.Str("Type") != "COGNITO_USER_POOLS" || len(pools) != 1 || r.Str("IdentitySource") != "method.request.header.Authorization" {
 		return created{}, errors.New("only an authorizer for one Cognito user pool on the Authorization header is simulated")
 	}
 	pool := userPool.FindStringSubmatch(pools[0])
@@ -103,7 +103,7 @@ func (a *api) createAuthorizer(r *resource) (created, error) {
 }
 
 func (a *api) createMethod(r *resource) (created, error) {
-	if len(r.object("RequestParameters")) > 0 {
+	if len(r.Object("RequestParameters")) > 0 {
 		return created{}, errors.New("RequestParameters are not simulated")
 	}
 	a.methods = append(a.methods, r)
@@ -114,7 +114,7 @@ func (a *api) createStage(r *resource) (created, error) {
 	if a.config.Stage != "" {
 		return created{}, errors.New("the API has a stage already, and only one is simulated")
 	}
-	a.config.Stage = r.str("StageName")
+	a.config.Stage = r.Str("StageName")
 	return created{ref: a.config.Stage}, nil
 }
 
@@ -123,9 +123,9 @@ var integrated = regexp.MustCompile(`:lambda:path/2015-03-31/functions/(arn:[^/]
 
 // route is a method with its function.
 func (a *api) route(m *resource, functions map[string]*function) (gateway.Route, error) {
-	integration := m.object("Integration")
-	uri := integrated.FindStringSubmatch(integration.str("Uri"))
-	if integration.str("Type") != "AWS_PROXY" || uri == nil {
+	integration := m.Object("Integration")
+	uri := integrated.FindStringSubmatch(integration.Str("Uri"))
+	if integration.Str("Type") != "AWS_PROXY" || uri == nil {
 		return gateway.Route{}, errors.New("only Lambda proxy integrations are simulated")
 	}
 	fn := functions[uri[1]]
@@ -133,28 +133,28 @@ func (a *api) route(m *resource, functions map[string]*function) (gateway.Route,
 		return gateway.Route{}, errors.New("the integration's function is not one of this app's")
 	}
 	route := gateway.Route{
-		Method: m.str("HttpMethod"), Path: a.paths[m.str("ResourceId")],
-		Models: map[string]json.RawMessage{}, ValidateBody: a.validators[m.str("RequestValidatorId")],
-		Timeout: time.Duration(integration.integer("TimeoutInMillis")) * time.Millisecond,
+		Method: m.Str("HttpMethod"), Path: a.paths[m.Str("ResourceId")],
+		Models: map[string]json.RawMessage{}, ValidateBody: a.validators[m.Str("RequestValidatorId")],
+		Timeout: time.Duration(integration.Integer("TimeoutInMillis")) * time.Millisecond,
 		Invoke: func(ctx context.Context, payload []byte) ([]byte, bool, error) {
 			result, err := fn.host.Invoke(ctx, payload)
 			return result.Payload, result.FunctionError != "", err
 		},
 	}
-	models := m.object("RequestModels")
+	models := m.Object("RequestModels")
 	for contentType := range models {
-		route.Models[contentType] = a.models[models.str(contentType)]
+		route.Models[contentType] = a.models[models.Str(contentType)]
 	}
-	switch authorization := m.str("AuthorizationType"); authorization {
+	switch authorization := m.Str("AuthorizationType"); authorization {
 	case "NONE":
 	case "COGNITO_USER_POOLS":
-		if route.Authorizer = a.authorizers[m.str("AuthorizerId")]; route.Authorizer == nil {
+		if route.Authorizer = a.authorizers[m.Str("AuthorizerId")]; route.Authorizer == nil {
 			return gateway.Route{}, errors.New("AuthorizerId is not an authorizer of this API")
 		}
 	default:
 		return gateway.Route{}, fmt.Errorf("AuthorizationType %q is not simulated", authorization)
 	}
-	if len(m.strings("AuthorizationScopes")) > 0 {
+	if len(m.Strings("AuthorizationScopes")) > 0 {
 		return gateway.Route{}, errors.New("AuthorizationScopes are not simulated")
 	}
 	return route, nil

@@ -21,6 +21,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 
+	"github.com/lambda-tokenizer/lambda-tokenizer/local/assembly"
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/awsproxy"
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/endpoint"
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/lambdahost"
@@ -64,7 +65,7 @@ func newFunctions(proxy *awsproxy.Proxy, proxyURL *url.URL, networks *networks, 
 }
 
 func (f *functions) createLayerVersion(_ context.Context, r *resource) (created, error) {
-	dir, err := r.stack.AssetPath(r.object("Content").str("S3Key"))
+	dir, err := r.stack.AssetPath(r.Object("Content").Str("S3Key"))
 	if err != nil {
 		return created{}, err
 	}
@@ -74,29 +75,29 @@ func (f *functions) createLayerVersion(_ context.Context, r *resource) (created,
 }
 
 func (f *functions) createFunction(_ context.Context, r *resource) (created, error) {
-	code, err := r.stack.AssetPath(r.object("Code").str("S3Key"))
+	code, err := r.stack.AssetPath(r.Object("Code").Str("S3Key"))
 	if err != nil {
 		return created{}, err
 	}
-	if runtime := r.str("Runtime"); runtime != "provided.al2023" {
+	if runtime := r.Str("Runtime"); runtime != "provided.al2023" {
 		return created{}, fmt.Errorf("the runtime is %q; the local run has provided.al2023 only", runtime)
 	}
-	name, role := r.physicalName("FunctionName"), r.str("Role")
-	opt, err := f.unpack(name, r.strings("Layers"))
+	name, role := r.physicalName("FunctionName"), r.Str("Role")
+	opt, err := f.unpack(name, r.Strings("Layers"))
 	if err != nil {
 		return created{}, err
 	}
 	arn := r.arn("lambda", "function:"+name)
-	vpc, err := f.networks.vpcOf(r.object("VpcConfig").strings("SubnetIds"))
+	vpc, err := f.networks.vpcOf(r.Object("VpcConfig").Strings("SubnetIds"))
 	if err != nil {
 		return created{}, err
 	}
 	config := lambdahost.Config{
-		Name: name, ARN: arn, Handler: r.str("Handler"), AccountID: r.account, Region: r.region,
+		Name: name, ARN: arn, Handler: r.Str("Handler"), AccountID: r.account, Region: r.region,
 		TaskDir: code, OptDir: opt,
-		Variables:      f.variables(r.object("Environment").object("Variables")),
+		Variables:      f.variables(r.Object("Environment").Object("Variables")),
 		PerEnvironment: func() (map[string]string, error) { return f.newEnvironment(role, arn, vpc) },
-		Timeout:        time.Duration(r.integer("Timeout")) * time.Second, MemoryMB: r.integer("MemorySize"),
+		Timeout:        time.Duration(r.Integer("Timeout")) * time.Second, MemoryMB: r.Integer("MemorySize"),
 		MaxConcurrency: environments, Log: f.log,
 	}
 	host, err := lambdahost.New(config)
@@ -108,10 +109,10 @@ func (f *functions) createFunction(_ context.Context, r *resource) (created, err
 }
 
 // variables are those that the template declares, and the way to the services.
-func (f *functions) variables(declared properties) map[string]string {
+func (f *functions) variables(declared assembly.Properties) map[string]string {
 	variables := map[string]string{}
 	for name := range declared {
-		variables[name] = declared.str(name)
+		variables[name] = declared.Str(name)
 	}
 	variables["AWS_ENDPOINT_URL"] = f.proxyURL.String()
 	return variables

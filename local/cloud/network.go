@@ -16,14 +16,14 @@ type networks struct {
 
 func (n *networks) createSubnet(ctx context.Context, r *resource) (created, error) {
 	made, err := createNamed(ctx, r)
-	n.vpcs[made.ref] = r.str("VpcId")
+	n.vpcs[made.ref] = r.Str("VpcId")
 	return made, err
 }
 
 // createEndpoint opens an endpoint to the service at the end of its name: com.amazonaws.us-east-1.kms.
 func (n *networks) createEndpoint(ctx context.Context, r *resource) (created, error) {
-	name := r.str("ServiceName")
-	n.authorizer.AddEndpoint(r.str("VpcId"), name[strings.LastIndex(name, ".")+1:])
+	name := r.Str("ServiceName")
+	n.authorizer.AddEndpoint(r.Str("VpcId"), name[strings.LastIndex(name, ".")+1:])
 	return createNamed(ctx, r)
 }
 

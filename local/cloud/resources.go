@@ -31,44 +31,44 @@ type resources struct {
 }
 
 func (s *resources) createKey(ctx context.Context, r *resource) (created, error) {
-	document, err := json.Marshal(r.properties["KeyPolicy"])
+	document, err := json.Marshal(r.Properties["KeyPolicy"])
 	if err != nil {
 		return created{}, err
 	}
 	out, err := s.clients.KMS.CreateKey(ctx, &kms.CreateKeyInput{
-		Description: r.optional("Description"), Policy: new(string(document)),
-		KeySpec: kmstypes.KeySpec(r.str("KeySpec")), KeyUsage: kmstypes.KeyUsageType(r.str("KeyUsage")),
+		Description: r.Optional("Description"), Policy: new(string(document)),
+		KeySpec: kmstypes.KeySpec(r.Str("KeySpec")), KeyUsage: kmstypes.KeyUsageType(r.Str("KeyUsage")),
 	})
 	if err != nil {
 		return created{}, err
 	}
 	id, arn := *out.KeyMetadata.KeyId, *out.KeyMetadata.Arn
-	err = s.policies.AddResourcePolicy(arn, "the policy of key "+r.id, r.properties["KeyPolicy"])
+	err = s.policies.AddResourcePolicy(arn, "the policy of key "+r.id, r.Properties["KeyPolicy"])
 	return created{id, map[string]string{"Arn": arn, "KeyId": id}}, err
 }
 
 func (s *resources) createAlias(ctx context.Context, r *resource) (created, error) {
-	name := r.str("AliasName")
-	s.authorizer.AddAlias(name, r.str("TargetKeyId"))
-	_, err := s.clients.KMS.CreateAlias(ctx, &kms.CreateAliasInput{AliasName: &name, TargetKeyId: r.optional("TargetKeyId")})
+	name := r.Str("AliasName")
+	s.authorizer.AddAlias(name, r.Str("TargetKeyId"))
+	_, err := s.clients.KMS.CreateAlias(ctx, &kms.CreateAliasInput{AliasName: &name, TargetKeyId: r.Optional("TargetKeyId")})
 	return created{ref: name}, err
 }
 
 func (s *resources) createTable(ctx context.Context, r *resource) (created, error) {
 	name := r.physicalName("TableName")
 	in := &dynamodb.CreateTableInput{TableName: &name, BillingMode: dynamotypes.BillingModePayPerRequest}
-	for _, a := range r.objects("AttributeDefinitions") {
+	for _, a := range r.Objects("AttributeDefinitions") {
 		in.AttributeDefinitions = append(in.AttributeDefinitions, dynamotypes.AttributeDefinition{
-			AttributeName: a.optional("AttributeName"), AttributeType: dynamotypes.ScalarAttributeType(a.str("AttributeType")),
+			AttributeName: a.Optional("AttributeName"), AttributeType: dynamotypes.ScalarAttributeType(a.Str("AttributeType")),
 		})
 	}
-	table := authorizer.Table{StorageKeyARN: r.object("SSESpecification").str("KMSMasterKeyId")}
-	for _, k := range r.objects("KeySchema") {
-		if k.str("KeyType") == "HASH" {
-			table.PartitionKey = k.str("AttributeName")
+	table := authorizer.Table{StorageKeyARN: r.Object("SSESpecification").Str("KMSMasterKeyId")}
+	for _, k := range r.Objects("KeySchema") {
+		if k.Str("KeyType") == "HASH" {
+			table.PartitionKey = k.Str("AttributeName")
 		}
 		in.KeySchema = append(in.KeySchema, dynamotypes.KeySchemaElement{
-			AttributeName: k.optional("AttributeName"), KeyType: dynamotypes.KeyType(k.str("KeyType")),
+			AttributeName: k.Optional("AttributeName"), KeyType: dynamotypes.KeyType(k.Str("KeyType")),
 		})
 	}
 	if _, err := s.clients.DynamoDB.CreateTable(ctx, in); err != nil {
@@ -77,7 +77,7 @@ func (s *resources) createTable(ctx context.Context, r *resource) (created, erro
 	s.tables = append(s.tables, name)
 	arn := r.arn("dynamodb", "table/"+name)
 	s.authorizer.AddTable(name, table)
-	if document := r.object("ResourcePolicy")["PolicyDocument"]; document != nil {
+	if document := r.Object("ResourcePolicy")["PolicyDocument"]; document != nil {
 		if err := s.policies.AddResourcePolicy(arn, "the policy of table "+name, document); err != nil {
 			return created{}, err
 		}
@@ -88,15 +88,15 @@ func (s *resources) createTable(ctx context.Context, r *resource) (created, erro
 func (s *resources) createUserPool(ctx context.Context, r *resource) (created, error) {
 	in := &cognitoidentityprovider.CreateUserPoolInput{
 		PoolName:               new(r.physicalName("UserPoolName")),
-		UsernameAttributes:     list[cognitotypes.UsernameAttributeType](r.properties, "UsernameAttributes"),
-		AliasAttributes:        list[cognitotypes.AliasAttributeType](r.properties, "AliasAttributes"),
-		AutoVerifiedAttributes: list[cognitotypes.VerifiedAttributeType](r.properties, "AutoVerifiedAttributes"),
+		UsernameAttributes:     list[cognitotypes.UsernameAttributeType](r.Properties, "UsernameAttributes"),
+		AliasAttributes:        list[cognitotypes.AliasAttributeType](r.Properties, "AliasAttributes"),
+		AutoVerifiedAttributes: list[cognitotypes.VerifiedAttributeType](r.Properties, "AutoVerifiedAttributes"),
 	}
-	if p := r.object("Policies").object("PasswordPolicy"); p != nil {
+	if p := r.Object("Policies").Object("PasswordPolicy"); p != nil {
 		in.Policies = &cognitotypes.UserPoolPolicyType{PasswordPolicy: &cognitotypes.PasswordPolicyType{
-			MinimumLength:    new(int32(p.integer("MinimumLength"))),
-			RequireLowercase: p.boolean("RequireLowercase"), RequireUppercase: p.boolean("RequireUppercase"),
-			RequireNumbers: p.boolean("RequireNumbers"), RequireSymbols: p.boolean("RequireSymbols"),
+			MinimumLength:    new(int32(p.Integer("MinimumLength"))),
+			RequireLowercase: p.Boolean("RequireLowercase"), RequireUppercase: p.Boolean("RequireUppercase"),
+			RequireNumbers: p.Boolean("RequireNumbers"), RequireSymbols: p.Boolean("RequireSymbols"),
 		}}
 	}
 	out, err := s.clients.Cognito.CreateUserPool(ctx, in)
@@ -112,10 +112,10 @@ func (s *resources) createUserPool(ctx context.Context, r *resource) (created, e
 
 func (s *resources) createUserPoolClient(ctx context.Context, r *resource) (created, error) {
 	out, err := s.clients.Cognito.CreateUserPoolClient(ctx, &cognitoidentityprovider.CreateUserPoolClientInput{
-		UserPoolId: r.optional("UserPoolId"), ClientName: new(r.physicalName("ClientName")),
-		GenerateSecret:             r.boolean("GenerateSecret"),
-		PreventUserExistenceErrors: cognitotypes.PreventUserExistenceErrorTypes(r.str("PreventUserExistenceErrors")),
-		ExplicitAuthFlows:          list[cognitotypes.ExplicitAuthFlowsType](r.properties, "ExplicitAuthFlows"),
+		UserPoolId: r.Optional("UserPoolId"), ClientName: new(r.physicalName("ClientName")),
+		GenerateSecret:             r.Boolean("GenerateSecret"),
+		PreventUserExistenceErrors: cognitotypes.PreventUserExistenceErrorTypes(r.Str("PreventUserExistenceErrors")),
+		ExplicitAuthFlows:          list[cognitotypes.ExplicitAuthFlowsType](r.Properties, "ExplicitAuthFlows"),
 	})
 	if err != nil {
 		return created{}, err
@@ -125,17 +125,17 @@ func (s *resources) createUserPoolClient(ctx context.Context, r *resource) (crea
 }
 
 func (s *resources) createRole(_ context.Context, r *resource) (created, error) {
-	if r.properties["ManagedPolicyArns"] != nil {
+	if r.Properties["ManagedPolicyArns"] != nil {
 		return created{}, errors.New("ManagedPolicyArns of a role is not evaluated here: give the role exact permissions of its own")
 	}
 	name := r.physicalName("RoleName")
-	arn := "arn:aws:iam::" + r.account + ":role" + cmp.Or(r.str("Path"), "/") + name
-	for _, p := range r.objects("Policies") {
-		if err := s.policies.AddRolePolicy(arn, p.str("PolicyName"), p["PolicyDocument"]); err != nil {
+	arn := "arn:aws:iam::" + r.account + ":role" + cmp.Or(r.Str("Path"), "/") + name
+	for _, p := range r.Objects("Policies") {
+		if err := s.policies.AddRolePolicy(arn, p.Str("PolicyName"), p["PolicyDocument"]); err != nil {
 			return created{}, err
 		}
 	}
-	if err := s.bind(arn, r.str("PermissionsBoundary")); err != nil {
+	if err := s.bind(arn, r.Str("PermissionsBoundary")); err != nil {
 		return created{}, err
 	}
 	s.roles[name] = arn
@@ -157,26 +157,26 @@ func (s *resources) bind(role, boundary string) error {
 // createManagedPolicy makes a policy that can be a role's boundary.
 func (s *resources) createManagedPolicy(_ context.Context, r *resource) (created, error) {
 	for _, holders := range []string{"Roles", "Users", "Groups"} {
-		if r.properties[holders] != nil {
+		if r.Properties[holders] != nil {
 			return created{}, fmt.Errorf("%s of a managed policy is not evaluated here: use it as a boundary only", holders)
 		}
 	}
-	arn := "arn:aws:iam::" + r.account + ":policy" + cmp.Or(r.str("Path"), "/") + r.physicalName("ManagedPolicyName")
-	s.managed[arn] = r.properties["PolicyDocument"]
+	arn := "arn:aws:iam::" + r.account + ":policy" + cmp.Or(r.Str("Path"), "/") + r.physicalName("ManagedPolicyName")
+	s.managed[arn] = r.Properties["PolicyDocument"]
 	return created{arn, map[string]string{"PolicyArn": arn}}, nil
 }
 
 func (s *resources) createPolicy(_ context.Context, r *resource) (created, error) {
-	if r.properties["Users"] != nil || r.properties["Groups"] != nil {
+	if r.Properties["Users"] != nil || r.Properties["Groups"] != nil {
 		return created{}, errors.New("only policies of roles are evaluated here")
 	}
-	name := r.str("PolicyName")
-	for _, role := range r.strings("Roles") {
+	name := r.Str("PolicyName")
+	for _, role := range r.Strings("Roles") {
 		arn, ok := s.roles[role]
 		if !ok {
 			return created{}, fmt.Errorf("role %s is not one of this app's", role)
 		}
-		if err := s.policies.AddRolePolicy(arn, name, r.properties["PolicyDocument"]); err != nil {
+		if err := s.policies.AddRolePolicy(arn, name, r.Properties["PolicyDocument"]); err != nil {
 			return created{}, err
 		}
 	}

@@ -47,8 +47,8 @@ type Payment struct {
 // charge with the same idempotency key, which charges once and tells the outcome.
 //
 // IAM: the layer's Detokenize grant, and Revoke with a Revoker; dynamodb:UpdateItem and GetItem on the order table; what the processor needs.
-// Errors: ErrInvalid, ErrNoCaller, ErrNotFound, ErrPaid, ErrCharging, ErrVaultMissing, ErrCardExpired, ErrVaultDamaged, ErrForeignCard, ErrKeyReused, ErrInternal,
-// ErrUnavailable.
+// Errors: ErrInvalid, ErrNoCaller, ErrNotFound, ErrPaid, ErrCharging, ErrVaultMissing, ErrCardExpired, ErrVaultDamaged, ErrForeignCard,
+// ErrKeyReused, ErrInternal, ErrUnavailable.
 func (p *Payments) Pay(ctx context.Context, caller string, r PayRequest) (Payment, error) {
 	if caller == "" {
 		return Payment{}, &Error{Kind: ErrNoCaller}

@@ -12,7 +12,7 @@ func (*reader) api(one *resource) (created, error) {
 
 func (r *reader) apiResource(one *resource) (created, error) {
 	ref := one.path
-	r.apiPaths[ref] = r.apiPaths[one.str("ParentId")] + "/" + one.str("PathPart")
+	r.apiPaths[ref] = r.apiPaths[one.Str("ParentId")] + "/" + one.Str("PathPart")
 	return created{ref, nil}, nil
 }
 
@@ -20,7 +20,7 @@ func (*reader) stage(one *resource) (created, error) { return created{one.name("
 
 // userPool reads a user pool. A function that it calls would see what users do.
 func (r *reader) userPool(one *resource) (created, error) {
-	if one.properties["LambdaConfig"] != nil {
+	if one.Properties["LambdaConfig"] != nil {
 		return created{}, fmt.Errorf("the report does not know functions that a user pool calls")
 	}
 	arn := one.arn("cognito-idp", "userpool/"+one.path)
@@ -29,8 +29,8 @@ func (r *reader) userPool(one *resource) (created, error) {
 }
 
 func (r *reader) authorizer(one *resource) (created, error) {
-	providers := one.strings("ProviderARNs")
-	if one.str("Type") != "COGNITO_USER_POOLS" || len(providers) != 1 || r.userPools[providers[0]] == "" {
+	providers := one.Strings("ProviderARNs")
+	if one.Str("Type") != "COGNITO_USER_POOLS" || len(providers) != 1 || r.userPools[providers[0]] == "" {
 		return created{}, fmt.Errorf("the report knows authorizers with one user pool of the templates only")
 	}
 	r.authorizers[one.path] = r.userPools[providers[0]]
@@ -40,19 +40,19 @@ func (r *reader) authorizer(one *resource) (created, error) {
 // method reads a route. Without an integration with a function, the API answers by itself.
 func (r *reader) method(one *resource) (created, error) {
 	route := &Route{
-		API: one.str("RestApiId"), Method: one.str("HttpMethod"), Path: r.apiPaths[one.str("ResourceId")],
-		Authorizer: r.authorizers[one.str("AuthorizerId")],
+		API: one.Str("RestApiId"), Method: one.Str("HttpMethod"), Path: r.apiPaths[one.Str("ResourceId")],
+		Authorizer: r.authorizers[one.Str("AuthorizerId")],
 	}
-	switch integration := one.object("Integration"); integration.str("Type") {
+	switch integration := one.Object("Integration"); integration.Str("Type") {
 	case "MOCK":
 	case "AWS_PROXY":
-		_, after, _ := strings.Cut(integration.str("Uri"), ":lambda:path/2015-03-31/functions/")
+		_, after, _ := strings.Cut(integration.Str("Uri"), ":lambda:path/2015-03-31/functions/")
 		route.Function = strings.TrimSuffix(after, "/invocations")
 		if r.functions[route.Function] == nil {
 			return created{}, fmt.Errorf("function %q is not one of the templates", route.Function)
 		}
 	default:
-		return created{}, fmt.Errorf("the report does not know integrations of type %q", integration.str("Type"))
+		return created{}, fmt.Errorf("the report does not know integrations of type %q", integration.Str("Type"))
 	}
 	r.inventory.Routes = append(r.inventory.Routes, route)
 	return created{one.path, nil}, nil

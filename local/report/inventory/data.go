@@ -3,7 +3,7 @@ package inventory
 // key reads a KMS key.
 func (r *reader) key(one *resource) (created, error) {
 	id := one.name("")
-	k := &Key{Named: Named{one.path, one.arn("kms", "key/"+id)}, Policy: Policy{"the policy of " + one.path, one.properties["KeyPolicy"]}}
+	k := &Key{Named: Named{one.path, one.arn("kms", "key/"+id)}, Policy: Policy{"the policy of " + one.path, one.Properties["KeyPolicy"]}}
 	r.inventory.Keys = append(r.inventory.Keys, k)
 	return created{id, map[string]string{"Arn": k.ARN, "KeyId": id}}, nil
 }
@@ -13,9 +13,9 @@ func (r *reader) table(one *resource) (created, error) {
 	name := one.name("TableName")
 	t := &Table{
 		Named: Named{one.path, one.arn("dynamodb", "table/"+name)}, Name: name,
-		StorageKey: one.object("SSESpecification").str("KMSMasterKeyId"),
+		StorageKey: one.Object("SSESpecification").Str("KMSMasterKeyId"),
 	}
-	if document := one.object("ResourcePolicy")["PolicyDocument"]; document != nil {
+	if document := one.Object("ResourcePolicy")["PolicyDocument"]; document != nil {
 		t.Policies = []Policy{{"the policy of " + one.path, document}}
 	}
 	if t.StorageKey != "" {
@@ -29,7 +29,7 @@ func (r *reader) table(one *resource) (created, error) {
 func (r *reader) parameter(one *resource) (created, error) {
 	name := one.name("Name")
 	r.inventory.Parameters = append(r.inventory.Parameters, &Parameter{
-		Named: Named{one.path, one.arn("ssm", "parameter"+name)}, Name: name, Value: one.str("Value"),
+		Named: Named{one.path, one.arn("ssm", "parameter"+name)}, Name: name, Value: one.Str("Value"),
 	})
 	return created{name, nil}, nil
 }

@@ -81,7 +81,7 @@ type managedPolicy struct {
 type resource struct {
 	path            string // of the construct
 	account, region string
-	properties
+	assembly.Properties
 }
 
 // created is what Ref and Fn::GetAtt answer for a resource.
@@ -116,7 +116,7 @@ func (r *reader) read(stack *assembly.Stack, id string) error {
 
 // name is the name that the template gives the resource in a property, or one made of the path.
 func (r *resource) name(property string) string {
-	return cmp.Or(r.str(property), strings.ReplaceAll(r.path, "/", "-"))
+	return cmp.Or(r.Str(property), strings.ReplaceAll(r.path, "/", "-"))
 }
 
 // arn is the ARN of a resource of this account and region.
@@ -126,7 +126,7 @@ func (r *resource) arn(service, name string) string {
 
 // only refuses properties that are not known.
 func (r *resource) only(known []string) error {
-	for _, property := range slices.Sorted(maps.Keys(r.properties)) {
+	for _, property := range slices.Sorted(maps.Keys(r.Properties)) {
 		if !slices.Contains(known, property) {
 			return fmt.Errorf("the report does not know the property %s: say in local/report/inventory/kinds.go that it decides nothing, or read it", property)
 		}

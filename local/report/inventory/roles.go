@@ -6,26 +6,27 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/lambda-tokenizer/lambda-tokenizer/local/assembly"
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/policy"
 )
 
 // role reads an IAM role.
 func (r *reader) role(one *resource) (created, error) {
-	name, path := one.name("RoleName"), cmp.Or(one.str("Path"), "/")
+	name, path := one.name("RoleName"), cmp.Or(one.Str("Path"), "/")
 	role := &Role{Named: Named{one.path, "arn:aws:iam::" + one.account + ":role" + path + name}, IAMPath: path}
 	var err error
-	if role.Trust, err = trust(one.path, one.properties["AssumeRolePolicyDocument"]); err != nil {
+	if role.Trust, err = trust(one.path, one.Properties["AssumeRolePolicyDocument"]); err != nil {
 		return created{}, err
 	}
-	for _, p := range one.objects("Policies") {
-		role.Policies = append(role.Policies, Policy{p.str("PolicyName") + " of " + one.path, p["PolicyDocument"]})
+	for _, p := range one.Objects("Policies") {
+		role.Policies = append(role.Policies, Policy{p.Str("PolicyName") + " of " + one.path, p["PolicyDocument"]})
 	}
-	for _, arn := range one.strings("ManagedPolicyArns") {
+	for _, arn := range one.Strings("ManagedPolicyArns") {
 		if err := r.attach(role, arn); err != nil {
 			return created{}, err
 		}
 	}
-	if arn := one.str("PermissionsBoundary"); arn != "" {
+	if arn := one.Str("PermissionsBoundary"); arn != "" {
 		p, err := r.shared(arn)
 		if err != nil {
 			return created{}, err
@@ -40,7 +41,7 @@ func (r *reader) role(one *resource) (created, error) {
 // trust returns the statements that say who may assume a role. They have no Resource, which is the role.
 func trust(path string, document any) ([]policy.Statement, error) {
 	body, _ := document.(map[string]any)
-	statements := properties(body).objects("Statement")
+	statements := assembly.Properties(body).Objects("Statement")
 	for _, s := range statements {
 		if _, ok := s["Resource"]; ok || s == nil {
 			return nil, errors.New("the trust policy: a statement is malformed")
@@ -63,22 +64,22 @@ func trust(path string, document any) ([]policy.Statement, error) {
 
 // policy reads a policy of roles.
 func (r *reader) policy(one *resource) (created, error) {
-	name := one.str("PolicyName")
-	for _, role := range one.strings("Roles") {
+	name := one.Str("PolicyName")
+	for _, role := range one.Strings("Roles") {
 		owner, ok := r.roles[role]
 		if !ok {
 			return created{}, fmt.Errorf("role %s is not one of the templates", role)
 		}
-		owner.Policies = append(owner.Policies, Policy{one.path, one.properties["PolicyDocument"]})
+		owner.Policies = append(owner.Policies, Policy{one.path, one.Properties["PolicyDocument"]})
 	}
 	return created{ref: name}, nil
 }
 
 // managedPolicy reads a policy that roles can share.
 func (r *reader) managedPolicy(one *resource) (created, error) {
-	arn := "arn:aws:iam::" + one.account + ":policy" + cmp.Or(one.str("Path"), "/") + one.name("ManagedPolicyName")
-	r.managed[arn] = &managedPolicy{Policy: Policy{one.path, one.properties["PolicyDocument"]}}
-	for _, name := range one.strings("Roles") {
+	arn := "arn:aws:iam::" + one.account + ":policy" + cmp.Or(one.Str("Path"), "/") + one.name("ManagedPolicyName")
+	r.managed[arn] = &managedPolicy{Policy: Policy{one.path, one.Properties["PolicyDocument"]}}
+	for _, name := range one.Strings("Roles") {
 		role, ok := r.roles[name]
 		if !ok {
 			return created{}, fmt.Errorf("role %s is not one of the templates", name)

@@ -17,7 +17,7 @@ type Kind struct {
 	Code string
 	// Title is the kind in words.
 	Title string
-	// Status is the HTTP status that goes with the kind.
+	// Status is the HTTP status of an answer that reports the kind.
 	Status int
 }
 
