@@ -45,17 +45,11 @@ func (a templatesOf) add(id, kind string, properties object) {
 	stack.Template.Resources[id] = assembly.Resource{Type: kind, Properties: properties}
 }
 
-// arn and ref refer to a resource from within its stack.
+// arn refers to a resource from within its stack.
 func (a templatesOf) arn(path string) object {
 	a.t.Helper()
 	_, id, _ := a.find(path)
 	return object{"Fn::GetAtt": []any{id, "Arn"}}
-}
-
-func (a templatesOf) ref(path string) object {
-	a.t.Helper()
-	_, id, _ := a.find(path)
-	return object{"Ref": id}
 }
 
 // documentOf returns the policy of a role or key, or another one by its name.
