@@ -193,7 +193,7 @@ func (x *running) fail(t *testing.T) {
 	if _, err := x.kms.DisableKey(t.Context(), &kms.DisableKeyInput{KeyId: &x.tokenKey}); err != nil {
 		t.Fatal(err)
 	}
-	x.want(t, 503, api.PathTokenize, `{"data":"`+canary+`"}`)
+	x.want(t, 503, api.PathTokenize, `{"data":"`+canary+`","binding":{"purpose":"for-which-no-data-key-was-fetched-ahead"}}`)
 	x.want(t, 503, api.PathDetokenize, `{"token":"`+once+`","redaction":"PLAIN_TEXT"}`)
 	if _, err := x.kms.EnableKey(t.Context(), &kms.EnableKeyInput{KeyId: &x.tokenKey}); err != nil {
 		t.Fatal(err)

@@ -1,8 +1,8 @@
 // Command extension is /opt/extensions/tokenizer: an external Lambda extension that serves the tokenizer's loopback API
 // to the function beside it.
 //
-// The order at start is bind, serve, register: Lambda starts the function only after registration, so the function never
-// finds the port closed. Wrong settings do not end the extension, since that would end the function with an error that
+// The order at start is bind, serve, ask KMS for a first data key, register: Lambda starts the function only after registration, so
+// the function never finds the port closed, and its first token does not wait for KMS. Wrong settings do not end the extension, since that would end the function with an error that
 // names neither: the API answers 503 and says which setting is wrong. A port that is taken does end it, because the
 // function would send its session token to whoever listens there.
 package main
@@ -19,7 +19,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -34,7 +33,6 @@ import (
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/api"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/audit"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/extensionsapi"
-	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/failure"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/server"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/settings"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/vault"
@@ -68,7 +66,7 @@ func run(ctx context.Context, executable string, getenv func(string) string) err
 	if err != nil {
 		return refuseToStart(ctx, lambda, s.Port)
 	}
-	var current backend
+	current := newBackend()
 	release := digest(executable)
 	srv := server.New(server.Config{
 		Vault: current.vault, Port: s.Port, SessionToken: s.SessionToken, Release: release,
@@ -76,15 +74,21 @@ func run(ctx context.Context, executable string, getenv func(string) string) err
 	})
 	served := make(chan error, 1)
 	go func() { served <- srv.Serve(netutil.LimitListener(listener, s.MaxConnections)) }() // more wait
-	defer stopServing(srv, served)
+	defer func() {
+		// Requests end first, since they take data keys.
+		stopServing(srv, served)
+		current.close(log)
+	}()
 
+	if problems == nil && s.AccountID != "" {
+		problems = current.make(ctx, s, s.AccountID)
+	}
 	registration, err := lambda.Register(ctx, extensionsapi.Shutdown)
 	if err != nil {
 		return err
 	}
 	log.SetAccount(registration.AccountID)
-	current.open(ctx, s, problems, registration.AccountID)
-	if _, err := current.vault(); err != nil {
+	if err := current.open(ctx, s, problems, registration.AccountID); err != nil {
 		log.Notice(ctx, slog.LevelError, err.Error())
 	} else {
 		log.Notice(ctx, slog.LevelInfo, "tokenizer ready", slog.String("release", release))
@@ -125,41 +129,6 @@ func stopServing(srv *http.Server, served <-chan error) {
 	<-served
 }
 
-// backend is the vault once there is one. The account id comes with the registration, after the server is up.
-type backend struct {
-	state atomic.Pointer[backendState]
-}
-
-type backendState struct {
-	vault *vault.Vault
-	err   error
-}
-
-func (b *backend) vault() (server.Vault, error) {
-	switch s := b.state.Load(); {
-	case s == nil:
-		return nil, failure.New(failure.NotReady, "", "the extension has not registered yet")
-	case s.err != nil:
-		return nil, s.err
-	default:
-		return s.vault, nil
-	}
-}
-
-// open makes the vault, or remembers everything that is wrong with its settings.
-func (b *backend) open(ctx context.Context, s settings.Settings, problems error, account string) {
-	v, err := newVault(ctx, s, account)
-	if problems != nil {
-		err = problems // they say, by the names of the variables, what is wrong with the vault too
-	}
-	if err != nil {
-		detail := strings.ReplaceAll(err.Error(), "\n", "; ")
-		b.state.Store(&backendState{err: failure.New(failure.NotReady, "", "%s", detail)})
-		return
-	}
-	b.state.Store(&backendState{vault: v})
-}
-
 func newVault(ctx context.Context, s settings.Settings, account string) (*vault.Vault, error) {
 	clients, err := awsConfig(ctx)
 	if err != nil { // its text may quote the environment
@@ -167,7 +136,7 @@ func newVault(ctx context.Context, s settings.Settings, account string) (*vault.
 	}
 	return vault.New(vault.Config{
 		TokenKeys: keys(s.TokenKeys), FingerprintKeys: keys(s.FingerprintKeys), Table: s.Table, State: s.StateTable, Index: s.IndexTable,
-		AccountID: account, Actor: s.FunctionName, IdempotencyScope: s.IdempotencyScope,
+		AccountID: account, Actor: s.FunctionName, IdempotencyScope: s.IdempotencyScope, KeysAhead: s.KeysAhead, Purposes: s.TokenizeFor(),
 		KMS: kms.NewFromConfig(clients), Store: dynamodb.NewFromConfig(clients),
 	})
 }

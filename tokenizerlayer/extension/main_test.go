@@ -107,12 +107,24 @@ func TestRun_ServesBeforeItRegistersAndEndsWithShutdown(t *testing.T) {
 	}
 	port := freePort(t)
 	l := &lambda{account: "123456789012"}
-	l.atRegister = func() {
-		if _, err := ping(t, port); err == nil || !strings.Contains(err.Error(), "not registered yet") {
-			t.Errorf("before the registration is answered: %v", err)
-		}
+	early := make(chan error, 1)
+	l.atRegister = func() { // the server takes a request, which has to wait for the answer to this
+		asking := make(chan struct{})
+		go func() {
+			conn, err := net.Dial("tcp", "127.0.0.1:"+strconv.Itoa(port))
+			if err == nil {
+				conn.Close()
+			}
+			close(asking)
+			_, pinged := ping(t, port)
+			early <- errors.Join(err, pinged)
+		}()
+		<-asking
 	}
 	l.atNext = func() {
+		if err := <-early; err != nil {
+			t.Errorf("a request before the registration was answered: %v", err)
+		}
 		if p, err := ping(t, port); err != nil || p.Release != "abc123" {
 			t.Errorf("registered: %+v, %v", p, err)
 		}
@@ -143,7 +155,8 @@ func TestRun_NamesWrongSettingsAndGoesOn(t *testing.T) {
 			map[string]string{"TOKENIZER_LOG_LEVEL": "x", "TOKENIZER_TABLE": "", "TOKENIZER_STATE_TABLE": ""}, "",
 			[]string{"TOKENIZER_LOG_LEVEL", "TOKENIZER_TABLE", "TOKENIZER_STATE_TABLE"},
 		},
-		"no account": {nil, "", []string{"AccountID", "registration"}},
+		"no account":      {nil, "", []string{"AccountID", "registration"}},
+		"another account": {map[string]string{"TOKENIZER_ACCOUNT_ID": "999999999999"}, "123456789012", []string{"TOKENIZER_ACCOUNT_ID"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			port := freePort(t)

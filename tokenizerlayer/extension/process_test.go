@@ -85,6 +85,8 @@ type running struct {
 // recorder keeps the requests that a service gets.
 type recorder struct {
 	next http.Handler
+	// before, if set, sees each request before it is answered.
+	before func(*http.Request)
 
 	mu     sync.Mutex
 	bodies []string
@@ -100,6 +102,9 @@ func (r *recorder) ServeHTTP(w http.ResponseWriter, q *http.Request) {
 	r.bodies = append(r.bodies, string(body))
 	r.mu.Unlock()
 	q.Body = io.NopCloser(bytes.NewReader(body))
+	if r.before != nil {
+		r.before(q)
+	}
 	r.next.ServeHTTP(w, q)
 }
 

@@ -33,6 +33,7 @@ package tokenizertest
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"log/slog"
 	"net"
@@ -169,7 +170,7 @@ func (tok *Tokenizer) Fail(kind error) {
 }
 
 // backend is the vault, unless calls are to fail.
-func (tok *Tokenizer) backend() (server.Vault, error) {
+func (tok *Tokenizer) backend(context.Context) (server.Vault, error) {
 	tok.mu.Lock()
 	defer tok.mu.Unlock()
 	if tok.failure != nil {

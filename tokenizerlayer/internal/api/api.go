@@ -67,6 +67,8 @@ const (
 	MaxReadRate        = 10_000
 	DefaultConnections = 64 // at a time
 	MaxConnections     = 1024
+	DefaultKeysAhead   = 64 // data keys of one purpose that are held before they are needed
+	MaxKeysAhead       = 256
 )
 
 var (
@@ -74,6 +76,7 @@ var (
 	keyVersionForm = regexp.MustCompile(`^[a-z0-9]{1,16}$`)
 	keyARNForm     = regexp.MustCompile(`^arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+$`)
 	nameForm       = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$`)
+	accountIDForm  = regexp.MustCompile(`^[0-9]{12}$`)
 	tableNameForm  = regexp.MustCompile(`^[A-Za-z0-9_.-]{3,255}$`)
 )
 
@@ -88,6 +91,9 @@ func IsName(s string) bool { return nameForm.MatchString(s) }
 
 // IsKeyARN tells whether s has the form of a KMS key's ARN.
 func IsKeyARN(s string) bool { return keyARNForm.MatchString(s) }
+
+// IsAccountID tells whether s has the form of an AWS account's id.
+func IsAccountID(s string) bool { return accountIDForm.MatchString(s) }
 
 // IsTableName tells whether s has the form of a DynamoDB table's name.
 func IsTableName(s string) bool { return tableNameForm.MatchString(s) }

@@ -2,6 +2,7 @@ package server_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"io"
@@ -268,7 +269,7 @@ func TestServer_AnswersAnUnknownTokenLikeAnotherAccounts(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		c.Vault = func() (server.Vault, error) { return v, nil }
+		c.Vault = func(context.Context) (server.Vault, error) { return v, nil }
 	})
 	for _, path := range []string{api.PathDetokenize, api.PathValidate, api.PathMetadata, api.PathRevoke} {
 		var answers [2]string
@@ -415,7 +416,7 @@ func TestServer_ReleasesNothingThatItCannotRecord(t *testing.T) {
 	_, body, _ := r.do(t, call{path: api.PathTokenize, body: `{"data":"` + visa + `"}`})
 	token := tokenOf(t, body)
 	full := start(t, func(c *server.Config) {
-		c.Vault = func() (server.Vault, error) { return r.vault, nil }
+		c.Vault = func(context.Context) (server.Vault, error) { return r.vault, nil }
 		c.Audit = audit.New(fullDisk{}, slog.LevelInfo, "f")
 	})
 	for path, body := range map[string]string{

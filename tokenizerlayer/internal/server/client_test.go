@@ -1,6 +1,7 @@
 package server_test
 
 import (
+	"context"
 	"errors"
 	"strings"
 	"sync/atomic"
@@ -219,7 +220,7 @@ func TestClient_FindsAnExpiredTokenGone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := start(t, func(c *server.Config) { c.Vault = func() (server.Vault, error) { return v, nil } }).client(t)
+	c := start(t, func(c *server.Config) { c.Vault = func(context.Context) (server.Vault, error) { return v, nil } }).client(t)
 	token, ctx := create(t, c, client.TokenizeInput{TTL: time.Hour}).Token, t.Context()
 	if out, err := c.Validate(ctx, client.ValidateInput{Token: token}); err != nil || !out.Live {
 		t.Errorf("validate: %v, %v", out, err)

@@ -66,7 +66,7 @@ func (s *server) run(q *request, do operation) (out any, err error) {
 			out, err = nil, failure.New(failure.Internal, "", "")
 		}
 	}()
-	if q.vault, err = s.vault(); err != nil {
+	if q.vault, err = s.vault(q.context()); err != nil {
 		return nil, err
 	}
 	return do(q)

@@ -40,8 +40,8 @@ type Vault interface {
 
 // Config describes a server. Fields are required unless their comment says otherwise.
 type Config struct {
-	// Vault returns the vault, or why there is none yet: an error of kind failure.NotReady.
-	Vault func() (Vault, error)
+	// Vault returns the vault, or why there is none: an error of kind failure.NotReady. It may wait for the vault until the context ends.
+	Vault func(context.Context) (Vault, error)
 	// Port is where the server will be reached; requests for another host are refused.
 	Port int
 	// SessionToken is the function's AWS_SESSION_TOKEN.
@@ -58,7 +58,7 @@ type Config struct {
 
 // server is a running server. Its fields are those of [Config], resolved.
 type server struct {
-	vault   func() (Vault, error)
+	vault   func(context.Context) (Vault, error)
 	port    int
 	release string
 	maxBody int64
@@ -141,8 +141,10 @@ func (s *server) authorized(r *http.Request) bool {
 	return s.hasToken && subtle.ConstantTimeCompare(given[:], s.token[:]) == 1
 }
 
-func (s *server) ping(w http.ResponseWriter, _ *http.Request) {
-	if _, err := s.vault(); err != nil {
+func (s *server) ping(w http.ResponseWriter, r *http.Request) {
+	ctx, cancel := context.WithTimeout(r.Context(), operationLimit)
+	defer cancel()
+	if _, err := s.vault(ctx); err != nil {
 		refuse(w, err)
 		return
 	}

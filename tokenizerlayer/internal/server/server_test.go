@@ -59,7 +59,7 @@ func start(t *testing.T, change ...func(*server.Config)) *running {
 	}
 	r.vault = v
 	c := server.Config{
-		Vault: func() (server.Vault, error) { return v, nil }, Port: r.port, SessionToken: session, Release: "r1",
+		Vault: func(context.Context) (server.Vault, error) { return v, nil }, Port: r.port, SessionToken: session, Release: "r1",
 		Audit: testLog(r.log),
 	}
 	for _, ch := range change {
@@ -294,7 +294,7 @@ func TestLog_HasOneEventPerOperationAndNoSecrets(t *testing.T) {
 
 func TestServer_SaysWhichSettingIsWrong(t *testing.T) {
 	r := start(t, func(c *server.Config) {
-		c.Vault = func() (server.Vault, error) {
+		c.Vault = func(context.Context) (server.Vault, error) {
 			return nil, failure.New(failure.NotReady, "", "TOKENIZER_TABLE must be set")
 		}
 	})
@@ -365,7 +365,9 @@ func (panicking) Create(_ context.Context, c vault.Create) (vault.Created, error
 }
 
 func TestServer_AnswersADefectWithoutWhatItWasAbout(t *testing.T) {
-	r := start(t, func(c *server.Config) { c.Vault = func() (server.Vault, error) { return panicking{}, nil } })
+	r := start(t, func(c *server.Config) {
+		c.Vault = func(context.Context) (server.Vault, error) { return panicking{}, nil }
+	})
 	status, body, _ := r.do(t, call{path: api.PathTokenize, body: `{"data":"` + visa + `"}`})
 	r.stop()
 	if status != 500 || !strings.Contains(body, "internal-error") || !strings.Contains(r.log.String(), `"outcome":"internal-error"`) {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -25,7 +26,18 @@ const (
 	MaxBodyBytes     = "TOKENIZER_MAX_BODY_BYTES"    // of a request; default api.MaxBody
 	ReadRate         = "TOKENIZER_READ_RATE"         // tokens opened a second; default api.DefaultReadRate
 	MaxConnections   = "TOKENIZER_MAX_CONNECTIONS"   // at a time; default api.DefaultConnections
+	AccountID        = "TOKENIZER_ACCOUNT_ID"        // AWS account of the function, so that it is known before Lambda tells it
+	Access           = "TOKENIZER_ACCESS"            // AccessTokenize, AccessDetokenize or AccessRevoke: what the function was granted
+	Purposes         = "TOKENIZER_PURPOSES"          // for which it was granted that, separated by commas; unset means tokens of no purpose
+	KeysAhead        = "TOKENIZER_KEYS_AHEAD"        // data keys of one purpose held before they are needed; default api.DefaultKeysAhead
 	LayerDigest      = "TOKENIZER_LAYER_DIGEST"      // of the layer's content; the extension does not read it
+)
+
+// The values of Access.
+const (
+	AccessTokenize   = "tokenize"
+	AccessDetokenize = "detokenize"
+	AccessRevoke     = "revoke"
 )
 
 // The environment variables that Lambda sets for every function.
@@ -51,6 +63,22 @@ type Settings struct {
 	MaxBodyBytes     int64
 	ReadRate         int
 	MaxConnections   int
+	AccountID        string // "" if it is not told
+	Access           string // "" if it is not told
+	Purposes         []string
+	KeysAhead        int
+}
+
+// TokenizeFor are the purposes that the function may tokenize for, as far as that is told; "" stands for tokens that are bound to none.
+func (s Settings) TokenizeFor() []string {
+	switch {
+	case s.Access != AccessTokenize:
+		return nil
+	case len(s.Purposes) == 0:
+		return []string{""}
+	default:
+		return s.Purposes
+	}
 }
 
 // Key is a version of a key.
@@ -75,6 +103,10 @@ func Load(getenv func(string) string) (Settings, error) {
 		MaxBodyBytes:     int64(l.number(MaxBodyBytes, api.MaxBody, api.MinBodyLimit, api.MaxBody)),
 		ReadRate:         l.number(ReadRate, api.DefaultReadRate, 1, api.MaxReadRate),
 		MaxConnections:   l.number(MaxConnections, api.DefaultConnections, 1, api.MaxConnections),
+		AccountID:        getenv(AccountID),
+		Access:           getenv(Access),
+		Purposes:         list(getenv(Purposes)),
+		KeysAhead:        l.number(KeysAhead, api.DefaultKeysAhead, 0, api.MaxKeysAhead),
 	}
 	l.require(s.SessionToken != "", SessionToken, "is not set: the function has no credentials")
 	const tableForm = "must be the name of a table (3 to 255 of A-Z a-z 0-9 _ . -)"
@@ -86,6 +118,10 @@ func Load(getenv func(string) string) (Settings, error) {
 	l.require((len(s.FingerprintKeys) > 0 || s.IndexTable == "") && validKeys(s.FingerprintKeys), FingerprintKeys, keysForm)
 	l.require(s.IdempotencyScope == "" || api.IsName(s.IdempotencyScope), IdempotencyScope,
 		"must have 1 to 128 of A-Z a-z 0-9 . _ : -, the first a letter or digit")
+	l.require(s.AccountID == "" || api.IsAccountID(s.AccountID), AccountID, "must have 12 digits; leave it out if you do not know it")
+	l.require(slices.Contains([]string{"", AccessTokenize, AccessDetokenize, AccessRevoke}, s.Access), Access, "must be tokenize, detokenize or revoke")
+	l.require(!slices.ContainsFunc(s.Purposes, func(p string) bool { return !api.IsPurpose(p) }), Purposes,
+		"must be purposes, separated by commas, each with 1 to 64 of a-z 0-9 _ -, the first a letter or digit")
 	return s, errors.Join(l.problems...)
 }
 
@@ -121,12 +157,21 @@ func (l *loader) level(variable string) (level slog.Level) {
 	return level
 }
 
-// keys takes a list of VERSION=ARN apart.
-func keys(list string) (keys []Key) {
-	for entry := range strings.SplitSeq(list, ",") {
-		if version, arn, _ := strings.Cut(entry, "="); entry != "" {
-			keys = append(keys, Key{Version: version, ARN: arn})
+// list takes a list apart.
+func list(value string) (entries []string) {
+	for entry := range strings.SplitSeq(value, ",") {
+		if entry != "" {
+			entries = append(entries, entry)
 		}
+	}
+	return entries
+}
+
+// keys takes a list of VERSION=ARN apart.
+func keys(value string) (keys []Key) {
+	for _, entry := range list(value) {
+		version, arn, _ := strings.Cut(entry, "=")
+		keys = append(keys, Key{Version: version, ARN: arn})
 	}
 	return keys
 }

@@ -34,7 +34,7 @@ func TestLoad_HasSafeDefaults(t *testing.T) {
 	want := settings.Settings{
 		SessionToken: "session", Table: "Vault", StateTable: "State", TokenKeys: []settings.Key{{Version: "1", ARN: testKey}},
 		FingerprintKeys: []settings.Key{{Version: "1", ARN: otherKey}},
-		Port:            2774, LogLevel: slog.LevelInfo, MaxBodyBytes: 32768, ReadRate: 100, MaxConnections: 64,
+		Port:            2774, LogLevel: slog.LevelInfo, MaxBodyBytes: 32768, ReadRate: 100, MaxConnections: 64, KeysAhead: 64,
 	}
 	if diff := cmp.Diff(want, got); diff != "" || err != nil {
 		t.Errorf("%v (-want +got):\n%s", err, diff)
@@ -47,12 +47,14 @@ func TestLoad_ReadsEverySetting(t *testing.T) {
 		"TOKENIZER_TOKEN_KEYS": "3=" + otherKey + ",1=" + testKey, "TOKENIZER_FINGERPRINT_KEYS": "2=" + otherKey + ",1=" + testKey,
 		"TOKENIZER_IDEMPOTENCY_SCOPE": "orders", "TOKENIZER_PORT": "3000", "TOKENIZER_LOG_LEVEL": "WARN",
 		"TOKENIZER_MAX_BODY_BYTES": "64", "TOKENIZER_READ_RATE": "10000", "TOKENIZER_MAX_CONNECTIONS": "1",
+		"TOKENIZER_ACCOUNT_ID": "123456789012", "TOKENIZER_ACCESS": "tokenize", "TOKENIZER_PURPOSES": "payment,refund", "TOKENIZER_KEYS_AHEAD": "0",
 	})
 	want := settings.Settings{
 		SessionToken: "session", RuntimeAPI: "127.0.0.1:9001", FunctionName: "f", Table: "Vault", StateTable: "State", IndexTable: "Index", IdempotencyScope: "orders",
 		TokenKeys:       []settings.Key{{Version: "3", ARN: otherKey}, {Version: "1", ARN: testKey}},
 		FingerprintKeys: []settings.Key{{Version: "2", ARN: otherKey}, {Version: "1", ARN: testKey}},
 		Port:            3000, LogLevel: slog.LevelWarn, MaxBodyBytes: 64, ReadRate: 10_000, MaxConnections: 1,
+		AccountID: "123456789012", Access: "tokenize", Purposes: []string{"payment", "refund"},
 	}
 	if diff := cmp.Diff(want, got); diff != "" || err != nil {
 		t.Errorf("%v (-want +got):\n%s", err, diff)
@@ -69,6 +71,7 @@ func TestLoad_NamesNumbersOutOfRangeAndUsesTheDefault(t *testing.T) {
 		"TOKENIZER_MAX_CONNECTIONS": {"0", "-1", "1025", "many", "0x10"},
 		"TOKENIZER_MAX_BODY_BYTES":  {"63", "32769", "32KiB"},
 		"TOKENIZER_PORT":            {"1023", "65536", "http"},
+		"TOKENIZER_KEYS_AHEAD":      {"-1", "257", "all"},
 	} {
 		for _, value := range values {
 			got, err := load(map[string]string{name: value})
@@ -97,6 +100,10 @@ func TestLoad_NamesWrongSettingsWithoutTheirValue(t *testing.T) {
 		"token keys: none":            {"TOKENIZER_TOKEN_KEYS", ""},
 		"token keys: commas":          {"TOKENIZER_TOKEN_KEYS", ",,"},
 		"token keys: an ARN":          {"TOKENIZER_TOKEN_KEYS", testKey},
+		"account: eleven digits":      {"TOKENIZER_ACCOUNT_ID", "12345678901"},
+		"access: a large letter":      {"TOKENIZER_ACCESS", "Tokenize"},
+		"purposes: a space":           {"TOKENIZER_PURPOSES", "a, b"},
+		"purposes: a star":            {"TOKENIZER_PURPOSES", "*"},
 		"keys: no version":            {keys, testKey},
 		"keys: an alias":              {keys, "1=alias/fingerprint"},
 		"keys: a large letter":        {keys, "A=" + testKey},
@@ -132,5 +139,24 @@ func TestLoad_ReportsEveryProblemAtOnce(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("error = %v, want one that names %s", err, name)
 		}
+	}
+}
+
+func TestSettings_TokenizeForWhatIsTold(t *testing.T) {
+	for name, tt := range map[string]struct {
+		set  map[string]string
+		want []string
+	}{
+		"nothing":    {nil, nil},
+		"unbound":    {map[string]string{"TOKENIZER_ACCESS": "tokenize"}, []string{""}},
+		"bound":      {map[string]string{"TOKENIZER_ACCESS": "tokenize", "TOKENIZER_PURPOSES": "a,b"}, []string{"a", "b"}},
+		"detokenize": {map[string]string{"TOKENIZER_ACCESS": "detokenize", "TOKENIZER_PURPOSES": "a"}, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, err := load(tt.set)
+			if diff := cmp.Diff(tt.want, s.TokenizeFor()); diff != "" || err != nil {
+				t.Error(err, diff)
+			}
+		})
 	}
 }

@@ -30,7 +30,7 @@ func (v *Vault) Create(ctx context.Context, c Create) (Created, error) {
 		return v.createIndexed(ctx, c)
 	}
 	for range maxDraws {
-		r, err := v.seal(ctx, c)
+		r, err := v.sealNew(ctx, c)
 		if err != nil {
 			return Created{}, err
 		}
@@ -59,7 +59,7 @@ func (v *Vault) Seal(ctx context.Context, c Create) (Created, api.Row, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, v.timeout)
 	defer cancel()
-	r, err := v.seal(ctx, c)
+	r, err := v.sealNew(ctx, c)
 	if err != nil {
 		return Created{}, api.Row{}, err
 	}

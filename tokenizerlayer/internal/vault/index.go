@@ -74,22 +74,23 @@ var errInFlight = &failure.Error{Kind: failure.InFlight, Detail: "another reques
 // createIndexed makes a token together with its index rows, or finds one. Rows of index and vault are written in one transaction, each
 // only if absent: among any number of simultaneous requests one wins, and the others find its rows.
 //
-// The row is sealed before anything is looked up: KMS alone knows which purposes the function may tokenize for.
+// The draft comes before anything is looked up: KMS alone knows which purposes the function may tokenize for.
 func (v *Vault) createIndexed(ctx context.Context, c Create) (Created, error) {
 	if v.index == "" {
 		return Created{}, failure.New(failure.NotReady, "", "this vault has no index table, which deterministic tokens and %s need", api.IdempotencyHeader)
 	}
-	r, err := v.seal(ctx, c)
+	d, err := v.draft(ctx, c)
 	if err != nil {
 		return Created{}, err
 	}
+	defer v.drop(d)
 	p, err := v.plan(ctx, c)
 	if err != nil {
 		return Created{}, err
 	}
 	conflicts := false // in the last round that ended
 	for round := range maxRounds {
-		created, conflict, err := v.findOrCommit(ctx, c, p, &r)
+		created, conflict, err := v.findOrCommit(ctx, p, d)
 		if created != nil {
 			return *created, nil
 		}
@@ -110,11 +111,15 @@ func (v *Vault) createIndexed(ctx context.Context, c Create) (Created, error) {
 	return Created{}, errTaken
 }
 
-// findOrCommit finds what an earlier request has made, or writes r. If neither works but may in another round, it returns no error, and
-// whether another transaction on the same rows was in the way. If r's token exists already, it seals another row.
-func (v *Vault) findOrCommit(ctx context.Context, c Create, p plan, r *row) (created *Created, conflict bool, err error) {
+// findOrCommit finds what an earlier request has made, or writes the draft's row. If neither works but may in another round, it returns no
+// error, and whether another transaction on the same rows was in the way. If the draft's token exists already, it drafts another row.
+func (v *Vault) findOrCommit(ctx context.Context, p plan, d *draft) (created *Created, conflict bool, err error) {
 	if created, err = v.find(ctx, p); created != nil || err != nil {
 		return created, false, err
+	}
+	r, err := v.seal(ctx, d)
+	if err != nil {
+		return nil, false, err
 	}
 	failure := v.commit(ctx, p, r)
 	switch {
@@ -123,7 +128,7 @@ func (v *Vault) findOrCommit(ctx context.Context, c Create, p plan, r *row) (cre
 	case !isConflict(failure) && !isCancelled(failure):
 		return nil, false, upstream("dynamodb:TransactWriteItems", failure)
 	case failedAt(failure, 0):
-		*r, err = v.seal(ctx, c)
+		err = v.redraft(ctx, d)
 	}
 	return nil, isConflict(failure), err
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/envelope"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/failure"
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/keypool"
 )
 
 // context binds an envelope to its row. The conditions of the grants name the same keys. CloudTrail records it in clear: the ref is in
@@ -23,6 +24,26 @@ func (v *Vault) context(ref, purpose string) envelope.Context {
 		c["purpose"] = purpose
 	}
 	return c
+}
+
+// takeEntry returns a seed and its data key, for one token of a purpose. Whoever takes it wipes it, or gives it back unused.
+func (v *Vault) takeEntry(ctx context.Context, purpose string) (*keypool.Entry, error) {
+	e, err := v.pool.Take(ctx, purpose)
+	if err == nil || errors.As(err, new(*failure.Error)) {
+		return e, err
+	}
+	return nil, upstream("kms:GenerateDataKey", err) // the time was over before KMS answered
+}
+
+// fetchEntry draws a seed and asks KMS for its data key.
+func (v *Vault) fetchEntry(ctx context.Context, purpose string) (*keypool.Entry, error) {
+	seed := v.newSeed()
+	defer clear(seed[:])
+	key, err := v.dataKey(ctx, seed.Ref(), purpose)
+	if err != nil {
+		return nil, err
+	}
+	return &keypool.Entry{Seed: seed, Key: key}, nil
 }
 
 // dataKey asks KMS for a data key for one token, under the current version of TokenKey.

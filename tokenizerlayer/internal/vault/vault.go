@@ -19,7 +19,7 @@
 //
 // # Files
 //
-// create.go makes tokens, which description.go describes and seal.go seals; index.go finds those that exist. open.go opens rows, read.go
+// create.go makes tokens, which description.go describes and seal.go seals, with data keys that package keypool has fetched ahead; index.go finds those that exist. open.go opens rows, read.go
 // answers questions about them, and revoke.go ends them. row.go, state.go and payload.go are what is stored: outside of the envelope,
 // beside it, and inside. Each method's doc
 // says what it needs of IAM, beside the use of the tables' key (see docs/permissions.md). Errors are those of package failure.
@@ -30,7 +30,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"time"
 
@@ -39,6 +38,7 @@ import (
 
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/api"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/envelope"
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/keypool"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/token"
 )
 
@@ -84,13 +84,18 @@ type Config struct {
 	Store            Store
 	// Timeout bounds the upstream calls of one operation; 0 means 4 s.
 	Timeout time.Duration
+	// KeysAhead is how many data keys the vault may hold for each purpose before they are needed; 0 asks KMS for each token.
+	KeysAhead int
+	// Purposes are those for which [Vault.Warm] fetches a first data key: what the function may tokenize for, "" for tokens that are
+	// bound to no purpose. For others data keys are held once KMS has given one.
+	Purposes []string
 	// NewSeed draws a token's seed; nil means token.NewSeed.
 	NewSeed func() token.Seed
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
 }
 
-// Vault is safe for concurrent use.
+// Vault is safe for concurrent use. Whoever made it closes it.
 type Vault struct {
 	tokenKeys, fingerprintKeys []Key
 	table, state, index        string
@@ -102,9 +107,8 @@ type Vault struct {
 	newSeed                    func() token.Seed
 	now                        func() time.Time
 	envelope                   *envelope.Envelope
+	pool                       *keypool.Pool
 }
-
-var accountID = regexp.MustCompile(`^[0-9]{12}$`)
 
 // validate reports every field that is wrong.
 func (c Config) validate() error {
@@ -119,7 +123,8 @@ func (c Config) validate() error {
 	require(api.IsTableName(c.Table), "Table must be the name of a table")
 	require(api.IsTableName(c.State) && c.State != c.Table, "State must be the name of another table")
 	require(c.Index == "" || api.IsTableName(c.Index), "Index must be the name of a table")
-	require(accountID.MatchString(c.AccountID), "AccountID must have 12 digits: Lambda tells it at registration")
+	require(api.IsAccountID(c.AccountID), "AccountID must have 12 digits: Lambda tells it at registration")
+	require(c.KeysAhead >= 0 && c.KeysAhead <= api.MaxKeysAhead, fmt.Sprintf("KeysAhead must be from 0 to %d", api.MaxKeysAhead))
 	require(c.KMS != nil && c.Store != nil, "KMS and Store are required")
 	return errors.Join(problems...)
 }
@@ -154,10 +159,20 @@ func New(c Config) (*Vault, error) {
 	if v.now == nil {
 		v.now = time.Now
 	}
+	v.pool = keypool.New(keypool.Config{Fetch: v.fetchEntry, Purposes: slices.Clone(c.Purposes), Size: c.KeysAhead, Now: v.now})
 	var err error
 	v.envelope, err = envelope.New()
 	return v, err
 }
+
+// Warm starts to fetch the first data keys, and does not wait for them. IAM: kms:GenerateDataKey on TokenKey.
+func (v *Vault) Warm() { v.pool.Warm() }
+
+// Close wipes the data keys that were fetched and not used. Operations work afterwards, with a call of KMS for each token.
+func (v *Vault) Close() { v.pool.Close() }
+
+// Keys counts the data keys that the vault has fetched.
+func (v *Vault) Keys() keypool.Stats { return v.pool.Stats() }
 
 // String keeps a vault that is printed from listing its clients.
 func (v *Vault) String() string { return fmt.Sprintf("vault %s", v.table) }
