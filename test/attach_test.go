@@ -239,6 +239,11 @@ func TestAttach_RefusesWhatWouldFailInLambda(t *testing.T) {
 		"no vault": {change: func(b *bench) { b.vault = nil }, want: "vault: got none, want one of NewVault or VaultFromAttributes"},
 
 		"no access": {access: -1, want: "access: got -1, want Tokenize, Detokenize or Revoke"},
+		"too many keys ahead": {access: tokenizerlayer.Tokenize, options: &tokenizerlayer.AttachOptions{KeysAhead: 257}, want: "AttachOptions.KeysAhead: got 257, want 1 to 256: leave it out for 64"},
+		"too few keys ahead": {access: tokenizerlayer.Tokenize, options: &tokenizerlayer.AttachOptions{KeysAhead: -2},
+			want: "AttachOptions.KeysAhead: got -2, want 1 to 256, or NoKeysAhead: leave it out for 64"},
+		"keys ahead without tokens": {options: &tokenizerlayer.AttachOptions{KeysAhead: 1},
+			want: "AttachOptions.KeysAhead: got 1 for a function that does not tokenize, and needs no data keys: leave it out"},
 		"impossible options": {options: &tokenizerlayer.AttachOptions{Port: 80, LogLevel: "TRACE", MaxBodyBytes: 1 << 20, ReadRate: -1},
 			want: "AttachOptions.Port: got 80, want 1024 to 65535: leave it out for 2774; " +
 				"AttachOptions.MaxBodyBytes: got 1048576, want 64 to 32768: leave it out for 32768; " +
@@ -528,16 +533,20 @@ func TestAttach_SetsATimeoutWhereThereIsNone(t *testing.T) {
 }
 
 func TestAttach_HandsTheOptionsToTheExtension(t *testing.T) {
-	always := []string{"TOKENIZER_TABLE", "TOKENIZER_STATE_TABLE", "TOKENIZER_INDEX_TABLE", "TOKENIZER_TOKEN_KEYS", "TOKENIZER_FINGERPRINT_KEYS", "TOKENIZER_LAYER_DIGEST"}
+	always := []string{"TOKENIZER_TABLE", "TOKENIZER_STATE_TABLE", "TOKENIZER_INDEX_TABLE", "TOKENIZER_TOKEN_KEYS", "TOKENIZER_FINGERPRINT_KEYS", "TOKENIZER_LAYER_DIGEST",
+		"TOKENIZER_ACCOUNT_ID", "TOKENIZER_ACCESS"}
 	for name, test := range map[string]struct {
 		own     map[string]string
 		options *tokenizerlayer.AttachOptions
 		want    map[string]any
 	}{
 		"none": {want: map[string]any{}},
-		"all": {options: &tokenizerlayer.AttachOptions{Port: 2775, LogLevel: tokenizerlayer.LogDebug, MaxBodyBytes: 4096, ReadRate: 5, MaxConnections: 8, IdempotencyScope: "orders"},
+		"all": {options: &tokenizerlayer.AttachOptions{Port: 2775, LogLevel: tokenizerlayer.LogDebug, MaxBodyBytes: 4096, ReadRate: 5, MaxConnections: 8, IdempotencyScope: "orders",
+			KeysAhead: 16, Purposes: []string{"refund", "charge"}},
 			want: map[string]any{"TOKENIZER_PORT": "2775", "TOKENIZER_LOG_LEVEL": "DEBUG", "TOKENIZER_MAX_BODY_BYTES": "4096",
-				"TOKENIZER_READ_RATE": "5", "TOKENIZER_MAX_CONNECTIONS": "8", "TOKENIZER_IDEMPOTENCY_SCOPE": "orders"}},
+				"TOKENIZER_READ_RATE": "5", "TOKENIZER_MAX_CONNECTIONS": "8", "TOKENIZER_IDEMPOTENCY_SCOPE": "orders",
+				"TOKENIZER_KEYS_AHEAD": "16", "TOKENIZER_PURPOSES": "refund,charge"}},
+		"no keys ahead": {options: &tokenizerlayer.AttachOptions{KeysAhead: tokenizerlayer.NoKeysAhead}, want: map[string]any{"TOKENIZER_KEYS_AHEAD": "0"}},
 		"the function's own": {own: map[string]string{"TOKENIZER_PORT": "2776", "MINE": "x"}, want: map[string]any{"TOKENIZER_PORT": "2776", "MINE": "x"}},
 	} {
 		t.Run(name, func(t *testing.T) {

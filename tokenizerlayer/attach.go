@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
 	"github.com/aws/constructs-go/constructs/v10"
 
@@ -53,6 +54,10 @@ type AttachOptions struct {
 	ReadRate int
 	// MaxConnections bounds the connections to the extension at a time, from 1 to 1024; 0 means 64. More wait.
 	MaxConnections int
+	// KeysAhead is how many data keys of one purpose the extension of a function that tokenizes holds before they are needed, so that a
+	// token does not wait for KMS: from 1 to 256, or [NoKeysAhead]; 0 means 64. It begins with one, and holds more only under load. A data
+	// key is held for 5 minutes at most; for so long the function can make tokens after its right to do so was taken away.
+	KeysAhead int
 	// Purposes are those that the function may tokenize or detokenize for; none means tokens that are bound to no purpose.
 	Purposes []string
 	// Index lets a function that may tokenize make deterministic tokens and idempotent requests: see [Grants.Index], which is a way to read
@@ -65,6 +70,9 @@ type AttachOptions struct {
 	// app has made with [NewDetokenizeRole]. Attach recognizes one of this app by itself.
 	Granted bool
 }
+
+// NoKeysAhead is a value of [AttachOptions.KeysAhead]: the extension asks KMS when a token is made, and each token waits for that.
+const NoKeysAhead = -1
 
 // defaultTimeout, in seconds, is what a function gets that states no timeout.
 const defaultTimeout = 10
@@ -151,6 +159,7 @@ func (a *attachment) variables(architecture Architecture) map[string]*string {
 		settings.IndexTable:      a.vault.Index().TableName(),
 		settings.TokenKeys:       keyList(a.vault.TokenKeys()),
 		settings.FingerprintKeys: keyList(a.vault.FingerprintKeys()),
+		settings.AccountID:       awscdk.Stack_Of(a.fn).Account(),
 	}
 	for name, value := range map[string]string{
 		// A weak reference leaves this stack's template as it was when the layer changes, and `cdk deploy` skips stacks
@@ -162,12 +171,30 @@ func (a *attachment) variables(architecture Architecture) map[string]*string {
 		settings.MaxBodyBytes:     number(a.options.MaxBodyBytes),
 		settings.ReadRate:         number(a.options.ReadRate),
 		settings.MaxConnections:   number(a.options.MaxConnections),
+		settings.KeysAhead:        a.keysAhead(),
+		settings.Access:           a.toldAccess(),
+		settings.Purposes:         strings.Join(a.options.Purposes, ","),
 	} {
 		if value != "" {
 			variables[name] = &value
 		}
 	}
 	return variables
+}
+
+// toldAccess is what the extension may prepare itself for. Of a role that has its rights to tokenize already, the purposes are not known.
+func (a *attachment) toldAccess() string {
+	if a.access == Tokenize && a.granted() {
+		return ""
+	}
+	return map[Access]string{Tokenize: settings.AccessTokenize, Detokenize: settings.AccessDetokenize, Revoke: settings.AccessRevoke}[a.access]
+}
+
+func (a *attachment) keysAhead() string {
+	if a.options.KeysAhead == NoKeysAhead {
+		return "0"
+	}
+	return number(a.options.KeysAhead)
 }
 
 // keyList is a key's versions as a setting.
@@ -197,6 +224,7 @@ func (o AttachOptions) problems(access Access) (problems []error) {
 		{"MaxBodyBytes", o.MaxBodyBytes, api.MinBodyLimit, api.MaxBody, api.MaxBody},
 		{"ReadRate", o.ReadRate, 1, api.MaxReadRate, api.DefaultReadRate},
 		{"MaxConnections", o.MaxConnections, 1, api.MaxConnections, api.DefaultConnections},
+		{"KeysAhead", max(o.KeysAhead, 0), 1, api.MaxKeysAhead, api.DefaultKeysAhead},
 	} {
 		if n.got != 0 && (n.got < n.least || n.got > n.most) {
 			problems = append(problems, fmt.Errorf("AttachOptions.%s: got %d, want %d to %d: leave it out for %d", n.property, n.got, n.least, n.most, n.def))
@@ -210,6 +238,13 @@ func (o AttachOptions) problems(access Access) (problems []error) {
 	}
 	if len(o.Purposes) > 0 && access == Revoke {
 		problems = append(problems, errors.New("AttachOptions.Purposes: got some for Revoke, which is for tokens of every purpose: leave them out"))
+	}
+	if o.KeysAhead < NoKeysAhead {
+		problems = append(problems, fmt.Errorf("AttachOptions.KeysAhead: got %d, want 1 to %d, or NoKeysAhead: leave it out for %d",
+			o.KeysAhead, api.MaxKeysAhead, api.DefaultKeysAhead))
+	}
+	if o.KeysAhead != 0 && access != Tokenize {
+		problems = append(problems, fmt.Errorf("AttachOptions.KeysAhead: got %d for a function that does not tokenize, and needs no data keys: leave it out", o.KeysAhead))
 	}
 	if o.IdempotencyScope != "" && !api.IsName(o.IdempotencyScope) {
 		problems = append(problems, fmt.Errorf("AttachOptions.IdempotencyScope: got %q, want 1 to 128 of A-Z a-z 0-9 . _ : -, the first a letter or digit", o.IdempotencyScope))

@@ -109,6 +109,7 @@ func (a *attachment) resolve() state {
 var setBy = map[string]string{
 	settings.Port: "AttachOptions.Port", settings.LogLevel: "AttachOptions.LogLevel", settings.MaxBodyBytes: "AttachOptions.MaxBodyBytes",
 	settings.IdempotencyScope: "AttachOptions.IdempotencyScope", settings.ReadRate: "AttachOptions.ReadRate", settings.MaxConnections: "AttachOptions.MaxConnections",
+	settings.KeysAhead: "AttachOptions.KeysAhead", settings.Purposes: "AttachOptions.Purposes",
 }
 
 // environmentProblems are variables that contradict the extension's, and a port that cannot be.

@@ -63,7 +63,8 @@ type Config struct {
 	Fetch func(ctx context.Context, purpose string) (*Entry, error)
 	// Purposes are those for which [Pool.Warm] fetches a first entry. Any other purpose gets its shelf when KMS has answered for it once.
 	Purposes []string
-	// Size is the largest target of a shelf; 0 means that nothing is fetched ahead, so each Take asks KMS.
+	// Size is the largest target of a shelf; 0 means that nothing is fetched ahead, so each Take asks KMS. Entries that are returned, or
+	// whose request took another one, can make it twice as many for a while.
 	Size int
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
@@ -217,7 +218,7 @@ func (p *Pool) Return(purpose string, e *Entry) {
 	defer p.mu.Unlock()
 	p.stats.Used--
 	s := p.shelves[purpose]
-	if s == nil || p.life.Err() != nil || len(s.entries) >= p.size || e.asked.IsZero() || age(p.now(), e.asked) >= MaxAge {
+	if s == nil || p.life.Err() != nil || len(s.entries) >= 2*p.size || e.asked.IsZero() || age(p.now(), e.asked) >= MaxAge {
 		p.waste(e)
 		return
 	}

@@ -97,7 +97,7 @@ func (p *Pool) deliver(s *shelf, owner *waiter, group *refills, e *Entry) {
 	case tooOld && to == owner && to != nil: // a freeze came between question and answer
 		p.waste(e)
 		p.start(p.life, s, owner)
-	case tooOld, to == nil && (group != p.refills || p.life.Err() != nil || len(s.entries) >= p.size):
+	case tooOld, to == nil && (group != p.refills || p.life.Err() != nil || len(s.entries) >= 2*p.size):
 		p.waste(e)
 	case to != nil:
 		s.forget(to)
