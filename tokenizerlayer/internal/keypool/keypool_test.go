@@ -238,6 +238,10 @@ func TestPool_ARefillNeitherDelaysNorFailsARequest(t *testing.T) {
 						t.Errorf("a request waited %v", d)
 					}
 				}
+				time.Sleep(4 * time.Second)
+				if s := p.Stats(); s.Failed != 1 {
+					t.Errorf("a call of KMS has no end: %+v", s)
+				}
 			})
 		})
 	}
@@ -299,6 +303,9 @@ func TestPool_AFreezeEndsWhatWasThere(t *testing.T) {
 			t.Error("the refill before the freeze goes on")
 		}
 		time.Sleep(time.Second)
+		if s := p.Stats(); s.Fetched != 4 || s.Failed != 1 { // Warm's, the request's, and two for the shelf, which then aims at two
+			t.Errorf("%+v", s)
+		}
 		k.freeze(keypool.MaxAge - 2*time.Second)
 		if d := take(t, p, ""); d != 0 {
 			t.Errorf("an entry that is young enough was not used: the request waited %v", d)
@@ -392,12 +399,16 @@ func TestPool_AnEntryThatWasNotUsedCanBeReturned(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		settle() // now there is another, which is younger
 		p.Return("", first)
 		if again, err := p.Take(t.Context(), ""); err != nil || again != first {
 			t.Errorf("another entry came: %v", err)
 		}
 		k.freeze(keypool.MaxAge)
-		p.Return("", first) // too old by now: it is wiped
+		p.Return("", first)
+		if s := p.Stats(); s.Unused != 1 || s.Used != 0 {
+			t.Errorf("an entry that is too old was kept: %+v", s)
+		}
 	})
 }
 

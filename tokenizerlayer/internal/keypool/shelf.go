@@ -79,12 +79,12 @@ func (p *Pool) start(ctx context.Context, s *shelf, owner *waiter) {
 		}
 		p.stats.Fetched++
 		e.asked = asked
-		p.deliver(s, owner, group, e)
+		p.deliver(s, owner, e)
 	})
 }
 
 // deliver hands an entry to its owner; if the owner waits no more, to whoever has waited longest; if nobody waits, to the shelf.
-func (p *Pool) deliver(s *shelf, owner *waiter, group *refills, e *Entry) {
+func (p *Pool) deliver(s *shelf, owner *waiter, e *Entry) {
 	to := owner
 	if !slices.Contains(s.waiting, to) {
 		to = nil
@@ -97,7 +97,7 @@ func (p *Pool) deliver(s *shelf, owner *waiter, group *refills, e *Entry) {
 	case tooOld && to == owner && to != nil: // a freeze came between question and answer
 		p.waste(e)
 		p.start(p.life, s, owner)
-	case tooOld, to == nil && (group != p.refills || p.life.Err() != nil || len(s.entries) >= 2*p.size):
+	case tooOld, to == nil && (p.life.Err() != nil || len(s.entries) >= 2*p.size):
 		p.waste(e)
 	case to != nil:
 		s.forget(to)
