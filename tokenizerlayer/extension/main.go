@@ -23,12 +23,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/aws/retry"
-	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
-	"github.com/aws/aws-sdk-go-v2/config"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"golang.org/x/net/netutil"
 
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/api"
@@ -38,13 +32,6 @@ import (
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/server"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/settings"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/vault"
-)
-
-// Bounds of a call to KMS or DynamoDB. Three attempts fit into the vault's own limit, so that one lost answer does not use it up.
-const (
-	attempts       = 3
-	attemptTimeout = 1200 * time.Millisecond
-	maxBackoff     = 200 * time.Millisecond
 )
 
 func main() {
@@ -61,6 +48,7 @@ func main() {
 // run serves until Lambda sends SHUTDOWN or ctx ends.
 func run(ctx context.Context, executable string, getenv func(string) string) error {
 	s, problems := settings.Load(getenv)
+	aws, awsProblems := newClients(getenv)
 	log := audit.New(os.Stdout, s.LogLevel, s.FunctionName)
 	lambda := extensionsapi.New(s.RuntimeAPI, filepath.Base(executable))
 
@@ -77,13 +65,14 @@ func run(ctx context.Context, executable string, getenv func(string) string) err
 	served := make(chan error, 1)
 	go func() { served <- srv.Serve(netutil.LimitListener(listener, s.MaxConnections)) }() // more wait
 	defer stopServing(srv, served)
+	aws.warm(ctx)
 
 	registration, err := lambda.Register(ctx, extensionsapi.Shutdown)
 	if err != nil {
 		return err
 	}
 	log.SetAccount(registration.AccountID)
-	current.open(ctx, s, problems, registration.AccountID)
+	current.open(s, aws, errors.Join(problems, awsProblems), registration.AccountID)
 	if _, err := current.vault(); err != nil {
 		log.Notice(ctx, slog.LevelError, err.Error())
 	} else {
@@ -147,8 +136,8 @@ func (b *backend) vault() (server.Vault, error) {
 }
 
 // open makes the vault, or remembers everything that is wrong with its settings.
-func (b *backend) open(ctx context.Context, s settings.Settings, problems error, account string) {
-	v, err := newVault(ctx, s, account)
+func (b *backend) open(s settings.Settings, aws clients, problems error, account string) {
+	v, err := newVault(s, aws, account)
 	if problems != nil {
 		err = problems // they say, by the names of the variables, what is wrong with the vault too
 	}
@@ -160,28 +149,12 @@ func (b *backend) open(ctx context.Context, s settings.Settings, problems error,
 	b.state.Store(&backendState{vault: v})
 }
 
-func newVault(ctx context.Context, s settings.Settings, account string) (*vault.Vault, error) {
-	clients, err := awsConfig(ctx)
-	if err != nil { // its text may quote the environment
-		return nil, errors.New("the AWS configuration in the environment does not load")
-	}
+func newVault(s settings.Settings, aws clients, account string) (*vault.Vault, error) {
 	return vault.New(vault.Config{
 		TokenKeys: keys(s.TokenKeys), FingerprintKeys: keys(s.FingerprintKeys), Table: s.Table, State: s.StateTable, Index: s.IndexTable,
 		AccountID: account, Actor: s.FunctionName, IdempotencyScope: s.IdempotencyScope,
-		KMS: kms.NewFromConfig(clients), Store: dynamodb.NewFromConfig(clients),
+		KMS: aws.kms, Store: aws.dynamodb,
 	})
-}
-
-// awsConfig is the environment's, but for DynamoDB's host, which is that of the region: the account's own
-// (<account>.ddb.<region>.amazonaws.com), which the SDK prefers when it knows the account, does not resolve in a network that lets only
-// the endpoints' names through (https://docs.aws.amazon.com/sdkref/latest/guide/feature-account-endpoints.html).
-func awsConfig(ctx context.Context) (aws.Config, error) {
-	return config.LoadDefaultConfig(ctx,
-		config.WithAccountIDEndpointMode(aws.AccountIDEndpointModeDisabled),
-		config.WithHTTPClient(awshttp.NewBuildableClient().WithTimeout(attemptTimeout)),
-		config.WithRetryer(func() aws.Retryer {
-			return retry.NewStandard(func(r *retry.StandardOptions) { r.MaxAttempts, r.MaxBackoff = attempts, maxBackoff })
-		}))
 }
 
 func keys(from []settings.Key) (to []vault.Key) {
