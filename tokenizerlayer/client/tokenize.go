@@ -9,6 +9,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/api"
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/attribute"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/sensitive"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/token"
 )
@@ -153,11 +154,32 @@ func (c *Client) Seal(ctx context.Context, in SealInput) (SealOutput, error) {
 	case out.Row == nil || out.Token == "":
 		return SealOutput{}, notUnderstood()
 	}
+	row, ok := toSDK(out.Row.Item)
+	if !ok {
+		return SealOutput{}, notUnderstood()
+	}
 	return SealOutput{Token: out.Token, ExpiresAt: timeOf(out.ExpiresAt), Put: types.TransactWriteItem{Put: &types.Put{
 		TableName:           &out.Row.TableName,
-		Item:                out.Row.Item.DynamoDB(),
+		Item:                row,
 		ConditionExpression: &out.Row.ConditionExpression,
 	}}}, nil
+}
+
+// toSDK converts a row to the SDK's types. It fails for a value of a type that the vault does not use.
+func toSDK(row attribute.Item) (map[string]types.AttributeValue, bool) {
+	out := make(map[string]types.AttributeValue, len(row))
+	for name, v := range row {
+		if text, ok := v.Text(); ok {
+			out[name] = &types.AttributeValueMemberS{Value: text}
+		} else if number, ok := v.Number(); ok {
+			out[name] = &types.AttributeValueMemberN{Value: number}
+		} else if b, ok := v.Bytes(); ok {
+			out[name] = &types.AttributeValueMemberB{Value: b}
+		} else {
+			return nil, false
+		}
+	}
+	return out, true
 }
 
 // description is what Tokenize and Seal can say about a token.

@@ -37,8 +37,8 @@ func (b *backend) vault(ctx context.Context) (server.Vault, error) {
 }
 
 // make makes the vault and has it fetch its first data keys, without waiting for them.
-func (b *backend) make(ctx context.Context, s settings.Settings, account string) error {
-	v, err := newVault(ctx, s, account)
+func (b *backend) make(s settings.Settings, aws clients, account string) error {
+	v, err := newVault(s, aws, account)
 	if err != nil {
 		return err
 	}
@@ -49,12 +49,12 @@ func (b *backend) make(ctx context.Context, s settings.Settings, account string)
 
 // open lets requests have the vault for the account that Lambda has told, or the reason why there is none: everything that is wrong with
 // the settings.
-func (b *backend) open(ctx context.Context, s settings.Settings, problems error, account string) error {
+func (b *backend) open(s settings.Settings, aws clients, problems error, account string) error {
 	defer close(b.ready)
 	switch {
 	case problems != nil:
 	case b.made == nil:
-		problems = b.make(ctx, s, account)
+		problems = b.make(s, aws, account)
 	case s.AccountID != account:
 		problems = errors.New(settings.AccountID + " is not the function's account; leave it out")
 	}

@@ -59,7 +59,7 @@ func (x *running) tokensOf(t *testing.T, n int, in client.TokenizeInput) int {
 	return len(tokens.n)
 }
 
-// The vault's promises hold for the extension as it ships: a process of its own, the SDK, and a DynamoDB over HTTP.
+// The vault's promises hold for the extension as it ships: a process of its own, and a DynamoDB over HTTP.
 func TestExtension_KeepsItsPromisesUnderConcurrency(t *testing.T) {
 	x := startExtension(t)
 	card := client.NewSecret(canary)

@@ -2,9 +2,9 @@
 // to the function beside it.
 //
 // The order at start is bind, serve, ask KMS for a first data key, register: Lambda starts the function only after registration, so
-// the function never finds the port closed, and its first token does not wait for KMS. Wrong settings do not end the extension, since that would end the function with an error that
-// names neither: the API answers 503 and says which setting is wrong. A port that is taken does end it, because the
-// function would send its session token to whoever listens there.
+// the function never finds the port closed, and its first token does not wait for KMS. Wrong settings do not end the extension, since
+// that would end the function with an error that names neither: the API answers 503 and says which setting is wrong. A port that is
+// taken does end it, because the function would send its session token to whoever listens there.
 package main
 
 import (
@@ -22,12 +22,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/aws/retry"
-	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
-	"github.com/aws/aws-sdk-go-v2/config"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"golang.org/x/net/netutil"
 
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/api"
@@ -36,13 +30,6 @@ import (
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/server"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/settings"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/vault"
-)
-
-// Bounds of a call to KMS or DynamoDB. Three attempts fit into the vault's own limit, so that one lost answer does not use it up.
-const (
-	attempts       = 3
-	attemptTimeout = 1200 * time.Millisecond
-	maxBackoff     = 200 * time.Millisecond
 )
 
 func main() {
@@ -59,6 +46,8 @@ func main() {
 // run serves until Lambda sends SHUTDOWN or ctx ends.
 func run(ctx context.Context, executable string, getenv func(string) string) error {
 	s, problems := settings.Load(getenv)
+	aws, awsProblems := newClients(getenv)
+	problems = errors.Join(problems, awsProblems)
 	log := audit.New(os.Stdout, s.LogLevel, s.FunctionName)
 	lambda := extensionsapi.New(s.RuntimeAPI, filepath.Base(executable))
 
@@ -79,16 +68,17 @@ func run(ctx context.Context, executable string, getenv func(string) string) err
 		stopServing(srv, served)
 		current.close(log)
 	}()
+	aws.warm(ctx)
 
 	if problems == nil && s.AccountID != "" {
-		problems = current.make(ctx, s, s.AccountID)
+		problems = current.make(s, aws, s.AccountID)
 	}
 	registration, err := lambda.Register(ctx, extensionsapi.Shutdown)
 	if err != nil {
 		return err
 	}
 	log.SetAccount(registration.AccountID)
-	if err := current.open(ctx, s, problems, registration.AccountID); err != nil {
+	if err := current.open(s, aws, problems, registration.AccountID); err != nil {
 		log.Notice(ctx, slog.LevelError, err.Error())
 	} else {
 		log.Notice(ctx, slog.LevelInfo, "tokenizer ready", slog.String("release", release))
@@ -129,28 +119,12 @@ func stopServing(srv *http.Server, served <-chan error) {
 	<-served
 }
 
-func newVault(ctx context.Context, s settings.Settings, account string) (*vault.Vault, error) {
-	clients, err := awsConfig(ctx)
-	if err != nil { // its text may quote the environment
-		return nil, errors.New("the AWS configuration in the environment does not load")
-	}
+func newVault(s settings.Settings, aws clients, account string) (*vault.Vault, error) {
 	return vault.New(vault.Config{
 		TokenKeys: keys(s.TokenKeys), FingerprintKeys: keys(s.FingerprintKeys), Table: s.Table, State: s.StateTable, Index: s.IndexTable,
 		AccountID: account, Actor: s.FunctionName, IdempotencyScope: s.IdempotencyScope, KeysAhead: s.KeysAhead, Purposes: s.TokenizeFor(),
-		KMS: kms.NewFromConfig(clients), Store: dynamodb.NewFromConfig(clients),
+		KMS: aws.kms, Store: aws.dynamodb,
 	})
-}
-
-// awsConfig is the environment's, but for DynamoDB's host, which is that of the region: the account's own
-// (<account>.ddb.<region>.amazonaws.com), which the SDK prefers when it knows the account, does not resolve in a network that lets only
-// the endpoints' names through (https://docs.aws.amazon.com/sdkref/latest/guide/feature-account-endpoints.html).
-func awsConfig(ctx context.Context) (aws.Config, error) {
-	return config.LoadDefaultConfig(ctx,
-		config.WithAccountIDEndpointMode(aws.AccountIDEndpointModeDisabled),
-		config.WithHTTPClient(awshttp.NewBuildableClient().WithTimeout(attemptTimeout)),
-		config.WithRetryer(func() aws.Retryer {
-			return retry.NewStandard(func(r *retry.StandardOptions) { r.MaxAttempts, r.MaxBackoff = attempts, maxBackoff })
-		}))
 }
 
 func keys(from []settings.Key) (to []vault.Key) {

@@ -80,6 +80,9 @@ func environment(t *testing.T, l *lambda, port int) map[string]string {
 	t.Cleanup(srv.Close)
 	return map[string]string{
 		"AWS_LAMBDA_RUNTIME_API":     strings.TrimPrefix(srv.URL, "http://"),
+		"AWS_REGION":                 "us-east-1",
+		"AWS_ACCESS_KEY_ID":          "test",
+		"AWS_SECRET_ACCESS_KEY":      "test",
 		"AWS_SESSION_TOKEN":          session,
 		"TOKENIZER_TABLE":            "CreditCardTokenizerTable",
 		"TOKENIZER_STATE_TABLE":      "CreditCardTokenizerState",
@@ -142,6 +145,9 @@ func TestRun_ServesBeforeItRegistersAndEndsWithShutdown(t *testing.T) {
 	}
 }
 
+// wrongValue is a setting that must not be repeated.
+const wrongValue = "not/a value"
+
 // Package settings has the tests of each setting. What it finds wrong is told to the function, which asks with GET /ping.
 func TestRun_NamesWrongSettingsAndGoesOn(t *testing.T) {
 	for name, tt := range map[string]struct {
@@ -155,8 +161,13 @@ func TestRun_NamesWrongSettingsAndGoesOn(t *testing.T) {
 			map[string]string{"TOKENIZER_LOG_LEVEL": "x", "TOKENIZER_TABLE": "", "TOKENIZER_STATE_TABLE": ""}, "",
 			[]string{"TOKENIZER_LOG_LEVEL", "TOKENIZER_TABLE", "TOKENIZER_STATE_TABLE"},
 		},
-		"no account":      {nil, "", []string{"AccountID", "registration"}},
-		"another account": {map[string]string{"TOKENIZER_ACCOUNT_ID": "999999999999"}, "123456789012", []string{"TOKENIZER_ACCOUNT_ID"}},
+		"no account":             {nil, "", []string{"AccountID", "registration"}},
+		"another account":        {map[string]string{"TOKENIZER_ACCOUNT_ID": "999999999999"}, "123456789012", []string{"TOKENIZER_ACCOUNT_ID"}},
+		"no region":              {map[string]string{"AWS_REGION": ""}, "123456789012", []string{"AWS_REGION"}},
+		"no credentials":         {map[string]string{"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}, "123456789012", []string{"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}},
+		"an endpoint of KMS":     {map[string]string{"AWS_ENDPOINT_URL_KMS": wrongValue}, "123456789012", []string{"AWS_ENDPOINT_URL_KMS"}},
+		"an endpoint of both":    {map[string]string{"AWS_ENDPOINT_URL": wrongValue}, "123456789012", []string{"AWS_ENDPOINT_URL"}},
+		"a setting of each kind": {map[string]string{"AWS_REGION": wrongValue, "TOKENIZER_TABLE": ""}, "123456789012", []string{"AWS_REGION", "TOKENIZER_TABLE"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			port := freePort(t)
@@ -168,6 +179,9 @@ func TestRun_NamesWrongSettingsAndGoesOn(t *testing.T) {
 				for _, want := range tt.want {
 					if !errors.Is(err, client.ErrNotReady) || !strings.Contains(err.Error(), want) {
 						t.Errorf("error %v does not name %s", err, want)
+					}
+					if err != nil && strings.Contains(err.Error(), wrongValue) {
+						t.Errorf("error %v tells a value", err)
 					}
 				}
 			}

@@ -64,7 +64,7 @@ func withBinary(use func() int) (int, error) {
 	return use(), nil
 }
 
-// running is the extension as a process of its own, between a scripted Lambda and local services that the SDK talks to.
+// running is the extension as a process of its own, between a scripted Lambda and local services that it calls.
 type running struct {
 	port           int
 	asked          *recorder // what the extension asks KMS

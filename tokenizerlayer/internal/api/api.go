@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"time"
 
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/attribute"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/sensitive"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/token"
 )
@@ -156,20 +157,10 @@ type TokenizeResponse struct {
 
 // Row is a sealed row of the vault: the input of a conditional put, in DynamoDB's own JSON.
 type Row struct {
-	TableName string `json:"table_name"`
-	Item      Item   `json:"item"`
+	TableName string         `json:"table_name"`
+	Item      attribute.Item `json:"item"`
 	// ConditionExpression must go with the put: it keeps a token from being overwritten.
 	ConditionExpression string `json:"condition_expression"`
-}
-
-// Item is a DynamoDB item of the attribute types that the vault uses.
-type Item map[string]AttributeValue
-
-// AttributeValue holds exactly one of its members.
-type AttributeValue struct {
-	S *string `json:"S,omitempty"`
-	N *string `json:"N,omitempty"`
-	B []byte  `json:"B,omitempty"`
 }
 
 // Redaction says how much of the data an answer shows.

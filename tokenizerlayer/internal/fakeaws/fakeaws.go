@@ -15,16 +15,16 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"maps"
+	"net/http"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
 
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	ddbtypes "github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
-	"github.com/aws/aws-sdk-go-v2/service/kms"
-	kmstypes "github.com/aws/aws-sdk-go-v2/service/kms/types"
-	"github.com/aws/smithy-go"
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/attribute"
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/awsjson"
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/dynamoapi"
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/kmsapi"
 )
 
 // The keys that a KMS has.
@@ -37,6 +37,14 @@ const (
 	// ThirdFingerprintARN is yet another version.
 	ThirdFingerprintARN = "arn:aws:kms:us-east-1:123456789012:key/44444444-2222-3333-4444-555555555555"
 )
+
+// Exception is what a service answers if something fails.
+func Exception(code string) error { return &awsjson.Error{Code: code, Status: http.StatusBadRequest} }
+
+// Cancelled is what DynamoDB answers for a transaction that did not happen, with a reason for each item.
+func Cancelled(reasons ...string) error {
+	return &awsjson.Error{Code: dynamoapi.TransactionCanceledException, Status: http.StatusBadRequest, Reasons: reasons}
+}
 
 // KMS wraps data keys with AES-GCM, the encryption context as additional data.
 type KMS struct {
@@ -71,17 +79,17 @@ func newAEAD() cipher.AEAD {
 }
 
 // GenerateMac implements vault.KMS.
-func (k *KMS) GenerateMac(ctx context.Context, in *kms.GenerateMacInput, _ ...func(*kms.Options)) (*kms.GenerateMacOutput, error) {
+func (k *KMS) GenerateMac(ctx context.Context, in kmsapi.GenerateMacInput) (kmsapi.GenerateMacOutput, error) {
 	if err := firstError(ctx, k.fail("GenerateMac")); err != nil {
-		return nil, err
+		return kmsapi.GenerateMacOutput{}, err
 	}
-	key := k.macs[*in.KeyId]
-	if key == nil || in.MacAlgorithm != kmstypes.MacAlgorithmSpecHmacSha256 {
-		return nil, &kmstypes.NotFoundException{}
+	key := k.macs[in.KeyID]
+	if key == nil {
+		return kmsapi.GenerateMacOutput{}, Exception("NotFoundException")
 	}
 	h := hmac.New(sha256.New, key)
 	h.Write(in.Message)
-	return &kms.GenerateMacOutput{KeyId: in.KeyId, Mac: h.Sum(nil), MacAlgorithm: in.MacAlgorithm}, nil
+	return kmsapi.GenerateMacOutput{KeyID: in.KeyID, Mac: h.Sum(nil)}, nil
 }
 
 func random(n int) []byte {
@@ -104,41 +112,41 @@ func additional(c map[string]string) []byte {
 }
 
 // GenerateDataKey implements vault.KMS.
-func (k *KMS) GenerateDataKey(ctx context.Context, in *kms.GenerateDataKeyInput, _ ...func(*kms.Options)) (*kms.GenerateDataKeyOutput, error) {
+func (k *KMS) GenerateDataKey(ctx context.Context, in kmsapi.GenerateDataKeyInput) (kmsapi.GenerateDataKeyOutput, error) {
 	if err := firstError(ctx, k.fail("GenerateDataKey")); err != nil {
-		return nil, err
+		return kmsapi.GenerateDataKeyOutput{}, err
 	}
-	aead := k.aeads[*in.KeyId]
-	if aead == nil || in.KeySpec != kmstypes.DataKeySpecAes256 {
-		return nil, &kmstypes.NotFoundException{}
+	aead := k.aeads[in.KeyID]
+	if aead == nil {
+		return kmsapi.GenerateDataKeyOutput{}, Exception("NotFoundException")
 	}
 	plain, nonce := random(32), random(aead.NonceSize())
-	return &kms.GenerateDataKeyOutput{
-		KeyId: in.KeyId, Plaintext: plain, CiphertextBlob: aead.Seal(nonce, nonce, plain, additional(in.EncryptionContext)),
+	return kmsapi.GenerateDataKeyOutput{
+		KeyID: in.KeyID, Plaintext: plain, CiphertextBlob: aead.Seal(nonce, nonce, plain, additional(in.EncryptionContext)),
 	}, nil
 }
 
 // Decrypt implements vault.KMS.
-func (k *KMS) Decrypt(ctx context.Context, in *kms.DecryptInput, _ ...func(*kms.Options)) (*kms.DecryptOutput, error) {
+func (k *KMS) Decrypt(ctx context.Context, in kmsapi.DecryptInput) (kmsapi.DecryptOutput, error) {
 	if err := firstError(ctx, k.fail("Decrypt")); err != nil {
-		return nil, err
+		return kmsapi.DecryptOutput{}, err
 	}
-	aead := k.aeads[*in.KeyId]
+	aead := k.aeads[in.KeyID]
 	if aead == nil {
-		return nil, &kmstypes.NotFoundException{}
+		return kmsapi.DecryptOutput{}, Exception("NotFoundException")
 	}
 	n := aead.NonceSize()
 	if len(in.CiphertextBlob) < n {
-		return nil, &kmstypes.InvalidCiphertextException{}
+		return kmsapi.DecryptOutput{}, Exception(kmsapi.InvalidCiphertext)
 	}
 	plain, err := aead.Open(nil, in.CiphertextBlob[:n], in.CiphertextBlob[n:], additional(in.EncryptionContext))
 	if err != nil {
-		return nil, &kmstypes.InvalidCiphertextException{}
+		return kmsapi.DecryptOutput{}, Exception(kmsapi.InvalidCiphertext)
 	}
 	k.mu.Lock()
 	k.decrypts++
 	k.mu.Unlock()
-	return &kms.DecryptOutput{KeyId: in.KeyId, Plaintext: plain}, nil
+	return kmsapi.DecryptOutput{KeyID: in.KeyID, Plaintext: plain}, nil
 }
 
 // Decrypts counts the data keys that were unwrapped.
@@ -165,24 +173,24 @@ type Tables struct {
 }
 
 // Row is a stored row.
-type Row = map[string]ddbtypes.AttributeValue
+type Row = attribute.Item
 
 // keyNames are the attributes that make a key, by table. A row of the index has a Hash_Key too.
 var keyNames = [][]string{{"Index_Key"}, {"State_Key", "Account_Id"}, {"Hash_Key", "Account_Id"}}
 
 func rowKey(table string, item Row) string {
-	i := slices.IndexFunc(keyNames, func(names []string) bool { return item[names[0]] != nil })
+	i := slices.IndexFunc(keyNames, func(names []string) bool { _, found := item[names[0]]; return found })
 	if i < 0 {
 		panic("the item has no key attribute")
 	}
 	names := keyNames[i]
 	key := table
 	for _, name := range names {
-		s, ok := item[name].(*ddbtypes.AttributeValueMemberS)
+		s, ok := item[name].Text()
 		if !ok {
 			panic("the item has no key attribute " + name)
 		}
-		key += "\x00" + s.Value
+		key += "\x00" + s
 	}
 	return key
 }
@@ -205,9 +213,14 @@ var conditions = map[string]func(old, values Row) bool{
 	"attribute_not_exists(Index_Key) OR Handle = :handle": handleIs(":handle"),
 	"(attribute_not_exists(Uses) OR Uses >= :zero AND Uses < :max) AND " +
 		"(attribute_not_exists(LastAttempt) OR LastAttempt <> :attempt OR LastAttemptAt <= :since)": func(old, values Row) bool {
-		return (old["Uses"] == nil || number(old["Uses"]) >= number(values[":zero"]) && number(old["Uses"]) < number(values[":max"])) &&
-			(old["LastAttempt"] == nil || text(old["LastAttempt"]) != text(values[":attempt"]) || number(old["LastAttemptAt"]) <= number(values[":since"]))
+		return (!has(old, "Uses") || number(old["Uses"]) >= number(values[":zero"]) && number(old["Uses"]) < number(values[":max"])) &&
+			(!has(old, "LastAttempt") || text(old["LastAttempt"]) != text(values[":attempt"]) || number(old["LastAttemptAt"]) <= number(values[":since"]))
 	},
+}
+
+func has(row Row, name string) bool {
+	_, found := row[name]
+	return found
 }
 
 func handleIs(value string) func(old, values Row) bool {
@@ -216,39 +229,38 @@ func handleIs(value string) func(old, values Row) bool {
 	}
 }
 
-func holds(condition *string, old, values Row) bool {
-	if condition == nil {
+func holds(condition string, old, values Row) bool {
+	if condition == "" {
 		return true
 	}
-	holds := conditions[*condition]
+	holds := conditions[condition]
 	if holds == nil {
-		panic("the fake does not know the condition " + *condition)
+		panic("the fake does not know the condition " + condition)
 	}
 	return holds(old, values)
 }
 
 // PutItem implements vault.Store.
-func (t *Tables) PutItem(ctx context.Context, in *dynamodb.PutItemInput, _ ...func(*dynamodb.Options)) (*dynamodb.PutItemOutput, error) {
-	err := t.write(ctx, "PutItem", func() error {
-		key := rowKey(*in.TableName, in.Item)
+func (t *Tables) PutItem(ctx context.Context, in dynamoapi.PutItemInput) error {
+	return t.write(ctx, "PutItem", func() error {
+		key := rowKey(in.TableName, in.Item)
 		if !holds(in.ConditionExpression, t.rows[key], in.ExpressionAttributeValues) {
-			return &ddbtypes.ConditionalCheckFailedException{}
+			return Exception(dynamoapi.ConditionalCheckFailedException)
 		}
 		t.rows[key] = maps.Clone(in.Item)
 		return nil
 	})
-	return &dynamodb.PutItemOutput{}, err
 }
 
 // UpdateItem implements vault.Store. It knows the one update that the vault does: counting a use.
-func (t *Tables) UpdateItem(ctx context.Context, in *dynamodb.UpdateItemInput, _ ...func(*dynamodb.Options)) (*dynamodb.UpdateItemOutput, error) {
-	if *in.UpdateExpression != "SET Uses = if_not_exists(Uses, :zero) + :one, LastAttempt = :attempt, LastAttemptAt = :now" {
-		panic("the fake does not know the update " + *in.UpdateExpression)
+func (t *Tables) UpdateItem(ctx context.Context, in dynamoapi.UpdateItemInput) error {
+	if in.UpdateExpression != "SET Uses = if_not_exists(Uses, :zero) + :one, LastAttempt = :attempt, LastAttemptAt = :now" {
+		panic("the fake does not know the update " + in.UpdateExpression)
 	}
-	err := t.write(ctx, "UpdateItem", func() error {
-		key, values := rowKey(*in.TableName, in.Key), in.ExpressionAttributeValues
+	return t.write(ctx, "UpdateItem", func() error {
+		key, values := rowKey(in.TableName, in.Key), in.ExpressionAttributeValues
 		if !holds(in.ConditionExpression, t.rows[key], values) {
-			return &ddbtypes.ConditionalCheckFailedException{}
+			return Exception(dynamoapi.ConditionalCheckFailedException)
 		}
 		row := maps.Clone(t.rows[key])
 		if row == nil {
@@ -256,25 +268,24 @@ func (t *Tables) UpdateItem(ctx context.Context, in *dynamodb.UpdateItemInput, _
 			row["Uses"] = values[":zero"]
 		}
 		uses := strconv.FormatInt(number(row["Uses"])+number(values[":one"]), 10)
-		row["Uses"], row["LastAttempt"], row["LastAttemptAt"] = &ddbtypes.AttributeValueMemberN{Value: uses}, values[":attempt"], values[":now"]
+		row["Uses"], row["LastAttempt"], row["LastAttemptAt"] = attribute.N(uses), values[":attempt"], values[":now"]
 		t.rows[key] = row
 		return nil
 	})
-	return &dynamodb.UpdateItemOutput{}, err
 }
 
 // TransactWriteItems implements vault.Store, for puts and deletes.
-func (t *Tables) TransactWriteItems(ctx context.Context, in *dynamodb.TransactWriteItemsInput, _ ...func(*dynamodb.Options)) (*dynamodb.TransactWriteItemsOutput, error) {
-	if in.ClientRequestToken == nil || *in.ClientRequestToken == "" {
+func (t *Tables) TransactWriteItems(ctx context.Context, in dynamoapi.TransactWriteItemsInput) error {
+	if in.ClientRequestToken == "" {
 		panic("a transaction without a token is another one when it is repeated")
 	}
-	err := t.write(ctx, "TransactWriteItems", func() error {
+	return t.write(ctx, "TransactWriteItems", func() error {
 		cancelled := false
-		var reasons []ddbtypes.CancellationReason
+		var reasons []string
 		after, touched := maps.Clone(t.rows), map[string]bool{}
 		for _, item := range in.TransactItems {
 			if key := itemKey(item); touched[key] || len(key) > maxKey {
-				return &smithy.GenericAPIError{Code: "ValidationException", Message: "an item twice, or a key that is too long"}
+				return Exception("ValidationException") // an item twice, or a key that is too long
 			} else {
 				touched[key] = true
 			}
@@ -282,37 +293,36 @@ func (t *Tables) TransactWriteItems(ctx context.Context, in *dynamodb.TransactWr
 		for _, item := range in.TransactItems {
 			reason := "None"
 			if !t.apply(item, after) {
-				reason, cancelled = "ConditionalCheckFailed", true
+				reason, cancelled = dynamoapi.ConditionalCheckFailed, true
 			}
-			reasons = append(reasons, ddbtypes.CancellationReason{Code: &reason})
+			reasons = append(reasons, reason)
 		}
 		if cancelled {
-			return &ddbtypes.TransactionCanceledException{CancellationReasons: reasons}
+			return Cancelled(reasons...)
 		}
 		t.rows = after
 		return nil
 	})
-	return &dynamodb.TransactWriteItemsOutput{}, err
 }
 
 // maxKey is what DynamoDB allows a partition key, in bytes, and then some for the table's name.
 const maxKey = 2048 + 300
 
-func itemKey(item ddbtypes.TransactWriteItem) string {
+func itemKey(item dynamoapi.TransactWriteItem) string {
 	if item.Put != nil {
-		return rowKey(*item.Put.TableName, item.Put.Item)
+		return rowKey(item.Put.TableName, item.Put.Item)
 	}
-	return rowKey(*item.Delete.TableName, item.Delete.Key)
+	return rowKey(item.Delete.TableName, item.Delete.Key)
 }
 
 // apply does one item of a transaction on after, and tells whether its condition holds.
-func (t *Tables) apply(item ddbtypes.TransactWriteItem, after map[string]Row) bool {
+func (t *Tables) apply(item dynamoapi.TransactWriteItem, after map[string]Row) bool {
 	if put := item.Put; put != nil {
-		key := rowKey(*put.TableName, put.Item)
+		key := rowKey(put.TableName, put.Item)
 		after[key] = maps.Clone(put.Item)
 		return holds(put.ConditionExpression, t.rows[key], put.ExpressionAttributeValues)
 	}
-	key := rowKey(*item.Delete.TableName, item.Delete.Key)
+	key := rowKey(item.Delete.TableName, item.Delete.Key)
 	delete(after, key)
 	return holds(item.Delete.ConditionExpression, t.rows[key], item.Delete.ExpressionAttributeValues)
 }
@@ -334,8 +344,8 @@ func (t *Tables) write(ctx context.Context, operation string, do func() error) e
 }
 
 // GetItem implements vault.Store.
-func (t *Tables) GetItem(ctx context.Context, in *dynamodb.GetItemInput, _ ...func(*dynamodb.Options)) (*dynamodb.GetItemOutput, error) {
-	if in.ConsistentRead == nil || !*in.ConsistentRead {
+func (t *Tables) GetItem(ctx context.Context, in dynamoapi.GetItemInput) (Row, error) {
+	if !in.ConsistentRead {
 		panic("a read that is not consistent may miss what was written")
 	}
 	if err := before(ctx, t.Fail, "GetItem"); err != nil {
@@ -343,7 +353,7 @@ func (t *Tables) GetItem(ctx context.Context, in *dynamodb.GetItemInput, _ ...fu
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return &dynamodb.GetItemOutput{Item: maps.Clone(t.rows[rowKey(*in.TableName, in.Key)])}, nil
+	return maps.Clone(t.rows[rowKey(in.TableName, in.Key)]), nil
 }
 
 // Rows returns copies of a table's rows.
@@ -361,7 +371,7 @@ func (t *Tables) Rows(table string) []Row {
 
 // MustPut stores a row, whatever is there.
 func (t *Tables) MustPut(table string, row Row) {
-	if _, err := t.PutItem(context.Background(), &dynamodb.PutItemInput{TableName: &table, Item: row}); err != nil {
+	if err := t.PutItem(context.Background(), dynamoapi.PutItemInput{TableName: table, Item: row}); err != nil {
 		panic(err)
 	}
 }
@@ -386,29 +396,26 @@ func before(ctx context.Context, fail func(string) error, operation string) erro
 	return ctx.Err()
 }
 
-func binary(v ddbtypes.AttributeValue) []byte {
-	b, ok := v.(*ddbtypes.AttributeValueMemberB)
+func binary(v attribute.Value) []byte {
+	b, ok := v.Bytes()
 	if !ok {
 		panic("not a binary attribute")
 	}
-	return b.Value
+	return b
 }
 
 // text is "" for what is no text.
-func text(v ddbtypes.AttributeValue) string {
-	s, ok := v.(*ddbtypes.AttributeValueMemberS)
-	if !ok {
-		return ""
-	}
-	return s.Value
+func text(v attribute.Value) string {
+	s, _ := v.Text()
+	return s
 }
 
-func number(v ddbtypes.AttributeValue) int64 {
-	n, ok := v.(*ddbtypes.AttributeValueMemberN)
+func number(v attribute.Value) int64 {
+	n, ok := v.Number()
 	if !ok {
 		panic("not a number attribute")
 	}
-	i, err := strconv.ParseInt(n.Value, 10, 64)
+	i, err := strconv.ParseInt(n, 10, 64)
 	if err != nil {
 		panic(err)
 	}

@@ -9,11 +9,11 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
-	"github.com/aws/smithy-go"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/client"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/api"
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/attribute"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/fakeaws"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/server"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/vault"
@@ -29,7 +29,7 @@ func conflicts(operation string) error {
 	if operation != "TransactWriteItems" {
 		return nil
 	}
-	return &types.TransactionCanceledException{CancellationReasons: []types.CancellationReason{{Code: new("TransactionConflict")}}}
+	return fakeaws.Cancelled("TransactionConflict")
 }
 
 // client is a Go client of the server.
@@ -152,7 +152,18 @@ func TestClient_SealHasEveryOption(t *testing.T) {
 	if len(out.Token) != 16 || out.ExpiresAt.Before(before.Add(time.Hour-time.Second)) {
 		t.Errorf("expires at %v, token of %d characters", out.ExpiresAt, len(out.Token))
 	}
-	r.store.MustPut(vaultTable, out.Put.Put.Item)
+	row := attribute.Item{}
+	for name, value := range out.Put.Put.Item {
+		switch v := value.(type) {
+		case *types.AttributeValueMemberS:
+			row[name] = attribute.S(v.Value)
+		case *types.AttributeValueMemberN:
+			row[name] = attribute.N(v.Value)
+		case *types.AttributeValueMemberB:
+			row[name] = attribute.B(v.Value)
+		}
+	}
+	r.store.MustPut(vaultTable, row)
 	if m, err := c.Metadata(ctx, client.MetadataInput{Token: out.Token}); err != nil || m.MaxUses != 1 || m.Metadata["customer"] != "7" {
 		t.Errorf("metadata: %+v, %v", m, err)
 	}
@@ -203,9 +214,9 @@ func TestClient_KnowsEveryKindOfError(t *testing.T) {
 	want("scope", tokenize(client.TokenizeInput{Scope: "s"}), client.ErrInvalid, "scope", 0)
 	r.store.Fail = conflicts
 	want("in flight", tokenize(client.TokenizeInput{Deterministic: true, Scope: "s"}), client.ErrInFlight, "", time.Second)
-	r.store.Fail = func(string) error { return &types.InternalServerError{} }
+	r.store.Fail = func(string) error { return fakeaws.Exception("InternalServerError") }
 	want("store", tokenize(client.TokenizeInput{}), client.ErrUnavailable, "", 0)
-	r.store.Fail = func(string) error { return &smithy.GenericAPIError{Code: "AccessDeniedException", Message: visa} }
+	r.store.Fail = func(string) error { return fakeaws.Exception("AccessDeniedException") }
 	want("denied", tokenize(client.TokenizeInput{}), client.ErrDenied, "", 0)
 }
 

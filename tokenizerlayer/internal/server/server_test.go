@@ -17,6 +17,7 @@ import (
 
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/client"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/api"
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/attribute"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/audit"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/failure"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/fakeaws"
@@ -167,7 +168,7 @@ func TestTokenize_WithStoreFalseAnswersTheRow(t *testing.T) {
 	if err := json.Unmarshal([]byte(body), &out); err != nil || status != 200 || out.Row == nil {
 		t.Fatalf("%d, %v", status, err)
 	}
-	if r.rows() != 0 || *out.Row.Item["Hash_Key"].S != out.Token || strings.Contains(body, visa) {
+	if r.rows() != 0 || !out.Row.Item["Hash_Key"].Equal(attribute.S(out.Token)) || strings.Contains(body, visa) {
 		t.Error("something was stored, or the row is not the token's")
 	}
 }

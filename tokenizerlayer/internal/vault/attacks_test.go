@@ -12,13 +12,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
-	"github.com/aws/aws-sdk-go-v2/service/kms"
-	"github.com/aws/smithy-go"
-
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/attribute"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/envelope"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/failure"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/fakeaws"
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/kmsapi"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/token"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/vault"
 )
@@ -38,7 +36,7 @@ func TestAttack_ARowThatIsPutBackAfterARevocationDoesNotOpen(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	v.store.MustPut(table, sealed.Item.DynamoDB())
+	v.store.MustPut(table, sealed.Item)
 	kept := copyOf(v.row(created.Token))
 	v.revoke(t, created.Token)
 	for _, later := range []time.Duration{0, 400 * 24 * time.Hour} {
@@ -65,8 +63,8 @@ func TestAttack_ARowThatIsPutBackDoesNotBringUsesBack(t *testing.T) {
 	if _, err := v.detokenize(t, created.Token); err != nil {
 		t.Fatal(err)
 	}
-	kept["Uses"] = &types.AttributeValueMemberN{Value: "0"}
-	kept["LastAttempt"] = &types.AttributeValueMemberS{Value: ""}
+	kept["Uses"] = attribute.N("0")
+	kept["LastAttempt"] = attribute.S("")
 	v.store.MustPut(table, kept)
 	_, err := v.detokenize(t, created.Token)
 	wantKind(t, err, failure.UsedUp)
@@ -80,7 +78,7 @@ func (f fixture) forge(t *testing.T, tok, ref, payload string) {
 		t.Fatal(err)
 	}
 	bound := envelope.Context{"table": table, "account_id": account, "ref": ref}
-	key, err := f.kms.GenerateDataKey(t.Context(), &kms.GenerateDataKeyInput{KeyId: new(fakeaws.KeyARN), KeySpec: "AES_256", EncryptionContext: bound})
+	key, err := f.kms.GenerateDataKey(t.Context(), kmsapi.GenerateDataKeyInput{KeyID: fakeaws.KeyARN, EncryptionContext: bound})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -91,9 +89,9 @@ func (f fixture) forge(t *testing.T, tok, ref, payload string) {
 		t.Fatal(err)
 	}
 	f.store.MustPut(table, fakeaws.Row{
-		"Hash_Key": &types.AttributeValueMemberS{Value: tok}, "Account_Id": &types.AttributeValueMemberS{Value: account},
-		"Ref": &types.AttributeValueMemberS{Value: ref}, "Format": &types.AttributeValueMemberN{Value: "3"},
-		"CandidateString": &types.AttributeValueMemberB{Value: message},
+		"Hash_Key": attribute.S(tok), "Account_Id": attribute.S(account),
+		"Ref": attribute.S(ref), "Format": attribute.N("3"),
+		"CandidateString": attribute.B(message),
 	})
 }
 
@@ -167,7 +165,7 @@ func TestAttack_AVaultRowCannotBeTriedAgainstCardNumbers(t *testing.T) {
 				t.Errorf("the row holds a MAC of data: %s", mac)
 			}
 		}
-		for _, key := range strings.Fields(v.row(created.Token)["IndexKeys"].(*types.AttributeValueMemberS).Value) {
+		for _, key := range strings.Fields(textOf(v.row(created.Token)["IndexKeys"])) {
 			if strings.HasPrefix(key, "fp#") {
 				t.Errorf("the row names the fingerprint %s", key)
 			}
@@ -184,8 +182,8 @@ type recordingKMS struct {
 	macs map[string]bool
 }
 
-func (k recordingKMS) GenerateMac(ctx context.Context, in *kms.GenerateMacInput, o ...func(*kms.Options)) (*kms.GenerateMacOutput, error) {
-	out, err := k.KMS.GenerateMac(ctx, in, o...)
+func (k recordingKMS) GenerateMac(ctx context.Context, in kmsapi.GenerateMacInput) (kmsapi.GenerateMacOutput, error) {
+	out, err := k.KMS.GenerateMac(ctx, in)
 	if err == nil {
 		k.macs[base64.RawURLEncoding.EncodeToString(out.Mac)] = len(k.macs) != 1
 	}
@@ -231,11 +229,11 @@ type purposeKMS struct {
 	purpose string
 }
 
-func (k purposeKMS) GenerateDataKey(ctx context.Context, in *kms.GenerateDataKeyInput, o ...func(*kms.Options)) (*kms.GenerateDataKeyOutput, error) {
+func (k purposeKMS) GenerateDataKey(ctx context.Context, in kmsapi.GenerateDataKeyInput) (kmsapi.GenerateDataKeyOutput, error) {
 	if in.EncryptionContext["purpose"] != k.purpose {
-		return nil, &smithy.GenericAPIError{Code: "AccessDeniedException", Message: "upstream text"}
+		return kmsapi.GenerateDataKeyOutput{}, fakeaws.Exception("AccessDeniedException")
 	}
-	return k.KMS.GenerateDataKey(ctx, in, o...)
+	return k.KMS.GenerateDataKey(ctx, in)
 }
 
 // Promise: idempotency keys are each function's own, and each purpose's. What they leave in the index goes when the token is revoked.
@@ -267,8 +265,8 @@ func TestAttack_IdempotencyKeysAreEachFunctionsOwn(t *testing.T) {
 func TestAttack_AnIndexRoleCanPointAnEntryAtAnotherToken(t *testing.T) {
 	v := newVault(t)
 	mine, victim := v.create(t, visa, deterministic("s")), v.create(t, other, deterministic("s"))
-	handle := v.row(mine.Token)["IndexKeys"].(*types.AttributeValueMemberS).Value
-	v.store.MustRow(index, handle)["Hash_Key"] = &types.AttributeValueMemberS{Value: victim.Token}
+	handle := textOf(v.row(mine.Token)["IndexKeys"])
+	v.store.MustRow(index, handle)["Hash_Key"] = attribute.S(victim.Token)
 	got := v.create(t, visa, deterministic("s"))
 	if got.Token != victim.Token {
 		t.Fatal("the altered entry is not followed")
@@ -280,26 +278,26 @@ func TestAttack_AnIndexRoleCanPointAnEntryAtAnotherToken(t *testing.T) {
 
 // Rows of the index that this release cannot have written are one error, and give no token.
 func TestAttack_AlteredRowsOfTheIndexGiveNoToken(t *testing.T) {
-	text := func(s string) types.AttributeValue { return &types.AttributeValueMemberS{Value: s} }
+	text := func(s string) attribute.Value { return attribute.S(s) }
 	fingerprintOf := func(v fixture, created vault.Created) fakeaws.Row {
-		handle := v.row(created.Token)["IndexKeys"].(*types.AttributeValueMemberS).Value
-		return v.store.MustRow(index, v.store.MustRow(index, handle)["FingerprintKeys"].(*types.AttributeValueMemberS).Value)
+		handle := textOf(v.row(created.Token)["IndexKeys"])
+		return v.store.MustRow(index, textOf(v.store.MustRow(index, handle)["FingerprintKeys"]))
 	}
 	handleOf := func(v fixture, created vault.Created) fakeaws.Row {
-		return v.store.MustRow(index, v.row(created.Token)["IndexKeys"].(*types.AttributeValueMemberS).Value)
+		return v.store.MustRow(index, textOf(v.row(created.Token)["IndexKeys"]))
 	}
 	for name, alter := range map[string]func(v fixture, created vault.Created){
 		"a fingerprint without a handle": func(v fixture, c vault.Created) { delete(fingerprintOf(v, c), "Handle") },
 		"a fingerprint of a fingerprint": func(v fixture, c vault.Created) { f := fingerprintOf(v, c); f["Handle"] = f["Index_Key"] },
 		"a handle of a number": func(v fixture, c vault.Created) {
-			fingerprintOf(v, c)["Handle"] = &types.AttributeValueMemberN{Value: "1"}
+			fingerprintOf(v, c)["Handle"] = attribute.N("1")
 		},
 		"a handle without a token":         func(v fixture, c vault.Created) { delete(handleOf(v, c), "Hash_Key") },
 		"a handle with a card for a token": func(v fixture, c vault.Created) { handleOf(v, c)["Hash_Key"] = text(visa) },
 		"a handle that names anything":     func(v fixture, c vault.Created) { handleOf(v, c)["FingerprintKeys"] = text("h#1 " + visa) },
 		"a handle that names one key twice": func(v fixture, c vault.Created) {
 			h := handleOf(v, c)
-			key := h["FingerprintKeys"].(*types.AttributeValueMemberS).Value
+			key := textOf(h["FingerprintKeys"])
 			h["FingerprintKeys"] = text(key + " " + key)
 		},
 	} {
@@ -317,7 +315,7 @@ func TestAttack_AlteredRowsOfTheIndexGiveNoToken(t *testing.T) {
 	t.Run("a request without a MAC", func(t *testing.T) {
 		v := newVault(t)
 		created := v.create(t, visa, idempotent("k"))
-		delete(v.store.MustRow(index, v.row(created.Token)["IndexKeys"].(*types.AttributeValueMemberS).Value), "RequestMac")
+		delete(v.store.MustRow(index, textOf(v.row(created.Token)["IndexKeys"])), "RequestMac")
 		_, err := v.Create(t.Context(), vault.Create{Data: cardData(t, visa), IdempotencyKey: "k"})
 		wantKind(t, err, failure.Integrity)
 	})
@@ -364,7 +362,7 @@ func TestAttack_AnAttemptIsOneCallersForOneRedaction(t *testing.T) {
 	_, err = stranger.Detokenize(t.Context(), counted)
 	wantKind(t, err, failure.UsedUp)
 	// What the state shows of the attempt is no name that could be repeated.
-	stored := v.use("", created.Token)["LastAttempt"].(*types.AttributeValueMemberS).Value
+	stored := textOf(v.use("", created.Token)["LastAttempt"])
 	if len(stored) != 32 || strings.Contains(stored, "a\x00") {
 		t.Errorf("stored attempt %q", stored)
 	}
@@ -376,10 +374,10 @@ func TestAttack_AnAttemptIsOneCallersForOneRedaction(t *testing.T) {
 
 // Promise: a count that no counting leads to is tampering, not more uses.
 func TestAttack_AlteredCountersReleaseNothing(t *testing.T) {
-	for name, value := range map[string]types.AttributeValue{
-		"negative": &types.AttributeValueMemberN{Value: "-1000000"}, "far too many": &types.AttributeValueMemberN{Value: "1000000"},
-		"one too many": &types.AttributeValueMemberN{Value: "3"}, "zero": &types.AttributeValueMemberN{Value: "0"},
-		"huge": &types.AttributeValueMemberN{Value: "99999999999999999999"}, "a fraction": &types.AttributeValueMemberN{Value: "0.5"},
+	for name, value := range map[string]attribute.Value{
+		"negative": attribute.N("-1000000"), "far too many": attribute.N("1000000"),
+		"one too many": attribute.N("3"), "zero": attribute.N("0"),
+		"huge": attribute.N("99999999999999999999"), "a fraction": attribute.N("0.5"),
 	} {
 		t.Run(name, func(t *testing.T) {
 			v := newVault(t)
@@ -405,8 +403,8 @@ func TestAttack_AnotherPurposeCannotBurnUses(t *testing.T) {
 	created := v.create(t, visa, uses(1), purpose("charge"))
 	for _, purpose := range []string{"refund", "", "charge#"} {
 		v.store.MustPut(state, fakeaws.Row{
-			"State_Key":  &types.AttributeValueMemberS{Value: "use#" + purpose + "#" + created.Token},
-			"Account_Id": &types.AttributeValueMemberS{Value: account}, "Uses": &types.AttributeValueMemberN{Value: strconv.Itoa(1_000_000)},
+			"State_Key":  attribute.S("use#" + purpose + "#" + created.Token),
+			"Account_Id": attribute.S(account), "Uses": attribute.N(strconv.Itoa(1_000_000)),
 		})
 	}
 	if _, err := v.detokenize(t, created.Token); err != nil {
@@ -465,7 +463,7 @@ func TestAttack_ARowOfAnEarlierFormatDoesNotOpen(t *testing.T) {
 	for _, format := range []string{"1", "2", "", "03", "3.0"} {
 		v := newVault(t)
 		created := v.create(t, visa)
-		v.row(created.Token)["Format"] = &types.AttributeValueMemberN{Value: format}
+		v.row(created.Token)["Format"] = attribute.N(format)
 		_, err := v.detokenize(t, created.Token)
 		wantKind(t, err, failure.Integrity)
 	}
@@ -474,7 +472,7 @@ func TestAttack_ARowOfAnEarlierFormatDoesNotOpen(t *testing.T) {
 // Every attribute of a row may be altered by a tokenizer. Nothing is released then that the envelope does not confirm, and nothing that
 // the row says reaches the log unless it has its form.
 func TestAttack_AlteredAttributesOfARow(t *testing.T) {
-	text := func(s string) types.AttributeValue { return &types.AttributeValueMemberS{Value: s} }
+	text := func(s string) attribute.Value { return attribute.S(s) }
 	for name, alter := range map[string]func(row, other fakeaws.Row){
 		"another token's ref":      func(row, other fakeaws.Row) { row["Ref"] = other["Ref"] },
 		"another token's envelope": func(row, other fakeaws.Row) { row["CandidateString"] = other["CandidateString"] },

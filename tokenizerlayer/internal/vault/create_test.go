@@ -4,22 +4,19 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
-	"github.com/aws/aws-sdk-go-v2/service/kms"
-	"github.com/aws/smithy-go"
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
 
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/api"
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/dynamoapi"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/failure"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/fakeaws"
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/kmsapi"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/pan"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/token"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/vault"
@@ -38,14 +35,17 @@ func TestCreate_ARowHoldsCiphertextUnderARandomUUID(t *testing.T) {
 	var names []string
 	for name, value := range row {
 		names = append(names, name)
-		if strings.Contains(fmt.Sprintf("%s", value), visa) {
+		text, _ := value.Text()
+		number, _ := value.Number()
+		binary, _ := value.Bytes()
+		if strings.Contains(text+number+string(binary), visa) {
 			t.Errorf("attribute %s holds the card", name)
 		}
 	}
 	if len(names) != 5 {
 		t.Errorf("attributes = %v", names)
 	}
-	if m := row["CandidateString"].(*types.AttributeValueMemberB).Value; bytes.Contains(m, []byte(visa)) || !bytes.HasPrefix(m, []byte{2, 4, 0x78}) {
+	if m := bytesOf(row["CandidateString"]); bytes.Contains(m, []byte(visa)) || !bytes.HasPrefix(m, []byte{2, 4, 0x78}) {
 		t.Error("CandidateString is not an envelope")
 	}
 }
@@ -95,14 +95,14 @@ func TestCreate_ARepeatedPutOfTheSameRowSucceeds(t *testing.T) {
 	}
 }
 
-// twice repeats every put, as the SDK does after a lost answer.
+// twice repeats every put, as the client does after a lost answer.
 type twice struct{ *fakeaws.Tables }
 
-func (s twice) PutItem(ctx context.Context, in *dynamodb.PutItemInput, o ...func(*dynamodb.Options)) (*dynamodb.PutItemOutput, error) {
-	if _, err := s.Tables.PutItem(ctx, in, o...); err != nil {
-		return nil, err
+func (s twice) PutItem(ctx context.Context, in dynamoapi.PutItemInput) error {
+	if err := s.Tables.PutItem(ctx, in); err != nil {
+		return err
 	}
-	return s.Tables.PutItem(ctx, in, o...)
+	return s.Tables.PutItem(ctx, in)
 }
 
 func TestCreate_EndlessCollisionsEndInAnError(t *testing.T) {
@@ -125,14 +125,14 @@ func TestSeal_ReturnsTheRowThatCreateWouldStore(t *testing.T) {
 	if diff := cmp.Diff("attribute_not_exists(Hash_Key)", row.ConditionExpression); diff != "" || row.TableName != table {
 		t.Error(row.TableName, diff)
 	}
-	if *row.Item["Hash_Key"].S != created.Token || *row.Item["Account_Id"].S != account || *row.Item["Format"].N != "3" || *row.Item["Ref"].S != created.Ref || len(row.Item) != 5 {
+	if textOf(row.Item["Hash_Key"]) != created.Token || textOf(row.Item["Account_Id"]) != account || numberOf(row.Item["Format"]) != "3" || textOf(row.Item["Ref"]) != created.Ref || len(row.Item) != 5 {
 		t.Errorf("the row is wrong")
 	}
 }
 
 // A data key comes from the current version of TokenKey, and from no other key, whoever answers.
 func TestCreate_RefusesADataKeyOfAnotherKey(t *testing.T) {
-	for name, answer := range map[string]*string{"another key": new(fakeaws.OldKeyARN), "an alias": new("alias/token"), "none": nil} {
+	for name, answer := range map[string]string{"another key": fakeaws.OldKeyARN, "an alias": "alias/token", "none": ""} {
 		t.Run(name, func(t *testing.T) {
 			v := newVault(t, func(c *vault.Config) { c.KMS = renamingKMS{c.KMS.(*fakeaws.KMS), answer} })
 			_, err := v.Create(t.Context(), vault.Create{Data: cardData(t, visa)})
@@ -147,13 +147,13 @@ func TestCreate_RefusesADataKeyOfAnotherKey(t *testing.T) {
 // renamingKMS answers with data keys of its own, in the name of another key.
 type renamingKMS struct {
 	*fakeaws.KMS
-	name *string
+	name string
 }
 
-func (k renamingKMS) GenerateDataKey(ctx context.Context, in *kms.GenerateDataKeyInput, o ...func(*kms.Options)) (*kms.GenerateDataKeyOutput, error) {
-	out, err := k.KMS.GenerateDataKey(ctx, in, o...)
+func (k renamingKMS) GenerateDataKey(ctx context.Context, in kmsapi.GenerateDataKeyInput) (kmsapi.GenerateDataKeyOutput, error) {
+	out, err := k.KMS.GenerateDataKey(ctx, in)
 	if err == nil {
-		out.KeyId = k.name
+		out.KeyID = k.name
 	}
 	return out, err
 }
@@ -177,14 +177,14 @@ type watchedKMS struct {
 	asked *map[string]string
 }
 
-func (k watchedKMS) GenerateDataKey(ctx context.Context, in *kms.GenerateDataKeyInput, o ...func(*kms.Options)) (*kms.GenerateDataKeyOutput, error) {
+func (k watchedKMS) GenerateDataKey(ctx context.Context, in kmsapi.GenerateDataKeyInput) (kmsapi.GenerateDataKeyOutput, error) {
 	*k.asked = in.EncryptionContext
-	return k.KMS.GenerateDataKey(ctx, in, o...)
+	return k.KMS.GenerateDataKey(ctx, in)
 }
 
-func (k watchedKMS) Decrypt(ctx context.Context, in *kms.DecryptInput, o ...func(*kms.Options)) (*kms.DecryptOutput, error) {
+func (k watchedKMS) Decrypt(ctx context.Context, in kmsapi.DecryptInput) (kmsapi.DecryptOutput, error) {
 	*k.asked = in.EncryptionContext
-	return k.KMS.Decrypt(ctx, in, o...)
+	return k.KMS.Decrypt(ctx, in)
 }
 
 func TestCreate_NamesTheFieldThatIsWrong(t *testing.T) {
@@ -288,7 +288,7 @@ func TestVault_IsSafeForConcurrentUse(t *testing.T) {
 
 func TestVault_NamesUpstreamTroubleWithoutItsText(t *testing.T) {
 	apiError := func(code string) func(string) error {
-		return func(string) error { return &smithy.GenericAPIError{Code: code, Message: "upstream text " + visa} }
+		return func(string) error { return fakeaws.Exception(code) }
 	}
 	for name, tt := range map[string]struct {
 		kms, store func(string) error

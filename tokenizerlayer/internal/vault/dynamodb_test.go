@@ -7,7 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
@@ -17,13 +16,14 @@ import (
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/vault"
 )
 
-// tables are the vault's tables on another implementation of DynamoDB than the tests' own, through the SDK: the vault's conditions and
-// updates are expressions there, not names that a fake knows.
+// tables are the vault's tables on another implementation of DynamoDB than the tests' own, over HTTP: the vault's conditions and updates are
+// expressions there, not names that a fake knows.
 type tables struct {
-	*dynamodb.Client
-	t     *testing.T
-	clock *clock
-	kms   *fakeaws.KMS
+	*dynamodb.Client // the tests' own
+	store            vault.Store
+	t                *testing.T
+	clock            *clock
+	kms              *fakeaws.KMS
 }
 
 func newTables(t *testing.T) tables {
@@ -31,10 +31,7 @@ func newTables(t *testing.T) tables {
 	w := tables{t: t, clock: &clock{now: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}, kms: &fakeaws.KMS{}}
 	server := httptest.NewServer(dynamoserver.New(dynamoserver.Config{AccountID: account, Region: "us-east-1", Now: w.clock.Now}))
 	t.Cleanup(server.Close)
-	w.Client = dynamodb.New(dynamodb.Options{
-		BaseEndpoint: &server.URL, Region: "us-east-1", RetryMaxAttempts: 1,
-		Credentials: credentials.NewStaticCredentialsProvider("AKID", "secret", ""),
-	})
+	w.Client, w.store = newDynamoDB(server.URL, "AKID"), newStore(t, server.URL, "AKID")
 	createTables(t, w.Client)
 	return w
 }
@@ -57,7 +54,7 @@ func createTables(t *testing.T, client *dynamodb.Client) {
 func (w tables) vault(keys ...vault.Key) fixture {
 	w.t.Helper()
 	return newVault(w.t, func(c *vault.Config) {
-		c.KMS, c.Store, c.Now, c.FingerprintKeys, c.Timeout = w.kms, w.Client, w.clock.Now, keys, time.Minute
+		c.KMS, c.Store, c.Now, c.FingerprintKeys, c.Timeout = w.kms, w.store, w.clock.Now, keys, time.Minute
 	})
 }
 
@@ -101,13 +98,13 @@ func TestDynamoDB_AFingerprintThatLeadsNowhereIsReplaced(t *testing.T) {
 	w := newTables(t)
 	v := w.vault(firstKey)
 	created := v.create(t, visa, deterministic("s"))
-	row, err := w.GetItem(t.Context(), &dynamodb.GetItemInput{TableName: new(table), Key: fakeaws.Row{
+	row, err := w.GetItem(t.Context(), &dynamodb.GetItemInput{TableName: new(table), Key: sdkRow{
 		"Hash_Key": &types.AttributeValueMemberS{Value: created.Token}, "Account_Id": &types.AttributeValueMemberS{Value: account},
 	}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := w.DeleteItem(t.Context(), &dynamodb.DeleteItemInput{TableName: new(index), Key: fakeaws.Row{"Index_Key": row.Item["IndexKeys"]}}); err != nil {
+	if _, err := w.DeleteItem(t.Context(), &dynamodb.DeleteItemInput{TableName: new(index), Key: sdkRow{"Index_Key": row.Item["IndexKeys"]}}); err != nil {
 		t.Fatal(err)
 	}
 	fresh := v.create(t, visa, deterministic("s"))
@@ -173,7 +170,7 @@ func TestDynamoDB_ANegativeCountIsTampering(t *testing.T) {
 	w := newTables(t)
 	v := w.vault(firstKey)
 	created := v.create(t, visa, uses(1))
-	if _, err := w.PutItem(t.Context(), &dynamodb.PutItemInput{TableName: new(state), Item: fakeaws.Row{
+	if _, err := w.PutItem(t.Context(), &dynamodb.PutItemInput{TableName: new(state), Item: sdkRow{
 		"State_Key":  &types.AttributeValueMemberS{Value: "use##" + created.Token},
 		"Account_Id": &types.AttributeValueMemberS{Value: account}, "Uses": &types.AttributeValueMemberN{Value: "-1000000"},
 	}}); err != nil {

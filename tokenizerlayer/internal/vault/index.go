@@ -11,11 +11,10 @@ import (
 	"strings"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/google/uuid"
 
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/api"
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/dynamoapi"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/failure"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/token"
 )
@@ -269,25 +268,23 @@ func (v *Vault) getHandle(ctx context.Context, key string) (*handle, error) {
 const maxFingerprints = 2 * api.MaxKeyVersions
 
 func (v *Vault) indexItem(ctx context.Context, key string) (item, error) {
-	out, err := v.store.GetItem(ctx, &dynamodb.GetItemInput{
-		TableName: &v.index, Key: item{attrIndexKey: text(key)}, ConsistentRead: new(true),
-	})
+	i, err := v.store.GetItem(ctx, dynamoapi.GetItemInput{TableName: v.index, Key: item{attrIndexKey: text(key)}, ConsistentRead: true})
 	if err != nil {
 		return nil, upstream("dynamodb:GetItem", err)
 	}
-	return out.Item, nil
+	return i, nil
 }
 
 // commit writes r and its index rows. The row is the first item of the transaction.
 func (v *Vault) commit(ctx context.Context, p plan, r *row) error {
-	var puts []*types.Put
+	var puts []*dynamoapi.Put
 	if len(p.fingerprints) > 0 {
 		var random [16]byte
 		_, _ = rand.Read(random[:]) // never fails: crypto/rand aborts the program instead
 		h := handle{key: "h#" + hex.EncodeToString(random[:]), token: r.token, fingerprints: p.fingerprints}
 		r.indexed = []string{h.key}
 		put := v.handleRow(h)
-		put.ConditionExpression = new(conditionIndexAbsent)
+		put.ConditionExpression = conditionIndexAbsent
 		puts = append(puts, put)
 		for _, fingerprint := range p.fingerprints {
 			puts = append(puts, v.fingerprintRow(p, fingerprint, h))
@@ -299,8 +296,8 @@ func (v *Vault) commit(ctx context.Context, p plan, r *row) error {
 			puts = append(puts, v.requestRow(request, p.requestMACs[i], r))
 		}
 	}
-	row := &types.Put{TableName: &v.table, Item: v.rowItem(*r).DynamoDB(), ConditionExpression: new(conditionAbsent)}
-	return v.putAll(ctx, append([]*types.Put{row}, puts...))
+	row := &dynamoapi.Put{TableName: v.table, Item: v.rowItem(*r), ConditionExpression: conditionAbsent}
+	return v.putAll(ctx, append([]*dynamoapi.Put{row}, puts...))
 }
 
 // commitFingerprints makes more fingerprints lead to a handle that exists, and has the handle remember them.
@@ -308,45 +305,44 @@ func (v *Vault) commitFingerprints(ctx context.Context, p plan, fingerprints []s
 	h.fingerprints = slices.Concat(fingerprints, h.fingerprints)
 	h.fingerprints = h.fingerprints[:min(len(h.fingerprints), maxFingerprints)]
 	put := v.handleRow(h)
-	put.ConditionExpression = new(conditionIndexToken)
+	put.ConditionExpression = conditionIndexToken
 	put.ExpressionAttributeValues = item{":token": text(h.token)}
-	puts := []*types.Put{put}
+	puts := []*dynamoapi.Put{put}
 	for _, fingerprint := range fingerprints {
 		puts = append(puts, v.fingerprintRow(p, fingerprint, h))
 	}
 	return v.putAll(ctx, puts)
 }
 
-func (v *Vault) putAll(ctx context.Context, puts []*types.Put) error {
-	var items []types.TransactWriteItem
+func (v *Vault) putAll(ctx context.Context, puts []*dynamoapi.Put) error {
+	var items []dynamoapi.TransactWriteItem
 	for _, put := range puts {
-		items = append(items, types.TransactWriteItem{Put: put})
+		items = append(items, dynamoapi.TransactWriteItem{Put: put})
 	}
-	_, err := v.store.TransactWriteItems(ctx, &dynamodb.TransactWriteItemsInput{
-		TransactItems: items, ClientRequestToken: new(uuid.NewString()), // makes the SDK's own repeats the same transaction
+	return v.store.TransactWriteItems(ctx, dynamoapi.TransactWriteItemsInput{
+		TransactItems: items, ClientRequestToken: uuid.NewString(), // makes the client's own repeats the same transaction
 	})
-	return err
 }
 
-func (v *Vault) handleRow(h handle) *types.Put {
-	return &types.Put{TableName: &v.index, Item: item{
+func (v *Vault) handleRow(h handle) *dynamoapi.Put {
+	return &dynamoapi.Put{TableName: v.index, Item: item{
 		attrIndexKey: text(h.key), attrToken: text(h.token), attrFingerprints: text(strings.Join(h.fingerprints, " ")),
 	}}
 }
 
 // fingerprintRow makes a fingerprint lead to a handle, unless it leads to one that exists.
-func (v *Vault) fingerprintRow(p plan, fingerprint string, h handle) *types.Put {
-	put := &types.Put{
-		TableName: &v.index, Item: item{attrIndexKey: text(fingerprint), attrHandle: text(h.key)}, ConditionExpression: new(conditionIndexAbsent),
+func (v *Vault) fingerprintRow(p plan, fingerprint string, h handle) *dynamoapi.Put {
+	put := &dynamoapi.Put{
+		TableName: v.index, Item: item{attrIndexKey: text(fingerprint), attrHandle: text(h.key)}, ConditionExpression: conditionIndexAbsent,
 	}
 	if void := p.void[fingerprint]; void != "" {
-		put.ConditionExpression = new(conditionIndexVoid)
+		put.ConditionExpression = conditionIndexVoid
 		put.ExpressionAttributeValues = item{":void": text(void)}
 	}
 	return put
 }
 
-func (v *Vault) requestRow(key, mac string, r *row) *types.Put {
+func (v *Vault) requestRow(key, mac string, r *row) *dynamoapi.Put {
 	now := v.now()
 	i := item{
 		attrIndexKey: text(key), attrToken: text(r.token), attrRequestMAC: text(mac), attrExpires: seconds(now.Add(api.IdempotencyPeriod)),
@@ -354,8 +350,8 @@ func (v *Vault) requestRow(key, mac string, r *row) *types.Put {
 	if !r.expires.IsZero() {
 		i[attrTokenExpires] = seconds(r.expires)
 	}
-	return &types.Put{
-		TableName: &v.index, Item: i, ConditionExpression: new(conditionIndexExpired),
+	return &dynamoapi.Put{
+		TableName: v.index, Item: i, ConditionExpression: conditionIndexExpired,
 		ExpressionAttributeValues: item{":now": seconds(now)},
 	}
 }

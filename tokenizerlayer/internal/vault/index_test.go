@@ -9,8 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
-
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/failure"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/fakeaws"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/token"
@@ -86,7 +84,7 @@ func TestIndex_HoldsNothingThatTellsTheDataWithoutTheKey(t *testing.T) {
 				t.Errorf("%q is in the index", secret)
 			}
 		}
-		marks[row["Index_Key"].(*types.AttributeValueMemberS).Value] = true
+		marks[textOf(row["Index_Key"])] = true
 	}
 	if len(marks) != 6 { // two fingerprints, two handles, two requests
 		t.Errorf("%d index keys", len(marks))
@@ -182,10 +180,9 @@ func TestCreate_AnIdempotencyKeyIsForOneRequestAndOneDay(t *testing.T) {
 
 func TestCreate_EndlessConflictsAreARequestInFlight(t *testing.T) {
 	v := newVault(t)
-	code := "TransactionConflict"
 	v.store.Fail = func(operation string) error {
 		if operation == "TransactWriteItems" {
-			return &types.TransactionCanceledException{CancellationReasons: []types.CancellationReason{{Code: &code}}}
+			return fakeaws.Cancelled("TransactionConflict")
 		}
 		return nil
 	}
@@ -342,7 +339,7 @@ func TestCreate_ConflictsUntilTheTimeIsOverAreARequestInFlight(t *testing.T) {
 		if operation != "TransactWriteItems" {
 			return nil
 		}
-		return &types.TransactionCanceledException{CancellationReasons: []types.CancellationReason{{Code: new("TransactionConflict")}}}
+		return fakeaws.Cancelled("TransactionConflict")
 	}
 	_, err := v.Create(t.Context(), vault.Create{Data: cardData(t, visa), IdempotencyKey: "k"})
 	wantKind(t, err, failure.InFlight)

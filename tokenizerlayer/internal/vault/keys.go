@@ -7,12 +7,11 @@ import (
 	"errors"
 	"slices"
 
-	"github.com/aws/aws-sdk-go-v2/service/kms"
-	kmstypes "github.com/aws/aws-sdk-go-v2/service/kms/types"
-
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/awsjson"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/envelope"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/failure"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/keypool"
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/kmsapi"
 )
 
 // context binds an envelope to its row. The conditions of the grants name the same keys. CloudTrail records it in clear: the ref is in
@@ -46,21 +45,20 @@ func (v *Vault) fetchEntry(ctx context.Context, purpose string) (*keypool.Entry,
 	return &keypool.Entry{Seed: seed, Key: key}, nil
 }
 
+// dataKeySize is the size of a data key in bytes.
+const dataKeySize = 32
+
 // dataKey asks KMS for a data key for one token, under the current version of TokenKey.
 func (v *Vault) dataKey(ctx context.Context, ref, purpose string) (envelope.DataKey, error) {
 	key := v.tokenKeys[0].ARN
-	out, err := v.kms.GenerateDataKey(ctx, &kms.GenerateDataKeyInput{
-		KeyId:             &key,
-		KeySpec:           kmstypes.DataKeySpecAes256,
-		EncryptionContext: v.context(ref, purpose),
-	})
+	out, err := v.kms.GenerateDataKey(ctx, kmsapi.GenerateDataKeyInput{KeyID: key, EncryptionContext: v.context(ref, purpose)})
 	if err != nil {
 		return envelope.DataKey{}, upstream("kms:GenerateDataKey", err)
 	}
-	if out.KeyId == nil || *out.KeyId != key {
+	if out.KeyID != key || len(out.Plaintext) != dataKeySize {
 		clear(out.Plaintext)
 		// Whoever answers in place of KMS must not get data sealed under a key of its own.
-		return envelope.DataKey{}, failure.New(failure.Unavailable, "", "kms:GenerateDataKey answered for another key")
+		return envelope.DataKey{}, failure.New(failure.Unavailable, "", "kms:GenerateDataKey answered for another key, or no key of 256 bits")
 	}
 	return envelope.DataKey{
 		Plaintext: out.Plaintext,
@@ -74,29 +72,27 @@ func (v *Vault) unwrap(ctx context.Context, w envelope.WrappedKey, c envelope.Co
 	if w.Provider != envelope.KMSProvider || !slices.ContainsFunc(v.tokenKeys, func(k Key) bool { return k.ARN == w.Info }) {
 		return nil, integrity("the row was sealed under another key")
 	}
-	out, err := v.kms.Decrypt(ctx, &kms.DecryptInput{KeyId: &w.Info, CiphertextBlob: w.Ciphertext, EncryptionContext: c})
+	out, err := v.kms.Decrypt(ctx, kmsapi.DecryptInput{KeyID: w.Info, CiphertextBlob: w.Ciphertext, EncryptionContext: c})
 	if err != nil {
-		if _, bad := errors.AsType[*kmstypes.InvalidCiphertextException](err); bad {
+		if awsjson.Code(err) == kmsapi.InvalidCiphertext {
 			return nil, integrity("KMS refuses the row's data key")
 		}
 		return nil, upstream("kms:Decrypt", err)
 	}
-	if out.KeyId == nil || *out.KeyId != w.Info {
+	if out.KeyID != w.Info || len(out.Plaintext) != dataKeySize {
 		clear(out.Plaintext)
-		return nil, integrity("KMS answered for another key")
+		return nil, integrity("KMS answered for another key, or no key of 256 bits")
 	}
 	return out.Plaintext, nil
 }
 
 // mac asks KMS for the HMAC of parts, of which KMS sees only a digest. The first part says what the MAC is for.
 func (v *Vault) mac(ctx context.Context, key Key, parts ...string) (string, error) {
-	out, err := v.kms.GenerateMac(ctx, &kms.GenerateMacInput{
-		KeyId: &key.ARN, MacAlgorithm: kmstypes.MacAlgorithmSpecHmacSha256, Message: digest(parts...),
-	})
+	out, err := v.kms.GenerateMac(ctx, kmsapi.GenerateMacInput{KeyID: key.ARN, Message: digest(parts...)})
 	if err != nil {
 		return "", upstream("kms:GenerateMac", err)
 	}
-	if out.KeyId == nil || *out.KeyId != key.ARN || len(out.Mac) != sha256.Size {
+	if out.KeyID != key.ARN || len(out.Mac) != sha256.Size {
 		return "", failure.New(failure.Unavailable, "", "kms:GenerateMac answered for another key, or no HMAC-SHA-256")
 	}
 	return base64.RawURLEncoding.EncodeToString(out.Mac), nil

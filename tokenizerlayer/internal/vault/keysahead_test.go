@@ -10,12 +10,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
-	"github.com/aws/aws-sdk-go-v2/service/kms"
-
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/dynamoapi"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/fakeaws"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/keypool"
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/kmsapi"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/vault"
 )
 
@@ -34,11 +32,11 @@ type givenKey struct {
 	uses      int
 }
 
-func (k *keyWatcher) GenerateDataKey(ctx context.Context, in *kms.GenerateDataKeyInput, o ...func(*kms.Options)) (*kms.GenerateDataKeyOutput, error) {
+func (k *keyWatcher) GenerateDataKey(ctx context.Context, in kmsapi.GenerateDataKeyInput) (kmsapi.GenerateDataKeyOutput, error) {
 	asked := k.now()
-	out, err := k.KMS.GenerateDataKey(ctx, in, o...)
+	out, err := k.KMS.GenerateDataKey(ctx, in)
 	if err != nil {
-		return nil, err
+		return out, err
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -75,9 +73,10 @@ type rowWatcher struct {
 	put func(message []byte)
 }
 
-func (s *rowWatcher) PutItem(ctx context.Context, in *dynamodb.PutItemInput, o ...func(*dynamodb.Options)) (*dynamodb.PutItemOutput, error) {
-	s.put(in.Item["CandidateString"].(*types.AttributeValueMemberB).Value)
-	return s.Store.PutItem(ctx, in, o...)
+func (s *rowWatcher) PutItem(ctx context.Context, in dynamoapi.PutItemInput) error {
+	message, _ := in.Item["CandidateString"].Bytes()
+	s.put(message)
+	return s.Store.PutItem(ctx, in)
 }
 
 // 64 clients, freezes of the environment, a KMS and a DynamoDB that fail now and then, and a shutdown in the middle: no data key seals

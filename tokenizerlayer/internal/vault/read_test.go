@@ -10,11 +10,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/api"
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/attribute"
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/dynamoapi"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/failure"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/fakeaws"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/vault"
@@ -41,20 +41,20 @@ func TestDetokenize_ARowMovedToAnotherTokenDoesNotOpen(t *testing.T) {
 }
 
 func TestDetokenize_AlteredRowsDoNotOpen(t *testing.T) {
-	for name, alter := range map[string]func(map[string]types.AttributeValue){
-		"a flipped bit": func(r map[string]types.AttributeValue) {
-			m := bytes.Clone(r["CandidateString"].(*types.AttributeValueMemberB).Value)
+	for name, alter := range map[string]func(fakeaws.Row){
+		"a flipped bit": func(r fakeaws.Row) {
+			m := bytes.Clone(bytesOf(r["CandidateString"]))
 			m[len(m)-1] ^= 1
-			r["CandidateString"] = &types.AttributeValueMemberB{Value: m}
+			r["CandidateString"] = attribute.B(m)
 		},
-		"no message": func(r map[string]types.AttributeValue) { delete(r, "CandidateString") },
-		"a string for message": func(r map[string]types.AttributeValue) {
-			r["CandidateString"] = &types.AttributeValueMemberS{Value: "x"}
+		"no message": func(r fakeaws.Row) { delete(r, "CandidateString") },
+		"a string for message": func(r fakeaws.Row) {
+			r["CandidateString"] = attribute.S("x")
 		},
-		"no format":      func(r map[string]types.AttributeValue) { delete(r, "Format") },
-		"another format": func(r map[string]types.AttributeValue) { r["Format"] = &types.AttributeValueMemberN{Value: "9"} },
-		"a huge message": func(r map[string]types.AttributeValue) {
-			r["CandidateString"] = &types.AttributeValueMemberB{Value: make([]byte, 1<<20)}
+		"no format":      func(r fakeaws.Row) { delete(r, "Format") },
+		"another format": func(r fakeaws.Row) { r["Format"] = attribute.N("9") },
+		"a huge message": func(r fakeaws.Row) {
+			r["CandidateString"] = attribute.B(make([]byte, 1<<20))
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -103,7 +103,7 @@ func TestDetokenize_ATokenExpiresByTheClockAndBySealedTime(t *testing.T) {
 	if want := v.clock.Now().Add(time.Minute); !created.ExpiresAt.Equal(want) {
 		t.Errorf("expires at %v, want %v", created.ExpiresAt, want)
 	}
-	if got := v.row(created.Token)["ExpiresAt"].(*types.AttributeValueMemberN).Value; got != "1767323105" {
+	if got := numberOf(v.row(created.Token)["ExpiresAt"]); got != "1767323105" {
 		t.Errorf("TTL attribute %s", got)
 	}
 	v.clock.advance(time.Minute - time.Second)
@@ -111,7 +111,7 @@ func TestDetokenize_ATokenExpiresByTheClockAndBySealedTime(t *testing.T) {
 		t.Errorf("before its end: %v", err)
 	}
 	// Somebody who may write to the table puts the end off: the envelope knows better.
-	v.row(created.Token)["ExpiresAt"] = &types.AttributeValueMemberN{Value: "99999999999"}
+	v.row(created.Token)["ExpiresAt"] = attribute.N("99999999999")
 	v.clock.advance(time.Second)
 	_, err := v.detokenize(t, created.Token)
 	wantKind(t, err, failure.Expired)
@@ -198,12 +198,12 @@ func TestDetokenize_AnAttemptMayBeRepeatedForAQuarterOfAnHour(t *testing.T) {
 	}
 	_, err := v.Detokenize(t.Context(), attempt(created.Token, "attempt-1"))
 	wantKind(t, err, failure.UsedUp)
-	if got := v.use("", created.Token)["Uses"].(*types.AttributeValueMemberN).Value; got != "1" {
+	if got := numberOf(v.use("", created.Token)["Uses"]); got != "1" {
 		t.Errorf("%s uses", got)
 	}
 }
 
-// The SDK repeats an update whose answer got lost, and finds that the use is taken: by itself.
+// The client repeats an update whose answer got lost, and finds that the use is taken: by itself.
 func TestDetokenize_ALostAnswerOfTheCountIsNotAnothersUse(t *testing.T) {
 	v := newVault(t, func(c *vault.Config) { c.Store = updateTwice{c.Store.(*fakeaws.Tables)} })
 	created := v.create(t, visa, uses(1))
@@ -214,11 +214,11 @@ func TestDetokenize_ALostAnswerOfTheCountIsNotAnothersUse(t *testing.T) {
 
 type updateTwice struct{ *fakeaws.Tables }
 
-func (s updateTwice) UpdateItem(ctx context.Context, in *dynamodb.UpdateItemInput, o ...func(*dynamodb.Options)) (*dynamodb.UpdateItemOutput, error) {
-	if _, err := s.Tables.UpdateItem(ctx, in, o...); err != nil {
-		return nil, err
+func (s updateTwice) UpdateItem(ctx context.Context, in dynamoapi.UpdateItemInput) error {
+	if err := s.Tables.UpdateItem(ctx, in); err != nil {
+		return err
 	}
-	return s.Tables.UpdateItem(ctx, in, o...)
+	return s.Tables.UpdateItem(ctx, in)
 }
 
 func TestDetokenize_APurposeIsPartOfTheEncryptionContext(t *testing.T) {
@@ -235,8 +235,8 @@ func TestDetokenize_APurposeIsPartOfTheEncryptionContext(t *testing.T) {
 		t.Errorf("KMS was asked with (-want +got):\n%s", diff)
 	}
 	// Somebody with a right to write takes the purpose away, or makes it another: the envelope does not open.
-	for _, altered := range []types.AttributeValue{nil, &types.AttributeValueMemberS{Value: "charge"}} {
-		if v.row(created.Token)["Purpose"] = altered; altered == nil {
+	for _, altered := range []attribute.Value{{}, attribute.S("charge")} {
+		if v.row(created.Token)["Purpose"] = altered; altered.Equal(attribute.Value{}) {
 			delete(v.row(created.Token), "Purpose")
 		}
 		_, err := v.detokenize(t, created.Token)
@@ -310,7 +310,7 @@ func TestDetokenize_AnAttemptInTheFutureIsNotRecent(t *testing.T) {
 	if _, err := v.Detokenize(t.Context(), attempt(created.Token, "a")); err != nil {
 		t.Fatal(err)
 	}
-	v.use("", created.Token)["LastAttemptAt"] = &types.AttributeValueMemberN{Value: "99999999999"}
+	v.use("", created.Token)["LastAttemptAt"] = attribute.N("99999999999")
 	_, err := v.Detokenize(t.Context(), attempt(created.Token, "a"))
 	wantKind(t, err, failure.UsedUp)
 }

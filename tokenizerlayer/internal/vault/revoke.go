@@ -5,11 +5,10 @@ import (
 	"errors"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/google/uuid"
 
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/api"
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/dynamoapi"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/failure"
 )
 
@@ -52,7 +51,7 @@ func (v *Vault) Revoke(ctx context.Context, t string) (Revoked, error) {
 
 // bury puts the tombstone, deletes the row, and deletes those rows of the index that are the token's. Which these are is not
 // authenticated: a row that is another token's stays.
-func (v *Vault) bury(ctx context.Context, tok, ref string, deletes []*types.Delete) error {
+func (v *Vault) bury(ctx context.Context, tok, ref string, deletes []*dynamoapi.Delete) error {
 	for {
 		err := v.transact(ctx, tok, ref, deletes)
 		switch {
@@ -63,7 +62,7 @@ func (v *Vault) bury(ctx context.Context, tok, ref string, deletes []*types.Dele
 		case !isCancelled(err) || len(deletes) == 0:
 			return upstream("dynamodb:TransactWriteItems", err)
 		}
-		var own []*types.Delete
+		var own []*dynamoapi.Delete
 		for i, d := range deletes {
 			if !failedAt(err, fixedItems+i) {
 				own = append(own, d)
@@ -79,23 +78,20 @@ func (v *Vault) bury(ctx context.Context, tok, ref string, deletes []*types.Dele
 // fixedItems stand before the index's deletes in the transaction: the tombstone and the row's delete. Neither has a condition.
 const fixedItems = 2
 
-func (v *Vault) transact(ctx context.Context, tok, ref string, deletes []*types.Delete) error {
-	items := []types.TransactWriteItem{
+func (v *Vault) transact(ctx context.Context, tok, ref string, deletes []*dynamoapi.Delete) error {
+	items := []dynamoapi.TransactWriteItem{
 		{Put: v.tombstone(tok, ref, v.now())},
-		{Delete: &types.Delete{TableName: &v.table, Key: v.rowKey(tok)}},
+		{Delete: &dynamoapi.Delete{TableName: v.table, Key: v.rowKey(tok)}},
 	}
 	for _, d := range deletes {
-		items = append(items, types.TransactWriteItem{Delete: d})
+		items = append(items, dynamoapi.TransactWriteItem{Delete: d})
 	}
-	_, err := v.store.TransactWriteItems(ctx, &dynamodb.TransactWriteItemsInput{
-		TransactItems: items, ClientRequestToken: new(uuid.NewString()),
-	})
-	return err
+	return v.store.TransactWriteItems(ctx, dynamoapi.TransactWriteItemsInput{TransactItems: items, ClientRequestToken: uuid.NewString()})
 }
 
 // indexDeletes are the deletes of what the index has of a token: the requests that its row names, its handle, and the fingerprints
 // that the handle names.
-func (v *Vault) indexDeletes(ctx context.Context, tok string, indexed []string) (deletes []*types.Delete, err error) {
+func (v *Vault) indexDeletes(ctx context.Context, tok string, indexed []string) (deletes []*dynamoapi.Delete, err error) {
 	if v.index == "" {
 		return nil, nil
 	}
@@ -118,8 +114,8 @@ func (v *Vault) indexDeletes(ctx context.Context, tok string, indexed []string) 
 	return deletes, nil
 }
 
-func (v *Vault) indexDelete(key, condition string, values item) *types.Delete {
-	return &types.Delete{
-		TableName: &v.index, Key: item{attrIndexKey: text(key)}, ConditionExpression: &condition, ExpressionAttributeValues: values,
+func (v *Vault) indexDelete(key, condition string, values item) *dynamoapi.Delete {
+	return &dynamoapi.Delete{
+		TableName: v.index, Key: item{attrIndexKey: text(key)}, ConditionExpression: condition, ExpressionAttributeValues: values,
 	}
 }

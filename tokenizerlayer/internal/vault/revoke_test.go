@@ -7,12 +7,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
-	"github.com/aws/aws-sdk-go-v2/service/kms"
-
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/attribute"
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/dynamoapi"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/failure"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/fakeaws"
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/kmsapi"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/vault"
 )
 
@@ -75,7 +74,7 @@ func TestRevoke_PutsATombstoneForATokenWithoutARow(t *testing.T) {
 	if revoked := v.revoke(t, created.Token); revoked.Existed {
 		t.Errorf("revoked: %+v", revoked)
 	}
-	v.store.MustPut(table, sealed.Item.DynamoDB())
+	v.store.MustPut(table, sealed.Item)
 	_, err = v.detokenize(t, created.Token)
 	wantKind(t, err, failure.Revoked)
 }
@@ -100,20 +99,20 @@ func TestRevoke_ADamagedRowCanBeRevoked(t *testing.T) {
 // Whatever somebody did to a row, revoking its token leaves nothing in the index that leads to it: the next who asks for the same data
 // would get a token that opens nothing. What is another token's stays.
 func TestRevoke_WhateverTheRowLookedLikeTheTokenIsNotFoundAgain(t *testing.T) {
-	keys := func(row map[string]types.AttributeValue) string {
-		return row["IndexKeys"].(*types.AttributeValueMemberS).Value
+	keys := func(row fakeaws.Row) string {
+		return textOf(row["IndexKeys"])
 	}
-	set := func(row map[string]types.AttributeValue, keys string) {
-		row["IndexKeys"] = &types.AttributeValueMemberS{Value: keys}
+	set := func(row fakeaws.Row, keys string) {
+		row["IndexKeys"] = attribute.S(keys)
 	}
-	for name, alter := range map[string]func(row, other map[string]types.AttributeValue){
-		"another format": func(row, _ map[string]types.AttributeValue) { row["Format"] = &types.AttributeValueMemberN{Value: "9"} },
-		"no message":     func(row, _ map[string]types.AttributeValue) { delete(row, "CandidateString") },
-		"another's handle too": func(row, other map[string]types.AttributeValue) {
+	for name, alter := range map[string]func(row, other fakeaws.Row){
+		"another format": func(row, _ fakeaws.Row) { row["Format"] = attribute.N("9") },
+		"no message":     func(row, _ fakeaws.Row) { delete(row, "CandidateString") },
+		"another's handle too": func(row, other fakeaws.Row) {
 			set(row, keys(other)+" "+keys(row))
 		},
-		"a handle twice": func(row, _ map[string]types.AttributeValue) { set(row, keys(row)+" "+keys(row)) },
-		"what is no key": func(row, _ map[string]types.AttributeValue) {
+		"a handle twice": func(row, _ fakeaws.Row) { set(row, keys(row)+" "+keys(row)) },
+		"what is no key": func(row, _ fakeaws.Row) {
 			set(row, strings.Repeat("x", 3000)+" a b c d "+keys(row))
 		},
 	} {
@@ -139,8 +138,8 @@ func TestRevoke_WhateverTheRowLookedLikeTheTokenIsNotFoundAgain(t *testing.T) {
 func TestRevoke_AFingerprintThatWasLeftBehindLeadsNowhere(t *testing.T) {
 	v := newVault(t)
 	created := v.create(t, visa, deterministic("s"))
-	handle := v.row(created.Token)["IndexKeys"].(*types.AttributeValueMemberS).Value
-	v.store.MustRow(index, handle)["FingerprintKeys"] = &types.AttributeValueMemberS{Value: ""}
+	handle := textOf(v.row(created.Token)["IndexKeys"])
+	v.store.MustRow(index, handle)["FingerprintKeys"] = attribute.S("")
 	v.revoke(t, created.Token)
 	if v.indexRows() != 1 {
 		t.Fatalf("%d rows in the index, want the fingerprint", v.indexRows())
@@ -179,11 +178,11 @@ type revokingKMS struct {
 	token string
 }
 
-func (k revokingKMS) Decrypt(ctx context.Context, in *kms.DecryptInput, o ...func(*kms.Options)) (*kms.DecryptOutput, error) {
+func (k revokingKMS) Decrypt(ctx context.Context, in kmsapi.DecryptInput) (kmsapi.DecryptOutput, error) {
 	if _, err := k.vault.Revoke(ctx, k.token); err != nil {
-		return nil, err
+		return kmsapi.DecryptOutput{}, err
 	}
-	return k.KMS.Decrypt(ctx, in, o...)
+	return k.KMS.Decrypt(ctx, in)
 }
 
 // Of simultaneous revocations none fails for the other.
@@ -205,7 +204,7 @@ func TestDetokenize_AStateThatCannotBeReadReleasesNothing(t *testing.T) {
 	v := newVault(t)
 	created := v.create(t, visa)
 	for name, err := range map[string]error{
-		"no answer": context.DeadlineExceeded, "no table": &types.ResourceNotFoundException{}, "throttled": &types.ProvisionedThroughputExceededException{},
+		"no answer": context.DeadlineExceeded, "no table": fakeaws.Exception("ResourceNotFoundException"), "throttled": fakeaws.Exception("ProvisionedThroughputExceededException"),
 	} {
 		t.Run(name, func(t *testing.T) {
 			blind := newVault(t, func(c *vault.Config) { c.KMS, c.Store, c.Now = v.kms, blindStore{v.store, err}, v.clock.Now })
@@ -230,9 +229,9 @@ type blindStore struct {
 	err error
 }
 
-func (s blindStore) GetItem(ctx context.Context, in *dynamodb.GetItemInput, o ...func(*dynamodb.Options)) (*dynamodb.GetItemOutput, error) {
-	if *in.TableName == state {
+func (s blindStore) GetItem(ctx context.Context, in dynamoapi.GetItemInput) (fakeaws.Row, error) {
+	if in.TableName == state {
 		return nil, s.err
 	}
-	return s.Tables.GetItem(ctx, in, o...)
+	return s.Tables.GetItem(ctx, in)
 }

@@ -21,7 +21,6 @@ import (
 
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/envelope"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/failure"
-	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/fakeaws"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/pan"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/token"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/vault"
@@ -63,7 +62,7 @@ func (r role) try(t *testing.T, key, scope string, format token.Format, purpose,
 	return textIn(r.get(t, index, indexKey(textIn(fingerprint, "Handle"))), "Hash_Key")
 }
 
-func textIn(row fakeaws.Row, name string) string {
+func textIn(row sdkRow, name string) string {
 	s, _ := row[name].(*types.AttributeValueMemberS)
 	if s == nil {
 		return ""
@@ -116,7 +115,7 @@ func TestRole_AVaultRowHasNothingToTryCardsAgainst(t *testing.T) {
 			if len(ofData) != 1 {
 				t.Fatalf("%d MACs of data", len(ofData))
 			}
-			seen := map[string]fakeaws.Row{"revoker's GetItem": s.role("revoker").get(t, table, vaultKey(made))}
+			seen := map[string]sdkRow{"revoker's GetItem": s.role("revoker").get(t, table, vaultKey(made))}
 			for _, kind := range []string{"order", "tokenizer", "indexer"} {
 				seen[kind+"'s put"], seen[kind+"'s transaction"] = refusedPuts(t, s.role(kind), made)
 			}
@@ -135,7 +134,7 @@ func TestRole_AVaultRowHasNothingToTryCardsAgainst(t *testing.T) {
 }
 
 // refusedPuts are the rows that two puts return whose condition fails. Neither writes anything.
-func refusedPuts(t *testing.T, r role, tok string) (single, inTransaction fakeaws.Row) {
+func refusedPuts(t *testing.T, r role, tok string) (single, inTransaction sdkRow) {
 	t.Helper()
 	absent, allOld := "attribute_not_exists(Hash_Key)", types.ReturnValuesOnConditionCheckFailureAllOld
 	_, err := r.db.PutItem(t.Context(), &dynamodb.PutItemInput{
@@ -159,7 +158,7 @@ func refusedPuts(t *testing.T, r role, tok string) (single, inTransaction fakeaw
 
 var harmlessIndexKeys = regexp.MustCompile(`^(h#[0-9a-f]{32}|id#1#[A-Za-z0-9_-]{43})$`)
 
-func checkNothingToTry(t *testing.T, how string, row fakeaws.Row, ofData string) {
+func checkNothingToTry(t *testing.T, how string, row sdkRow, ofData string) {
 	t.Helper()
 	want := []string{"Account_Id", "CandidateString", "Format", "Hash_Key", "IndexKeys", "Purpose", "Ref"}
 	if got := slices.Sorted(maps.Keys(row)); !slices.Equal(got, want) {
@@ -347,7 +346,7 @@ func TestRole_TheIndexGrantDecidesWhatOthersFind(t *testing.T) {
 		t.Fatal(err)
 	}
 	mine := hostile.create(t, other, purpose("refund")).Token
-	hostile.put(t, index, fakeaws.Row{
+	hostile.put(t, index, sdkRow{
 		"Index_Key": str("id#1#" + name), "Hash_Key": str(mine), "RequestMac": str("x"), "ExpiresAt": num("99999999999"),
 	})
 	_, err = honest.Create(t.Context(), vault.Create{Data: cardData(t, visa), IdempotencyKey: "order-1002", Purpose: "refund"})
@@ -355,7 +354,7 @@ func TestRole_TheIndexGrantDecidesWhatOthersFind(t *testing.T) {
 
 	victim := honest.create(t, visa, deterministic("s"), purpose("refund")).Token
 	handle := textIn(s.direct.get(t, table, vaultKey(victim)), "IndexKeys")
-	hostile.put(t, index, fakeaws.Row{"Index_Key": str(handle), "Hash_Key": str(mine), "FingerprintKeys": str("")})
+	hostile.put(t, index, sdkRow{"Index_Key": str(handle), "Hash_Key": str(mine), "FingerprintKeys": str("")})
 	if got := honest.create(t, visa, deterministic("s"), purpose("refund")).Token; got != mine {
 		t.Errorf("the entry is not followed: %s", got)
 	}

@@ -9,7 +9,6 @@ import (
 
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/envelope"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/failure"
-	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/fakeaws"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/token"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/vault"
 )
@@ -68,7 +67,7 @@ func TestRole_ATokenizerCannotPutAnotherCardBehindAToken(t *testing.T) {
 }
 
 // mixed is a row with some attributes of another.
-func mixed(row, from fakeaws.Row, parts []string) fakeaws.Row {
+func mixed(row, from sdkRow, parts []string) sdkRow {
 	row = maps.Clone(row)
 	for _, name := range parts {
 		row[name] = from[name]

@@ -2,6 +2,7 @@ package vault_test
 
 import (
 	"encoding/hex"
+	"maps"
 	"testing"
 	"time"
 
@@ -11,7 +12,6 @@ import (
 
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/envelope"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/failure"
-	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/fakeaws"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/vault"
 )
 
@@ -47,7 +47,7 @@ func TestRole_ATokenizerCannotBringARevokedTokenBack(t *testing.T) {
 	}
 }
 
-func (r role) delete(t *testing.T, table string, key fakeaws.Row) {
+func (r role) delete(t *testing.T, table string, key sdkRow) {
 	t.Helper()
 	if _, err := r.db.DeleteItem(t.Context(), &dynamodb.DeleteItemInput{TableName: &table, Key: key}); err != nil {
 		t.Fatal(err)
@@ -63,11 +63,11 @@ func TestRole_ATokenizerCannotBringUsesBack(t *testing.T) {
 	if _, err := detokenizer.detokenize(t, made); err != nil {
 		t.Fatal(err)
 	}
-	for name, alter := range map[string]func(fakeaws.Row){
-		"as it was": func(fakeaws.Row) {}, "with a count": func(row fakeaws.Row) { row["Uses"], row["LastAttempt"] = num("0"), str("") },
-		"for another purpose": func(row fakeaws.Row) { row["Purpose"] = str("charge") }, "for no purpose": func(row fakeaws.Row) { delete(row, "Purpose") },
+	for name, alter := range map[string]func(sdkRow){
+		"as it was": func(sdkRow) {}, "with a count": func(row sdkRow) { row["Uses"], row["LastAttempt"] = num("0"), str("") },
+		"for another purpose": func(row sdkRow) { row["Purpose"] = str("charge") }, "for no purpose": func(row sdkRow) { delete(row, "Purpose") },
 	} {
-		row := copyOf(kept)
+		row := maps.Clone(kept)
 		alter(row)
 		hostile.put(t, table, row)
 		why := failure.UsedUp
@@ -79,8 +79,8 @@ func TestRole_ATokenizerCannotBringUsesBack(t *testing.T) {
 }
 
 // stateItems are items of the state of a token.
-func stateItems(token string) map[string]fakeaws.Row {
-	return map[string]fakeaws.Row{
+func stateItems(token string) map[string]sdkRow {
+	return map[string]sdkRow{
 		"the tombstone": stateKey("gone#" + token), "uses for refund": stateKey("use#refund#" + token), "uses for charge": stateKey("use#charge#" + token),
 		"uses for no purpose": stateKey("use##" + token), "uses for refunds": stateKey("use#refunds#" + token), "uses for REFUND": stateKey("use#REFUND#" + token),
 		"uses without a purpose": stateKey("use#refund"), "no prefix": stateKey(token), "a longer prefix": stateKey("xgone#" + token), "a part of the prefix": stateKey("gone"),
@@ -181,7 +181,7 @@ func TestRole_ADetokenizerCountsForItsPurposesOnly(t *testing.T) {
 func (r role) update(t *testing.T, key, expression string, n types.AttributeValue) error {
 	t.Helper()
 	_, err := r.db.UpdateItem(t.Context(), &dynamodb.UpdateItemInput{
-		TableName: new(state), Key: stateKey(key), UpdateExpression: &expression, ExpressionAttributeValues: fakeaws.Row{":n": n},
+		TableName: new(state), Key: stateKey(key), UpdateExpression: &expression, ExpressionAttributeValues: sdkRow{":n": n},
 	})
 	return err
 }

@@ -31,11 +31,13 @@ import (
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/awsproxy"
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/endpoint"
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/policy"
-	"github.com/lambda-tokenizer/lambda-tokenizer/local/services/awsjson"
+	localjson "github.com/lambda-tokenizer/lambda-tokenizer/local/services/awsjson"
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/services/dynamoserver"
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/services/kmsserver"
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/awsjson"
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/dynamoapi"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/envelope"
-	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/fakeaws"
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/kmsapi"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/vault"
 )
 
@@ -79,13 +81,18 @@ type system struct {
 	sent     *record           // what KMS was sent
 }
 
-// role is somebody who has clients of KMS and DynamoDB, and the vault's code with these.
+// role is somebody who has clients of KMS and DynamoDB, and the vault's code with its own clients of them.
 type role struct {
 	fixture // has no fakes: only the vault and its methods are to be used
 	arn     string
 	kms     *kms.Client
 	db      *dynamodb.Client
+	wraps   vault.KMS
+	store   vault.Store
 }
+
+// sdkRow is a row as the SDK has it.
+type sdkRow = map[string]types.AttributeValue
 
 func newSystem(t *testing.T) *system {
 	t.Helper()
@@ -100,7 +107,10 @@ func newSystem(t *testing.T) *system {
 		endpoint.KMS: {Service: endpoint.KMS, URL: kmsURL}, endpoint.DynamoDB: {Service: endpoint.DynamoDB, URL: dynamoURL},
 	}})
 	s.url = s.serve(s.proxy).String()
-	s.direct = role{kms: newKMS(kmsURL.String(), "direct"), db: newDynamoDB(dynamoURL.String(), "direct")}
+	s.direct = role{
+		kms: newKMS(kmsURL.String(), "direct"), db: newDynamoDB(dynamoURL.String(), "direct"),
+		wraps: newKeys(t, kmsURL.String(), "direct"), store: newStore(t, dynamoURL.String(), "direct"),
+	}
 	s.createKeys()
 	s.createTables(guard)
 	s.direct.Vault = s.newVault("direct", s.direct)
@@ -212,7 +222,11 @@ func (s *system) stranger(path, name string) role {
 	arn := "arn:aws:iam::" + account + ":role" + path + name
 	id := "AKID" + strings.ToUpper(strings.NewReplacer("/", "", "-", "", " ", "").Replace(path+name))
 	s.proxy.Register(id, "session of "+arn, arn, "arn:aws:lambda:"+region+":"+account+":function:"+cmp.Or(functions[name], name), vpc)
-	r := role{arn: arn, kms: newKMS(s.url, id, "session of "+arn), db: newDynamoDB(s.url, id, "session of "+arn)}
+	session := "session of " + arn
+	r := role{
+		arn: arn, kms: newKMS(s.url, id, session), db: newDynamoDB(s.url, id, session),
+		wraps: newKeys(s.t, s.url, id, session), store: newStore(s.t, s.url, id, session),
+	}
 	r.Vault = s.newVault(name, r)
 	return r
 }
@@ -239,7 +253,7 @@ func (s *system) newVault(actor string, r role, change ...func(*vault.Config)) *
 	c := vault.Config{
 		TokenKeys:       []vault.Key{{Version: "2", ARN: s.keys["TokenKey"]}, {Version: "1", ARN: s.oldKey}},
 		FingerprintKeys: []vault.Key{{Version: "1", ARN: s.keys["FingerprintKey"]}},
-		Table:           table, State: state, Index: index, AccountID: account, Actor: actor, KMS: r.kms, Store: r.db, Now: s.clock.Now,
+		Table:           table, State: state, Index: index, AccountID: account, Actor: actor, KMS: r.wraps, Store: r.store, Now: s.clock.Now,
 		Timeout: time.Minute, // under the race detector, with few processors
 	}
 	for _, ch := range change {
@@ -256,6 +270,38 @@ func newKMS(at, id string, session ...string) *kms.Client {
 
 func newDynamoDB(at, id string, session ...string) *dynamodb.Client {
 	return dynamodb.New(dynamodb.Options{BaseEndpoint: &at, Region: region, RetryMaxAttempts: 1, Credentials: credentialsOf(id, session)})
+}
+
+// newKeys and newStore are the clients that the vault's code uses, which speak for the same role.
+func newKeys(t *testing.T, at, id string, session ...string) vault.KMS {
+	t.Helper()
+	c, err := kmsapi.New(environmentOf(t, at, id, session), awsjson.Options{Attempts: 1, AttemptTimeout: time.Minute})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func newStore(t *testing.T, at, id string, session ...string) vault.Store {
+	t.Helper()
+	c, err := dynamoapi.New(environmentOf(t, at, id, session), awsjson.Options{Attempts: 1, AttemptTimeout: time.Minute})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func environmentOf(t *testing.T, at, id string, session []string) awsjson.Environment {
+	t.Helper()
+	variables := map[string]string{
+		"AWS_REGION": region, "AWS_ENDPOINT_URL": at, "AWS_ACCESS_KEY_ID": id, "AWS_SECRET_ACCESS_KEY": "secret",
+		"AWS_SESSION_TOKEN": strings.Join(session, ""),
+	}
+	e, err := awsjson.Load(func(name string) string { return variables[name] })
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e
 }
 
 func credentialsOf(id string, session []string) aws.CredentialsProvider {
@@ -283,7 +329,7 @@ func (r *record) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 	request.Body = io.NopCloser(bytes.NewReader(body))
 	answer := httptest.NewRecorder()
 	r.next.ServeHTTP(answer, request)
-	call := kmsCall{operation: awsjson.Operation(request), body: body}
+	call := kmsCall{operation: localjson.Operation(request), body: body}
 	_ = json.Unmarshal(body, &call)
 	var out struct{ Mac []byte }
 	_ = json.Unmarshal(answer.Body.Bytes(), &out)
@@ -337,16 +383,16 @@ func apiError(err error) (code, text string) {
 func str(s string) types.AttributeValue { return &types.AttributeValueMemberS{Value: s} }
 func num(s string) types.AttributeValue { return &types.AttributeValueMemberN{Value: s} }
 
-func vaultKey(token string) fakeaws.Row {
-	return fakeaws.Row{"Hash_Key": str(token), "Account_Id": str(account)}
+func vaultKey(token string) sdkRow {
+	return sdkRow{"Hash_Key": str(token), "Account_Id": str(account)}
 }
-func stateKey(key string) fakeaws.Row {
-	return fakeaws.Row{"State_Key": str(key), "Account_Id": str(account)}
+func stateKey(key string) sdkRow {
+	return sdkRow{"State_Key": str(key), "Account_Id": str(account)}
 }
-func indexKey(key string) fakeaws.Row { return fakeaws.Row{"Index_Key": str(key)} }
+func indexKey(key string) sdkRow { return sdkRow{"Index_Key": str(key)} }
 
 // get and put are calls of DynamoDB that the test itself makes.
-func (r role) get(t *testing.T, table string, key fakeaws.Row) fakeaws.Row {
+func (r role) get(t *testing.T, table string, key sdkRow) sdkRow {
 	t.Helper()
 	row, err := r.getItem(t, table, key)
 	if err != nil {
@@ -355,7 +401,7 @@ func (r role) get(t *testing.T, table string, key fakeaws.Row) fakeaws.Row {
 	return row
 }
 
-func (r role) getItem(t *testing.T, table string, key fakeaws.Row) (fakeaws.Row, error) {
+func (r role) getItem(t *testing.T, table string, key sdkRow) (sdkRow, error) {
 	t.Helper()
 	out, err := r.db.GetItem(t.Context(), &dynamodb.GetItemInput{TableName: &table, Key: key})
 	if err != nil {
@@ -364,7 +410,7 @@ func (r role) getItem(t *testing.T, table string, key fakeaws.Row) (fakeaws.Row,
 	return out.Item, nil
 }
 
-func (r role) put(t *testing.T, table string, row fakeaws.Row) {
+func (r role) put(t *testing.T, table string, row sdkRow) {
 	t.Helper()
 	if _, err := r.db.PutItem(t.Context(), &dynamodb.PutItemInput{TableName: &table, Item: row}); err != nil {
 		t.Fatal(err)
@@ -407,7 +453,7 @@ func (r role) forge(t *testing.T, tok, ref, purpose, payload, key string) {
 }
 
 // wrappedKey is the data key of a row as KMS takes it.
-func wrappedKey(t *testing.T, row fakeaws.Row, bound envelope.Context) (wrapped envelope.WrappedKey) {
+func wrappedKey(t *testing.T, row sdkRow, bound envelope.Context) (wrapped envelope.WrappedKey) {
 	t.Helper()
 	e, err := envelope.New()
 	if err != nil {
@@ -425,7 +471,7 @@ func wrappedKey(t *testing.T, row fakeaws.Row, bound envelope.Context) (wrapped 
 }
 
 // onItem is what policies let a role do with one item of a table, by every operation that there is, or with the table.
-func (r role) onItem(t *testing.T, table string, key fakeaws.Row) []string {
+func (r role) onItem(t *testing.T, table string, key sdkRow) []string {
 	t.Helper()
 	ctx, none := t.Context(), types.ReturnValueNone
 	partition, sort := "", ""
@@ -437,7 +483,7 @@ func (r role) onItem(t *testing.T, table string, key fakeaws.Row) []string {
 		}
 	}
 	update, condition, where := "SET Uses = :n", "attribute_exists("+partition+")", partition+" = :key"
-	values := fakeaws.Row{":n": num("1")}
+	values := sdkRow{":n": num("1")}
 	transact := func(item types.TransactWriteItem) error {
 		_, err := r.db.TransactWriteItems(ctx, &dynamodb.TransactWriteItemsInput{TransactItems: []types.TransactWriteItem{item}})
 		return err
@@ -448,7 +494,7 @@ func (r role) onItem(t *testing.T, table string, key fakeaws.Row) []string {
 	_, errs["PutItem ALL_OLD"] = r.db.PutItem(ctx, &dynamodb.PutItemInput{TableName: &table, Item: key, ReturnValues: types.ReturnValueAllOld})
 	_, errs["UpdateItem"] = r.db.UpdateItem(ctx, &dynamodb.UpdateItemInput{TableName: &table, Key: key, UpdateExpression: &update, ExpressionAttributeValues: values, ReturnValues: none})
 	_, errs["DeleteItem"] = r.db.DeleteItem(ctx, &dynamodb.DeleteItemInput{TableName: &table, Key: key})
-	_, errs["Query"] = r.db.Query(ctx, &dynamodb.QueryInput{TableName: &table, KeyConditionExpression: &where, ExpressionAttributeValues: fakeaws.Row{":key": key[partition]}})
+	_, errs["Query"] = r.db.Query(ctx, &dynamodb.QueryInput{TableName: &table, KeyConditionExpression: &where, ExpressionAttributeValues: sdkRow{":key": key[partition]}})
 	_, errs["Scan"] = r.db.Scan(ctx, &dynamodb.ScanInput{TableName: &table})
 	_, errs["BatchGetItem"] = r.db.BatchGetItem(ctx, &dynamodb.BatchGetItemInput{RequestItems: map[string]types.KeysAndAttributes{table: {Keys: []map[string]types.AttributeValue{key}}}})
 	_, errs["BatchWriteItem"] = r.db.BatchWriteItem(ctx, &dynamodb.BatchWriteItemInput{RequestItems: map[string][]types.WriteRequest{table: {{DeleteRequest: &types.DeleteRequest{Key: key}}}}})

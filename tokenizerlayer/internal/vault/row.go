@@ -4,14 +4,12 @@ import (
 	"context"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
-
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/api"
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/attribute"
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/dynamoapi"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/envelope"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/failure"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/token"
@@ -51,35 +49,33 @@ type row struct {
 }
 
 // rowItem is the row as DynamoDB stores it.
-func (v *Vault) rowItem(r row) api.Item {
-	item := api.Item{
-		attrToken:   {S: &r.token},
-		attrAccount: {S: &v.account},
-		attrMessage: {B: r.message},
-		attrRef:     {S: &r.ref},
-		attrFormat:  {N: new(format)},
+func (v *Vault) rowItem(r row) item {
+	i := item{
+		attrToken:   text(r.token),
+		attrAccount: text(v.account),
+		attrMessage: attribute.B(r.message),
+		attrRef:     text(r.ref),
+		attrFormat:  attribute.N(format),
 	}
 	if r.purpose != "" {
-		item[attrPurpose] = api.AttributeValue{S: &r.purpose}
+		i[attrPurpose] = text(r.purpose)
 	}
 	if !r.expires.IsZero() {
-		item[attrExpires] = api.AttributeValue{N: new(strconv.FormatInt(r.expires.Unix(), 10))}
+		i[attrExpires] = seconds(r.expires)
 	}
 	if len(r.indexed) > 0 {
-		item[attrIndexed] = api.AttributeValue{S: new(strings.Join(r.indexed, " "))}
+		i[attrIndexed] = text(strings.Join(r.indexed, " "))
 	}
-	return item
+	return i
 }
 
 func (v *Vault) putRow(ctx context.Context, r row) error {
-	_, err := v.store.PutItem(ctx, &dynamodb.PutItemInput{
-		TableName:                 &v.table,
-		Item:                      v.rowItem(r).DynamoDB(),
-		ConditionExpression:       new(conditionAbsentOrSame),
-		ExpressionAttributeValues: item{":same": &types.AttributeValueMemberB{Value: r.message}},
-		ReturnValues:              types.ReturnValueNone, // the grant's condition allows nothing else
+	return v.store.PutItem(ctx, dynamoapi.PutItemInput{
+		TableName:                 v.table,
+		Item:                      v.rowItem(r),
+		ConditionExpression:       conditionAbsentOrSame,
+		ExpressionAttributeValues: item{":same": attribute.B(r.message)},
 	})
-	return err
 }
 
 func (v *Vault) rowKey(tok string) item {
@@ -91,16 +87,16 @@ var errNoToken = failure.New(failure.NotFound, "token", "no such token in this v
 
 // getRow reads the row of a token. If the row is damaged, it returns the fields that it can read and an error of kind Integrity.
 func (v *Vault) getRow(ctx context.Context, tok string) (row, error) {
-	out, err := v.store.GetItem(ctx, &dynamodb.GetItemInput{
-		TableName: &v.table, Key: v.rowKey(tok), ConsistentRead: new(true), // a token is usable as soon as it has been given out
+	i, err := v.store.GetItem(ctx, dynamoapi.GetItemInput{
+		TableName: v.table, Key: v.rowKey(tok), ConsistentRead: true, // a token is usable as soon as it has been given out
 	})
 	switch {
 	case err != nil:
 		return row{}, upstream("dynamodb:GetItem", err)
-	case len(out.Item) == 0:
+	case len(i) == 0:
 		return row{}, errNoToken
 	}
-	return parseRow(tok, out.Item)
+	return parseRow(tok, i)
 }
 
 func parseRow(tok string, i item) (row, error) {
@@ -111,19 +107,20 @@ func parseRow(tok string, i item) (row, error) {
 	if purpose := textOf(i[attrPurpose]); api.IsPurpose(purpose) {
 		r.purpose = purpose
 	}
-	message, _ := i[attrMessage].(*types.AttributeValueMemberB)
-	stored, _ := i[attrFormat].(*types.AttributeValueMemberN)
+	message, isMessage := i[attrMessage].Bytes()
+	stored, _ := i[attrFormat].Number()
+	_, isBound := i[attrPurpose]
 	switch {
-	case stored == nil || stored.Value != format:
+	case stored != format:
 		return r, integrity("the row has another format than %s, the only one that this release reads", format)
 	case r.ref == "":
 		return r, integrity("the row has no ref")
-	case r.purpose == "" && i[attrPurpose] != nil:
+	case r.purpose == "" && isBound:
 		return r, integrity("the row's purpose is malformed")
-	case message == nil || len(message.Value) > envelope.MaxMessage:
+	case !isMessage || len(message) > envelope.MaxMessage:
 		return r, integrity("the row has no message of a plausible size")
 	}
-	r.message = message.Value
+	r.message = message
 	return r, nil
 }
 
@@ -136,7 +133,7 @@ func isRequest(key string) bool { return strings.HasPrefix(key, "id#") && indexK
 
 // indexedOf reads the index keys that a row names, and passes over what can be none: one such would make every attempt to delete
 // them fail. A row names its handle, or a request in each version of the key.
-func indexedOf(v types.AttributeValue) (keys []string) {
+func indexedOf(v attribute.Value) (keys []string) {
 	for _, key := range strings.Fields(textOf(v)) {
 		if len(keys) < api.MaxKeyVersions && (isHandle(key) || isRequest(key)) && !slices.Contains(keys, key) {
 			keys = append(keys, key)

@@ -5,11 +5,10 @@ import (
 	"encoding/hex"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/google/uuid"
 
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/api"
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/dynamoapi"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/failure"
 )
 
@@ -41,11 +40,11 @@ func useKey(purpose, tok string) string { return "use#" + purpose + "#" + tok }
 
 // getState reads an item of the state. If it cannot be read, nothing is known: that is an error, never "not revoked".
 func (v *Vault) getState(ctx context.Context, key string) (item, error) {
-	out, err := v.store.GetItem(ctx, &dynamodb.GetItemInput{TableName: &v.state, Key: v.stateKey(key), ConsistentRead: new(true)})
+	i, err := v.store.GetItem(ctx, dynamoapi.GetItemInput{TableName: v.state, Key: v.stateKey(key), ConsistentRead: true})
 	if err != nil {
 		return nil, upstream("dynamodb:GetItem", err)
 	}
-	return out.Item, nil
+	return i, nil
 }
 
 // isGone reports whether a token has a tombstone. Whatever the tombstone says, it is one.
@@ -55,13 +54,13 @@ func (v *Vault) isGone(ctx context.Context, tok string) (bool, error) {
 }
 
 // tombstone is the put that revokes a token.
-func (v *Vault) tombstone(tok, ref string, now time.Time) *types.Put {
+func (v *Vault) tombstone(tok, ref string, now time.Time) *dynamoapi.Put {
 	i := v.stateKey(goneKey(tok))
 	i[attrRevokedAt] = seconds(now)
 	if ref != "" {
 		i[attrRef] = text(ref)
 	}
-	return &types.Put{TableName: &v.state, Item: i}
+	return &dynamoapi.Put{TableName: v.state, Item: i}
 }
 
 // use is what the state says of a token's uses.
@@ -91,7 +90,7 @@ func (u use) isBy(attempt string, now time.Time) bool {
 }
 
 // attemptDigest stands for an attempt: the caller's name for it, who made it, and how much it shows, so that a repeat cannot show more
-// than what was counted. A caller that gives no name repeats nothing, but the SDK may repeat the update for it.
+// than what was counted. A caller that gives no name repeats nothing, but the client of DynamoDB may repeat the update for it.
 func (v *Vault) attemptDigest(name, redaction string) string {
 	if name == "" {
 		name = uuid.NewString()
@@ -99,7 +98,7 @@ func (v *Vault) attemptDigest(name, redaction string) string {
 	return hex.EncodeToString(digest("attempt", v.actor, name, redaction)[:16])
 }
 
-// There is a use left, and this attempt has not been counted, as it has when the SDK repeats an update whose answer got lost.
+// There is a use left, and this attempt has not been counted, as it has when an update is repeated whose answer got lost.
 const (
 	conditionUse = "(attribute_not_exists(" + attrUses + ") OR " + attrUses + " >= :zero AND " + attrUses + " < :max) AND " +
 		"(attribute_not_exists(" + attrAttempt + ") OR " + attrAttempt + " <> :attempt OR " + attrTried + " <= :since)"
@@ -111,11 +110,11 @@ var errUsedUp = failure.New(failure.UsedUp, "token", "the token has been used as
 // countUse counts one use of a token that has max of them, unless this attempt has been counted.
 func (v *Vault) countUse(ctx context.Context, r row, max int64, attempt string) error {
 	now := v.now()
-	_, err := v.store.UpdateItem(ctx, &dynamodb.UpdateItemInput{
-		TableName:           &v.state,
+	err := v.store.UpdateItem(ctx, dynamoapi.UpdateItemInput{
+		TableName:           v.state,
 		Key:                 v.stateKey(useKey(r.purpose, r.token)),
-		UpdateExpression:    new(updateUse),
-		ConditionExpression: new(conditionUse),
+		UpdateExpression:    updateUse,
+		ConditionExpression: conditionUse,
 		ExpressionAttributeValues: item{
 			":zero": number(0), ":one": number(1), ":max": number(max), ":attempt": text(attempt), ":now": seconds(now),
 			":since": seconds(now.Add(-api.AttemptPeriod)),

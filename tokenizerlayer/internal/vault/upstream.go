@@ -5,9 +5,8 @@ import (
 	"regexp"
 	"slices"
 
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
-	"github.com/aws/smithy-go"
-
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/awsjson"
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/dynamoapi"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/failure"
 )
 
@@ -17,46 +16,34 @@ var errorCode = regexp.MustCompile(`^[A-Za-z.]{1,80}$`)
 // upstream turns an error of KMS or DynamoDB into one of ours. The operation and the name of the exception stay; its text, which
 // quotes ARNs and sometimes values, goes.
 func upstream(operation string, err error) error {
-	var ae smithy.APIError
-	if !errors.As(err, &ae) || !errorCode.MatchString(ae.ErrorCode()) {
+	code := awsjson.Code(err)
+	if !errorCode.MatchString(code) {
 		return failure.New(failure.Unavailable, "", "%s got no answer", operation)
 	}
-	if ae.ErrorCode() == "AccessDeniedException" {
+	if code == "AccessDeniedException" {
 		return failure.New(failure.Denied, "", "the function's role may not %s here", operation)
 	}
-	return failure.New(failure.Unavailable, "", "%s failed with %s", operation, ae.ErrorCode())
+	return failure.New(failure.Unavailable, "", "%s failed with %s", operation, code)
 }
 
 // isRefused reports that the condition of a single write did not hold.
-func isRefused(err error) bool {
-	_, ok := errors.AsType[*types.ConditionalCheckFailedException](err)
-	return ok
-}
+func isRefused(err error) bool { return awsjson.Code(err) == dynamoapi.ConditionalCheckFailedException }
 
 // isCancelled reports that a transaction was cancelled because a condition did not hold.
-func isCancelled(err error) bool { return hasReason(err, conditionFailed) }
+func isCancelled(err error) bool { return hasReason(err, dynamoapi.ConditionalCheckFailed) }
 
 // isConflict reports that a transaction was cancelled for another on the same rows, or for a passing lack of capacity.
 func isConflict(err error) bool {
 	return hasReason(err, "TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded")
 }
 
-const conditionFailed = "ConditionalCheckFailed"
-
 // reasons are why a transaction was cancelled, by the position of its items; nil if it was not.
 func reasons(err error) (codes []string) {
-	cancelled, ok := errors.AsType[*types.TransactionCanceledException](err)
-	if !ok {
+	e, ok := errors.AsType[*awsjson.Error](err)
+	if !ok || e.Code != dynamoapi.TransactionCanceledException {
 		return nil
 	}
-	for _, reason := range cancelled.CancellationReasons {
-		code := ""
-		if reason.Code != nil {
-			code = *reason.Code
-		}
-		codes = append(codes, code)
-	}
-	return codes
+	return e.Reasons
 }
 
 func hasReason(err error, codes ...string) bool {
@@ -66,7 +53,7 @@ func hasReason(err error, codes ...string) bool {
 // failedAt reports that the condition of a transaction's i-th item did not hold.
 func failedAt(err error, i int) bool {
 	codes := reasons(err)
-	return i < len(codes) && codes[i] == conditionFailed
+	return i < len(codes) && codes[i] == dynamoapi.ConditionalCheckFailed
 }
 
 // integrity is the error about something stored that was altered, or does not belong where it is.

@@ -33,28 +33,28 @@ import (
 	"slices"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/aws/aws-sdk-go-v2/service/kms"
-
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/api"
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/attribute"
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/dynamoapi"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/envelope"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/keypool"
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/kmsapi"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/token"
 )
 
-// KMS is the part of the KMS client that the vault calls.
+// KMS is what the vault calls of KMS. Errors that KMS answers are of the type *awsjson.Error.
 type KMS interface {
-	GenerateDataKey(context.Context, *kms.GenerateDataKeyInput, ...func(*kms.Options)) (*kms.GenerateDataKeyOutput, error)
-	Decrypt(context.Context, *kms.DecryptInput, ...func(*kms.Options)) (*kms.DecryptOutput, error)
-	GenerateMac(context.Context, *kms.GenerateMacInput, ...func(*kms.Options)) (*kms.GenerateMacOutput, error)
+	GenerateDataKey(context.Context, kmsapi.GenerateDataKeyInput) (kmsapi.GenerateDataKeyOutput, error)
+	Decrypt(context.Context, kmsapi.DecryptInput) (kmsapi.DecryptOutput, error)
+	GenerateMac(context.Context, kmsapi.GenerateMacInput) (kmsapi.GenerateMacOutput, error)
 }
 
-// Store is the part of the DynamoDB client that the vault calls.
+// Store is what the vault calls of DynamoDB. Errors that DynamoDB answers are of the type *awsjson.Error.
 type Store interface {
-	PutItem(context.Context, *dynamodb.PutItemInput, ...func(*dynamodb.Options)) (*dynamodb.PutItemOutput, error)
-	GetItem(context.Context, *dynamodb.GetItemInput, ...func(*dynamodb.Options)) (*dynamodb.GetItemOutput, error)
-	UpdateItem(context.Context, *dynamodb.UpdateItemInput, ...func(*dynamodb.Options)) (*dynamodb.UpdateItemOutput, error)
-	TransactWriteItems(context.Context, *dynamodb.TransactWriteItemsInput, ...func(*dynamodb.Options)) (*dynamodb.TransactWriteItemsOutput, error)
+	PutItem(context.Context, dynamoapi.PutItemInput) error
+	GetItem(context.Context, dynamoapi.GetItemInput) (attribute.Item, error)
+	UpdateItem(context.Context, dynamoapi.UpdateItemInput) error
+	TransactWriteItems(context.Context, dynamoapi.TransactWriteItemsInput) error
 }
 
 // Key is a version of a KMS key.

@@ -9,9 +9,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/api"
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/attribute"
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/dynamoapi"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/fakeaws"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/pan"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/sensitive"
@@ -173,8 +173,8 @@ func (f fixture) meet(t testing.TB, size int64) fixture {
 	return other
 }
 
-func (m *meeting) GetItem(ctx context.Context, in *dynamodb.GetItemInput, o ...func(*dynamodb.Options)) (*dynamodb.GetItemOutput, error) {
-	out, err := m.Tables.GetItem(ctx, in, o...)
+func (m *meeting) GetItem(ctx context.Context, in dynamoapi.GetItemInput) (fakeaws.Row, error) {
+	out, err := m.Tables.GetItem(ctx, in)
 	n := m.come.Add(1)
 	if n == m.size {
 		close(m.all)
@@ -225,4 +225,16 @@ func cardNumber(t testing.TB, s string) pan.Number {
 		t.Fatal(err)
 	}
 	return n
+}
+
+// textOf, numberOf and bytesOf are the value of an attribute, which has to be of that type.
+func textOf(v attribute.Value) string   { return must(v.Text()) }
+func numberOf(v attribute.Value) string { return must(v.Number()) }
+func bytesOf(v attribute.Value) []byte  { return must(v.Bytes()) }
+
+func must[T any](v T, ok bool) T {
+	if !ok {
+		panic("an attribute of another type")
+	}
+	return v
 }
