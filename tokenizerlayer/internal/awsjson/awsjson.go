@@ -232,9 +232,10 @@ func (c *Client) attempt(ctx context.Context, r request, skew time.Duration) (o 
 		return outcome{err: &sendError{err}, unsent: true, stale: open}
 	}
 	defer answer.Body.Close()
-	o.retryAfter = retryAfter(answer.Header, c.options.Now())
 	o.skew, o.dated = clockSkew(answer.Header, c.options.Now())
-	o.err = c.read(answer, r.decode)
+	if o.err = c.read(answer, r.decode); o.err != nil {
+		o.retryAfter = retryAfter(answer.Header, c.options.Now())
+	}
 	return o
 }
 

@@ -158,6 +158,40 @@ func (k renamingKMS) GenerateDataKey(ctx context.Context, in kmsapi.GenerateData
 	return out, err
 }
 
+// A data key has 256 bits, whoever answers.
+func TestVault_RefusesADataKeyOfAnotherSize(t *testing.T) {
+	sound := newVault(t)
+	token := tokenize(t, sound, visa)
+	for _, size := range []int{0, 16, 31, 33, 64} {
+		v := newVault(t, func(c *vault.Config) { c.KMS, c.Store = resizingKMS{sound.kms, size}, sound.store })
+		_, err := v.Create(t.Context(), vault.Create{Data: cardData(t, visa)})
+		wantKind(t, err, failure.Unavailable)
+		_, err = v.detokenize(t, token)
+		wantKind(t, err, failure.Integrity)
+	}
+	if sound.rows() != 1 {
+		t.Errorf("%d rows", sound.rows())
+	}
+}
+
+// resizingKMS answers with data keys of another size.
+type resizingKMS struct {
+	*fakeaws.KMS
+	size int
+}
+
+func (k resizingKMS) GenerateDataKey(ctx context.Context, in kmsapi.GenerateDataKeyInput) (kmsapi.GenerateDataKeyOutput, error) {
+	out, err := k.KMS.GenerateDataKey(ctx, in)
+	out.Plaintext = make([]byte, k.size)
+	return out, err
+}
+
+func (k resizingKMS) Decrypt(ctx context.Context, in kmsapi.DecryptInput) (kmsapi.DecryptOutput, error) {
+	out, err := k.KMS.Decrypt(ctx, in)
+	out.Plaintext = make([]byte, k.size)
+	return out, err
+}
+
 // The encryption context, which CloudTrail records, names the token by its ref and does not tell it.
 func TestCreate_TheTokenIsNotInTheEncryptionContext(t *testing.T) {
 	var asked map[string]string

@@ -51,8 +51,12 @@ func TestDetokenize_AlteredRowsDoNotOpen(t *testing.T) {
 		"a string for message": func(r fakeaws.Row) {
 			r["CandidateString"] = attribute.S("x")
 		},
-		"no format":      func(r fakeaws.Row) { delete(r, "Format") },
-		"another format": func(r fakeaws.Row) { r["Format"] = attribute.N("9") },
+		"no format":                 func(r fakeaws.Row) { delete(r, "Format") },
+		"another format":            func(r fakeaws.Row) { r["Format"] = attribute.N("9") },
+		"a message of another type": func(r fakeaws.Row) { r["CandidateString"] = attribute.Value{} },
+		"a format of another type":  func(r fakeaws.Row) { r["Format"] = attribute.Value{} },
+		"a purpose of another type": func(r fakeaws.Row) { r["Purpose"] = attribute.Value{} },
+		"a ref of another type":     func(r fakeaws.Row) { r["Ref"] = attribute.Value{} },
 		"a huge message": func(r fakeaws.Row) {
 			r["CandidateString"] = attribute.B(make([]byte, 1<<20))
 		},
