@@ -3,6 +3,7 @@ package vault
 import (
 	"context"
 
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/envelope"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/failure"
 )
 
@@ -24,7 +25,7 @@ func (v *Vault) seal(ctx context.Context, c Create) (row, error) {
 	defer p.wipe()
 	plaintext := p.encode()
 	defer clear(plaintext)
-	if r.message, err = v.envelope.Seal(ctx, key, v.context(r.ref, r.purpose), plaintext); err != nil {
+	if r.message, err = envelope.Seal(key, v.context(r.ref, r.purpose), plaintext); err != nil {
 		return row{}, failure.New(failure.Internal, "", "the envelope cannot be sealed")
 	}
 	return r, nil

@@ -38,7 +38,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/api"
-	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/envelope"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/token"
 )
 
@@ -101,7 +100,6 @@ type Vault struct {
 	timeout                    time.Duration
 	newSeed                    func() token.Seed
 	now                        func() time.Time
-	envelope                   *envelope.Envelope
 }
 
 var accountID = regexp.MustCompile(`^[0-9]{12}$`)
@@ -154,9 +152,7 @@ func New(c Config) (*Vault, error) {
 	if v.now == nil {
 		v.now = time.Now
 	}
-	var err error
-	v.envelope, err = envelope.New()
-	return v, err
+	return v, nil
 }
 
 // String keeps a vault that is printed from listing its clients.
