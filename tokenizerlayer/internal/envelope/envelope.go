@@ -2,30 +2,31 @@
 //
 // Format: message format version 2, algorithm suite 0x0478 (AES-256-GCM, HKDF-SHA512, key commitment, no signature), as
 // specified in https://github.com/awslabs/aws-encryption-sdk-specification. Any AWS Encryption SDK of version 2 or later
-// opens these messages, given the wrapping key.
+// opens these messages, given the wrapping key, and the other way round. The package reads and writes this suite only, and
+// all of its cryptography is the standard library's. docs/adr/0009 says why it is not an AWS library.
 //
 // The caller supplies the data key. A data key is used for one message only and never cached: one key per token keeps
 // KMS in every read, so revoking a grant takes effect at once.
 //
-//	message, err := e.Seal(ctx, key, context, plaintext)
-//	plaintext, err := e.Open(ctx, message, context, unwrap)
+//	message, err := envelope.Seal(key, context, plaintext)
+//	plaintext, err := envelope.Open(ctx, message, context, unwrap)
 //
-// Open compares the message's encryption context with the expected one, all of it, before anything else: the library alone
-// would accept a message that carries more than what is expected, and takes seconds to read a context of thousands of pairs.
+// Open is stricter than the AWS libraries. The message has exactly one data key, and its encryption context is all of the
+// expected one and nothing else. Open compares the context and checks the layout of the whole message before it asks for the
+// data key, so that a message that cannot be ours costs no call of KMS.
+//
+// # Files
+//
+// header.go is the header, with the encryption context. body.go is the frames of the body. secrets.go derives the keys, and
+// wipes them.
 package envelope
 
 import (
-	"bytes"
 	"context"
-	"encoding/binary"
+	"crypto/rand"
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
-
-	mpl "github.com/aws/aws-cryptographic-material-providers-library/releases/go/mpl/awscryptographymaterialproviderssmithygeneratedtypes"
-	esdk "github.com/aws/aws-encryption-sdk/releases/go/encryption-sdk/awscryptographyencryptionsdksmithygenerated"
-	esdktypes "github.com/aws/aws-encryption-sdk/releases/go/encryption-sdk/awscryptographyencryptionsdksmithygeneratedtypes"
+	"unicode/utf8"
 )
 
 // Sizes in bytes.
@@ -37,12 +38,6 @@ const (
 
 // KMSProvider is the provider id of data keys wrapped by AWS KMS, whose provider info is the key's ARN.
 const KMSProvider = "aws-kms"
-
-const (
-	messageVersion = 2
-	suiteID        = 0x0478
-	contextOffset  = 1 + 2 + 32 // behind version, suite and message id
-)
 
 // Context is an encryption context: authenticated, not encrypted, and visible in CloudTrail. Keys are lower case, since
 // the SDKs do not agree on how upper and lower case sort.
@@ -61,38 +56,35 @@ type DataKey struct {
 	Wrapped   WrappedKey
 }
 
-// Unwrap returns the plaintext of a wrapped data key, KeySize bytes long. c is the context that the caller of Open
-// expects, and equals the message's.
+// Unwrap returns the plaintext of a wrapped data key, KeySize bytes long, which Open clears after use. c is the context that
+// the caller of Open expects, and equals the message's. Unwrap must not change w or c.
 type Unwrap func(ctx context.Context, w WrappedKey, c Context) ([]byte, error)
 
-// What can be wrong with a message. Neither error quotes it.
+// What can be wrong with a message. None of the errors quotes it.
 var (
-	// ErrFormat: the message is not of this package's format.
+	// ErrFormat: the message is not laid out like one of this package: it has another version or suite, more than one data key,
+	// frames out of order, too few bytes or too many. Unwrap was not called.
 	ErrFormat = errors.New("not a message of format version 2 and suite 0x0478")
-	// ErrContext: the message's encryption context is not the expected one, or is empty.
+	// ErrContext: the message's encryption context is not the expected one, or is empty. Unwrap was not called.
 	ErrContext = errors.New("the message's encryption context is not the expected one")
 	// ErrAuthentication: the message was altered, or the data key is not its own.
 	ErrAuthentication = errors.New("the message does not authenticate")
 )
 
-// errSeal stands for whatever the library says, whose text may quote values.
-var errSeal = errors.New("envelope: the encryption sdk refused to seal")
-
-// Envelope seals and opens messages. It is safe for concurrent use.
-type Envelope struct{ client *esdk.Client }
-
-// New returns an Envelope.
-func New() (*Envelope, error) {
-	oneKey := int64(1) // more than one would let a second key holder read
-	client, err := esdk.NewClient(esdktypes.AwsEncryptionSdkConfig{MaxEncryptedDataKeys: &oneKey})
-	if err != nil {
-		return nil, fmt.Errorf("encryption sdk: %w", err)
-	}
-	return &Envelope{client: client}, nil
+// Seal encrypts plaintext under key and binds it to c.
+func Seal(key DataKey, c Context, plaintext []byte) (message []byte, err error) {
+	return new(secrets).seal(key, c, plaintext)
 }
 
-// Seal encrypts plaintext under key and binds it to c.
-func (e *Envelope) Seal(ctx context.Context, key DataKey, c Context, plaintext []byte) (message []byte, err error) {
+// Open authenticates and decrypts message, if its encryption context is exactly want. An error of unwrap is returned
+// as it is; every other error is ErrFormat, ErrContext or ErrAuthentication. With an error there is no plaintext, not even a
+// part of it.
+func Open(ctx context.Context, message []byte, want Context, unwrap Unwrap) ([]byte, error) {
+	return new(secrets).open(ctx, message, want, unwrap)
+}
+
+func (s *secrets) seal(key DataKey, c Context, plaintext []byte) ([]byte, error) {
+	size := headerSize(c, key.Wrapped) + bodySize(len(plaintext))
 	switch {
 	case len(key.Plaintext) != KeySize:
 		return nil, fmt.Errorf("envelope: a data key of %d bytes, want %d", len(key.Plaintext), KeySize)
@@ -100,75 +92,57 @@ func (e *Envelope) Seal(ctx context.Context, key DataKey, c Context, plaintext [
 		return nil, fmt.Errorf("envelope: a plaintext of %d bytes, at most %d are sealed", len(plaintext), MaxPlaintext)
 	case len(c) == 0:
 		return nil, errors.New("envelope: no encryption context; an envelope is always bound to something")
+	case size > MaxMessage: // also keeps each field below the 65,536 bytes that its length can tell
+		return nil, fmt.Errorf("envelope: a message of %d bytes, at most %d are opened: shorten context or wrapped key", size, MaxMessage)
+	case !c.valid():
+		return nil, errors.New("envelope: the encryption context is not UTF-8, or has a reserved name")
+	case !utf8.ValidString(key.Wrapped.Provider):
+		return nil, errors.New("envelope: the provider of the data key is not UTF-8")
 	}
-	if plaintext == nil {
-		plaintext = []byte{} // the library panics on nil
-	}
-	defer guard(&err, errSeal)
-	suite := mpl.ESDKAlgorithmSuiteIdAlgAes256GcmHkdfSha512CommitKey
-	out, err := e.client.Encrypt(ctx, esdktypes.EncryptInput{
-		Plaintext:         plaintext,
-		EncryptionContext: maps.Clone(c),
-		AlgorithmSuiteId:  &suite,
-		Keyring:           &keyring{ctx: ctx, key: key},
-	})
+	defer s.wipe()
+	id := make([]byte, messageIDSize)
+	rand.Read(id) // never fails
+	aead, err := s.derive(key.Plaintext, id)
 	if err != nil {
-		return nil, errSeal
+		return nil, err
 	}
-	if len(out.Ciphertext) > MaxMessage {
-		return nil, fmt.Errorf("envelope: a message of %d bytes, at most %d are opened: shorten context or wrapped key", len(out.Ciphertext), MaxMessage)
-	}
-	return out.Ciphertext, nil
+	message := appendHeader(make([]byte, 0, size), id, c, key.Wrapped, s.commitment)
+	message = aead.Seal(message, iv(headerIV), nil, message)
+	return appendBody(message, aead, id, plaintext), nil
 }
 
-// Open authenticates and decrypts message, if its encryption context is exactly want. An error of unwrap is returned
-// as it is; every other error is ErrFormat, ErrContext or ErrAuthentication.
-func (e *Envelope) Open(ctx context.Context, message []byte, want Context, unwrap Unwrap) (plaintext []byte, err error) {
+// open works in the order that the specification prescribes: the header, its tag, the body. Only the layout of the body is read
+// earlier.
+//
+// https://github.com/awslabs/aws-encryption-sdk-specification/blob/master/client-apis/decrypt.md#behavior
+func (s *secrets) open(ctx context.Context, message []byte, want Context, unwrap Unwrap) ([]byte, error) {
 	if !ours(message) {
 		return nil, ErrFormat
 	}
 	if !boundTo(message, want) {
 		return nil, ErrContext
 	}
-	defer guard(&err, ErrAuthentication)
-	ring := &keyring{ctx: ctx, want: want, unwrap: unwrap}
-	// The expected context is not given to the library: it would merge it into the message's, and the keyring could no
-	// longer tell one from the other.
-	out, err := e.client.Decrypt(ctx, esdktypes.DecryptInput{Ciphertext: message, Keyring: ring})
-	switch {
-	case ring.err != nil:
-		return nil, ring.err
-	case err != nil:
+	h, ok := parseHeader(message, want.size())
+	if !ok {
+		return nil, ErrFormat
+	}
+	frames, ok := parseBody(h)
+	if !ok {
+		return nil, ErrFormat
+	}
+	defer s.wipe()
+	var err error
+	if s.dataKey, err = unwrap(ctx, h.wrapped, want); err != nil {
+		return nil, err
+	}
+	if len(s.dataKey) != KeySize {
 		return nil, ErrAuthentication
 	}
-	return out.Plaintext, nil
-}
-
-// ours checks what can be checked without parsing, so that nothing else reaches the library.
-func ours(message []byte) bool {
-	return len(message) >= contextOffset && len(message) <= MaxMessage &&
-		message[0] == messageVersion && binary.BigEndian.Uint16(message[1:]) == suiteID
-}
-
-// boundTo compares the context in the header, byte by byte, with c as a header carries it. The library authenticates those
-// bytes later, but needs seconds and gigabytes to parse thousands of pairs, which fit into MaxMessage. Nothing is bound to
-// an empty context.
-//
-// Form: https://github.com/awslabs/aws-encryption-sdk-specification/blob/master/data-format/message-header.md#aad
-func boundTo(message []byte, c Context) bool {
-	pairs := binary.BigEndian.AppendUint16(nil, uint16(len(c)))
-	for _, name := range slices.Sorted(maps.Keys(c)) {
-		for _, s := range []string{name, c[name]} {
-			pairs = append(binary.BigEndian.AppendUint16(pairs, uint16(len(s))), s...)
-		}
+	aead, err := s.derive(s.dataKey, h.id)
+	if err != nil || !h.authentic(aead, s.commitment) || !s.decrypt(aead, h.id, frames) {
+		return nil, ErrAuthentication
 	}
-	section := binary.BigEndian.AppendUint16(nil, uint16(len(pairs)))
-	return len(c) > 0 && bytes.HasPrefix(message[contextOffset:], append(section, pairs...))
-}
-
-// guard turns a panic of the library into an error: it panics where a message is cut off in unforeseen places.
-func guard(err *error, instead error) {
-	if recover() != nil {
-		*err = instead
-	}
+	plaintext := s.plaintext
+	s.plaintext = nil // it is the caller's now, and not wiped
+	return plaintext, nil
 }

@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"maps"
+	"strings"
 	"sync"
 	"testing"
 
@@ -15,15 +16,6 @@ import (
 var bound = envelope.Context{"table": "T", "account_id": "123456789012", "hash_key": "6b1f"}
 
 const sample = `{"v":1,"type":"card","data":"4111111111111111"}`
-
-func newEnvelope(t testing.TB) *envelope.Envelope {
-	t.Helper()
-	e, err := envelope.New()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return e
-}
 
 // newKey returns a data key whose wrapped form is its plaintext inverted, and the function that unwraps it.
 func newKey(t testing.TB) (envelope.DataKey, envelope.Unwrap) {
@@ -46,9 +38,9 @@ func invert(b []byte) []byte {
 	return out
 }
 
-func seal(t testing.TB, e *envelope.Envelope, key envelope.DataKey, c envelope.Context) []byte {
+func seal(t testing.TB, key envelope.DataKey, c envelope.Context) []byte {
 	t.Helper()
-	m, err := e.Seal(t.Context(), key, c, []byte(sample))
+	m, err := envelope.Seal(key, c, []byte(sample))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -56,9 +48,8 @@ func seal(t testing.TB, e *envelope.Envelope, key envelope.DataKey, c envelope.C
 }
 
 func TestSealedMessageOpensAndHidesThePlaintext(t *testing.T) {
-	e := newEnvelope(t)
 	key, unwrap := newKey(t)
-	m := seal(t, e, key, bound)
+	m := seal(t, key, bound)
 	if bytes.Contains(m, []byte("4111")) || bytes.Contains(m, key.Plaintext) {
 		t.Fatal("the message holds plaintext or key")
 	}
@@ -66,7 +57,7 @@ func TestSealedMessageOpensAndHidesThePlaintext(t *testing.T) {
 		t.Fatalf("header % x, want version 2 and suite 0478", m[:3])
 	}
 	var seen envelope.WrappedKey
-	got, err := e.Open(t.Context(), m, bound, func(ctx context.Context, w envelope.WrappedKey, c envelope.Context) ([]byte, error) {
+	got, err := envelope.Open(t.Context(), m, bound, func(ctx context.Context, w envelope.WrappedKey, c envelope.Context) ([]byte, error) {
 		seen = w
 		if !maps.Equal(c, bound) {
 			t.Errorf("unwrap got context %v", c)
@@ -83,7 +74,6 @@ func TestSealedMessageOpensAndHidesThePlaintext(t *testing.T) {
 
 // A data key service that does not check the context must not be asked at all.
 func TestAnotherContextIsRefusedBeforeTheKeyIsUnwrapped(t *testing.T) {
-	e := newEnvelope(t)
 	key, unwrap := newKey(t)
 	with := func(k, v string) envelope.Context {
 		c := maps.Clone(bound)
@@ -103,7 +93,7 @@ func TestAnotherContextIsRefusedBeforeTheKeyIsUnwrapped(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			asked := false
-			_, err := e.Open(t.Context(), seal(t, e, key, tt.sealed), tt.want,
+			_, err := envelope.Open(t.Context(), seal(t, key, tt.sealed), tt.want,
 				func(ctx context.Context, w envelope.WrappedKey, c envelope.Context) ([]byte, error) {
 					asked = true
 					return unwrap(ctx, w, c)
@@ -115,39 +105,61 @@ func TestAnotherContextIsRefusedBeforeTheKeyIsUnwrapped(t *testing.T) {
 	}
 }
 
-func TestEveryAlteredByteIsRefused(t *testing.T) {
-	e := newEnvelope(t)
+// Messages of one frame and of two.
+func messages(t *testing.T, key envelope.DataKey) [][]byte {
+	t.Helper()
+	long, err := envelope.Seal(key, bound, bytes.Repeat([]byte("long "), 820))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return [][]byte{seal(t, key, bound), long}
+}
+
+func TestEveryAlteredBitIsRefused(t *testing.T) {
 	key, unwrap := newKey(t)
-	m := seal(t, e, key, bound)
-	for i := range m {
-		bad := bytes.Clone(m)
-		bad[i] ^= 0x01
-		if got, err := e.Open(t.Context(), bad, bound, unwrap); err == nil || got != nil {
-			t.Fatalf("byte %d of %d altered: opened", i, len(m))
+	for _, m := range messages(t, key) {
+		for i := range 8 * len(m) {
+			m[i/8] ^= 1 << (i % 8)
+			if got, err := envelope.Open(t.Context(), m, bound, unwrap); err == nil || got != nil {
+				t.Fatalf("bit %d of byte %d of %d altered: opened", i%8, i/8, len(m))
+			}
+			m[i/8] ^= 1 << (i % 8)
+		}
+		if _, err := envelope.Open(t.Context(), m, bound, unwrap); err != nil {
+			t.Fatalf("the message itself: %v", err)
 		}
 	}
 }
 
+// A message that is cut off or goes on is refused before the key is asked for.
 func TestEveryTruncationAndExtensionIsRefused(t *testing.T) {
-	e := newEnvelope(t)
-	key, unwrap := newKey(t)
-	m := seal(t, e, key, bound)
-	for n := range m {
-		if _, err := e.Open(t.Context(), m[:n], bound, unwrap); err == nil {
-			t.Fatalf("%d of %d bytes opened", n, len(m))
-		}
+	key, _ := newKey(t)
+	unwrap := func(context.Context, envelope.WrappedKey, envelope.Context) ([]byte, error) {
+		t.Error("the key was asked for")
+		return nil, nil
 	}
-	if _, err := e.Open(t.Context(), append(bytes.Clone(m), 0), bound, unwrap); err == nil {
-		t.Error("a trailing byte was accepted")
+	for _, m := range messages(t, key) {
+		for n := range m {
+			if _, err := envelope.Open(t.Context(), m[:n], bound, unwrap); err == nil {
+				t.Fatalf("%d of %d bytes opened", n, len(m))
+			}
+		}
+		for _, more := range []byte{0, 0xff} {
+			longest := append(bytes.Clone(m), bytes.Repeat([]byte{more}, envelope.MaxMessage+1-len(m))...)
+			for n := len(m) + 1; n <= len(longest); n++ {
+				if _, err := envelope.Open(t.Context(), longest[:n], bound, unwrap); err != envelope.ErrFormat {
+					t.Fatalf("%d bytes in place of %d: error = %v", n, len(m), err)
+				}
+			}
+		}
 	}
 }
 
 func TestAnotherDataKeyIsRefused(t *testing.T) {
-	e := newEnvelope(t)
 	key, _ := newKey(t)
 	other, _ := newKey(t)
 	for name, k := range map[string][]byte{"another key": other.Plaintext, "a short key": key.Plaintext[:16], "no key": nil} {
-		_, err := e.Open(t.Context(), seal(t, e, key, bound), bound,
+		_, err := envelope.Open(t.Context(), seal(t, key, bound), bound,
 			func(context.Context, envelope.WrappedKey, envelope.Context) ([]byte, error) { return k, nil })
 		if !errors.Is(err, envelope.ErrAuthentication) {
 			t.Errorf("%s: error = %v", name, err)
@@ -156,10 +168,9 @@ func TestAnotherDataKeyIsRefused(t *testing.T) {
 }
 
 func TestUnwrapErrorsComeBackUnchanged(t *testing.T) {
-	e := newEnvelope(t)
 	key, _ := newKey(t)
 	refused := errors.New("refused")
-	_, err := e.Open(t.Context(), seal(t, e, key, bound), bound,
+	_, err := envelope.Open(t.Context(), seal(t, key, bound), bound,
 		func(context.Context, envelope.WrappedKey, envelope.Context) ([]byte, error) { return nil, refused })
 	if !errors.Is(err, refused) {
 		t.Errorf("error = %v", err)
@@ -167,7 +178,6 @@ func TestUnwrapErrorsComeBackUnchanged(t *testing.T) {
 }
 
 func TestForeignFormatsAreRefused(t *testing.T) {
-	e := newEnvelope(t)
 	_, unwrap := newKey(t)
 	for name, m := range map[string][]byte{
 		"empty":        nil,
@@ -176,21 +186,26 @@ func TestForeignFormatsAreRefused(t *testing.T) {
 		"signed suite": {2, 0x05, 0x78, 0},
 		"too large":    append([]byte{2, 0x04, 0x78}, make([]byte, envelope.MaxMessage)...),
 	} {
-		if _, err := e.Open(t.Context(), m, bound, unwrap); !errors.Is(err, envelope.ErrFormat) {
+		if _, err := envelope.Open(t.Context(), m, bound, unwrap); !errors.Is(err, envelope.ErrFormat) {
 			t.Errorf("%s: error = %v", name, err)
 		}
 	}
 }
 
 func TestSealRefusesMisuse(t *testing.T) {
-	e := newEnvelope(t)
 	key, _ := newKey(t)
 	short := key
 	short.Plaintext = short.Plaintext[:31]
 	for name, f := range map[string]func() ([]byte, error){
-		"short key":       func() ([]byte, error) { return e.Seal(t.Context(), short, bound, []byte("x")) },
-		"no context":      func() ([]byte, error) { return e.Seal(t.Context(), key, nil, []byte("x")) },
-		"large plaintext": func() ([]byte, error) { return e.Seal(t.Context(), key, bound, make([]byte, envelope.MaxPlaintext+1)) },
+		"short key":       func() ([]byte, error) { return envelope.Seal(short, bound, []byte("x")) },
+		"no context":      func() ([]byte, error) { return envelope.Seal(key, nil, []byte("x")) },
+		"reserved name":   func() ([]byte, error) { return envelope.Seal(key, envelope.Context{"aws-crypto-x": "1"}, []byte("x")) },
+		"name not UTF-8":  func() ([]byte, error) { return envelope.Seal(key, envelope.Context{"\xff": "1"}, []byte("x")) },
+		"value not UTF-8": func() ([]byte, error) { return envelope.Seal(key, envelope.Context{"a": "\xff"}, []byte("x")) },
+		"large context": func() ([]byte, error) {
+			return envelope.Seal(key, envelope.Context{"a": strings.Repeat("1", 1<<16)}, []byte("x"))
+		},
+		"large plaintext": func() ([]byte, error) { return envelope.Seal(key, bound, make([]byte, envelope.MaxPlaintext+1)) },
 	} {
 		if m, err := f(); err == nil || m != nil {
 			t.Errorf("%s: sealed", name)
@@ -199,18 +214,17 @@ func TestSealRefusesMisuse(t *testing.T) {
 }
 
 func TestConcurrentUse(t *testing.T) {
-	e := newEnvelope(t)
 	var wg sync.WaitGroup
 	for range 8 {
 		wg.Go(func() {
 			for range 10 {
 				key, unwrap := newKey(t)
-				m, err := e.Seal(t.Context(), key, bound, []byte(sample))
+				m, err := envelope.Seal(key, bound, []byte(sample))
 				if err != nil {
 					t.Error(err)
 					return
 				}
-				if got, err := e.Open(t.Context(), m, bound, unwrap); err != nil || string(got) != sample {
+				if got, err := envelope.Open(t.Context(), m, bound, unwrap); err != nil || string(got) != sample {
 					t.Error("open:", err)
 				}
 			}
@@ -220,19 +234,17 @@ func TestConcurrentUse(t *testing.T) {
 }
 
 func BenchmarkSeal(b *testing.B) {
-	e := newEnvelope(b)
 	key, _ := newKey(b)
 	for b.Loop() {
-		seal(b, e, key, bound)
+		seal(b, key, bound)
 	}
 }
 
 func BenchmarkOpen(b *testing.B) {
-	e := newEnvelope(b)
 	key, unwrap := newKey(b)
-	m := seal(b, e, key, bound)
+	m := seal(b, key, bound)
 	for b.Loop() {
-		if _, err := e.Open(b.Context(), m, bound, unwrap); err != nil {
+		if _, err := envelope.Open(b.Context(), m, bound, unwrap); err != nil {
 			b.Fatal(err)
 		}
 	}

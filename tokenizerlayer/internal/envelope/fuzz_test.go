@@ -5,10 +5,10 @@ import (
 	"context"
 	"encoding/binary"
 	"encoding/hex"
-	"errors"
 	"maps"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -17,20 +17,20 @@ import (
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/envelope"
 )
 
-// Bounds of one Open: far above what it takes (half a millisecond, half a megabyte), and far below what a message of
-// MaxMessage bytes can make a careless reader take.
+// Bounds of one Open: far above what it takes, and far below what a message of MaxMessage bytes can make a careless reader
+// take. TestOpenAllocatesInProportionToTheMessage has the narrow bound.
 const (
 	maxTime  = 5 * time.Second
-	maxAlloc = 16 << 20
+	maxAlloc = 1 << 20
 )
 
 // checkedOpen opens a message and checks what holds for every message: bounded time and memory, named errors, a key
 // service that is asked at most once and for the expected context, no plaintext beside an error.
-func checkedOpen(t testing.TB, e *envelope.Envelope, message []byte, want envelope.Context, unwrap envelope.Unwrap) ([]byte, error) {
+func checkedOpen(t testing.TB, message []byte, want envelope.Context, unwrap envelope.Unwrap) ([]byte, error) {
 	t.Helper()
 	asked := 0
 	before, original, start := allocated(), bytes.Clone(message), time.Now()
-	got, err := e.Open(t.Context(), message, want, func(ctx context.Context, w envelope.WrappedKey, c envelope.Context) ([]byte, error) {
+	got, err := envelope.Open(t.Context(), message, want, func(ctx context.Context, w envelope.WrappedKey, c envelope.Context) ([]byte, error) {
 		if asked++; !maps.Equal(c, want) {
 			t.Error("the key was asked for with another context")
 		}
@@ -39,7 +39,7 @@ func checkedOpen(t testing.TB, e *envelope.Envelope, message []byte, want envelo
 	if took, used := time.Since(start), allocated()-before; took > maxTime || used > maxAlloc {
 		t.Errorf("took %v and %d bytes", took, used)
 	}
-	if asked > 1 || errors.Is(err, envelope.ErrContext) && asked > 0 {
+	if asked > 1 || (err == envelope.ErrContext || err == envelope.ErrFormat) && asked > 0 {
 		t.Errorf("error %v after the key was asked for %d times", err, asked)
 	}
 	switch err {
@@ -103,20 +103,20 @@ func FuzzOpen(f *testing.F) {
 	for _, v := range readVectors(f) {
 		f.Add(v.Message, true)
 	}
-	e := newEnvelope(f)
 	f.Fuzz(func(t *testing.T, message []byte, published bool) {
 		genuine, want, unwrap, plaintext := ours, bound, unwrapOurs, []byte(sample)
 		if published {
 			genuine, want, unwrap, plaintext = theirs.Message, theirs.Context, theirs.unwrap, theirs.Plaintext
 		}
-		got, err := checkedOpen(t, e, message, want, unwrap)
+		got, err := checkedOpen(t, message, want, unwrap)
 		if opened := err == nil; opened != bytes.Equal(message, genuine) || opened && !bytes.Equal(got, plaintext) {
 			t.Errorf("error = %v", err)
 		}
 	})
 }
 
-// What Seal makes opens, with the same context and no other, and not after any change.
+// What Seal makes opens, with the same context and no other, and not after any change. The official library opens it, too, and does not
+// seal what Seal refuses for another reason than its size.
 func FuzzSealedMessage(f *testing.F) {
 	f.Add([]byte(sample), "hash_key", "6b1f", "6b1e", uint16(200), byte(1))
 	f.Add([]byte(nil), "", "", "x", uint16(0), byte(0))
@@ -127,32 +127,38 @@ func FuzzSealedMessage(f *testing.F) {
 	f.Add([]byte("x"), "aws-crypto-public-key", "v", "w", uint16(1), byte(1))
 	f.Add([]byte("x"), "k", "\xff", "w", uint16(1), byte(1))
 	f.Add([]byte("0"), "\xef", "\xb4\xb0", "0", uint16(1), byte(1)) // only together they are UTF-8
+	library := newOfficial(f)
 	key, unwrap := fixedKey()
-	e := newEnvelope(f)
 	f.Fuzz(func(t *testing.T, plaintext []byte, name, value, other string, at uint16, change byte) {
 		c := envelope.Context{"table": "T", name: value}
-		message, err := e.Seal(t.Context(), key, c, plaintext)
+		message, err := envelope.Seal(key, c, plaintext)
 		if err != nil {
 			simple := utf8.ValidString(name) && utf8.ValidString(value) && !strings.HasPrefix(name, "aws-crypto-") && len(plaintext)+len(name)+len(value) <= envelope.MaxPlaintext
 			if simple || message != nil {
 				t.Errorf("not sealed: %v", err)
 			}
+			if m, err := library.seal(key, c, plaintext, 0); err == nil && len(m) <= envelope.MaxMessage && len(plaintext) <= envelope.MaxPlaintext {
+				t.Error("the library seals it")
+			}
 			return
 		}
-		if got, err := checkedOpen(t, e, message, c, unwrap); err != nil || !bytes.Equal(got, plaintext) {
+		if got, read, err := library.open(message, unwrap); err != nil || !bytes.Equal(got, plaintext) || !maps.Equal(read, c) {
+			t.Errorf("the library does not open it: %v", err)
+		}
+		if got, err := checkedOpen(t, message, c, unwrap); err != nil || !bytes.Equal(got, plaintext) {
 			t.Errorf("not opened again: %v", err)
 		}
 		if changed := with(c, name, other); !maps.Equal(changed, c) {
-			if _, err := checkedOpen(t, e, message, changed, unwrap); err != envelope.ErrContext {
+			if _, err := checkedOpen(t, message, changed, unwrap); err != envelope.ErrContext {
 				t.Errorf("with another context: %v", err)
 			}
 		}
 		i := int(at) % len(message)
-		if _, err := checkedOpen(t, e, message[:i], c, unwrap); err == nil {
+		if _, err := checkedOpen(t, message[:i], c, unwrap); err == nil {
 			t.Errorf("%d of %d bytes opened", i, len(message))
 		}
 		if message[i] ^= change; change != 0 {
-			if _, err := checkedOpen(t, e, message, c, unwrap); err == nil {
+			if _, err := checkedOpen(t, message, c, unwrap); err == nil {
 				t.Errorf("opened with byte %d of %d changed", i, len(message))
 			}
 		}
@@ -165,21 +171,20 @@ func with(c envelope.Context, name, value string) envelope.Context {
 	return changed
 }
 
-// A message that anybody can write must not be expensive to refuse. The library needs seconds and gigabytes for the first.
+// A message that anybody can write must not be expensive to refuse. The AWS library for Go needs seconds and gigabytes for the first.
 func TestACrowdedHeaderIsRefusedAtOnce(t *testing.T) {
-	e := newEnvelope(t)
 	_, unwrap := fixedKey()
 	for name, tt := range map[string]struct {
 		message []byte
 		err     error
 	}{
 		"thousands of pairs in the context": {crowdedContext(), envelope.ErrContext},
-		"thousands of data keys":            {crowdedKeys(), envelope.ErrAuthentication},
+		"thousands of data keys":            {crowdedKeys(), envelope.ErrFormat},
 	} {
 		if len(tt.message) > envelope.MaxMessage {
 			t.Fatalf("%s: %d bytes are refused for their number", name, len(tt.message))
 		}
-		if _, err := checkedOpen(t, e, tt.message, bound, unwrap); err != tt.err {
+		if _, err := checkedOpen(t, tt.message, bound, unwrap); err != tt.err {
 			t.Errorf("%s: error = %v", name, err)
 		}
 	}
@@ -187,11 +192,10 @@ func TestACrowdedHeaderIsRefusedAtOnce(t *testing.T) {
 
 // An empty context can be written in two ways. Expecting nothing matches neither.
 func TestNoMessageIsBoundToNothing(t *testing.T) {
-	e := newEnvelope(t)
 	_, unwrap := fixedKey()
 	for _, context := range [][]byte{{0, 0}, {0, 2, 0, 0}} {
 		for _, want := range []envelope.Context{nil, {}} {
-			if _, err := checkedOpen(t, e, header(context, oneKey), want, unwrap); err != envelope.ErrContext {
+			if _, err := checkedOpen(t, header(context, oneKey), want, unwrap); err != envelope.ErrContext {
 				t.Errorf("context % x: error = %v", context, err)
 			}
 		}
@@ -224,4 +228,70 @@ func header(context, keys []byte) []byte {
 	m = append(append(m, context...), keys...)
 	m = append(m, 2, 0, 0, 0x10, 0)             // framed, 4096 bytes
 	return append(m, make([]byte, 32+16+32)...) // commitment, tag and a little more
+}
+
+// What a message says about its own lengths must not make Open allocate: there may be less than it says.
+func TestOpenAllocatesInProportionToTheMessage(t *testing.T) {
+	key, unwrap := fixedKey()
+	genuine := seal(t, key, bound)
+	l, ok := dissect(genuine)
+	if !ok {
+		t.Fatal("the message cannot be read")
+	}
+	large := []byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff}
+	put := func(m []byte, at, n int) []byte { return slices.Concat(m[:at], large[:n], m[at+n:]) }
+	short := func(at, n int) []byte { return put(genuine, at, n)[:at+n] } // ends after the large number
+	blocks := block(t, key, sample)
+	smallFrames := slices.Concat(genuine[:l.commitment-4], []byte{0, 0, 0, 1}, genuine[l.commitment:l.body])
+	number := uint32(1)
+	frame := func(m []byte) []byte {
+		m = append(binary.BigEndian.AppendUint32(m, number), make([]byte, 8)...)
+		return binary.BigEndian.AppendUint32(m, number)
+	}
+	for ; len(smallFrames)+33+40 <= envelope.MaxMessage; number++ {
+		smallFrames = append(frame(smallFrames), make([]byte, 17)...)
+	}
+	smallFrames = repair(append(frame(append(smallFrames, large[:4]...)), make([]byte, 4+16)...))
+	if got, err := checkedOpen(t, smallFrames, bound, unwrap); err != nil || len(got) != int(number)-1 {
+		t.Fatalf("small frames: %d bytes, error %v", len(got), err)
+	}
+	full, err := envelope.Seal(key, bound, make([]byte, envelope.MaxPlaintext))
+	if err != nil {
+		t.Fatal(err)
+	}
+	huge := with(bound, "more", strings.Repeat("x", 1<<20))
+	before := allocated()
+	if _, err := envelope.Open(t.Context(), genuine, huge, unwrap); err != envelope.ErrContext || allocated()-before > 8<<10 {
+		t.Errorf("an expected context of a megabyte: error %v, %d bytes", err, allocated()-before)
+	}
+	for name, m := range map[string][]byte{
+		"genuine":                      genuine,
+		"the largest":                  full,
+		"the largest, altered":         append(bytes.Clone(full[:len(full)-1]), full[len(full)-1]^1),
+		"length of the context":        put(genuine, 35, 2),
+		"pairs in the context":         put(genuine, 37, 2),
+		"number of keys":               put(genuine, l.keys, 2),
+		"length of the provider":       put(genuine, l.keys+2, 2),
+		"length of the provider, last": short(l.keys+2, 2),
+		"length of the info":           put(genuine, l.keys+4+7, 2),
+		"length of the ciphertext":     put(genuine, l.keys+4+7+2+3, 2),
+		"length of frames":             put(genuine, l.commitment-4, 4),
+		"length of frames, repaired":   repair(put(genuine, l.commitment-4, 4)),
+		"length of the final frame":    put(put(genuine, l.frames[0].content-4, 4), l.commitment-4, 4),
+		"length of the block":          put(blocks, l.body+12, 8),
+		"length of the block, last":    put(blocks, l.body+12, 8)[:l.body+20],
+		"many small frames":            smallFrames,
+		"crowded context":              crowdedContext(),
+		"crowded keys":                 crowdedKeys(),
+	} {
+		before := allocated()
+		const runs = 100
+		for range runs {
+			_, _ = envelope.Open(t.Context(), m, bound, unwrap)
+		}
+		// Keys and ciphers take some thousand bytes, whatever the message.
+		if used := int(allocated()-before) / runs; used > 3*len(m)+8<<10 {
+			t.Errorf("%s: %d bytes allocated for a message of %d", name, used, len(m))
+		}
+	}
 }

@@ -73,16 +73,12 @@ func TestAttack_ARowThatIsPutBackDoesNotBringUsesBack(t *testing.T) {
 // forge makes a row for a token with the rights of a tokenizer: GenerateDataKey with any ref, and PutItem.
 func (f fixture) forge(t *testing.T, tok, ref, payload string) {
 	t.Helper()
-	e, err := envelope.New()
-	if err != nil {
-		t.Fatal(err)
-	}
 	bound := envelope.Context{"table": table, "account_id": account, "ref": ref}
 	key, err := f.kms.GenerateDataKey(t.Context(), kmsapi.GenerateDataKeyInput{KeyID: fakeaws.KeyARN, EncryptionContext: bound})
 	if err != nil {
 		t.Fatal(err)
 	}
-	message, err := e.Seal(t.Context(), envelope.DataKey{
+	message, err := envelope.Seal(envelope.DataKey{
 		Plaintext: key.Plaintext, Wrapped: envelope.WrappedKey{Provider: envelope.KMSProvider, Info: fakeaws.KeyARN, Ciphertext: key.CiphertextBlob},
 	}, bound, []byte(payload))
 	if err != nil {

@@ -116,7 +116,7 @@ func (v *Vault) findOrCommit(ctx context.Context, p plan, d *draft) (created *Cr
 	if created, err = v.find(ctx, p); created != nil || err != nil {
 		return created, false, err
 	}
-	r, err := v.seal(ctx, d)
+	r, err := v.seal(d)
 	if err != nil {
 		return nil, false, err
 	}

@@ -52,7 +52,7 @@ func (v *Vault) open(ctx context.Context, in Read) (entry, error) {
 	if err != nil {
 		return entry{row: r}, err
 	}
-	plaintext, err := v.envelope.Open(ctx, r.message, v.context(r.ref, r.purpose), v.unwrap)
+	plaintext, err := envelope.Open(ctx, r.message, v.context(r.ref, r.purpose), v.unwrap)
 	if err != nil {
 		return entry{row: r}, openError(err)
 	}

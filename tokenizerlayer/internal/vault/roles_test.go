@@ -429,10 +429,6 @@ func (r role) scan(t *testing.T, table string) []map[string]types.AttributeValue
 // forge puts a row for a token that is sealed with raw calls, whether or not that token is the role's own.
 func (r role) forge(t *testing.T, tok, ref, purpose, payload, key string) {
 	t.Helper()
-	e, err := envelope.New()
-	if err != nil {
-		t.Fatal(err)
-	}
 	bound := envelope.Context{"table": table, "account_id": account, "ref": ref}
 	row := vaultKey(tok)
 	if purpose != "" {
@@ -442,7 +438,7 @@ func (r role) forge(t *testing.T, tok, ref, purpose, payload, key string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	message, err := e.Seal(t.Context(), envelope.DataKey{
+	message, err := envelope.Seal(envelope.DataKey{
 		Plaintext: data.Plaintext, Wrapped: envelope.WrappedKey{Provider: envelope.KMSProvider, Info: key, Ciphertext: data.CiphertextBlob},
 	}, bound, []byte(payload))
 	if err != nil {
@@ -455,12 +451,8 @@ func (r role) forge(t *testing.T, tok, ref, purpose, payload, key string) {
 // wrappedKey is the data key of a row as KMS takes it.
 func wrappedKey(t *testing.T, row sdkRow, bound envelope.Context) (wrapped envelope.WrappedKey) {
 	t.Helper()
-	e, err := envelope.New()
-	if err != nil {
-		t.Fatal(err)
-	}
 	stop := errors.New("seen")
-	_, err = e.Open(t.Context(), row["CandidateString"].(*types.AttributeValueMemberB).Value, bound, func(_ context.Context, w envelope.WrappedKey, _ envelope.Context) ([]byte, error) {
+	_, err := envelope.Open(t.Context(), row["CandidateString"].(*types.AttributeValueMemberB).Value, bound, func(_ context.Context, w envelope.WrappedKey, _ envelope.Context) ([]byte, error) {
 		wrapped = w
 		return nil, stop
 	})

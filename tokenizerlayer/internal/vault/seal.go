@@ -3,6 +3,7 @@ package vault
 import (
 	"context"
 
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/envelope"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/failure"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/keypool"
 )
@@ -44,7 +45,7 @@ func (v *Vault) drop(d *draft) {
 
 // seal makes a token for a draft and seals its row, if it is not sealed yet. A data key seals one message. The seed is in that message,
 // and nowhere else once the draft is dropped.
-func (v *Vault) seal(ctx context.Context, d *draft) (*row, error) {
+func (v *Vault) seal(d *draft) (*row, error) {
 	if d.row != nil {
 		return d.row, nil
 	}
@@ -61,7 +62,7 @@ func (v *Vault) seal(ctx context.Context, d *draft) (*row, error) {
 	defer clear(plaintext)
 	d.row = r // whatever comes of it, the entry does not serve another token
 	var err error
-	if r.message, err = v.envelope.Seal(ctx, d.entry.Key, v.context(r.ref, r.purpose), plaintext); err != nil {
+	if r.message, err = envelope.Seal(d.entry.Key, v.context(r.ref, r.purpose), plaintext); err != nil {
 		return nil, failure.New(failure.Internal, "", "the envelope cannot be sealed")
 	}
 	return r, nil
@@ -74,7 +75,7 @@ func (v *Vault) sealNew(ctx context.Context, c Create) (row, error) {
 		return row{}, err
 	}
 	defer v.drop(d)
-	r, err := v.seal(ctx, d)
+	r, err := v.seal(d)
 	if err != nil {
 		return row{}, err
 	}

@@ -36,7 +36,6 @@ import (
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/api"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/attribute"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/dynamoapi"
-	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/envelope"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/keypool"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/kmsapi"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/token"
@@ -106,7 +105,6 @@ type Vault struct {
 	timeout                    time.Duration
 	newSeed                    func() token.Seed
 	now                        func() time.Time
-	envelope                   *envelope.Envelope
 	pool                       *keypool.Pool
 }
 
@@ -160,9 +158,7 @@ func New(c Config) (*Vault, error) {
 		v.now = time.Now
 	}
 	v.pool = keypool.New(keypool.Config{Fetch: v.fetchEntry, Purposes: slices.Clone(c.Purposes), Size: c.KeysAhead, Now: v.now})
-	var err error
-	v.envelope, err = envelope.New()
-	return v, err
+	return v, nil
 }
 
 // Warm starts to fetch the first data keys, and does not wait for them. IAM: kms:GenerateDataKey on TokenKey.
