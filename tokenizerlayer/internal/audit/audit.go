@@ -10,8 +10,11 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"strconv"
 	"sync"
 	"time"
+
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/wirejson"
 )
 
 // Event is one finished operation. docs/api.md is its schema. Empty members are left out.
@@ -42,9 +45,10 @@ type Event struct {
 
 // Log writes events and notices. It is safe for concurrent use.
 type Log struct {
-	handler slog.Handler
-	level   slog.Level // of notices
-	actor   string
+	lines  *timely
+	notice slog.Handler
+	level  slog.Level // of notices
+	actor  string
 
 	mu      sync.Mutex
 	account string
@@ -53,8 +57,8 @@ type Log struct {
 // New returns a Log that writes to w. Level is from which severity on notices are written; events are always written. Actor is the
 // function on whose behalf the extension works. A w that blocks, such as a pipe that nobody reads, keeps a caller half a second at most.
 func New(w io.Writer, level slog.Level, actor string) *Log {
-	lines := &timely{w: w, limit: writeLimit} // the handler writes one at a time
-	return &Log{handler: slog.NewJSONHandler(lines, &slog.HandlerOptions{Level: slog.LevelDebug}), level: level, actor: actor}
+	lines := &timely{w: w, limit: writeLimit}
+	return &Log{lines: lines, notice: slog.NewJSONHandler(lines, &slog.HandlerOptions{Level: level}), level: level, actor: actor}
 }
 
 // SetAccount says in which AWS account the function is, which Lambda tells at registration.
@@ -66,31 +70,37 @@ func (l *Log) SetAccount(id string) {
 
 // Record writes an event: INFO for an operation that succeeded, WARN for one that was refused, ERROR for a finding. If it returns an
 // error, the event was not recorded in time, and what it is about must not be released. It may be recorded later.
-func (l *Log) Record(ctx context.Context, e Event) error {
+func (l *Log) Record(e Event) error {
 	l.mu.Lock()
 	account := l.account
 	l.mu.Unlock()
-	level := slog.LevelInfo
+	_, err := l.lines.Write(e.line(time.Now(), l.actor, account))
+	return err
+}
+
+// line is an event as it is written. There is one for each operation, so it is built without reflection.
+func (e Event) line(now time.Time, actor, account string) []byte {
+	level := "INFO"
 	switch {
 	case e.Finding != "":
-		level = slog.LevelError
+		level = "ERROR"
 	case e.Outcome != "ok":
-		level = slog.LevelWarn
+		level = "WARN"
 	}
-	line := slog.NewRecord(time.Now(), level, "tokenizer", 0)
-	for _, a := range []slog.Attr{
-		slog.String("operation", e.Operation), slog.String("outcome", e.Outcome), slog.String("detail", e.Detail),
-		slog.String("actor", l.actor), slog.String("account", account), slog.String("request_id", e.RequestID),
-		slog.String("ref", e.Ref), slog.String("type", e.Type), slog.String("purpose", e.Purpose),
-		slog.String("redaction", e.Redaction), slog.String("lookup", e.Lookup), slog.String("finding", e.Finding),
-		slog.String("reason", e.Reason),
+	line := append(make([]byte, 0, 512), `{"time":"`...)
+	line = now.AppendFormat(line, time.RFC3339Nano)
+	line = append(line, `","level":"`+level+`","msg":"tokenizer"`...)
+	for _, member := range [...]struct{ name, value string }{
+		{"operation", e.Operation}, {"outcome", e.Outcome}, {"detail", e.Detail}, {"actor", actor}, {"account", account},
+		{"request_id", e.RequestID}, {"ref", e.Ref}, {"type", e.Type}, {"purpose", e.Purpose}, {"redaction", e.Redaction},
+		{"lookup", e.Lookup}, {"finding", e.Finding}, {"reason", e.Reason},
 	} {
-		if a.Value.String() != "" {
-			line.AddAttrs(a)
+		if member.value != "" {
+			line = wirejson.AppendString(wirejson.AppendName(line, member.name), member.value)
 		}
 	}
-	line.AddAttrs(slog.Float64("duration_ms", float64(e.Duration.Microseconds())/1000))
-	return l.handler.Handle(ctx, line)
+	line = strconv.AppendFloat(wirejson.AppendName(line, "duration_ms"), float64(e.Duration.Microseconds())/1000, 'f', -1, 64)
+	return append(line, "}\n"...)
 }
 
 // Notice writes a fixed text about the extension itself, such as a setting that is wrong.
@@ -100,5 +110,5 @@ func (l *Log) Notice(ctx context.Context, level slog.Level, text string, attrs .
 	}
 	line := slog.NewRecord(time.Now(), level, text, 0)
 	line.AddAttrs(attrs...)
-	_ = l.handler.Handle(ctx, line) // the extension does not depend on it
+	_ = l.notice.Handle(ctx, line) // the extension does not depend on it
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"sync"
 	"time"
 )
 
@@ -13,15 +14,19 @@ const writeLimit = 500 * time.Millisecond
 // errLate: the line was not written in time. It may be written later.
 var errLate = errors.New("audit: the log does not take lines in time")
 
-// timely writes lines to a writer that may block, as a pipe does that nobody reads. It must not be used concurrently.
+// timely writes lines to a writer that may block, as a pipe does that nobody reads. It is safe for concurrent use.
 type timely struct {
 	w     io.Writer
 	limit time.Duration
-	late  chan error // the result of a line that was not written in time; nil if there is none
+
+	mu   sync.Mutex
+	late chan error // the result of a line that was not written in time; nil if there is none
 }
 
 // Write returns when b is written or the limit has passed. While a late line is still being written, it refuses others at once.
 func (t *timely) Write(b []byte) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	if t.late != nil {
 		select {
 		case <-t.late:

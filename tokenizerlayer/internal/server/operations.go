@@ -48,7 +48,7 @@ func (s *server) operation(name string, do operation) http.HandlerFunc {
 			event.Outcome, event.Detail = doc.Code, doc.Detail
 		}
 		event.Duration = time.Since(start)
-		if s.audit.Record(ctx, event) != nil {
+		if s.audit.Record(event) != nil {
 			err = failure.New(failure.Unavailable, "", "the event cannot be recorded, so nothing is released")
 		}
 		if err != nil {

@@ -1,13 +1,17 @@
 package vault
 
 import (
-	"bytes"
+	"encoding/base64"
 	"encoding/json"
+	"maps"
+	"slices"
+	"strconv"
 	"time"
 
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/api"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/sensitive"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/token"
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/wirejson"
 )
 
 // payload is what an envelope holds: the data, and everything about it that must not be forged.
@@ -50,14 +54,50 @@ func (p *payload) wipe() {
 	clear(p.Text)
 }
 
-func (p *payload) encode() []byte {
-	var b bytes.Buffer
-	encoder := json.NewEncoder(&b)
-	encoder.SetEscapeHTML(false)              // which would make metadata six times as long, more than an envelope takes
-	if err := encoder.Encode(p); err != nil { // numbers, strings and bytes always marshal
-		panic(err)
+// size is at least what the payload takes as JSON.
+func (p *payload) size() int {
+	size := 256 + base64.StdEncoding.EncodedLen(len(p.Seed)) + base64.StdEncoding.EncodedLen(len(p.Text)) + len(p.Data)
+	for _, members := range []map[string]string{p.Context, p.Metadata} {
+		for name, value := range members {
+			size += 2*(len(name)+len(value)) + 6 // a quotation mark takes two bytes
+		}
 	}
-	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
+	return size
+}
+
+// encode writes the payload as JSON, into a buffer that does not grow: growing would leave a copy behind. The caller clears it.
+func (p *payload) encode() []byte {
+	b := append(make([]byte, 0, p.size()), '{')
+	b = strconv.AppendInt(wirejson.AppendName(b, "v"), int64(p.Version), 10)
+	b = wirejson.AppendBytes(wirejson.AppendName(b, "r"), p.Seed)
+	b = wirejson.AppendString(wirejson.AppendName(b, "type"), string(p.Type))
+	if p.Type == api.TypeText {
+		b = wirejson.AppendBytes(wirejson.AppendName(b, "text"), p.Text)
+	} else {
+		b = wirejson.AppendString(wirejson.AppendName(b, "data"), p.Data)
+	}
+	for _, number := range [...]struct {
+		name  string
+		value int64
+	}{{"iat", p.Created}, {"exp", p.Expires}, {"max", p.MaxUses}} {
+		if number.value != 0 {
+			b = strconv.AppendInt(wirejson.AppendName(b, number.name), number.value, 10)
+		}
+	}
+	b = appendMembers(b, "ctx", p.Context)
+	b = appendMembers(b, "meta", p.Metadata)
+	return append(b, '}')
+}
+
+func appendMembers(b []byte, name string, members map[string]string) []byte {
+	if len(members) == 0 {
+		return b
+	}
+	b = append(wirejson.AppendName(b, name), '{')
+	for _, name := range slices.Sorted(maps.Keys(members)) {
+		b = wirejson.AppendString(wirejson.AppendName(b, name), members[name])
+	}
+	return append(b, '}')
 }
 
 // decodePayload reads what the envelope of a row holds, and checks that it is the row's: that token and ref were made of its seed.
