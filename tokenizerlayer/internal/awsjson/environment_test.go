@@ -1,14 +1,20 @@
 package awsjson
 
 import (
+	"context"
+	"errors"
+	"net"
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
+
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/wirejson"
 )
 
 var (
@@ -68,8 +74,19 @@ func TestEndpoint_IsNeverTheAccounts(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if u, err := e.endpoint(ofDynamoDB); err != nil || u.String() != "https://dynamodb.us-east-1.amazonaws.com" {
-			t.Errorf("mode %q: %v, %v", mode, u, err)
+		for s, want := range map[Service]string{ofKMS: "kms.us-east-1.amazonaws.com:443", ofDynamoDB: "dynamodb.us-east-1.amazonaws.com:443"} {
+			var asked []string
+			c, err := New(s, e, Options{Attempts: 1, Dial: func(_ context.Context, _, address string) (net.Conn, error) {
+				asked = append(asked, address)
+				return nil, errors.New("no network")
+			}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			err = c.Do(t.Context(), "Operation", func(to []byte) []byte { return append(to, "{}"...) }, (*wirejson.Decoder).Skip)
+			if err == nil || !slices.Equal(asked, []string{want}) {
+				t.Errorf("mode %q: %v, %v", mode, asked, err)
+			}
 		}
 	}
 }

@@ -319,7 +319,7 @@ func TestDetokenize_AnAttemptInTheFutureIsNotRecent(t *testing.T) {
 	wantKind(t, err, failure.UsedUp)
 }
 
-// One attempt counts once, however often the SDK sends the update and however many of its calls meet.
+// One attempt counts once, however often the client sends the update and however many of its calls meet.
 func TestDetokenize_OneAttemptIsOneUse(t *testing.T) {
 	v := newVault(t)
 	created := v.create(t, visa, uses(3))
