@@ -3,10 +3,11 @@
 package api
 
 import (
-	"regexp"
+	"strings"
 	"time"
 
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/attribute"
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/form"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/sensitive"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/token"
 )
@@ -72,32 +73,37 @@ const (
 	MaxKeysAhead       = 256
 )
 
-var (
-	purposeForm    = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,63}$`)
-	keyVersionForm = regexp.MustCompile(`^[a-z0-9]{1,16}$`)
-	keyARNForm     = regexp.MustCompile(`^arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+$`)
-	nameForm       = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$`)
-	accountIDForm  = regexp.MustCompile(`^[0-9]{12}$`)
-	tableNameForm  = regexp.MustCompile(`^[A-Za-z0-9_.-]{3,255}$`)
-)
+// IsPurpose tells whether s has the form of a [Binding.Purpose]: 1 to 64 of a-z 0-9 _ -, the first a letter or digit.
+func IsPurpose(s string) bool {
+	return form.Consists(s, form.Lower+form.Digits+"_-", 1, 64) && form.Begins(s, form.Lower+form.Digits)
+}
 
-// IsPurpose tells whether s has the form of a [Binding.Purpose].
-func IsPurpose(s string) bool { return purposeForm.MatchString(s) }
+// IsKeyVersion tells whether s has the form of a name for a version of a key: 1 to 16 of a-z 0-9.
+func IsKeyVersion(s string) bool { return form.Consists(s, form.Lower+form.Digits, 1, 16) }
 
-// IsKeyVersion tells whether s has the form of a name for a version of a key.
-func IsKeyVersion(s string) bool { return keyVersionForm.MatchString(s) }
+// IsName tells whether s has the form of a name that a caller gives, to a scope, an idempotency key, an attempt, a member of metadata: 1 to
+// 128 of A-Z a-z 0-9 . _ : -, the first a letter or digit.
+func IsName(s string) bool {
+	return form.Consists(s, form.Letters+form.Digits+"._:-", 1, 128) && form.Begins(s, form.Letters+form.Digits)
+}
 
-// IsName tells whether s has the form of a name that a caller gives: a scope, an idempotency key, an attempt, a member of metadata.
-func IsName(s string) bool { return nameForm.MatchString(s) }
+// IsKeyARN tells whether s has the form of a KMS key's ARN: arn:PARTITION:kms:REGION:ACCOUNT:key/ID.
+func IsKeyARN(s string) bool {
+	part := strings.Split(s, ":")
+	if len(part) != 6 || part[0] != "arn" || part[2] != "kms" {
+		return false
+	}
+	partition, ofAWS := strings.CutPrefix(part[1], "aws")
+	id, ofKey := strings.CutPrefix(part[5], "key/")
+	return ofAWS && ofKey && form.Consists(partition, form.Lower+"-", 0, 64) && form.Consists(part[3], form.Lower+form.Digits+"-", 1, 64) &&
+		IsAccountID(part[4]) && form.Consists(id, form.Letters+form.Digits+"-", 1, 256)
+}
 
-// IsKeyARN tells whether s has the form of a KMS key's ARN.
-func IsKeyARN(s string) bool { return keyARNForm.MatchString(s) }
+// IsAccountID tells whether s has the form of an AWS account's id: 12 digits.
+func IsAccountID(s string) bool { return form.Consists(s, form.Digits, 12, 12) }
 
-// IsAccountID tells whether s has the form of an AWS account's id.
-func IsAccountID(s string) bool { return accountIDForm.MatchString(s) }
-
-// IsTableName tells whether s has the form of a DynamoDB table's name.
-func IsTableName(s string) bool { return tableNameForm.MatchString(s) }
+// IsTableName tells whether s has the form of a DynamoDB table's name: 3 to 255 of A-Z a-z 0-9 _ . -.
+func IsTableName(s string) bool { return form.Consists(s, form.Letters+form.Digits+"_.-", 3, 255) }
 
 // Type says what data is.
 type Type string

@@ -5,10 +5,11 @@ import (
 	"errors"
 	"net/url"
 	"os"
-	"regexp"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/form"
 )
 
 // The environment variables that are read. They mean what they mean to AWS's SDKs
@@ -80,14 +81,16 @@ func (l *loader) required(variable string) string {
 	return value
 }
 
-// regionForm is what a region's name looks like. It becomes a part of the host's name that credentials are used for.
-var regionForm = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
+// isRegion tells whether a text looks like a region's name, which becomes a part of the host's name that credentials are used for.
+func isRegion(s string) bool {
+	return form.Consists(s, form.Lower+form.Digits+"-", 1, 63) && strings.Trim(s, "-") == s
+}
 
 func (l *loader) region() string {
 	for _, variable := range []string{region, defaultRegion} {
 		switch name := l.getenv(variable); {
 		case name == "":
-		case !regionForm.MatchString(name):
+		case !isRegion(name):
 			l.report(variable, "must be the name of a region, as in eu-central-1")
 			return ""
 		default:

@@ -1,7 +1,6 @@
 package pan
 
 import (
-	"regexp"
 	"slices"
 	"strings"
 	"unicode"
@@ -75,13 +74,13 @@ func words(name string) []string {
 var (
 	// trackData finds track 1 and track 2 as a magnetic stripe or a chip holds them (ISO/IEC 7813): start sentinel, number, separator and the
 	// four digits of the expiry. The sentinels may be missing, as in a chip's "track 2 equivalent data", whose separator is a D.
-	trackData = regexp.MustCompile(`(?i)%?B[0-9]{12,19}\^[^^\r\n]{2,26}\^[0-9]{4}|(^|[^0-9]);?[0-9]{12,19}[=D][0-9]{4}[0-9]{3,}`)
+	trackData = lazily(`(?i)%?B[0-9]{12,19}\^[^^\r\n]{2,26}\^[0-9]{4}|(^|[^0-9]);?[0-9]{12,19}[=D][0-9]{4}[0-9]{3,}`)
 	// pinBlock is a clear PIN block of ISO 9564 format 0 to 3: eight bytes in hexadecimal, of which the first has format and length.
-	pinBlock = regexp.MustCompile(`(?i)^[0-3][4-9a-c][0-9a-f]{14}$`)
+	pinBlock = lazily(`(?i)^[0-3][4-9a-c][0-9a-f]{14}$`)
 )
 
 // HoldsAuthenticationData tells whether a text seems to hold the data of a card's track, or is a PIN block. Neither may be stored after
 // authorization, not even encrypted (PCI DSS 3.3.1). It is a net, not a proof: a PIN block that was encrypted looks like any number.
 func HoldsAuthenticationData(text string) bool {
-	return trackData.MatchString(text) || pinBlock.MatchString(text) && strings.ContainsAny(text, "abcdefABCDEF")
+	return trackData().MatchString(text) || pinBlock().MatchString(text) && strings.ContainsAny(text, "abcdefABCDEF")
 }

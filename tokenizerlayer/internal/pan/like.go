@@ -3,6 +3,7 @@ package pan
 import (
 	"regexp"
 	"strings"
+	"sync"
 	"unicode"
 	"unicode/utf8"
 )
@@ -13,11 +14,16 @@ const likeDigits = 13
 // group is a run of digits, and what separates it from the group before.
 type group struct{ separator, digits string }
 
+// lazily compiles a regular expression when it is used: most requests need none, and each start of the extension would pay for them.
+func lazily(expression string) func() *regexp.Regexp {
+	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(expression) })
+}
+
 // digitRun finds runs of digits and what stands before each.
-var digitRun = regexp.MustCompile(`([^0-9]*)([0-9]+)`)
+var digitRun = lazily(`([^0-9]*)([0-9]+)`)
 
 // uuids are the names that callers make up more often than any other.
-var uuids = regexp.MustCompile(`\b[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}\b`)
+var uuids = lazily(`\b[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}\b`)
 
 // Like reports whether whole groups of digits in s, next to each other, make a card number: somebody pasted a card where it would be
 // stored or shown in the clear. Digits are those of any script, since people can read them, and characters that nobody sees do not
@@ -27,14 +33,14 @@ var uuids = regexp.MustCompile(`\b[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-
 // It is a net, not a proof: it misses numbers that are spelled out, encoded, cut in odd places, or part of a longer number. And one in
 // ten of other numbers of that length passes the check digit, and is taken for a card.
 func Like(s string) bool {
-	s = uuids.ReplaceAllStringFunc(plain(s), func(u string) string {
+	s = uuids().ReplaceAllStringFunc(plain(s), func(u string) string {
 		if strings.ContainsAny(u, "abcdefABCDEF") {
 			return "x" // whose groups of digits are a card's by chance, one time in a hundred
 		}
 		return u
 	})
 	var groups []group
-	for _, m := range digitRun.FindAllStringSubmatch(s, -1) {
+	for _, m := range digitRun().FindAllStringSubmatch(s, -1) {
 		groups = append(groups, group{m[1], m[2]})
 	}
 	for first := range groups {

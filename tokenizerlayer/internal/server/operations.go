@@ -3,7 +3,6 @@ package server
 import (
 	"context"
 	"net/http"
-	"regexp"
 	"time"
 	"unicode/utf8"
 
@@ -12,6 +11,7 @@ import (
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/api"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/audit"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/failure"
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/form"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/pan"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/problem"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/sensitive"
@@ -92,11 +92,14 @@ func (q *request) because(reason string) error {
 	return nil
 }
 
-var requestIDForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9-]{0,63}$`)
+// isRequestID: 1 to 64 of A-Z a-z 0-9 -, the first a letter or digit.
+func isRequestID(s string) bool {
+	return form.Consists(s, form.Letters+form.Digits+"-", 1, 64) && form.Begins(s, form.Letters+form.Digits)
+}
 
 // requestID is the caller's, if it is one and not, say, a card number; else one of our own.
 func requestID(r *http.Request) string {
-	if id := r.Header.Get(api.RequestHeader); requestIDForm.MatchString(id) && !pan.Like(id) {
+	if id := r.Header.Get(api.RequestHeader); isRequestID(id) && !pan.Like(id) {
 		return id
 	}
 	return uuid.NewString()

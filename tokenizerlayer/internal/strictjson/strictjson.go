@@ -9,13 +9,13 @@ package strictjson
 import (
 	"bytes"
 	"errors"
-	"regexp"
 	"strings"
 	"unicode/utf8"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/form"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/pan"
 )
 
@@ -94,9 +94,17 @@ func unknown(field string) error {
 	return &Error{Field: field, Reason: "is not a known member; remove it"}
 }
 
-// plain is what a member name may look like to be repeated in an answer. A name is input like any other: somebody could
-// put a card number there, so names with more than two digits are not shown.
-var plain = regexp.MustCompile(`^[A-Za-z_.-]*([0-9][A-Za-z_.-]*){0,2}$`)
+// isPlain tells whether a member name may be repeated in an answer. A name is input like any other: somebody could put a card number
+// there, so names with more than two digits are not shown.
+func isPlain(path string) bool {
+	digits := 0
+	for _, c := range []byte(path) {
+		if form.Begins(string(c), form.Digits) {
+			digits++
+		}
+	}
+	return digits <= 2 && form.Consists(path, form.Letters+form.Digits+"_.-", 0, 64)
+}
 
 // nearest is the path of a member or, where that is not fit to be shown, of the nearest one around it, which is wrong because of it.
 func nearest(p jsontext.Pointer) string {
@@ -112,7 +120,7 @@ func showable(p jsontext.Pointer) string {
 		tokens = append(tokens, t)
 	}
 	path := strings.Join(tokens, ".")
-	if len(path) > 64 || !plain.MatchString(path) {
+	if !isPlain(path) {
 		return ""
 	}
 	return path

@@ -16,11 +16,11 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/hex"
-	"regexp"
 	"strings"
 
 	"github.com/google/uuid"
 
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/form"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/pan"
 )
 
@@ -72,7 +72,7 @@ func (s Seed) Token(f Format, n pan.Number) string {
 // Made reports whether the token and its ref come from this seed. The comparison takes the same time whatever differs.
 func (s Seed) Made(token, ref string, n pan.Number) bool {
 	format := UUID
-	if cardForm.MatchString(token) {
+	if isCardLike(token) {
 		format = Card
 	}
 	same := subtle.ConstantTimeCompare([]byte(s.Ref()), []byte(ref))
@@ -130,18 +130,29 @@ func (d *digitStream) next() byte {
 	}
 }
 
-var (
-	uuidForm = regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
-	cardForm = regexp.MustCompile(`^[0-9]{12,19}$`)
-	refForm  = regexp.MustCompile(`^[0-9a-f]{32}$`)
-)
+// isUUID tells whether s has the form of a UUID in lower case: groups of 8, 4, 4, 4 and 12 hexadecimal digits.
+func isUUID(s string) bool {
+	group := strings.Split(s, "-")
+	if len(group) != 5 {
+		return false
+	}
+	for i, digits := range [...]int{8, 4, 4, 4, 12} {
+		if !form.Consists(group[i], form.Hex, digits, digits) {
+			return false
+		}
+	}
+	return true
+}
+
+// isCardLike tells whether s has the form of a card number.
+func isCardLike(s string) bool { return form.Consists(s, form.Digits, pan.MinDigits, pan.MaxDigits) }
 
 // Parse returns a token as the vault writes it: a UUID may come in upper case. It reports whether s can be a token at all. A card
 // number cannot: what is looked up appears in DynamoDB's records, and a card that was sent by mistake must not get that far.
 func Parse(s string) (token string, ok bool) {
 	lower := strings.ToLower(s)
-	return lower, uuidForm.MatchString(lower) || cardForm.MatchString(lower) && !pan.CheckDigitFits(lower)
+	return lower, isUUID(lower) || isCardLike(lower) && !pan.CheckDigitFits(lower)
 }
 
 // IsRef reports whether s has the form of a ref.
-func IsRef(s string) bool { return refForm.MatchString(s) }
+func IsRef(s string) bool { return form.Consists(s, form.Hex, 32, 32) }

@@ -254,7 +254,7 @@ func (v *Vault) getHandle(ctx context.Context, key string) (*handle, error) {
 		return nil, errIndex
 	}
 	for _, fingerprint := range strings.Fields(textOf(i[attrFingerprints])) {
-		known := strings.HasPrefix(fingerprint, "fp#") && indexKey.MatchString(fingerprint)
+		known := isFingerprint(fingerprint)
 		if !known || len(h.fingerprints) == maxFingerprints || slices.Contains(h.fingerprints, fingerprint) {
 			return nil, errIndex
 		}

@@ -2,7 +2,6 @@ package vault
 
 import (
 	"context"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -12,6 +11,7 @@ import (
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/dynamoapi"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/envelope"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/failure"
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/form"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/token"
 )
 
@@ -124,12 +124,23 @@ func parseRow(tok string, i item) (row, error) {
 	return r, nil
 }
 
-// indexKey is what a key of the index looks like: a fingerprint, a handle, or a request.
-var indexKey = regexp.MustCompile(`^(fp#[a-z0-9]{1,16}#[A-Za-z0-9_-]{43}|h#[0-9a-f]{32}|id#[a-z0-9]{1,16}#[A-Za-z0-9_-]{43})$`)
+// The keys of the index have one of three forms, with a MAC of 32 bytes in base64: fp#VERSION#MAC, id#VERSION#MAC, or h# and 32
+// hexadecimal digits.
 
-func isHandle(key string) bool { return strings.HasPrefix(key, "h#") && indexKey.MatchString(key) }
+func isFingerprint(key string) bool { return isMAC(key, "fp#") }
 
-func isRequest(key string) bool { return strings.HasPrefix(key, "id#") && indexKey.MatchString(key) }
+func isRequest(key string) bool { return isMAC(key, "id#") }
+
+func isMAC(key, kind string) bool {
+	rest, ok := strings.CutPrefix(key, kind)
+	version, mac, _ := strings.Cut(rest, "#")
+	return ok && api.IsKeyVersion(version) && form.Consists(mac, form.Base64, 43, 43)
+}
+
+func isHandle(key string) bool {
+	random, ok := strings.CutPrefix(key, "h#")
+	return ok && form.Consists(random, form.Hex, 32, 32)
+}
 
 // indexedOf reads the index keys that a row names, and passes over what can be none: one such would make every attempt to delete
 // them fail. A row names its handle, or a request in each version of the key.

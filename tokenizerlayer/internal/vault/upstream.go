@@ -2,22 +2,22 @@ package vault
 
 import (
 	"errors"
-	"regexp"
 	"slices"
 
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/awsjson"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/dynamoapi"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/failure"
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/form"
 )
 
-// errorCode is what the name of an AWS exception looks like. Names are safe to tell, texts are not.
-var errorCode = regexp.MustCompile(`^[A-Za-z.]{1,80}$`)
+// isErrorCode tells whether a text looks like the name of an AWS exception. Names are safe to tell, texts are not.
+func isErrorCode(s string) bool { return form.Consists(s, form.Letters+".", 1, 80) }
 
 // upstream turns an error of KMS or DynamoDB into one of ours. The operation and the name of the exception stay; its text, which
 // quotes ARNs and sometimes values, goes.
 func upstream(operation string, err error) error {
 	code := awsjson.Code(err)
-	if !errorCode.MatchString(code) {
+	if !isErrorCode(code) {
 		return failure.New(failure.Unavailable, "", "%s got no answer", operation)
 	}
 	if code == "AccessDeniedException" {
