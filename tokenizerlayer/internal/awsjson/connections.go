@@ -61,9 +61,8 @@ func newConnections(endpoint *url.URL, roots *x509.CertPool, o Options) *connect
 		TLSHandshakeTimeout: dialTimeout,
 		TLSClientConfig:     &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots}, // through a proxy
 		MaxIdleConns:        idleConnections, MaxIdleConnsPerHost: idleConnections,
-		IdleConnTimeout:    maxIdle,
-		DisableCompression: true,
-		Protocols:          &http1,
+		IdleConnTimeout: maxIdle,
+		Protocols:       &http1,
 	}
 	if endpoint.Scheme == "https" {
 		c.http.DialTLSContext = c.dialContext // where there is no proxy

@@ -230,6 +230,23 @@ func TestFreeze_TheFirstCallSucceedsWithOneRetry(t *testing.T) {
 	}
 }
 
+// A dead connection is not the service's fault: the call has all its attempts besides.
+func TestFreeze_TakesNoAttemptAway(t *testing.T) {
+	s := &script{reply: reply{status: 200, body: "{}"}}
+	server := httptest.NewServer(s)
+	defer server.Close()
+	r := newRoad(t, server)
+	c := newClients(t, r.url("http"), awsjson.Options{})
+	if err := put(t.Context(), c); err != nil {
+		t.Fatal(err)
+	}
+	s.set(reply{status: 500})
+	r.lose(false)
+	if err := put(t.Context(), c); err == nil || s.attempts() != 3 {
+		t.Errorf("error %v after another number of attempts than three", err)
+	}
+}
+
 func TestFreeze_SimultaneousFirstCallsSucceedWithOneRetryEach(t *testing.T) {
 	for name, n := range connections {
 		t.Run(name+" idle connections", func(t *testing.T) {

@@ -2,9 +2,11 @@ package awsjson
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -13,6 +15,8 @@ import (
 	"testing/iotest"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/wirejson"
 )
 
 // Whatever is answered about a failure, the error has names only.
@@ -62,6 +66,60 @@ func TestBuffer_IsWipedOnEveryPath(t *testing.T) {
 			b.release()
 			if bytes.Contains(first, []byte("key")) || bytes.Contains(last, []byte("key")) {
 				t.Error("a part of the answer is left")
+			}
+		})
+	}
+}
+
+// watched is a body that keeps the room that it is read into.
+type watched struct {
+	io.Reader
+	rooms [][]byte
+}
+
+func (w *watched) Read(to []byte) (int, error) {
+	w.rooms = append(w.rooms, to)
+	return w.Reader.Read(to)
+}
+
+func (w *watched) Close() error { return nil }
+
+func TestClient_WipesRequestsAndAnswersWhateverBecomesOfThem(t *testing.T) {
+	const key = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
+	e := Environment{Region: "eu-central-1", endpoints: func(string) string { return "" }}
+	s := ofKMS
+	s.MaxAnswer = 1 << 10
+	for name, tt := range map[string]struct {
+		status int
+		body   io.Reader
+		fails  bool
+	}{
+		"success":     {200, strings.NewReader(`{"Plaintext":"` + key + `"}`), false},
+		"not JSON":    {200, strings.NewReader(`{"Plaintext":"` + key), true},
+		"a failure":   {400, strings.NewReader(`{"__type":"X","Plaintext":"` + key + `"}`), true},
+		"too large":   {200, strings.NewReader(`{"Plaintext":"` + strings.Repeat(key, 100) + `"}`), true},
+		"cut off":     {200, io.MultiReader(strings.NewReader(`{"Plaintext":"`+key), iotest.ErrReader(io.ErrUnexpectedEOF)), true},
+		"no checksum": {200, strings.NewReader(`{"Plaintext":"` + key + `"} `), true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c, err := New(s, e, Options{Attempts: 1, Dial: func(context.Context, string, string) (net.Conn, error) { return nil, io.EOF }})
+			if err != nil {
+				t.Fatal(err)
+			}
+			body, header := &watched{Reader: tt.body}, http.Header{}
+			if name == "no checksum" {
+				header.Set("X-Amz-Crc32", "1")
+			}
+			err = c.read(&http.Response{StatusCode: tt.status, Header: header, Body: body}, func(d *wirejson.Decoder) error { return d.Skip() })
+			if (err != nil) != tt.fails {
+				t.Error(err)
+			}
+			var sent []byte
+			_ = c.Do(t.Context(), "Operation", func(to []byte) []byte { sent = append(to, key...); return sent }, (*wirejson.Decoder).Skip)
+			for _, room := range append(body.rooms, sent) {
+				if bytes.Contains(room, []byte("AAEC")) {
+					t.Error("a part of a key is left")
+				}
 			}
 		})
 	}

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -98,6 +99,26 @@ func TestRetry_EndsWithTheBudget(t *testing.T) {
 	s.set(reply{status: 500})
 	if _ = put(ctx, c); s.attempts() != 2 {
 		t.Error("the budget does not grow again")
+	}
+}
+
+// A retry that succeeds costs nothing, however many there are.
+func TestRetry_ThatSucceedsIsPaidBack(t *testing.T) {
+	var n atomic.Int64
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+		_, _ = io.Copy(io.Discard, q.Body)
+		if n.Add(1)%2 == 1 {
+			w.WriteHeader(http.StatusInternalServerError)
+			return
+		}
+		_, _ = io.WriteString(w, "{}")
+	}))
+	defer server.Close()
+	c := newClients(t, server.URL, awsjson.Options{})
+	for i := range 200 {
+		if err := put(t.Context(), c); err != nil {
+			t.Fatalf("call %d: %v", i, err)
+		}
 	}
 }
 

@@ -12,7 +12,7 @@ import (
 func FuzzReadAnswer(f *testing.F) {
 	for _, seed := range []string{
 		`{"KeyId":"arn:aws:kms:x","Plaintext":"AAEC","CiphertextBlob":"\/+8=","Mac":null,"More":{"a":[1,"x",{}]}}`, `{}`, `null`, `[]`, `{"KeyId":`,
-		`{"Plaintext":"A"}`, `{"Plaintext":5}`, "{\"KeyId\":\"\xff\"}", `{"KeyId":"a","KeyId":"b"}`, `{"\u004beyId":"a"} `, `{} {}`,
+		`{"Plaintext":"A"}`, `{"Plaintext":5}`, "{\"KeyId\":\"\xff\"}", `{"KeyId":"a","KeyId":"b"}`, `{"\u004beyId":"a"} `, `{} {}`, `{}x`, `{} }`,
 	} {
 		f.Add([]byte(seed))
 	}
