@@ -34,6 +34,9 @@ const (
 	peerVersion = "v0.10.3"
 )
 
+// PeerName names the peer.
+const PeerName = "HashiCorp's Vault Lambda extension " + peerVersion
+
 // BuildPeer compiles the peer in a temporary directory, with the module proxy that the go command is set to use.
 func BuildPeer(ctx context.Context, output string) error {
 	dir, err := os.MkdirTemp("", "bench-peer-")

@@ -33,6 +33,9 @@ func TestUsage_IsReadForThisProcess(t *testing.T) {
 	if cpu, err := CPU(os.Getpid()); err != nil || cpu <= 0 {
 		t.Error(cpu, err)
 	}
+	if _, err := ticks(os.Getpid()); err != nil {
+		t.Error(err)
+	}
 	if rss, err := RSS(os.Getpid()); err != nil || rss <= 0 {
 		t.Error(rss, err)
 	}

@@ -32,9 +32,24 @@ func CPU(pid int) (time.Duration, error) {
 		sum += time.Duration(n)
 	}
 	if sum == 0 {
-		return 0, ErrUnmeasurable
+		return ticks(pid)
 	}
 	return sum, nil
+}
+
+// ticks is the CPU time in ticks of 10 ms, for kernels without schedstat.
+func ticks(pid int) (time.Duration, error) {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return 0, ErrUnmeasurable
+	}
+	fields := strings.Fields(string(b[bytes.LastIndexByte(b, ')')+1:])) // the name before it may hold spaces
+	if len(fields) < 13 {
+		return 0, ErrUnmeasurable
+	}
+	user, err := strconv.Atoi(fields[11])
+	system, err2 := strconv.Atoi(fields[12])
+	return time.Duration(user+system) * 10 * time.Millisecond, errors.Join(err, err2)
 }
 
 // RSS is a process's resident memory, in MiB.
