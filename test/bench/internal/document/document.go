@@ -64,11 +64,14 @@ func Markdown(r *record.Run, images string) []byte {
 
 func (p *page) introduction() {
 	r := p.run
-	p.say("This page says what the tokenizer costs: time, CPU, memory and money. All figures are of one run of `go run ./test/bench` (%s, of commit `%s`%s)\n"+
-		"on one machine, with fakes of KMS and DynamoDB on its loopback network. An absolute time says as much about that machine as about the tokenizer.\n"+
-		"So nearly every figure has a *floor* beside it: the same work done with the AWS SDK alone, or the least that a Go program can cost.\n"+
-		"Subject and floor are measured in turns, slice by slice. A figure is the median of its slices, with their range in brackets; a ratio is\n"+
-		"that of neighbouring slices.\n", r.Date.Format("2 January 2006"), r.Commit, map[bool]string{true: ", with changes that are not in it"}[r.Modified])
+	p.say("This page says what the tokenizer costs: time, CPU, memory and money. All figures are of one run of `go run ./test/bench` on one machine, with\n" +
+		"fakes of KMS and DynamoDB on its loopback network. An absolute time says as much about that machine as about the tokenizer, so nearly every\n" +
+		"figure has a *floor* beside it: the same work done with the AWS SDK alone, or the least that a Go program can cost. Subject and floor are\n" +
+		"measured in turns, slice by slice. A figure is the median of its slices, with their range in brackets; a ratio is that of neighbouring\n" +
+		"slices.\n\n" +
+		"To *tokenize* is to seal a card number under a data key of KMS and to put the row into DynamoDB; to *detokenize* is to read the row, have KMS\n" +
+		"decrypt its data key, and open it.\n")
+	p.say("- **The run**: %s, of commit `%s`%s.", r.Date.Format("2 January 2006"), r.Commit, map[bool]string{true: " with changes that are not in it"}[r.Modified])
 	p.say("- **Machine**: %s, %d cores, %s, %s. Load, fakes and extension share the cores.", orUnknown(r.Machine.CPU), r.Machine.Cores, r.Machine.System, r.Machine.Go)
 	p.say("- **Measured**: %s.", r.Subject)
 	if r.Baseline != "" {

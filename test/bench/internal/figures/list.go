@@ -31,7 +31,7 @@ func latency() (list []Figure) {
 	list = append(list, Figure{
 		ID: "tokenize-p99-8", Section: Latency, Name: "tokenize, 99th percentile, 8 clients", Unit: "ms", Digits: 2,
 		Floor: "a bare PutItem by the SDK", Target: atMostTimes(1.25), Group: Loaded,
-		How:    "As above, the 99th percentile of each slice.",
+		How:    upstreams + "From the same slices as the medians: the 99th percentile of each.",
 		Limits: "Calls of KMS that a tokenize has to wait for, garbage collection, and other programs on the machine. Not compared between runs.",
 	})
 	for _, c := range Clients {
@@ -101,12 +101,13 @@ func cpu() []Figure {
 		},
 		{
 			ID: "seal", Section: CPU, Name: "seal an envelope", Unit: "µs", Digits: 1, Group: GoBench,
-			How:    "`go test -bench` in tokenizerlayer/internal/envelope of this tree, in a process of its own.",
+			How:    "`go test -bench` in tokenizerlayer/internal/envelope of this tree, in a process of its own. The data key is there already.",
 			Limits: "Key derivation, AES-GCM, and a signature where the envelope has one.",
 		},
 		{
 			ID: "open", Section: CPU, Name: "open an envelope", Unit: "µs", Digits: 1, Group: GoBench,
-			How: "As above.", Limits: "As above, and that nothing is released before all of it is verified.",
+			How:    "`go test -bench` in tokenizerlayer/internal/envelope of this tree, in a process of its own. The data key is there already.",
+			Limits: "The same, and that nothing is released before all of it is verified.",
 		},
 	}
 }
@@ -171,7 +172,7 @@ func calls() []Figure {
 		},
 		{
 			ID: "kms-ahead", Section: Calls, Name: "tokenizes while KMS is silent", Unit: "", Digits: 0, Group: Waits,
-			How: "As above, one tokenize after the other until one waits, at most 64.", Limits: "The number of data keys that are kept ready.",
+			How: "KMS keeps its data keys back, and tokenizes are sent one after the other until one waits, at most 64.", Limits: "The number of data keys that are kept ready.",
 		},
 		{
 			ID: "kms-steady", Section: Calls, Name: "GenerateDataKey calls for 1,000 tokens under steady load", Unit: "", Digits: 0, Target: atMost(1010), Compare: ByValue,

@@ -20,7 +20,7 @@ func (l *Lab) loopback(ctx context.Context) error {
 		return err
 	}
 	defer bare.Stop()
-	empty := &tenant{ext: bare}
+	empty := &tenant{ext: bare, note: l.note}
 	const size = 500
 	var pings turns
 	for turn := range l.times(5, 11) + 1 {

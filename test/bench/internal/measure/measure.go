@@ -150,7 +150,7 @@ func (l *Lab) contest(ctx context.Context) (c contestants, err error) {
 			c.stop()
 			return nil, err
 		}
-		c = append(c, &tenant{ext: e})
+		c = append(c, &tenant{ext: e, note: l.note})
 	}
 	return c, nil
 }

@@ -43,7 +43,7 @@ func (l *Lab) memory(ctx context.Context) error {
 
 // exercise does operations, half of them tokenizes and half detokenizes of the tokens just made, and returns the memory after it.
 func exercise(ctx context.Context, t *tenant, clients, operations int) (float64, error) {
-	_, err := t.run(ctx, clients, operations/2, func(c *load.Conn, _ int) error {
+	_, err := t.slice(ctx, clients, operations/2, func(c *load.Conn, _ int) error {
 		token, err := tokenOf(c.Post(pathTokenize, tokenizeBody))
 		if err == nil {
 			_, err = c.Post(pathDetokenize, detokenizeBody(token))

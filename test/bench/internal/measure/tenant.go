@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 
 	"github.com/lambda-tokenizer/lambda-tokenizer/test/bench/internal/load"
 	"github.com/lambda-tokenizer/lambda-tokenizer/test/bench/internal/process"
@@ -28,6 +29,29 @@ var (
 type tenant struct {
 	ext      *process.Extension
 	detokens [][]byte // a body of a detokenize for each client
+	note     func(format string, args ...any)
+}
+
+// attempts is how often a slice is tried.
+const attempts = 3
+
+// slice is run for slices that can be done again. On a machine that is busy with something else, an extension may give a call of a
+// service up. Then the slice is done again, and the run says so.
+func (t *tenant) slice(ctx context.Context, clients, total int, do func(c *load.Conn, client int) error) (r load.Result, err error) {
+	for range attempts {
+		if r, err = t.run(ctx, clients, total, do); err == nil || ctx.Err() != nil {
+			return r, err
+		}
+		t.note("a slice with %d clients failed and was done again: %v", clients, firstOf(err))
+		t.ext.Disconnect()
+	}
+	return r, err
+}
+
+// firstOf is the first line of an error, in which several are joined.
+func firstOf(err error) string {
+	line, _, _ := strings.Cut(err.Error(), "\n")
+	return line
 }
 
 // run has clients do total requests together, each on a connection of its own.
@@ -40,7 +64,7 @@ func (t *tenant) run(ctx context.Context, clients, total int, do func(c *load.Co
 }
 
 func (t *tenant) tokenize(ctx context.Context, clients, total int) (load.Result, error) {
-	return t.run(ctx, clients, total, func(c *load.Conn, _ int) error {
+	return t.slice(ctx, clients, total, func(c *load.Conn, _ int) error {
 		_, err := c.Post(pathTokenize, tokenizeBody)
 		return err
 	})
@@ -48,7 +72,7 @@ func (t *tenant) tokenize(ctx context.Context, clients, total int) (load.Result,
 
 // detokenize has every client read a token of its own. prepare comes first.
 func (t *tenant) detokenize(ctx context.Context, clients, total int) (load.Result, error) {
-	return t.run(ctx, clients, total, func(c *load.Conn, client int) error {
+	return t.slice(ctx, clients, total, func(c *load.Conn, client int) error {
 		_, err := c.Post(pathDetokenize, t.detokens[client])
 		return err
 	})
@@ -56,7 +80,7 @@ func (t *tenant) detokenize(ctx context.Context, clients, total int) (load.Resul
 
 // refused has every request refused for its empty data.
 func (t *tenant) refused(ctx context.Context, clients, total int) (load.Result, error) {
-	return t.run(ctx, clients, total, func(c *load.Conn, _ int) error {
+	return t.slice(ctx, clients, total, func(c *load.Conn, _ int) error {
 		status, answer, err := c.Do("POST", pathTokenize, refusedBody)
 		if err == nil && status != http.StatusBadRequest {
 			err = fmt.Errorf("empty data is answered %d %s", status, answer)
@@ -66,7 +90,7 @@ func (t *tenant) refused(ctx context.Context, clients, total int) (load.Result, 
 }
 
 func (t *tenant) ping(ctx context.Context, total int) (load.Result, error) {
-	return t.run(ctx, 1, total, func(c *load.Conn, _ int) error {
+	return t.slice(ctx, 1, total, func(c *load.Conn, _ int) error {
 		status, answer, err := c.Do("GET", pathPing, nil)
 		if err == nil && status != http.StatusOK {
 			err = fmt.Errorf("GET /ping is answered %d %s", status, answer)

@@ -141,7 +141,7 @@ func (e *Extension) Ready(ctx context.Context) error {
 		conns, err := e.Conns(1)
 		if err == nil {
 			if status, answer, err = conns[0].Do("GET", "/ping", nil); err != nil {
-				e.closeConns()
+				e.Disconnect()
 			}
 		}
 		switch {
@@ -156,7 +156,8 @@ func (e *Extension) Ready(ctx context.Context) error {
 	}
 }
 
-func (e *Extension) closeConns() {
+// Disconnect closes the connections. The next call of Conns makes new ones.
+func (e *Extension) Disconnect() {
 	for _, c := range e.conns {
 		_ = c.Close()
 	}
@@ -165,7 +166,7 @@ func (e *Extension) closeConns() {
 
 // Stop ends the extension as Lambda does, and returns when it is gone.
 func (e *Extension) Stop() {
-	e.closeConns()
+	e.Disconnect()
 	close(e.stop)
 	limit := time.NewTimer(endLimit)
 	defer limit.Stop()

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"time"
 
 	"github.com/lambda-tokenizer/lambda-tokenizer/test/bench/internal/stat"
@@ -89,11 +90,18 @@ func (r *Run) Slim() *Run {
 	return &slim
 }
 
-// Encode returns the run's JSON.
+// Encode returns the run's JSON. Each statistic is one line, so that a difference between two runs can be read.
 func (r *Run) Encode() ([]byte, error) {
 	b, err := json.MarshalIndent(r, "", " ")
+	b = innermost.ReplaceAllFunc(b, func(value []byte) []byte { return lineBreak.ReplaceAll(value, []byte(" ")) })
 	return append(b, '\n'), err
 }
+
+// Strings hold no line breaks in JSON, so nothing else is replaced.
+var (
+	innermost = regexp.MustCompile(`[\[{]\n[^\[\]{}]*[\]}]`)
+	lineBreak = regexp.MustCompile(`\n *`)
+)
 
 // Read reads a run from a file.
 func Read(file string) (*Run, error) {

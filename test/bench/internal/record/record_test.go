@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 
@@ -16,7 +17,7 @@ func ratio(id string, value float64) Row {
 
 func TestRun_SurvivesAFile(t *testing.T) {
 	run := &Run{
-		Date: time.Date(2026, 11, 26, 0, 0, 0, 0, time.UTC), Commit: "abc", Extent: "standard", Subject: "s",
+		Date: time.Date(2026, 11, 26, 0, 0, 0, 0, time.UTC), Commit: "abc", Extent: "standard", Notes: []string{"a {note\n [with] }brackets"}, Subject: "s",
 		Machine: Machine{CPU: "c", Cores: 2, Go: "go", System: "linux", Load: 0.5}, Rows: []Row{ratio("size", 2)},
 		Samples: []Sample{{"a", []float64{1, 2}}}, Previous: &Run{Commit: "before"},
 	}
@@ -27,6 +28,9 @@ func TestRun_SurvivesAFile(t *testing.T) {
 	got, err := Read(file)
 	if err != nil || !reflect.DeepEqual(run, got) {
 		t.Errorf("%+v %v", got, err)
+	}
+	if b, err := run.Encode(); err != nil || !strings.Contains(string(b), `"subject": { "value": 2, "min": 2, "max": 2, "n": 1 }`) {
+		t.Errorf("%s %v", b, err)
 	}
 	if slim := run.Slim(); slim.Previous != nil || slim.Samples != nil || run.Previous == nil || slim.Row("size") == nil {
 		t.Error("Slim")
