@@ -165,7 +165,7 @@ var Operations = []struct{ ID, Name string }{
 func calls() []Figure {
 	list := []Figure{
 		{
-			ID: "kms-wait", Section: Calls, Name: "warm tokenizes that wait for KMS", Unit: "of 1", Digits: 2, Target: atMost(0), Compare: ByValue, Group: Waits,
+			ID: "kms-wait", Section: Calls, Name: "share of warm tokenizes that wait for KMS", Unit: "", Digits: 2, Target: atMost(0), Compare: ByValue, Group: Waits,
 			How: "KMS keeps every answer to GenerateDataKey back, and one tokenize is sent: does it end before KMS answers? " +
 				"No clock decides, but that a tokenize which has not ended after 300 ms counts as waiting.",
 			Limits: "1 means that each tokenize waits for its data key, 0 that data keys are fetched ahead.",
@@ -197,7 +197,7 @@ func calls() []Figure {
 				Limits: "Each read that decides something is consistent.",
 			},
 			Figure{
-				ID: "cost-" + o.ID, Section: Calls, Name: o.Name + ": cost", Unit: "USD per million", Digits: 2, Group: Units,
+				ID: "cost-" + o.ID, Section: Calls, Name: o.Name + ": cost", Unit: "USD per million", Digits: 3, Group: Units,
 				How: "From the rows above and the list prices below.", Limits: "KMS: one call costs as much as five writes.",
 			})
 	}

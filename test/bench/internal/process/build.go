@@ -60,7 +60,7 @@ func run(ctx context.Context, dir string, environment []string, arguments ...str
 	output, err := cmd.CombinedOutput()
 	if err != nil {
 		lines := strings.Split(strings.TrimSpace(string(output)), "\n")
-		return errors.New("go " + strings.Join(arguments, " ") + ": " + lines[len(lines)-1])
+		return errors.New("go " + strings.Join(arguments, " ") + ": " + strings.TrimSpace(lines[len(lines)-1]))
 	}
 	return nil
 }

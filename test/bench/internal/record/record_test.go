@@ -55,6 +55,7 @@ func TestCompare_FailsWhatIsWorseByHalf(t *testing.T) {
 		"a rate that is better":      {ratio("rate-tokenize", 0.2), ratio("rate-tokenize", 0.9), false},
 		"a rate lower by half":       {ratio("rate-tokenize", 0.2), ratio("rate-tokenize", 0.1), true},
 		"a count of none":            {value("kms-wait", 0), value("kms-wait", 0), false},
+		"a count near none":          {value("kms-wait", 0), value("kms-wait", 0.04), false},
 		"a count that was none":      {value("kms-wait", 0), value("kms-wait", 0.2), true},
 		"an absolute time":           {value("seal", 1), value("seal", 100), false},
 		"a row that is not measured": {value("size", 1), value("kms-wait", 1), false},

@@ -3,6 +3,7 @@ package upstream
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -131,7 +132,7 @@ func TestDynamoDB_CountsUses(t *testing.T) {
 }
 
 func TestDynamoDB_ATransactionHappensAsAWholeOrNotAtAll(t *testing.T) {
-	_, _, client := start(t)
+	s, _, client := start(t)
 	transact := func(token string) error {
 		in := put(token, "x")
 		_, err := client.TransactWriteItems(t.Context(), &dynamodb.TransactWriteItemsInput{TransactItems: []types.TransactWriteItem{
@@ -145,6 +146,9 @@ func TestDynamoDB_ATransactionHappensAsAWholeOrNotAtAll(t *testing.T) {
 	if err := transact("a"); err != nil {
 		t.Fatal(err)
 	}
+	if u := s.Units(); u != (Units{Writes: 4}) {
+		t.Errorf("a transaction of two small puts costs %+v", u)
+	}
 	err := transact("b")
 	if e, ok := errors.AsType[*types.TransactionCanceledException](err); !ok || len(e.CancellationReasons) != 2 || *e.CancellationReasons[1].Code != "ConditionalCheckFailed" {
 		t.Error(err)
@@ -154,6 +158,32 @@ func TestDynamoDB_ATransactionHappensAsAWholeOrNotAtAll(t *testing.T) {
 	})
 	if err != nil || got.Item != nil {
 		t.Errorf("%v %v", got, err)
+	}
+}
+
+func TestDynamoDB_WritesCostByTheLargerItem(t *testing.T) {
+	s, _, client := start(t)
+	large := put("a", strings.Repeat("x", 3000))
+	if _, err := client.PutItem(t.Context(), large); err != nil {
+		t.Fatal(err)
+	}
+	before := s.Units()
+	if _, err := client.DeleteItem(t.Context(), &dynamodb.DeleteItemInput{
+		TableName: new(Vault), Key: map[string]types.AttributeValue{"Hash_Key": attribute("a"), "Account_Id": attribute("1")},
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if used := s.Units().Since(before); before.Writes != 3 || used.Writes != 3 || s.Item("a", "1") != nil {
+		t.Errorf("the put costs %+v, the delete %+v", before, used)
+	}
+}
+
+func TestDynamoDB_RefusesAReadThatIsNotConsistent(t *testing.T) {
+	_, _, client := start(t)
+	if _, err := client.GetItem(t.Context(), &dynamodb.GetItemInput{
+		TableName: new(Vault), Key: map[string]types.AttributeValue{"Hash_Key": attribute("a"), "Account_Id": attribute("1")},
+	}); err == nil {
+		t.Error("it is answered")
 	}
 }
 
