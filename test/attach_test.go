@@ -238,7 +238,7 @@ func TestAttach_RefusesWhatWouldFailInLambda(t *testing.T) {
 			want: "vault: got one in account 222222222222, but the function is in 111111111111, where the extension looks for its tables: use a vault there"},
 		"no vault": {change: func(b *bench) { b.vault = nil }, want: "vault: got none, want one of NewVault or VaultFromAttributes"},
 
-		"no access": {access: -1, want: "access: got -1, want Tokenize, Detokenize or Revoke"},
+		"no access":           {access: -1, want: "access: got -1, want Tokenize, Detokenize or Revoke"},
 		"too many keys ahead": {access: tokenizerlayer.Tokenize, options: &tokenizerlayer.AttachOptions{KeysAhead: 257}, want: "AttachOptions.KeysAhead: got 257, want 1 to 256: leave it out for 64"},
 		"too few keys ahead": {access: tokenizerlayer.Tokenize, options: &tokenizerlayer.AttachOptions{KeysAhead: -2},
 			want: "AttachOptions.KeysAhead: got -2, want 1 to 256, or NoKeysAhead: leave it out for 64"},
@@ -546,7 +546,7 @@ func TestAttach_HandsTheOptionsToTheExtension(t *testing.T) {
 			want: map[string]any{"TOKENIZER_PORT": "2775", "TOKENIZER_LOG_LEVEL": "DEBUG", "TOKENIZER_MAX_BODY_BYTES": "4096",
 				"TOKENIZER_READ_RATE": "5", "TOKENIZER_MAX_CONNECTIONS": "8", "TOKENIZER_IDEMPOTENCY_SCOPE": "orders",
 				"TOKENIZER_KEYS_AHEAD": "16", "TOKENIZER_PURPOSES": "refund,charge"}},
-		"no keys ahead": {options: &tokenizerlayer.AttachOptions{KeysAhead: tokenizerlayer.NoKeysAhead}, want: map[string]any{"TOKENIZER_KEYS_AHEAD": "0"}},
+		"no keys ahead":      {options: &tokenizerlayer.AttachOptions{KeysAhead: tokenizerlayer.NoKeysAhead}, want: map[string]any{"TOKENIZER_KEYS_AHEAD": "0"}},
 		"the function's own": {own: map[string]string{"TOKENIZER_PORT": "2776", "MINE": "x"}, want: map[string]any{"TOKENIZER_PORT": "2776", "MINE": "x"}},
 	} {
 		t.Run(name, func(t *testing.T) {
