@@ -24,7 +24,7 @@ func environment(port int, runtimeAPI, services string) []string {
 
 		"TOKENIZER_TABLE=" + upstream.Vault, "TOKENIZER_STATE_TABLE=" + upstream.State, "TOKENIZER_INDEX_TABLE=" + upstream.Index,
 		"TOKENIZER_TOKEN_KEYS=1=" + upstream.TokenKeyARN, "TOKENIZER_FINGERPRINT_KEYS=1=" + upstream.FingerprintKeyARN,
-		"TOKENIZER_ACCESS=TOKENIZE,DETOKENIZE",
+		"TOKENIZER_ACCESS=tokenize", "TOKENIZER_ACCOUNT_ID=" + Account,
 		"TOKENIZER_PORT=" + strconv.Itoa(port), "TOKENIZER_READ_RATE=10000", "TOKENIZER_MAX_CONNECTIONS=256",
 		"HOME=/tmp", "PATH=/bin",
 
