@@ -486,6 +486,18 @@ func TestAnswers_OfDynamoDBHaveTheirChecksum(t *testing.T) {
 	}
 }
 
+// Nobody knows whether a service has done what a request asks for that is answered with nothing, or with something else than an object. The
+// SDK takes such an answer for a success.
+func TestAnswers_WithoutAnObjectAreNoSuccess(t *testing.T) {
+	for _, body := range []string{"", " ", "null", "[]", `"x"`, "{}{}"} {
+		server := httptest.NewServer(&script{reply: reply{status: 200, body: body}})
+		if err := put(t.Context(), newClients(t, server.URL, awsjson.Options{})); err == nil {
+			t.Errorf("%q is a success", body)
+		}
+		server.Close()
+	}
+}
+
 // rows are items as DynamoDB answers them. Values of other types than the vault's are of none that it knows.
 var rows = map[string]struct {
 	json string
