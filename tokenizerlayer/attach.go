@@ -100,10 +100,11 @@ func (l *Layer) Attach(fn awslambda.Function, vault IVault, access Access, optio
 	}
 	a := &attachment{layer: l, fn: fn, vault: vault, access: access, options: *cmp.Or(options, &AttachOptions{})}
 	state := a.resolve()
-	problems := slices.Concat(a.options.problems(access), a.problems(state))
 	if fn.Node().TryFindChild(new(attachmentID)) != nil {
-		problems = append(problems, errors.New("the tokenizer layer is attached already: attach it once, and for more access use IVault.Grants"))
-	} else if len(state.layers) >= maxLayers {
+		return fmt.Errorf("%s: the tokenizer layer is attached already: attach it once, and for more access use IVault.Grants", *fn.Node().Path())
+	}
+	problems := slices.Concat(a.options.problems(access), a.problems(state))
+	if len(state.layers) >= maxLayers {
 		problems = append(problems, fmt.Errorf("Layers: got %d, as many as Lambda takes: remove one", maxLayers))
 	}
 	if err := refuse(*fn.Node().Path(), problems); err != nil {
