@@ -44,7 +44,7 @@ func (p *page) again() {
 	p.say("    go run ./test/bench -quick -compare docs/performance.json    what CI runs")
 	p.say("    go run ./test/bench -full -write                 makes the run this page\n")
 	p.say("Run it on a machine that does nothing else; it warns if the load average is above 1.5. CI fails if a ratio or a count is worse by half than\n" +
-		"on this page, each time of three. It compares no percentile but the median, and no absolute time.")
+		"on this page, each time of three. It compares no percentile but the median, nothing with 64 clients, and no absolute time.")
 }
 
 // plots are the document's plots. draw returns nil if the run has nothing to show.

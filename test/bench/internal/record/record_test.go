@@ -52,6 +52,7 @@ func TestCompare_FailsWhatIsWorseByHalf(t *testing.T) {
 		"a ratio a little higher":    {ratio("tokenize-p50-8", 1.1), ratio("tokenize-p50-8", 1.5), false},
 		"a ratio higher by half":     {ratio("tokenize-p50-8", 1.1), ratio("tokenize-p50-8", 1.8), true},
 		"a p99":                      {ratio("tokenize-p99-8", 1), ratio("tokenize-p99-8", 9), false},
+		"64 clients":                 {ratio("tokenize-p50-64", 1), ratio("tokenize-p50-64", 9), false},
 		"a rate that is better":      {ratio("rate-tokenize", 0.2), ratio("rate-tokenize", 0.9), false},
 		"a rate lower by half":       {ratio("rate-tokenize", 0.2), ratio("rate-tokenize", 0.1), true},
 		"a count of none":            {value("kms-wait", 0), value("kms-wait", 0), false},
