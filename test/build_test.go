@@ -164,7 +164,7 @@ func checkLayerVersion(t *testing.T, assembly assembly, version resource) (sum s
 		t.Errorf("digest file says %s, content is %s", got, sum)
 	}
 
-	const limit = 16 << 20
+	const limit = 10_000_000
 	binary := filepath.Join(dir, "extensions", "tokenizer")
 	if info, err := os.Stat(binary); err != nil || info.Size() > limit {
 		t.Errorf("extension (%v): %d bytes, want at most %d", err, info.Size(), limit)

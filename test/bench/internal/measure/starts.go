@@ -15,7 +15,7 @@ import (
 const settled = 60 * time.Millisecond
 
 // startup is what the starts of one program gave.
-type startup struct{ registered, rss, first, atOnce []float64 }
+type startup struct{ registered, rss, first, later, atOnce []float64 }
 
 // starters are the programs that are started.
 type starters struct{ bare, subject, baseline, peer startup }
@@ -78,30 +78,52 @@ func (l *Lab) startOnce(ctx context.Context, path string, into *startup, tokeniz
 	if !tokenizer {
 		return nil
 	}
-	first, err := l.firstTokenize(ctx, path, true)
-	if err != nil {
-		return err
+	for _, function := range []struct {
+		starts func(context.Context) (stop func(), err error)
+		into   *[]float64
+	}{{l.smallestProgram, &into.first}, {after(runtimeStart), &into.later}, {after(0), &into.atOnce}} {
+		taken, err := l.firstTokenize(ctx, path, function.starts)
+		if err != nil {
+			return err
+		}
+		*function.into = append(*function.into, taken)
 	}
-	atOnce, err := l.firstTokenize(ctx, path, false)
-	into.first, into.atOnce = append(into.first, first), append(into.atOnce, atOnce)
-	return err
+	return nil
 }
 
-// firstTokenize starts the extension, and a function if wanted, and returns how long the first tokenize takes, in milliseconds. Until
-// the extension has read the answer to its registration it says 503, and is asked again.
-func (l *Lab) firstTokenize(ctx context.Context, path string, function bool) (float64, error) {
+// runtimeStart is how long a function takes to start whose runtime is quick about it.
+const runtimeStart = 10 * time.Millisecond
+
+// after is a function that takes a while to start.
+func after(d time.Duration) func(context.Context) (func(), error) {
+	return func(context.Context) (func(), error) {
+		time.Sleep(d)
+		return func() {}, nil
+	}
+}
+
+// smallestProgram starts the bare extension, as the function that starts fastest.
+func (l *Lab) smallestProgram(ctx context.Context) (stop func(), err error) {
+	f, err := l.start(ctx, l.Bare)
+	if err != nil {
+		return nil, err
+	}
+	return func() { f.Stop() }, nil
+}
+
+// firstTokenize starts the extension and then a function, and returns how long the function's first tokenize takes, in milliseconds. Until
+// an extension has read the answer to its registration it may say 503, and is asked again.
+func (l *Lab) firstTokenize(ctx context.Context, path string, function func(context.Context) (func(), error)) (float64, error) {
 	e, err := l.start(ctx, path)
 	if err != nil {
 		return 0, err
 	}
 	defer e.Stop()
-	if function {
-		f, err := l.start(ctx, l.Bare)
-		if err != nil {
-			return 0, err
-		}
-		defer f.Stop()
+	stop, err := function(ctx)
+	if err != nil {
+		return 0, err
 	}
+	defer stop()
 	begin := time.Now()
 	for {
 		c, err := load.Dial(e.Addr(), process.SessionToken)
@@ -130,7 +152,8 @@ func (l *Lab) putStarts(all starters, warm []float64) {
 	if memory.Subject != nil {
 		l.put(memory)
 	}
-	l.put(turns{subject.first, warm, baseline.first}.row("first-tokenize"), turns{subject.atOnce, warm, baseline.atOnce}.row("first-tokenize-at-once"))
+	l.put(turns{subject.first, warm, baseline.first}.row("first-tokenize"), turns{subject.later, warm, baseline.later}.row("first-tokenize-10ms"),
+		turns{subject.atOnce, warm, baseline.atOnce}.row("first-tokenize-at-once"))
 	l.sample("start this", subject.registered)
 	l.sample("start bare", bare.registered)
 	l.sample("start before", baseline.registered)
