@@ -17,14 +17,14 @@ func (x *running) generating(t *testing.T) (calls *atomic.Int64, release func())
 	release = sync.OnceFunc(func() { close(held) })
 	t.Cleanup(release)
 	calls = new(atomic.Int64)
-	x.asked.before = func(r *http.Request) {
+	x.asked.watch(func(r *http.Request) {
 		if strings.HasSuffix(r.Header.Get("X-Amz-Target"), ".GenerateDataKey") && calls.Add(1) > 1 {
 			select {
 			case <-held:
 			case <-r.Context().Done():
 			}
 		}
-	}
+	})
 	return calls, release
 }
 

@@ -85,11 +85,17 @@ type running struct {
 // recorder keeps the requests that a service gets.
 type recorder struct {
 	next http.Handler
-	// before, if set, sees each request before it is answered.
-	before func(*http.Request)
 
 	mu     sync.Mutex
 	bodies []string
+	before func(*http.Request) // if set, it sees each request before it is answered
+}
+
+// watch shows each request to before.
+func (r *recorder) watch(before func(*http.Request)) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.before = before
 }
 
 func (r *recorder) ServeHTTP(w http.ResponseWriter, q *http.Request) {
@@ -100,10 +106,11 @@ func (r *recorder) ServeHTTP(w http.ResponseWriter, q *http.Request) {
 	}
 	r.mu.Lock()
 	r.bodies = append(r.bodies, string(body))
+	before := r.before
 	r.mu.Unlock()
 	q.Body = io.NopCloser(bytes.NewReader(body))
-	if r.before != nil {
-		r.before(q)
+	if before != nil {
+		before(q)
 	}
 	r.next.ServeHTTP(w, q)
 }
