@@ -51,8 +51,16 @@ func Serve(ctx context.Context, handler any) {
 	lambda.StartWithOptions(handler, lambda.WithContext(ctx))
 }
 
-// Logger writes JSON lines to w.
-func Logger(w io.Writer) *slog.Logger { return slog.New(slog.NewJSONHandler(w, nil)) }
+// Logger writes JSON lines to w, with times in UTC.
+func Logger(w io.Writer) *slog.Logger {
+	inUTC := func(_ []string, a slog.Attr) slog.Attr {
+		if a.Value.Kind() == slog.KindTime {
+			a.Value = slog.TimeValue(a.Value.Time().UTC())
+		}
+		return a
+	}
+	return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{ReplaceAttr: inUTC}))
+}
 
 // Settings returns environment variables that must be set. The error names every one that is not.
 func Settings(names ...string) (map[string]string, error) {

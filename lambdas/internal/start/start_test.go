@@ -3,6 +3,7 @@ package start_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -174,5 +175,25 @@ func TestChoice_IsTrueOrFalseOrNotSet(t *testing.T) {
 	t.Setenv("TEST_CHOICE", "yes")
 	if _, err := start.Choice("TEST_CHOICE"); err == nil || !strings.Contains(err.Error(), "TEST_CHOICE") {
 		t.Errorf("error %v, want one that names the variable", err)
+	}
+}
+
+func TestLogger_TimesAreInUTCWhateverTheZone(t *testing.T) {
+	zone := time.Local
+	time.Local = time.FixedZone("two hours ahead", 2*60*60)
+	t.Cleanup(func() { time.Local = zone })
+	var out bytes.Buffer
+	before := time.Now().Truncate(time.Millisecond)
+	start.Logger(&out).Info("a line", "time", "the caller's own")
+	var line struct{ Time string }
+	if err := json.NewDecoder(strings.NewReader(out.String()[:strings.Index(out.String(), `,"level"`)] + "}")).Decode(&line); err != nil {
+		t.Fatal(err)
+	}
+	at, err := time.Parse(time.RFC3339Nano, line.Time)
+	if err != nil || !strings.HasSuffix(line.Time, "Z") || at.Before(before) || at.After(time.Now()) {
+		t.Errorf("%v in %s", err, out.String())
+	}
+	if !strings.Contains(out.String(), `"msg":"a line","time":"the caller's own"`) {
+		t.Errorf("line %s", out.String())
 	}
 }

@@ -88,7 +88,7 @@ func (e Event) line(now time.Time, actor, account string) []byte {
 		level = "WARN"
 	}
 	line := append(make([]byte, 0, 512), `{"time":"`...)
-	line = now.AppendFormat(line, time.RFC3339Nano)
+	line = now.UTC().AppendFormat(line, time.RFC3339Nano)
 	line = append(line, `","level":"`+level+`","msg":"tokenizer"`...)
 	for _, member := range [...]struct{ name, value string }{
 		{"operation", e.Operation}, {"outcome", e.Outcome}, {"detail", e.Detail}, {"actor", actor}, {"account", account},
@@ -108,7 +108,7 @@ func (l *Log) Notice(ctx context.Context, level slog.Level, text string, attrs .
 	if level < l.level {
 		return
 	}
-	line := slog.NewRecord(time.Now(), level, text, 0)
+	line := slog.NewRecord(time.Now().UTC(), level, text, 0)
 	line.AddAttrs(attrs...)
 	_ = l.notice.Handle(ctx, line) // the extension does not depend on it
 }

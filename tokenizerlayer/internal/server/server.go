@@ -152,19 +152,40 @@ func (s *server) ping(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *server) decode(w http.ResponseWriter, r *http.Request, into any) error {
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, s.maxBody))
+	body, err := s.readBody(w, r)
+	defer clear(body[:cap(body)]) // http.MaxBytesReader tells one byte less than it reads of a body that is too large
 	if _, large := errors.AsType[*http.MaxBytesError](err); large {
 		return failure.New(failure.TooLarge, "", "a body has at most %d bytes", s.maxBody)
 	}
 	if err != nil {
 		return failure.New(failure.Invalid, "", "the body did not arrive")
 	}
-	defer clear(body)
 	if err := strictjson.Unmarshal(body, into); err != nil {
 		bad, _ := errors.AsType[*strictjson.Error](err)
 		return failure.New(failure.Invalid, bad.Field, "%s", bad)
 	}
 	return nil
+}
+
+// readBody reads a body into one buffer, which the caller clears, with an error too. The buffers of io.ReadAll would stay in memory.
+func (s *server) readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+	size := s.maxBody
+	if n := r.ContentLength; n >= 0 && n < size {
+		size = n
+	}
+	body := http.MaxBytesReader(w, r.Body, s.maxBody)
+	b, n := make([]byte, size+1), 0 // one more, to see the end
+	for n < len(b) {
+		more, err := body.Read(b[n:])
+		n += more
+		switch {
+		case errors.Is(err, io.EOF):
+			return b[:n], nil
+		case err != nil:
+			return b[:n], err
+		}
+	}
+	return b, &http.MaxBytesError{Limit: s.maxBody}
 }
 
 func reply(w http.ResponseWriter, v any) {

@@ -54,3 +54,14 @@ func TestPayload_FitsIntoItsBuffer(t *testing.T) {
 		})
 	}
 }
+
+func TestPayload_WipeClearsTextAndSeed(t *testing.T) {
+	data, err := ParseData(api.TypeText, sensitive.New("a text"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := newPayload(Create{Data: data}, token.NewSeed(), time.Now(), time.Time{})
+	if p.wipe(); string(p.Text) != "\x00\x00\x00\x00\x00\x00" || len(p.Seed) != token.SeedSize || token.Seed(p.Seed) != (token.Seed{}) {
+		t.Errorf("text %q, seed %x", p.Text, p.Seed)
+	}
+}

@@ -14,8 +14,10 @@ members as keywords, and raise TokenizerError. The keyword context is the reques
 """
 
 import http.client
+import io
 import json
 import os
+import time
 
 _MAX_ANSWER = 64 * 1024  # bytes; an answer is far smaller
 
@@ -62,6 +64,8 @@ def _call(path, body, timeout, headers=None):
     # http.client takes no notice of HTTP_PROXY: the loopback address must never go through a proxy.
     port = int(os.environ.get("TOKENIZER_PORT") or 2774)
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
+    end = time.monotonic() + timeout  # of the whole exchange, not only of a silent connection
+    connection.response_class = lambda sock, **options: http.client.HTTPResponse(_Timed(sock, end), **options)
     own = {"Content-Type": "application/json", "X-Tokenizer-Token": os.environ.get("AWS_SESSION_TOKEN", "")}
     try:
         connection.request("POST", path, json.dumps(body).encode(), {**(headers or {}), **own})
@@ -73,6 +77,30 @@ def _call(path, body, timeout, headers=None):
     finally:
         connection.close()
     return _answer(status, content)
+
+
+class _Timed(io.RawIOBase):
+    """What is read from a socket until a point in time. The socket's own timeout would begin anew with each byte that comes."""
+
+    def __init__(self, sock, end):
+        self._sock, self._file, self._end = sock, sock.makefile("rb", buffering=0), end
+
+    def makefile(self, _mode):
+        return io.BufferedReader(self)
+
+    def readable(self):
+        return True
+
+    def readinto(self, buffer):
+        left = self._end - time.monotonic()
+        if left <= 0:
+            raise TimeoutError
+        self._sock.settimeout(left)
+        return self._file.readinto(buffer)
+
+    def close(self):
+        self._file.close()
+        super().close()
 
 
 def _answer(status, content):

@@ -1,0 +1,186 @@
+// Command mutate puts small faults into the code, one at a time, and tells which of them no test notices.
+//
+//	go run ./test/mutate                                  # 40 faults of each package, and the list of patches
+//	go run ./test/mutate -packages vault,server -sample 0  # every fault of two packages
+//	go run ./test/mutate -packages patches                # the list only
+//
+// A fault is a comparison whose edge or sense is another, a condition turned around, a statement left out, a number larger or smaller by
+// one, an error that is not returned, a time limit or a UTC that is not set. The tests of the package run with the changed file in place of the
+// file (go test -overlay), so the tree stays as it is. A fault that a test notices, or that makes the tests hang, is killed; one that
+// does not compile does not count. The score of a package is how many of its faults are killed.
+//
+// The directory patches has faults of what package's tests cannot show, or the mutator cannot make: of the Python and Node clients, and of the
+// constructs. Each runs in a copy of the tree.
+//
+// survivors.txt lists the faults that may survive, each with the reason. The run fails if another one does.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+)
+
+// packages are those that are covered, by their names on the command line.
+var packages = map[string]string{
+	"vault": "tokenizerlayer/internal/vault", "envelope": "tokenizerlayer/internal/envelope", "keypool": "tokenizerlayer/internal/keypool",
+	"server": "tokenizerlayer/internal/server", "audit": "tokenizerlayer/internal/audit", "pan": "tokenizerlayer/internal/pan",
+	"token": "tokenizerlayer/internal/token", "strictjson": "tokenizerlayer/internal/strictjson", "form": "tokenizerlayer/internal/form",
+	"awsjson": "tokenizerlayer/internal/awsjson", "client": "tokenizerlayer/client",
+}
+
+const patchList = "patches"
+
+const survivorsFile = "test/mutate/survivors.txt"
+
+type options struct {
+	packages []string
+	sample   int
+	seed     uint64
+	parallel int
+	resume   string
+	list     bool
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	if err := run(ctx, os.Args[1:], os.Stdout); err != nil {
+		fmt.Fprintln(os.Stderr, "mutate:", err)
+		stop()
+		os.Exit(1)
+	}
+}
+
+func parse(args []string) (options, error) {
+	var o options
+	flags := flag.NewFlagSet("mutate", flag.ContinueOnError)
+	names := append(sortedKeys(packages), patchList)
+	only := flags.String("packages", strings.Join(names, ","), "what to put faults into, separated by commas")
+	flags.IntVar(&o.sample, "sample", 40, "how many faults of each package; 0 means all")
+	flags.Uint64Var(&o.seed, "seed", 1, "which sample")
+	flags.IntVar(&o.parallel, "parallel", 2, "how many tests run at a time")
+	flags.StringVar(&o.resume, "resume", "", "a `file` of outcomes, to go on where an earlier run ended")
+	flags.BoolVar(&o.list, "list", false, "print the faults, and run nothing")
+	if err := flags.Parse(args); err != nil {
+		return options{}, err
+	}
+	o.packages = strings.Split(*only, ",")
+	for _, name := range o.packages {
+		if !slices.Contains(names, name) {
+			return options{}, fmt.Errorf("-packages names %q: choose from %s", name, strings.Join(names, ", "))
+		}
+	}
+	return o, nil
+}
+
+func run(ctx context.Context, args []string, out io.Writer) error {
+	o, err := parse(args)
+	if err != nil {
+		return err
+	}
+	root, err := moduleRoot()
+	if err != nil {
+		return err
+	}
+	accepted, err := readSurvivors(filepath.Join(root, survivorsFile))
+	if err != nil {
+		return err
+	}
+	known, err := openOutcomes(o.resume)
+	if err != nil {
+		return err
+	}
+	defer known.close()
+	unlisted, stale := 0, 0
+	for _, name := range o.packages {
+		start := time.Now()
+		var results []result
+		if name == patchList {
+			results, err = runPatches(ctx, root, o, out)
+		} else {
+			results, err = runPackage(ctx, root, packages[name], o, known, out)
+		}
+		if err != nil {
+			return err
+		}
+		if o.list {
+			continue
+		}
+		s := score{}
+		for _, r := range results {
+			s[r.Outcome]++
+			reason, listed := accepted[r.ID]
+			switch {
+			case r.Outcome == survived && listed:
+				fmt.Fprintf(out, "  accepted %s | %s\n", r.ID, reason)
+			case r.Outcome == survived:
+				unlisted++
+				fmt.Fprintf(out, "  SURVIVED %s\n", r.ID)
+			case listed:
+				stale++
+				fmt.Fprintf(out, "  %s, though survivors.txt lists it: %s\n", r.Outcome, r.ID)
+			}
+		}
+		fmt.Fprintf(out, "%-10s %s, in %v\n", name, s, time.Since(start).Round(time.Second))
+	}
+	if unlisted > 0 || stale > 0 {
+		return fmt.Errorf("%d faults survive that %s does not list, and it lists %d that do not: add tests, or the reasons", unlisted, survivorsFile, stale)
+	}
+	return nil
+}
+
+// score counts outcomes.
+type score map[string]int
+
+func (s score) String() string {
+	counted := s[killed] + s[survived]
+	if counted == 0 {
+		return "no faults"
+	}
+	return fmt.Sprintf("%d of %d faults killed (%.0f %%), %d did not compile", s[killed], counted, 100*float64(s[killed])/float64(counted), s[invalid])
+}
+
+// moduleRoot is the directory above this one with the go.mod.
+func moduleRoot() (string, error) {
+	dir, err := os.Getwd()
+	if err != nil {
+		return "", err
+	}
+	for ; ; dir = filepath.Dir(dir) {
+		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
+			return dir, nil
+		}
+		if dir == filepath.Dir(dir) {
+			return "", fmt.Errorf("no go.mod here or above: run it in the module")
+		}
+	}
+}
+
+// readSurvivors reads lines of the form "fault | reason"; lines that begin with # are comments.
+func readSurvivors(file string) (map[string]string, error) {
+	content, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	accepted := map[string]string{}
+	for line := range strings.Lines(string(content)) {
+		line = strings.TrimSpace(line)
+		if line == "" || strings.HasPrefix(line, "#") {
+			continue
+		}
+		i := strings.LastIndex(line, " | ")
+		if i < 0 || strings.TrimSpace(line[i+3:]) == "" {
+			return nil, fmt.Errorf("%s: %q has no reason: write it after \" | \"", file, line)
+		}
+		accepted[line[:i]] = line[i+3:]
+	}
+	return accepted, nil
+}
