@@ -52,14 +52,14 @@ aws dynamodb get-item --table-name CustomerOrderTable --key '{ "CustomerOrder" :
 aws dynamodb get-item --table-name CreditCardTokenizerTable --key '{ "Hash_Key" : { "S": "<CreditCard>" }, "Account_Id" : { "S" : "<AccountId>" }  }'
 `
 
-func TestReadme_HasTheCommandsOfTheOriginalWalkthrough(t *testing.T) {
+func TestReadme_WalkthroughHasTheCommandsOfTheOriginal(t *testing.T) {
 	if diff := cmp.Diff(commands(t, original), commands(t, readmeWalkthrough(t))); diff != "" {
-		t.Errorf("(-original +README):\n%s", diff)
+		t.Errorf("(-original +docs/walkthrough.md):\n%s", diff)
 	}
 }
 
-// Whoever copies the walkthrough's lines from the README into a terminal gets to the end of it, whether with the AWS CLI and curl, or, so
-// that this is tested where they are not installed, with the same calls by other means.
+// Whoever copies the lines of docs/walkthrough.md, which the README links, into a terminal gets to the end of it: with the AWS CLI and curl,
+// and with the same calls made by other means, so that this is tested where they are not installed.
 func TestReadme_TheWalkthroughWorksAgainstTheLocalRun(t *testing.T) {
 	lines := commands(t, readmeWalkthrough(t))
 	for _, with := range []struct {
@@ -79,21 +79,28 @@ func TestReadme_TheWalkthroughWorksAgainstTheLocalRun(t *testing.T) {
 	}
 }
 
-// readmeWalkthrough is the block of commands in the README that begins with the sign-up.
+// readmeWalkthrough is the block of commands in docs/walkthrough.md that begins with the sign-up.
 func readmeWalkthrough(t *testing.T) string {
 	t.Helper()
 	readme, err := os.ReadFile("../README.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, section, _ := strings.Cut(string(readme), "\n## Deploy it\n")
+	if !bytes.Contains(readme, []byte("](docs/walkthrough.md)")) {
+		t.Error("README.md does not link docs/walkthrough.md")
+	}
+	page, err := os.ReadFile("../docs/walkthrough.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, _ := strings.Cut(string(page), "\n## Run the commands\n")
 	section, _, _ = strings.Cut(section, "\n## ")
 	for _, block := range regexp.MustCompile("(?s)\n```bash\n(.*?)\n```\n").FindAllStringSubmatch(section, -1) {
 		if strings.HasPrefix(block[1], "aws cognito-idp sign-up ") {
 			return block[1]
 		}
 	}
-	t.Fatal(`README.md: "Deploy it" has no block of commands that begins with the sign-up`)
+	t.Fatal(`docs/walkthrough.md: "Run the commands" has no block of commands that begins with the sign-up`)
 	return ""
 }
 
@@ -138,11 +145,11 @@ func joinLines(script string) string {
 	return b.String()
 }
 
-// readmeWalk is one walk through the README's commands.
+// readmeWalk is one walk through the page's commands.
 type readmeWalk struct {
 	system *system
 	run    func(*testing.T, []string) []byte
-	values map[string]string // by the names of the README's placeholders
+	values map[string]string // by the names of the page's placeholders
 }
 
 // follow carries out the commands one after the other. After each it checks the answer, and notes what the next ones need.
@@ -259,7 +266,7 @@ func (w *readmeWalk) vaultSeen(t *testing.T, answer []byte) {
 	}
 }
 
-// forget deletes the order and its token, so that somebody else can follow the README, whose order number is fixed.
+// forget deletes the order and its token, so that somebody else can follow the page, whose order number is fixed.
 func (w *readmeWalk) forget(t *testing.T) {
 	w.delete(t, "CustomerOrderTable", map[string]string{"CustomerOrder": "123456789"})
 	if token := w.values["CreditCard"]; token != "" {
@@ -284,7 +291,7 @@ func parseAnswer(t *testing.T, answer []byte, into any) {
 	}
 }
 
-// inTerminal runs a command as a person would who set what the README says about the local endpoints.
+// inTerminal runs a command as a person would who set what the page says about the local endpoints.
 func (s *system) inTerminal(t *testing.T, words []string) []byte {
 	t.Helper()
 	if _, err := exec.LookPath(words[0]); errors.Is(err, exec.ErrNotFound) {

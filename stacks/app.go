@@ -101,7 +101,7 @@ func newAppStack(scope constructs.Construct, props appStackProps) (*AppStack, er
 	return &AppStack{Stack: stack, Order: order, Paybill: paybill}, nil
 }
 
-// outputs are what the commands of the README need.
+// outputs are what the commands of docs/walkthrough.md need.
 func outputs(stack awscdk.Stack, order awslambda.Function, api api, users users) {
 	output(stack, "CustomerOrderFunction", "ARN of the order function", order.FunctionArn())
 	output(stack, "PaymentMethodApiURL", "Base URL of the API, without a trailing slash", api.url())

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -181,5 +182,22 @@ func TestApp_RefusesBadContextInOneMessageAndWritesNothing(t *testing.T) {
 	}
 	if _, err := os.Stat(outdir); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("%s was made (%v)", outdir, err)
+	}
+}
+
+// docs/configuration.md has a row for every option, and no other.
+func TestDocs_ConfigurationHasEveryOption(t *testing.T) {
+	var options, documented []string
+	for _, match := range regexp.MustCompile(`"(tokenizer:\w+)": +\w+\(&c\.`).FindAllStringSubmatch(read(t, filepath.Join(moduleRoot, "stacks", "context.go")), -1) {
+		options = append(options, match[1])
+	}
+	page := read(t, filepath.Join(moduleRoot, "docs", "configuration.md"))
+	for _, match := range regexp.MustCompile("(?m)^\\| `(tokenizer:\\w+)`").FindAllStringSubmatch(page, -1) {
+		documented = append(documented, match[1])
+	}
+	slices.Sort(options)
+	slices.Sort(documented)
+	if diff := cmp.Diff(options, documented); diff != "" || len(options) < 10 {
+		t.Errorf("%d options (-stacks +docs/configuration.md):\n%s", len(options), diff)
 	}
 }

@@ -101,7 +101,7 @@ var deploys = []string{
 var abilities = []ability{
 	{
 		title: "Read a card in clear", column: "reads cards",
-		intro: "This takes the row's data key, which KMS decrypts for the row's encryption context only, and the row. A write whose condition fails " +
+		intro: "This needs both the row and its data key, which KMS decrypts only for the encryption context of the row. A write whose condition fails " +
 			"can return the row, too.",
 		needs: []need{
 			{gives: "the data key", place: tokenKey, actions: opens, purposes: true},
@@ -110,7 +110,7 @@ var abilities = []ability{
 	},
 	{
 		title: "Put data behind a token", column: "puts data behind tokens",
-		intro: "This takes a data key for a token, and a write to the vault. A token that is there already opens for its maker's data only: " +
+		intro: "This needs both a data key for a token and a write to the vault. A token that exists already opens only with data of its maker: " +
 			"see the [threat model](threat-model.md).",
 		needs: []need{
 			{gives: "a data key", place: tokenKey, actions: seals, purposes: true},
@@ -119,7 +119,7 @@ var abilities = []ability{
 	},
 	{
 		title: "Try card numbers, or point the index at another token", column: "tries card numbers",
-		intro: "This takes fingerprints, and the index. Treat it as a right to read deterministic tokens.",
+		intro: "This needs both fingerprints and the index. Treat it as a right to read deterministic tokens.",
 		needs: []need{
 			{gives: "fingerprints", place: fingerprintKey, actions: macs},
 			{gives: "the index", place: index, actions: union(reads, writes)},
@@ -127,7 +127,7 @@ var abilities = []ability{
 	},
 	{
 		title: "End a token, or burn its uses", column: "ends tokens", any: true,
-		intro: "A tombstone revokes a token for good. A token whose row is gone or replaced does not open. A token whose count has reached its limit " +
+		intro: "A tombstone revokes a token for good. A token whose row was deleted or replaced does not open. A token whose count has reached its limit " +
 			"is used up.",
 		needs: []need{
 			{gives: "tombstones", place: state, actions: puts, prefix: "gone#"},
@@ -137,7 +137,7 @@ var abilities = []ability{
 	},
 	{
 		title: "Bring a revoked token or its uses back", column: "brings tokens back", any: true,
-		intro: "A token whose tombstone is deleted opens again if its row is there. A count that is lowered or deleted gives uses back.",
+		intro: "A token whose tombstone is deleted opens again if its row exists. A count that is lowered or deleted gives uses back.",
 		needs: []need{
 			{gives: "tombstones", place: state, actions: deletes, prefix: "gone#"},
 			{gives: "uses", place: state, actions: writes, prefix: "use#"},
@@ -151,7 +151,7 @@ var abilities = []ability{
 	},
 	{
 		title: "Change any of this", column: "changes this", any: true,
-		intro: "This is what the principals above may change. What the keys and tables leave to others is in a section of its own.",
+		intro: "This is what the principals above may change. Another section says what the keys and tables leave to IAM, and so to others.",
 		needs: []need{
 			{gives: "keys", place: tokenKey, actions: keeps},
 			{gives: "keys", place: fingerprintKey, actions: keeps},

@@ -103,7 +103,7 @@ func (w *writer) abilities() error {
 
 // refusals lists the statements that allow one of these things, to no effect.
 func (w *writer) refusals() error {
-	w.section("Statements without effect", "A policy allows this, and something else refuses every request. Such a statement is a mistake, or a change that is not "+
+	w.section("Statements without effect", "A policy allows what is listed here, but something else refuses every request. Such a statement is a mistake, or a change that is not "+
 		"complete.")
 	t := &table{heads: []string{"principal", "what", "on", "only if", "refused, because"}}
 	for _, r := range mergeActions(w.refused) {
@@ -139,7 +139,7 @@ func (w *writer) room() error {
 
 // entrances lists who gets into roles, functions and layers.
 func (w *writer) entrances() error {
-	w.section("Who gets into roles, functions and layers", "Whoever can assume a role can do what the tables above say of it. Whoever can invoke a "+
+	w.section("Who gets into roles, functions and layers", "Whoever can assume a role can do what the tables above say about it. Whoever can invoke a "+
 		"function gets its answers. Whoever chooses a function's layer or its variables chooses what runs with its role.")
 	w.analysis.entrances().write(&w.Builder)
 	w.WriteString("\n")
@@ -151,9 +151,9 @@ func (w *writer) entrances() error {
 
 // limits lists what limits principals, and the policies that are for nobody in the templates.
 func (w *writer) limits() error {
-	w.section("Permissions boundaries", "A role that has a boundary may do nothing else, whatever its policies allow. The sections above take it into account.")
+	w.section("Permissions boundaries", "A role that has a boundary may do nothing beyond it, whatever its policies allow. The sections above take this into account.")
 	w.boundaries().write(&w.Builder)
-	w.section("Policies for somebody else", "Managed policies that no role of the templates has. Whoever gets one as a policy may do what it allows. "+
+	w.section("Policies for somebody else", "These are managed policies that no role of the templates has. Whoever gets one as a policy may do what it allows. "+
 		"Whoever gets it as a permissions boundary may do nothing else.")
 	t, err := w.loose()
 	if err != nil {

@@ -64,30 +64,30 @@ func Markdown(r *record.Run, images string) []byte {
 
 func (p *page) introduction() {
 	r := p.run
-	p.say("This page says what the tokenizer costs: time, CPU, memory and money. All figures are of one run of `go run ./test/bench` on one machine, with\n" +
+	p.say("This page shows what the tokenizer costs: time, CPU, memory and money. All figures come from one run of `go run ./test/bench` on one machine, with\n" +
 		"fakes of KMS and DynamoDB on its loopback network. An absolute time says as much about that machine as about the tokenizer, so nearly every\n" +
 		"figure has a *floor* beside it: the same work done with the AWS SDK alone, or the least that a Go program can cost. Subject and floor are\n" +
-		"measured in turns, slice by slice. A figure is the median of its slices, with their range in brackets; a ratio is that of neighbouring\n" +
+		"measured in turns, slice by slice. A figure is the median of its slices, with their range in brackets. A ratio compares neighbouring\n" +
 		"slices.\n\n" +
 		"To *tokenize* is to seal a card number under a data key of KMS and to put the row into DynamoDB; to *detokenize* is to read the row, have KMS\n" +
 		"decrypt its data key, and open it.\n")
-	p.say("- **The run**: %s, of commit `%s`%s.", r.Date.Format("2 January 2006"), r.Commit, map[bool]string{true: " with changes that are not in it"}[r.Modified])
+	p.say("- **Run**: %s, of commit `%s`%s.", r.Date.Format("2 January 2006"), r.Commit, map[bool]string{true: " with uncommitted changes"}[r.Modified])
 	p.say("- **Machine**: %s, %d cores, %s, %s. Load, fakes and extension share the cores.", orUnknown(r.Machine.CPU), r.Machine.Cores, r.Machine.System, r.Machine.Go)
 	p.say("- **Measured**: %s.", r.Subject)
 	if r.Baseline != "" {
-		p.say("- **Beside it**: an older extension, `%s`, in the column *before*.", path.Base(r.Baseline))
+		p.say("- **Compared with**: an older extension, `%s`, in the column *before*.", path.Base(r.Baseline))
 	}
 	if r.Previous != nil {
-		p.say("- **The run before**: %s, of commit `%s`, in the column *run before*.", r.Previous.Date.Format("2 January 2006"), r.Previous.Commit)
+		p.say("- **Previous run**: %s, of commit `%s`, in the column *run before*.", r.Previous.Date.Format("2 January 2006"), r.Previous.Commit)
 	}
 	for _, note := range r.Notes {
-		p.say("- **Not there**: %s.", strings.TrimSuffix(note, "."))
+		p.say("- **Note**: %s.", strings.TrimSuffix(note, "."))
 	}
 	if r.Machine.Load > busy {
 		p.say("- **The machine was busy** when the run began: its load average was %.2f. The ranges are wide for that reason.", r.Machine.Load)
 	}
-	p.say("- **What a fake cannot show**: the services' own latency and its spread, TLS, and the slower clock of a function with little memory.")
-	p.say("  The extension's log goes nowhere here; on Lambda it is read by the platform.\n")
+	p.say("- **Not measured**: the latency of the real services and its spread, TLS, and the smaller share of a CPU that a function with little memory has.")
+	p.say("  The extension's log is thrown away here, while on Lambda the platform reads it.\n")
 }
 
 func orUnknown(s string) string {
@@ -201,7 +201,7 @@ func withRatio(value, ratio string) string {
 	return value + " (" + ratio + " x)"
 }
 
-// meanings says of each figure how it is measured and what limits it. Neighbours of which the same is true share a line.
+// meanings says of each figure how it is measured and what limits it. Neighbours with the same texts share a line.
 func (p *page) meanings(list []figures.Figure) {
 	for i := 0; i < len(list); {
 		f, names := list[i], []string{}

@@ -27,23 +27,23 @@ func comparedWith(clients int) Compare {
 	return ByRatio
 }
 
-const upstreams = "KMS takes 6 ms for an answer, DynamoDB 4 ms. "
+const upstreams = "KMS takes 6 ms to answer, and DynamoDB 4 ms. "
 
 func latency() (list []Figure) {
 	for _, c := range Clients {
 		list = append(list, Figure{
 			ID: fmt.Sprintf("tokenize-p50-%d", c.N), Section: Latency, Name: "tokenize, median, " + clients(c.N), Unit: "ms", Digits: 2,
 			Floor: "a bare PutItem by the SDK", Target: atMostTimes(c.Tokenize), Compare: comparedWith(c.N), Group: Loaded,
-			How: upstreams + "Slices of tokenizes and of bare puts of a row of the same shape take turns; the ratio is that of neighbours.",
-			Limits: "The put itself: a token is only given out when its row is stored. With 64 clients, the two cores that the extension, " +
+			How: upstreams + "Slices of tokenizes take turns with slices of bare puts of a row of the same shape. The ratio compares neighbouring slices.",
+			Limits: "The put itself, because the extension answers when the row is stored. With 64 clients, the two cores that the extension, " +
 				"the load and the fakes share.",
 		})
 	}
 	list = append(list, Figure{
 		ID: "tokenize-p99-8", Section: Latency, Name: "tokenize, 99th percentile, 8 clients", Unit: "ms", Digits: 2,
 		Floor: "a bare PutItem by the SDK", Target: atMostTimes(1.25), Group: Loaded,
-		How:    upstreams + "From the same slices as the medians: the 99th percentile of each.",
-		Limits: "Calls of KMS that a tokenize has to wait for, garbage collection, and other programs on the machine. Not compared between runs.",
+		How:    upstreams + "The 99th percentile of each slice of the medians above.",
+		Limits: "Calls of KMS that a tokenize has to wait for, garbage collection, and other programs on the machine. Runs are not compared by this figure.",
 	})
 	for _, c := range Clients {
 		list = append(list, Figure{
@@ -66,13 +66,13 @@ func latency() (list []Figure) {
 		Figure{
 			ID: "first-tokenize-10ms", Section: Latency, Name: "the same, 10 ms after the registration", Unit: "ms", Digits: 2,
 			Floor: "a warm PutItem by the SDK", Target: atMostTimes(1.5), Compare: ByRatio, Group: Starts,
-			How:    upstreams + "As by a function whose runtime takes 10 ms to start. Those of Node and Python take longer.",
-			Limits: "The first put on a new connection of the function; the one to DynamoDB is open.",
+			How:    upstreams + "The request comes 10 ms later, as from a function whose runtime takes 10 ms to start. The runtimes of Node and Python take longer.",
+			Limits: "It is the first put, and the function opens a new connection. The connection to DynamoDB is open already.",
 		},
 		Figure{
 			ID: "first-tokenize-at-once", Section: Latency, Name: "the same, sent at the moment of registration", Unit: "ms", Digits: 2,
 			Floor: "a warm PutItem by the SDK", Group: Starts,
-			How:    "No function is that fast: it shows what is left to do after the registration.",
+			How:    "The request comes at the moment of registration. No function is that fast, so this shows how much the extension has left to do then.",
 			Limits: "The first call of KMS.",
 		})
 }
@@ -85,18 +85,18 @@ func clients(n int) string {
 }
 
 func cpu() []Figure {
-	const busy = "The services answer at once, 16 clients. "
-	const read = "CPU time of all threads, from /proc/PID/task/*/schedstat, over slices that take turns. "
+	const busy = "16 clients, and services that answer at once. "
+	const read = "CPU time of all threads, from /proc/PID/task/*/schedstat, over slices that take turns."
 	return []Figure{
 		{
 			ID: "cpu-tokenize", Section: CPU, Name: "CPU of the extension for one tokenize", Unit: "µs", Digits: 0, Floor: "CPU of a refused request",
-			Target: atMost(250), Compare: ByRatio, Group: Busy, How: busy + read + "The refused request has an empty `data`: it is all that a request costs before any work.",
+			Target: atMost(250), Compare: ByRatio, Group: Busy, How: busy + read + " The refused request has an empty `data`, so it costs what every request costs before any work is done.",
 			Limits: "HTTP to the function, one call of KMS and one of DynamoDB, each signed, with its JSON.",
 		},
 		{
 			ID: "cpu-tokenize-sdk", Section: CPU, Name: "the same against the SDK's put", Unit: "µs", Digits: 0, Floor: "CPU of one PutItem by the SDK",
 			Compare: ByRatio, Group: Busy, How: busy + "The SDK's puts run in a process of their own, measured in the same way.",
-			Limits: "A ratio below 1 means that a tokenize costs less CPU than the function's own put by the SDK would.",
+			Limits: "The same. A ratio below 1 would mean that a tokenize costs less CPU than a put by the SDK in the function.",
 		},
 		{
 			ID: "cpu-detokenize", Section: CPU, Name: "CPU of the extension for one detokenize", Unit: "µs", Digits: 0, Floor: "CPU of a refused request",
@@ -104,28 +104,28 @@ func cpu() []Figure {
 		},
 		{
 			ID: "rate-tokenize", Section: CPU, Name: "tokenizes per second", Unit: "1/s", Digits: 0, Floor: "refused requests per second",
-			Target: atLeast(4000), Compare: ByRateRatio, Group: Busy, How: busy + "From the same slices as the CPU.",
+			Target: atLeast(4000), Compare: ByRateRatio, Group: Busy, How: busy + "Counted in the same slices as the CPU.",
 			Limits: "The machine's cores, which the load and the fakes use too: on two cores the extension has about one.",
 		},
 		{
 			ID: "loopback", Section: CPU, Name: "GET /ping", Unit: "µs", Digits: 0, Floor: "an empty handler of net/http in another process",
 			Compare: ByRatio, Group: Loopback, How: "One client on a connection that stays open. Median of each slice.",
-			Limits: "Two passages of the kernel's loopback network, and net/http.",
+			Limits: "Two trips through the kernel's loopback network, and net/http.",
 		},
 		{
 			ID: "client", Section: CPU, Name: "tokenize by the Go client", Unit: "µs", Digits: 0, Floor: "the same as raw bytes on a socket",
-			Compare: ByRatio, Group: Loopback, How: "The services answer at once, one client. The difference is what package client adds.",
-			Limits: "net/http's client, JSON.",
+			Compare: ByRatio, Group: Loopback, How: "One client, and services that answer at once. The difference is the cost of package client.",
+			Limits: "The HTTP client of net/http, and JSON.",
 		},
 		{
 			ID: "seal", Section: CPU, Name: "seal an envelope", Unit: "µs", Digits: 1, Group: GoBench,
-			How:    "`go test -bench` in tokenizerlayer/internal/envelope of this tree, in a process of its own. The data key is there already.",
-			Limits: "Key derivation, AES-GCM, and a signature where the envelope has one.",
+			How:    "`go test -bench` in tokenizerlayer/internal/envelope of this tree, in a process of its own. The data key exists already.",
+			Limits: "Key derivation, and AES-GCM.",
 		},
 		{
 			ID: "open", Section: CPU, Name: "open an envelope", Unit: "µs", Digits: 1, Group: GoBench,
-			How:    "`go test -bench` in tokenizerlayer/internal/envelope of this tree, in a process of its own. The data key is there already.",
-			Limits: "The same, and that nothing is released before all of it is verified.",
+			How:    "`go test -bench` in tokenizerlayer/internal/envelope of this tree, in a process of its own. The data key exists already.",
+			Limits: "The same. The whole envelope is verified before any of it is released.",
 		},
 	}
 }
@@ -144,32 +144,32 @@ func start() []Figure {
 		},
 		{
 			ID: "rss-5000", Section: Start, Name: "resident memory after 5,000 operations", Unit: "MiB", Digits: 1, Floor: "a bare Go extension after its start",
-			Target: atMost(16), Compare: ByRatio, Group: Memory, How: "2,500 tokenizes and 2,500 detokenizes by 8 clients, the services answer at once.",
+			Target: atMost(16), Compare: ByRatio, Group: Memory, How: "2,500 tokenizes and 2,500 detokenizes by 8 clients, while the services answer at once.",
 			Limits: "Go's garbage collector lets a heap grow to 4 MB before it first runs.",
 		},
 		{
 			ID: "rss-million", Section: Start, Name: "resident memory after 1,000,000 operations", Unit: "MiB", Digits: 1, Floor: "the same process after 5,000",
-			Compare: ByRatio, Group: Million, How: "500,000 tokenizes and 500,000 detokenizes by 16 clients.", Limits: "A ratio near 1 means that nothing leaks.",
+			Compare: ByRatio, Group: Million, How: "500,000 tokenizes and 500,000 detokenizes by 16 clients.", Limits: "A leak would show as a ratio well above 1.",
 		},
 		{
 			ID: "size", Section: Start, Name: "size of the binary", Unit: "MB", Digits: 1, Floor: "a bare Go extension",
 			Target: atMost(10.0), Compare: ByValue, Group: Size, How: "Stripped, for Linux on amd64, as the layer is built.",
-			Limits: "Go's runtime and net/http are most of the bare one; the rest is what the extension imports.",
+			Limits: "Go's runtime and net/http, which are most of the bare extension, and the packages that this extension imports.",
 		},
 		{
 			ID: "order-cold", Section: Start, Name: "POST /order, cold", Unit: "ms", Digits: 1, Group: Order,
-			How: "The example application as synthesized, run by `local`: the first order of a new environment, through gateway, function, extension " +
+			How: "`local` runs the synthesized example application. This is the first order of a new environment, through gateway, function, extension, " +
 				"and fakes of the services that answer at once.",
 			Limits: "The start of two Go programs, one after the other. On Lambda the environment's own start comes on top.",
 		},
 		{
 			ID: "order-cold-layer", Section: Start, Name: "the layer's part in a cold start", Unit: "ms", Digits: 1, Floor: "the same function without the layer",
 			Compare: ByRatio, Group: Order, How: "The first request of a new environment, which the function refuses before it would use the layer.",
-			Limits: "The extension's start to its registration.",
+			Limits: "The time from the extension's start to its registration.",
 		},
 		{
 			ID: "order-warm", Section: Start, Name: "POST /order, warm", Unit: "ms", Digits: 1, Group: Order,
-			How: "The orders after the first.", Limits: "The local gateway and its policies, more than the extension.",
+			How: "The orders after the first.", Limits: "The local gateway, which evaluates policies, more than the extension.",
 		},
 	}
 }
@@ -184,13 +184,13 @@ func calls() []Figure {
 	list := []Figure{
 		{
 			ID: "kms-wait", Section: Calls, Name: "share of warm tokenizes that wait for KMS", Unit: "", Digits: 2, Target: atMost(0), Compare: ByValue, Group: Waits,
-			How: "KMS keeps every answer to GenerateDataKey back, and one tokenize is sent: does it end before KMS answers? " +
-				"No clock decides, but that a tokenize which has not ended after 300 ms counts as waiting.",
-			Limits: "1 means that each tokenize waits for its data key, 0 that data keys are fetched ahead.",
+			How: "The fake of KMS holds back every answer to GenerateDataKey, and one tokenize is sent. If it ends before KMS answers, it has not waited. " +
+				"If it has not ended after 300 ms, it counts as waiting.",
+			Limits: "Whether a data key was fetched ahead: 0 means that one always was, 1 that every tokenize waits for its own.",
 		},
 		{
 			ID: "kms-ahead", Section: Calls, Name: "tokenizes while KMS is silent", Unit: "", Digits: 0, Group: Waits,
-			How: "KMS keeps its data keys back, and tokenizes are sent one after the other until one waits, at most 64.", Limits: "The number of data keys that are kept ready.",
+			How: "The fake of KMS holds back its data keys, and tokenizes are sent one after the other until one waits, at most 64.", Limits: "The number of data keys that are kept ready.",
 		},
 		{
 			ID: "kms-steady", Section: Calls, Name: "GenerateDataKey calls for 1,000 tokens under steady load", Unit: "", Digits: 0, Target: atMost(1010), Compare: ByValue,
@@ -202,7 +202,7 @@ func calls() []Figure {
 		list = append(list,
 			Figure{
 				ID: "kms-" + o.ID, Section: Calls, Name: o.Name + ": calls of KMS", Unit: "per 1,000", Digits: 0, Compare: ByValue, Group: Units, How: counted,
-				Limits: "docs/api.md says which calls an operation makes.",
+				Limits: "The calls that the operation needs, which docs/api.md lists.",
 			},
 			Figure{
 				ID: "wru-" + o.ID, Section: Calls, Name: o.Name + ": write units", Unit: "per 1,000", Digits: 0, Compare: ByValue, Group: Units,
@@ -211,12 +211,12 @@ func calls() []Figure {
 			},
 			Figure{
 				ID: "rru-" + o.ID, Section: Calls, Name: o.Name + ": read units", Unit: "per 1,000", Digits: 0, Compare: ByValue, Group: Units,
-				How:    "Computed likewise: one unit for each 4 KB of a consistent read, also of an item that is not there.",
-				Limits: "Each read that decides something is consistent.",
+				How:    "Computed in the same way: one unit for each 4 KB of a consistent read, also if the item does not exist.",
+				Limits: "Reads that decide something have to be consistent.",
 			},
 			Figure{
 				ID: "cost-" + o.ID, Section: Calls, Name: o.Name + ": cost", Unit: "USD per million", Digits: 3, Group: Units,
-				How: "From the rows above and the list prices below.", Limits: "KMS: one call costs as much as five writes.",
+				How: "Computed from the rows above and the list prices below.", Limits: "KMS, because one call costs about as much as five writes.",
 			})
 	}
 	return list
@@ -225,11 +225,11 @@ func calls() []Figure {
 func development() []Figure {
 	return []Figure{
 		{
-			ID: "synth", Section: Development, Name: "cdk synth", Unit: "s", Digits: 1, Group: Work, How: "`npx cdk synth --quiet` once, with warm caches of the compiler.",
+			ID: "synth", Section: Development, Name: "cdk synth", Unit: "s", Digits: 1, Group: Work, How: "One run of `npx cdk synth --quiet`, with warm caches of the compiler.",
 			Limits: "The CDK runs in Node, and the layer is compiled for two architectures.",
 		},
 		{
-			ID: "tests", Section: Development, Name: "go test ./...", Unit: "s", Digits: 0, Group: Work, How: "Once, with `-count=1`.",
+			ID: "tests", Section: Development, Name: "go test ./...", Unit: "s", Digits: 0, Group: Work, How: "One run, with `-count=1`.",
 			Limits: "The tests that synthesize the app.",
 		},
 	}

@@ -24,7 +24,7 @@ type Run struct {
 	Baseline string    `json:"baseline,omitempty"` // what was measured beside it
 	Peer     string    `json:"peer,omitempty"`
 	Machine  Machine   `json:"machine"`
-	Notes    []string  `json:"notes,omitempty"` // what is not there, and why
+	Notes    []string  `json:"notes,omitempty"` // what is missing or needs to be known, and why
 	Rows     []Row     `json:"rows"`
 	Samples  []Sample  `json:"samples,omitempty"`
 	// Previous is the run that was committed before, without samples and its own previous one.
