@@ -2,6 +2,7 @@ package vault_test
 
 import (
 	"errors"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -83,4 +84,47 @@ func TestCreate_ConflictsArePausedForLongerAndLonger(t *testing.T) {
 			t.Errorf("it took %v", took)
 		}
 	})
+}
+
+func TestRevoke_RefusesMalformedTokensBeforeTheStoreIsAsked(t *testing.T) {
+	f := newVault(t)
+	f.store.Fail = func(string) error { t.Error("the store was asked"); return nil }
+	for _, tok := range []string{"", "x", visa} {
+		_, err := f.Revoke(t.Context(), tok)
+		wantKind(t, err, failure.Invalid)
+	}
+}
+
+// The time is in UTC and in whole seconds, whatever the clock's are.
+func TestRevoke_TellsTheEndOfBackupsInWholeSeconds(t *testing.T) {
+	at := time.Date(2026, 1, 2, 5, 4, 5, 999, time.FixedZone("", 2*60*60))
+	f := newVault(t, func(c *vault.Config) { c.Now = func() time.Time { return at } })
+	revoked, err := f.Revoke(t.Context(), f.create(t, visa).Token)
+	if want := time.Date(2026, 2, 6, 3, 4, 5, 0, time.UTC); err != nil || revoked.InBackupsUntil != want {
+		t.Errorf("%v, %v", revoked.InBackupsUntil, err)
+	}
+}
+
+func TestVault_WarmFetchesADataKeyForEachPurpose(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newVault(t, func(c *vault.Config) { c.KeysAhead, c.Purposes = 4, []string{"", "refund"} })
+		defer f.Close()
+		f.Warm()
+		synctest.Wait()
+		if s := f.Keys(); s.Fetched != 2 || s.Used != 0 {
+			t.Errorf("%+v", s)
+		}
+	})
+}
+
+func TestNew_BothSidesOfTheKeysAhead(t *testing.T) {
+	for n, ok := range map[int]bool{-1: false, 0: true, api.MaxKeysAhead: true, api.MaxKeysAhead + 1: false} {
+		_, err := vault.New(vault.Config{
+			TokenKeys: []vault.Key{{Version: "1", ARN: fakeaws.KeyARN}}, Table: table, State: state, AccountID: account,
+			KMS: &fakeaws.KMS{}, Store: &fakeaws.Tables{}, KeysAhead: n,
+		})
+		if (err == nil) != ok || err != nil && !strings.Contains(err.Error(), "KeysAhead ") {
+			t.Errorf("%d: %v", n, err)
+		}
+	}
 }
