@@ -148,7 +148,7 @@ func readPackage(root, dir string) (all []mutant, sources map[string]string, dig
 		if err != nil {
 			return nil, nil, "", err
 		}
-		fmt.Fprintln(h, file, len(content))
+		fmt.Fprintln(h, filepath.Base(file), len(content))
 		h.Write(content)
 		if strings.HasSuffix(file, "_test.go") {
 			continue
