@@ -9,8 +9,8 @@
 // file (go test -overlay), so the tree stays as it is. A fault that a test notices, or that makes the tests hang, is killed; one that
 // does not compile does not count. The score of a package is how many of its faults are killed.
 //
-// The directory patches has faults of what package's tests cannot show, or the mutator cannot make: of the Python and Node clients, and of the
-// constructs. Each runs in a copy of the tree.
+// The directory patches lists faults of what is not Go, such as the clients for other languages, and of what takes too long for every fault,
+// such as the constructs. Each is tried in a copy of the tree.
 //
 // survivors.txt lists the faults that may survive, each with the reason. The run fails if another one does.
 package main
@@ -21,6 +21,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"slices"
@@ -28,17 +29,23 @@ import (
 	"time"
 )
 
-// packages are those that are covered, by their names on the command line.
-var packages = map[string]string{
-	"vault": "tokenizerlayer/internal/vault", "envelope": "tokenizerlayer/internal/envelope", "keypool": "tokenizerlayer/internal/keypool",
-	"server": "tokenizerlayer/internal/server", "audit": "tokenizerlayer/internal/audit", "pan": "tokenizerlayer/internal/pan",
-	"token": "tokenizerlayer/internal/token", "strictjson": "tokenizerlayer/internal/strictjson", "form": "tokenizerlayer/internal/form",
-	"awsjson": "tokenizerlayer/internal/awsjson", "client": "tokenizerlayer/client",
+// packages are those that are covered, by their names on the command line. Those that are raced run under the race detector.
+var packages = map[string]struct {
+	dir  string
+	race bool
+}{
+	"vault": {"tokenizerlayer/internal/vault", false}, "envelope": {"tokenizerlayer/internal/envelope", false},
+	"keypool": {"tokenizerlayer/internal/keypool", true}, "server": {"tokenizerlayer/internal/server", false},
+	"audit": {"tokenizerlayer/internal/audit", true}, "pan": {"tokenizerlayer/internal/pan", false},
+	"token": {"tokenizerlayer/internal/token", false}, "strictjson": {"tokenizerlayer/internal/strictjson", false},
+	"form": {"tokenizerlayer/internal/form", false}, "awsjson": {"tokenizerlayer/internal/awsjson", false},
+	"client": {"tokenizerlayer/client", false},
 }
 
-const patchList = "patches"
-
-const survivorsFile = "test/mutate/survivors.txt"
+const (
+	patchList     = "patches" // on the command line, beside the packages
+	survivorsFile = "test/mutate/survivors.txt"
+)
 
 type options struct {
 	packages []string
@@ -86,7 +93,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	root, err := moduleRoot()
+	root, err := moduleRoot(ctx)
 	if err != nil {
 		return err
 	}
@@ -106,7 +113,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		if name == patchList {
 			results, err = runPatches(ctx, root, o, out)
 		} else {
-			results, err = runPackage(ctx, root, packages[name], o, known, out)
+			results, err = runPackage(ctx, root, packages[name].dir, packages[name].race, o, known, out)
 		}
 		if err != nil {
 			return err
@@ -148,20 +155,10 @@ func (s score) String() string {
 	return fmt.Sprintf("%d of %d faults killed (%.0f %%), %d did not compile", s[killed], counted, 100*float64(s[killed])/float64(counted), s[invalid])
 }
 
-// moduleRoot is the directory above this one with the go.mod.
-func moduleRoot() (string, error) {
-	dir, err := os.Getwd()
-	if err != nil {
-		return "", err
-	}
-	for ; ; dir = filepath.Dir(dir) {
-		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
-			return dir, nil
-		}
-		if dir == filepath.Dir(dir) {
-			return "", fmt.Errorf("no go.mod here or above: run it in the module")
-		}
-	}
+// moduleRoot is the directory of the module that this is run in.
+func moduleRoot(ctx context.Context) (string, error) {
+	file, err := exec.CommandContext(ctx, "go", "env", "GOMOD").Output()
+	return filepath.Dir(strings.TrimSpace(string(file))), err
 }
 
 // readSurvivors reads lines of the form "fault | reason"; lines that begin with # are comments.

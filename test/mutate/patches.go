@@ -12,6 +12,8 @@ import (
 	"time"
 )
 
+const patchLimit = 5 * time.Minute // of a test, the constructs' among them
+
 // patch is a fault that is written down: in a file, some lines in place of others, and the test that must fail.
 //
 //	# a comment
@@ -107,7 +109,7 @@ func runPatches(ctx context.Context, root string, o options, out io.Writer) (res
 	passed := map[string]bool{} // tests that pass without a fault
 	for _, p := range patches {
 		if key := p.pkg + " " + p.tests; !passed[key] {
-			if output, err := test(ctx, tree, "-v", "-run", p.tests, p.pkg); err != nil || strings.Contains(string(output), "no tests to run") {
+			if output, err := test(ctx, tree, patchLimit, "-v", "-run", p.tests, p.pkg); err != nil || strings.Contains(string(output), "no tests to run") {
 				return nil, fmt.Errorf("%s fails without a fault, or does not exist: %w\n%s", key, err, output)
 			}
 			passed[key] = true
@@ -138,9 +140,7 @@ func tryPatch(ctx context.Context, tree string, p patch) (what string, err error
 		return "", err
 	}
 	defer func() { err = errors.Join(err, os.WriteFile(file, source, 0o600)) }()
-	late, cancel := context.WithTimeout(ctx, 5*time.Minute)
-	defer cancel()
-	output, err := test(late, tree, "-run", p.tests, p.pkg)
+	output, err := test(ctx, tree, patchLimit, "-run", p.tests, p.pkg)
 	return outcome(ctx, output, err)
 }
 

@@ -91,7 +91,7 @@ func (o *outcomes) close() {
 }
 
 // runPackage puts faults into a package and runs its tests with each.
-func runPackage(ctx context.Context, root, dir string, o options, known *outcomes, out io.Writer) ([]result, error) {
+func runPackage(ctx context.Context, root, dir string, race bool, o options, known *outcomes, out io.Writer) ([]result, error) {
 	all, sources, digest, err := readPackage(root, dir)
 	if err != nil {
 		return nil, err
@@ -104,7 +104,11 @@ func runPackage(ctx context.Context, root, dir string, o options, known *outcome
 		return nil, nil
 	}
 	start := time.Now()
-	if output, err := test(ctx, root, "./"+dir); err != nil {
+	args := []string{"./" + dir}
+	if race {
+		args = []string{"-race", "./" + dir}
+	}
+	if output, err := test(ctx, root, 10*time.Minute, args...); err != nil {
 		return nil, fmt.Errorf("the tests of %s fail without a fault: %w\n%s", dir, err, output)
 	}
 	limit := 3*time.Since(start) + 10*time.Second
@@ -122,7 +126,7 @@ func runPackage(ctx context.Context, root, dir string, o options, known *outcome
 		wg.Go(func() {
 			defer func() { <-places }()
 			r := result{ID: m.id, Source: source, Package: digest}
-			if r.Outcome, errs[i] = tryMutant(ctx, root, dir, m, sources[m.file], limit); errs[i] == nil {
+			if r.Outcome, errs[i] = tryMutant(ctx, root, m, sources[m.file], limit, args); errs[i] == nil {
 				results[i], errs[i] = r, known.add(r)
 			}
 		})
@@ -144,7 +148,7 @@ func readPackage(root, dir string) (all []mutant, sources map[string]string, dig
 		if err != nil {
 			return nil, nil, "", err
 		}
-		fmt.Fprintln(h, file, len(content))
+		fmt.Fprintln(h, filepath.Base(file), len(content))
 		h.Write(content)
 		if strings.HasSuffix(file, "_test.go") {
 			continue
@@ -174,7 +178,7 @@ func choose(all []mutant, n int, seed uint64) []mutant {
 	return out
 }
 
-func tryMutant(ctx context.Context, root, dir string, m mutant, source string, limit time.Duration) (string, error) {
+func tryMutant(ctx context.Context, root string, m mutant, source string, limit time.Duration, args []string) (string, error) {
 	temp, err := os.MkdirTemp("", "mutate")
 	if err != nil {
 		return "", err
@@ -188,9 +192,7 @@ func tryMutant(ctx context.Context, root, dir string, m mutant, source string, l
 	if err := errors.Join(os.WriteFile(changed, []byte(m.apply(source)), 0o600), os.WriteFile(overlay, list, 0o600)); err != nil {
 		return "", err
 	}
-	late, cancel := context.WithTimeout(ctx, limit)
-	defer cancel()
-	output, err := test(late, root, "-overlay="+overlay, "./"+dir)
+	output, err := test(ctx, root, limit, append([]string{"-overlay=" + overlay}, args...)...)
 	return outcome(ctx, output, err)
 }
 
@@ -207,12 +209,10 @@ func outcome(ctx context.Context, output []byte, err error) (string, error) {
 	return killed, nil
 }
 
-// test runs go test in a directory. When ctx ends, the tests end too.
-func test(ctx context.Context, root string, args ...string) ([]byte, error) {
-	command := exec.CommandContext(ctx, "go", append([]string{"test", "-count=1", "-failfast", "-vet=off"}, args...)...)
-	command.Dir = root
-	ownGroup(command)
-	command.WaitDelay = 5 * time.Second
+// test runs go test in a directory. Tests that hang fail at the limit.
+func test(ctx context.Context, root string, limit time.Duration, args ...string) ([]byte, error) {
+	command := exec.CommandContext(ctx, "go", append([]string{"test", "-count=1", "-failfast", "-vet=off", "-timeout=" + limit.String()}, args...)...)
+	command.Dir, command.WaitDelay = root, time.Second
 	return command.CombinedOutput()
 }
 

@@ -223,6 +223,34 @@ func TestClient_RefusesSuccessWithoutResult(t *testing.T) {
 	})
 }
 
+// An answer of the largest size is read, and one byte more is not.
+func TestClient_ReadsAnAnswerOfTheLargestSize(t *testing.T) {
+	for size, ok := range map[int]bool{api.MaxBody: true, api.MaxBody + 1: false} {
+		answer := `{"token":"t"}`
+		answer += strings.Repeat(" ", size-len(answer))
+		c, _ := clientOf(t, 0, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, answer) })
+		out, err := c.Tokenize(t.Context(), client.TokenizeInput{Data: client.NewSecret(pan)})
+		if ok && (err != nil || out.Token != "t") || !ok && !errors.Is(err, client.ErrInternal) {
+			t.Errorf("%d bytes: %+v, %v", size, out, err)
+		}
+	}
+}
+
+// A row with a value of a type that no release writes is not understood, rather than left out of the row.
+func TestClient_RefusesARowOfAnotherType(t *testing.T) {
+	for _, value := range []string{`{"BOOL":true}`, `{"NULL":true}`, `{}`, `{"S":"x","N":"1"}`, `{"N":5}`, `null`} {
+		c, _ := clientOf(t, 0, func(w http.ResponseWriter, _ *http.Request) {
+			_, _ = io.WriteString(w, `{"token":"t","row":{"table_name":"T","item":{"Hash_Key":{"S":"t"},"Odd":`+value+`},"condition_expression":"c"}}`)
+		})
+		zero, err := calls["Seal"](t.Context(), c)
+		if errors.Is(err, client.ErrInternal) {
+			wantError(t, zero, err, client.ErrInternal)
+		} else {
+			t.Errorf("%s: %v", value, err)
+		}
+	}
+}
+
 func TestClient_ReturnsWhatAProblemDocumentSays(t *testing.T) {
 	for _, kind := range failure.Kinds() {
 		c, _ := clientOf(t, 0, func(w http.ResponseWriter, _ *http.Request) {
@@ -276,6 +304,8 @@ func TestClient_RefusesWhatCannotBeSent(t *testing.T) {
 		{"data that is not UTF-8", "data", client.TokenizeInput{Data: client.NewSecret("a" + invalid), Type: client.TypeText}},
 		{"metadata name that is not UTF-8", "metadata", client.TokenizeInput{Data: card, Metadata: map[string]string{invalid: "a"}}},
 		{"metadata value that is not UTF-8", "metadata", client.TokenizeInput{Data: card, Metadata: map[string]string{"a": invalid}}},
+		{"context name that is not UTF-8", "binding.context", client.TokenizeInput{Data: card, Context: map[string]string{invalid: "a"}}},
+		{"context value that is not UTF-8", "binding.context", client.TokenizeInput{Data: card, Context: map[string]string{"a": invalid}}},
 		{"idempotency key with a line break", "Idempotency-Key", client.TokenizeInput{Data: card, IdempotencyKey: pan + "\n"}},
 		{"request id with a line break", "X-Request-Id", client.TokenizeInput{Data: card, RequestID: pan + "\r\nX-Forwarded-For: 1"}},
 	} {
@@ -289,7 +319,7 @@ func TestClient_RefusesWhatCannotBeSent(t *testing.T) {
 				return // Seal has none
 			}
 			_, err = c.Seal(t.Context(), client.SealInput{
-				Data: tt.in.Data, Type: tt.in.Type, TTL: tt.in.TTL, Metadata: tt.in.Metadata, RequestID: tt.in.RequestID,
+				Data: tt.in.Data, Type: tt.in.Type, TTL: tt.in.TTL, Metadata: tt.in.Metadata, Context: tt.in.Context, RequestID: tt.in.RequestID,
 			})
 			if e, ok := errors.AsType[*client.Error](err); !ok || e.Field != tt.field {
 				t.Errorf("Seal: %v", err)
@@ -382,8 +412,10 @@ func TestNew_NamesTheWrongField(t *testing.T) {
 			}
 		})
 	}
-	if _, err := client.New(client.Config{SessionToken: "s"}); err != nil {
-		t.Error(err)
+	for _, port := range []int{0, 1, 65535} {
+		if _, err := client.New(client.Config{SessionToken: "s", Port: port}); err != nil {
+			t.Error(err)
+		}
 	}
 }
 
@@ -393,6 +425,9 @@ func TestFromEnvironment_NamesTheWrongVariable(t *testing.T) {
 		{"no session token", "", "2774", "AWS_SESSION_TOKEN"},
 		{"no port", "s", "", ""},
 		{"port", "s", "2775", ""},
+		{"the smallest port", "s", "1", ""},
+		{"the largest port", "s", "65535", ""},
+		{"a larger port", "s", "65536", "TOKENIZER_PORT"},
 		{"letters", "s", "x", "TOKENIZER_PORT"},
 		{"hexadecimal", "s", "0x10", "TOKENIZER_PORT"},
 		{"large", "s", "70000", "TOKENIZER_PORT"},

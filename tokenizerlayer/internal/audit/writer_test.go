@@ -29,18 +29,35 @@ func TestTimely_RefusesLinesWhileOneIsLate(t *testing.T) {
 			return len(b), nil
 		})}
 		start, line := time.Now(), []byte("late\n")
-		if _, err := w.Write(line); !errors.Is(err, errLate) || time.Since(start) != time.Second {
+		if n, err := w.Write(line); n != 0 || !errors.Is(err, errLate) || time.Since(start) != time.Second {
 			t.Errorf("%v after %v", err, time.Since(start))
 		}
 		copy(line, "used") // as slog does, whose buffers are shared
-		if _, err := w.Write([]byte("next\n")); !errors.Is(err, errLate) || time.Since(start) != time.Second {
+		if n, err := w.Write([]byte("next\n")); n != 0 || !errors.Is(err, errLate) || time.Since(start) != time.Second {
 			t.Errorf("the next: %v after %v", err, time.Since(start))
 		}
 		close(take)
 		synctest.Wait()
-		if _, err := w.Write([]byte("again\n")); err != nil || got != "late\nagain\n" {
-			t.Errorf("%v, %q was written", err, got)
+		for range 2 {
+			if n, err := w.Write([]byte("again\n")); n != 6 || err != nil {
+				t.Errorf("%d, %v", n, err)
+			}
 		}
+		if got != "late\nagain\nagain\n" {
+			t.Errorf("%q was written", got)
+		}
+	})
+}
+
+// A late line that no other follows keeps nothing waiting: the bubble ends.
+func TestTimely_ALateLineIsTheLast(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		take := make(chan bool)
+		w := &timely{limit: time.Second, w: writerFunc(func(b []byte) (int, error) { <-take; return len(b), nil })}
+		if _, err := w.Write([]byte("late\n")); !errors.Is(err, errLate) {
+			t.Error(err)
+		}
+		close(take)
 	})
 }
 

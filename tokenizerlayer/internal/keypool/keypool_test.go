@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -326,7 +328,7 @@ func TestPool_AnAnswerThatComesTooLateIsAskedForAgain(t *testing.T) {
 		settle()
 		var once sync.Once
 		k.when(func(context.Context, int) error {
-			once.Do(func() { k.freeze(keypool.MaxAge) })
+			once.Do(func() { k.freeze(keypool.MaxAge - latency) }) // it is too old to the moment
 			return nil
 		})
 		take(t, p, "")
@@ -489,4 +491,126 @@ func (k *kms) age(e *keypool.Entry) time.Duration {
 		}
 	}
 	return -1
+}
+
+func TestPool_CountsARequestThatAskedKMSItself(t *testing.T) {
+	inBubble(t, 0, nil, func(t *testing.T, p *keypool.Pool, _ *kms) {
+		take(t, p, "")
+		if s := p.Stats(); s != (keypool.Stats{Fetched: 1, Used: 1, Waited: 1}) {
+			t.Errorf("%+v", s)
+		}
+	})
+}
+
+// The freeze that a slow first answer looks like does not end what was begun after it.
+func TestPool_ASlowFirstAnswerIsNoFreeze(t *testing.T) {
+	inBubble(t, 64, nil, func(t *testing.T, p *keypool.Pool, k *kms) {
+		k.when(func(_ context.Context, call int) error {
+			if call == 1 {
+				time.Sleep(5 * time.Second)
+			}
+			return nil
+		})
+		take(t, p, "")
+		take(t, p, "")
+		settle()
+		if s := p.Stats(); s.Failed != 0 {
+			t.Errorf("the refill was given up: %+v", s)
+		}
+	})
+}
+
+// What is returned is kept beside what has come in its place, up to twice the size.
+func TestPool_KeepsTwiceItsSizeForAWhile(t *testing.T) {
+	inBubble(t, 1, unbound, func(t *testing.T, p *keypool.Pool, _ *kms) {
+		p.Warm()
+		settle()
+		var taken []*keypool.Entry
+		for range 3 {
+			e, err := p.Take(t.Context(), "")
+			if err != nil {
+				t.Fatal(err)
+			}
+			taken = append(taken, e)
+			settle()
+		}
+		for i, e := range taken { // one is there
+			p.Return("", e)
+			if s := p.Stats(); s.Unused != int64(max(0, i)) {
+				t.Errorf("%d returned: %+v", i+1, s)
+			}
+		}
+	})
+}
+
+// An entry is too old from the very moment on.
+func TestPool_AnEntryIsTooOldAtItsMaximumAge(t *testing.T) {
+	inBubble(t, 64, unbound, func(t *testing.T, p *keypool.Pool, k *kms) {
+		p.Warm()
+		settle()
+		e, err := p.Take(t.Context(), "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		k.freeze(keypool.MaxAge - latency)
+		p.Return("", e)
+		if s := p.Stats(); s.Unused != 1 {
+			t.Errorf("it was kept: %+v", s)
+		}
+	})
+}
+
+// The sweeper comes back for entries that are fetched after a time without any.
+func TestPool_WipesWhatNobodyTakesEachTime(t *testing.T) {
+	inBubble(t, 64, unbound, func(t *testing.T, p *keypool.Pool, k *kms) {
+		p.Warm()
+		for range 3 {
+			time.Sleep(keypool.MaxAge + time.Second)
+			if n := k.secrets(); n != 0 {
+				t.Errorf("%d entries are left", n)
+			}
+			take(t, p, "")
+			take(t, p, "")
+			settle()
+			if k.secrets() == 0 {
+				t.Error("nothing was fetched")
+			}
+		}
+		time.Sleep(keypool.MaxAge + time.Second)
+		if n := k.secrets(); n != 0 {
+			t.Errorf("%d entries are left", n)
+		}
+	})
+}
+
+// The least that a shelf aims at is one: after a pause the first request makes it two.
+func TestPool_AimsAtOneAtLeast(t *testing.T) {
+	inBubble(t, 64, unbound, func(t *testing.T, p *keypool.Pool, _ *kms) {
+		p.Warm()
+		settle()
+		take(t, p, "")
+		settle() // what has come in its place is too old when the next request comes, which is not rare yet
+		time.Sleep(keypool.MaxAge - latency)
+		before := p.Stats().Fetched
+		take(t, p, "")
+		settle()
+		if n := p.Stats().Fetched - before; n != 3 { // its own, and two for the shelf
+			t.Errorf("%d were fetched", n)
+		}
+	})
+}
+
+func TestDocumentation_TellsTheLimitsOfThePool(t *testing.T) {
+	page, err := os.ReadFile("../../../docs/api.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, sentence := range []string{
+		fmt.Sprintf("one data key for each, of at most %d, before", keypool.MaxShelves),
+		fmt.Sprintf("A data key is used once, within %.0f minutes by wall clock", keypool.MaxAge.Minutes()),
+	} {
+		if !strings.Contains(string(page), sentence) {
+			t.Errorf("the page does not say: %s", sentence)
+		}
+	}
 }

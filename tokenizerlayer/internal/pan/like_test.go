@@ -17,14 +17,20 @@ func TestLike(t *testing.T) {
 		"4111x1111x1111x1111", "4111    1111    1111    1111", "4111 or 1111 or 1111 or 1111", "4111\u200b1111\u200d1111\ufeff1111",
 		"4\u200b1\u200b1\u200b1\u200b1\u200b1\u200b1\u200b1\u200b1\u200b1\u200b1\u200b1\u200b1\u200b1\u200b1\u200b1", "④①①①①①①①①①①①①①①①", "⁴¹¹¹¹¹¹¹¹¹¹¹¹¹¹¹", "₄₁₁₁₁₁₁₁₁₁₁₁₁₁₁₁",
 		"4111 then 1111, 1111: 1111", "3782 amex 822463/10005", "4.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1", "4,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1",
+		"6304000000000000000", "6304 0000 0000 0000 000", "3056 amex 930902/5904", "41    1111    1111    1111    11",
+		"4111" + strings.Repeat("-", 16) + "1111" + strings.Repeat("-", 16) + "1111" + strings.Repeat("-", 16) + "1111",
 		"4\u03011\u03011\u03011111111111111", "tel 1234567 card 4111 1111 1111 1111",
 	} {
 		if !pan.Like(s) {
 			t.Errorf("%q passes", s)
 		}
 	}
-	for _, s := range []string{"", "order 12", "4111111111111112", "411111111111", "tel. +49 30 123456", "12 Main St, Apt 4, NY 10001, +1 212 555 0134",
-		"2026-11-26T13:01:07Z, room 1204", "4111 of one kind and then a long text in between 1111 and again 1111 or 1111"} {
+	for _, s := range []string{
+		"4111 amex 111111/111111", "4111 then 1111, 1111: 111111118", "4111 then 1111, 1111: 11113", "63040000000000000000",
+		"4111" + strings.Repeat("-", 17) + "1111" + strings.Repeat("-", 17) + "1111" + strings.Repeat("-", 17) + "1111",
+		"", "order 12", "4111111111111112", "411111111111", "tel. +49 30 123456", "12 Main St, Apt 4, NY 10001, +1 212 555 0134",
+		"2026-11-26T13:01:07Z, room 1204", "4111 of one kind and then a long text in between 1111 and again 1111 or 1111",
+	} {
 		if pan.Like(s) {
 			t.Errorf("%q is taken for a card", s)
 		}
@@ -54,7 +60,7 @@ func TestIsAuthenticationData(t *testing.T) {
 		"ccCvv", "cc_cvv", "cvd", "cardCode", "card_verification_number", "pin_code", "pinCode", "encrypted_pin_block", "track3", "cvv2code",
 		"cvv_number", "pin_number", "track2_equivalent", "verification", "verificationValue", "PINBlock", "CardCVV", "CVV2Code", "creditcardcvv2",
 		"newPin", "Track2EquivalentData", "track1data", "mycvv", "card_security_code", "CardSecurityCode", "cardPin", "magneticStripe", "cvn", "cav2",
-		"securityDigits", "cvvs",
+		"securityDigits", "cvvs", "_track", "track.", "2track", "XPin", "track_2_x",
 	} {
 		if !pan.IsAuthenticationData(name) {
 			t.Errorf("%s passes", name)

@@ -50,6 +50,21 @@ func TestParse(t *testing.T) {
 	}
 }
 
+func TestNumber_MasksByItsLength(t *testing.T) {
+	for digits, want := range map[string]string{
+		"4111111111111111": "411111******1111", "378282246310005": "378282*****0005", "30569309025904": "**********5904",
+		"501800000009": "********0009", "6304000000000000000": "630400*********0000",
+	} {
+		n, err := pan.Parse(digits)
+		if err != nil || n.MaskMiddle() != want {
+			t.Errorf("%s, want %s: %v", n.MaskMiddle(), want, err)
+		}
+	}
+	if zero := (pan.Number{}); zero.Mask() != "" || zero.MaskMiddle() != "" {
+		t.Error("the zero number has a mask")
+	}
+}
+
 func TestEverySingleDigitErrorIsCaught(t *testing.T) {
 	const good = "4111111111111111"
 	for i := range good {

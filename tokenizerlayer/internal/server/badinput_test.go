@@ -547,3 +547,40 @@ func TestServer_ClosesTheConnectionOfWhatItRefuses(t *testing.T) {
 		conn.Close()
 	}
 }
+
+// A look-up in the index tells whether data is in the vault: it counts as a read, and the log names it.
+func TestTokenize_LimitsAndLogsLookUps(t *testing.T) {
+	for lookup, more := range map[string]struct{ body, key string }{
+		"deterministic": {`{"data":"` + visa + `","deterministic":true}`, ""},
+		"idempotency":   {`{"data":"` + visa + `"}`, "k"},
+	} {
+		r := start(t, func(c *server.Config) { c.ReadRate = 1 })
+		refused := 0
+		for range 10 { // in less than 10 s
+			header := map[string]string{}
+			if more.key != "" {
+				header[api.IdempotencyHeader] = more.key
+			}
+			if status, body, _ := r.do(t, call{path: api.PathTokenize, body: more.body, header: header}); status == http.StatusTooManyRequests {
+				refused++
+			} else if status != http.StatusOK || !strings.Contains(body, `"token":"`) {
+				t.Errorf("%s: %d %s", lookup, status, body)
+			}
+		}
+		r.stop()
+		if n := strings.Count(r.log.String(), `"lookup":"`+lookup+`"`); refused == 0 || n != 10 {
+			t.Errorf("%s: %d of 10 were refused, and %d lines name it", lookup, refused, n)
+		}
+	}
+}
+
+// A connection does not last for ever, whatever is at its other end, and each limit leaves room for the answer.
+func TestNew_BoundsEveryConnection(t *testing.T) {
+	s := server.New(server.Config{})
+	if s.ReadHeaderTimeout < time.Second || s.ReadHeaderTimeout > s.ReadTimeout || s.ReadTimeout > api.ClientTimeout {
+		t.Errorf("a request may take %v, its header %v", s.ReadTimeout, s.ReadHeaderTimeout)
+	}
+	if s.WriteTimeout < 2*api.ClientTimeout || s.WriteTimeout > time.Minute || s.IdleTimeout != 15*time.Minute || s.MaxHeaderBytes > 64<<10 || s.MaxHeaderBytes < 8<<10 {
+		t.Errorf("write %v, idle %v, header %d bytes", s.WriteTimeout, s.IdleTimeout, s.MaxHeaderBytes)
+	}
+}
