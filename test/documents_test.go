@@ -33,6 +33,21 @@ func documents(t *testing.T) (list []string) {
 	return list
 }
 
+// Each decision says when it was made and whether it holds, and has the same sections as the others.
+func TestDocs_DecisionsAreComplete(t *testing.T) {
+	for _, document := range documents(t) {
+		if !strings.HasPrefix(document, "docs/adr/") {
+			continue
+		}
+		text := read(t, filepath.Join(moduleRoot, document))
+		for _, want := range []string{`# \d+\. .+`, `Status: (accepted|superseded).*`, `Date: \d{4}-\d\d-\d\d`, "## Context", "## Decision", "## Alternatives", "## Consequences"} {
+			if !regexp.MustCompile("(?m)^" + want + "$").MatchString(text) {
+				t.Errorf("%s has no line %q", document, want)
+			}
+		}
+	}
+}
+
 // Every relative link of the documents leads to a file, and every anchor to a heading or to an element with that id.
 func TestLinks_LeadSomewhere(t *testing.T) {
 	links := 0
