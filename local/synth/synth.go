@@ -27,6 +27,9 @@ const (
 	Region  = "us-east-1"
 )
 
+// goRun compiles the app and runs it, as cdk.json's "app" says.
+const goRun = "go run ."
+
 // BuildOSKey is the context key that says which operating system functions and extension are compiled for; linux if it is not set.
 const BuildOSKey = "tokenizer:localBuildOS"
 
@@ -40,6 +43,8 @@ type Options struct {
 	Context map[string]string
 	// TemplatesOnly leaves layer and functions unbuilt. The templates are those of a build, but for the hashes of what is not there.
 	TemplatesOnly bool
+	// App is the app's compiled program; "" means to compile it, as cdk.json's "app" does.
+	App string
 	// Log gets what the app and the compilers print.
 	Log io.Writer
 }
@@ -78,7 +83,11 @@ func Run(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
-	cmd := exec.CommandContext(ctx, "go", "run", ".")
+	command := strings.Fields(goRun)
+	if o.App != "" {
+		command = []string{o.App}
+	}
+	cmd := exec.CommandContext(ctx, command[0], command[1:]...)
 	cmd.Dir = root
 	cmd.Env = append(withoutAWS(os.Environ()),
 		"CDK_OUTDIR="+o.Out, "CDK_CONTEXT_JSON="+merged, "CDK_VALIDATION=false")
