@@ -3,271 +3,221 @@
 //
 //	go run ./local                                 the walkthrough, from sign-up to a paid order
 //	go run ./local -serve -outputs out.json        the same, then keeps serving until Ctrl-C
+//	go run ./local -help                           all flags
 //
-// AWS_ENDPOINT_URL, or AWS_ENDPOINT_URL_KMS, _DYNAMODB and _COGNITO_IDENTITY_PROVIDER, name other implementations of the services. The
-// services that they do not name are served in process. Other AWS settings and credentials are ignored.
+// This program is only a launcher. It imports the standard library alone, so that it starts soon after the first `go run`. It compiles
+// the CDK app and the program that does the work, ./local/simulator, and hands over to that: arguments, environment, standard streams,
+// working directory, signals and exit code are the simulator's.
 package main
 
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
-	"net"
 	"os"
+	"os/exec"
 	"os/signal"
 	"path/filepath"
-	"runtime"
-	"strings"
-	"sync"
 	"syscall"
 	"time"
-
-	"github.com/lambda-tokenizer/lambda-tokenizer/local/assembly"
-	"github.com/lambda-tokenizer/lambda-tokenizer/local/cloud"
-	"github.com/lambda-tokenizer/lambda-tokenizer/local/endpoint"
-	"github.com/lambda-tokenizer/lambda-tokenizer/local/progress"
-	"github.com/lambda-tokenizer/lambda-tokenizer/local/synth"
-	"github.com/lambda-tokenizer/lambda-tokenizer/local/walkthrough"
-	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/client"
 )
 
+const simulatorPackage = "github.com/lambda-tokenizer/lambda-tokenizer/local/simulator"
+
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	err := run(ctx, os.Args[1:], os.Stdout, os.Getenv)
-	switch {
-	case errors.Is(err, flag.ErrHelp):
-	case err != nil:
-		fmt.Fprintln(os.Stderr, "local:", err)
-		stop()
-		os.Exit(1)
-	}
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	rewrite := isTerminal(os.Stderr)
+	ticks := time.NewTicker(interval(rewrite))
+	os.Exit(launcher{out: os.Stderr, rewrite: rewrite, signals: signals, ticks: ticks.C}.run(os.Args[1:]))
 }
 
-// flags are the command line's.
-type flags struct {
-	serve, verbose bool
-	outputs        string
-	addr           string
-	card           string
-	stage          string
+// launcher has what a run uses of the process.
+type launcher struct {
+	out     io.Writer // for messages; standard output is the simulator's alone
+	rewrite bool      // out is a terminal, whose last line can be written again
+	signals <-chan os.Signal
+	ticks   <-chan time.Time // when to tell how far the compilation is
 }
 
-func parse(args []string, out io.Writer) (flags, error) {
-	var f flags
-	set := flag.NewFlagSet("local", flag.ContinueOnError)
-	set.SetOutput(out)
-	set.BoolVar(&f.serve, "serve", false, "keep serving after the walkthrough, until Ctrl-C")
-	set.StringVar(&f.outputs, "outputs", "", "write the stacks' outputs, the endpoints and a user's ID token to this JSON `file`")
-	set.StringVar(&f.addr, "addr", "127.0.0.1:0", "where the API listens; a loopback `address`, port 0 means any free one")
-	set.StringVar(&f.card, "card", walkthrough.SampleCard, "the card `number` to order with")
-	set.StringVar(&f.stage, "stage", "dev", "the app's `stage`: dev or prod")
-	set.BoolVar(&f.verbose, "v", false, "print what functions and extensions log")
-	if err := set.Parse(args); err != nil {
-		return f, err
-	}
-	if set.NArg() > 0 {
-		return f, fmt.Errorf("unexpected argument %q: there are flags only, see -help", set.Arg(0))
-	}
-	if _, err := client.ParsePAN(client.NewSecret(f.card)); err != nil {
-		return f, fmt.Errorf("-card %w", err)
-	}
-	if host, _, err := net.SplitHostPort(f.addr); err != nil || !isLoopback(host) {
-		return f, fmt.Errorf("-addr %q: use a loopback address with a port, such as 127.0.0.1:8080: nothing here is meant for a network", f.addr)
-	}
-	return f, nil
-}
-
-func isLoopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
-}
-
-func run(ctx context.Context, args []string, out io.Writer, getenv func(string) string) (err error) {
-	f, err := parse(args, out)
+// run returns the exit code.
+func (l launcher) run(args []string) int {
+	code, err := l.launch(args)
 	if err != nil {
-		return err
+		fmt.Fprintln(l.out, "local:", err)
 	}
-	external, err := endpoint.FromEnvironment(getenv)
+	return code
+}
+
+func (l launcher) launch(args []string) (code int, err error) {
+	help := asksForHelp(args)
+	what := "the CDK app and the simulator: on two cores 2 to 5 minutes the first time"
+	if help {
+		what = "the simulator, for its help: a minute the first time"
+	}
+	fmt.Fprintf(l.out, "Compiling %s, seconds later.\n", what)
+	root, err := moduleRoot()
 	if err != nil {
-		return err
+		return 1, err
 	}
-	if f.outputs != "" { // a file from an earlier run describes a system that has ended
-		if err := os.Remove(f.outputs); err != nil && !errors.Is(err, os.ErrNotExist) {
+	note, err := checkTools(root, !help)
+	if err != nil {
+		return 1, err
+	}
+	if note != "" {
+		fmt.Fprintln(l.out, note)
+	}
+	dir, err := os.MkdirTemp("", "lambda-tokenizer-local-")
+	if err != nil {
+		return 1, err
+	}
+	defer os.RemoveAll(dir)
+
+	simulator := newBuild("simulator", simulatorPackage, root, filepath.Join(dir, "simulator"))
+	app := newBuild("CDK app", ".", root, filepath.Join(dir, "app"))
+	jobs := []job{{simulator, func(ctx context.Context) error {
+		if err := simulator.run(ctx); err != nil || help {
 			return err
 		}
+		return check(ctx, simulator.binary, args) // a wrong flag should not have to wait for the CDK
+	}}}
+	if !help {
+		jobs = append(jobs, job{app, app.run})
+		args = append([]string{"-app", app.binary}, args...)
 	}
-	print := progress.New(out)
-	log := &tee{}
-	if f.verbose || f.serve {
-		log.also = print
-	}
-	defer func() {
-		if tail := log.last(4 << 10); err != nil && log.also == nil && ctx.Err() == nil && len(tail) > 0 {
-			print.Printf("\nWhat functions and compilers printed last:\n%s", tail)
+	if err := l.compile(jobs); err != nil {
+		code := 1
+		if stopped := (stoppedError{}); errors.As(err, &stopped) {
+			code = 128 + int(stopped.signal)
 		}
-	}()
-	if len(external) > 0 {
-		if err := print.Step("check endpoints", func() (string, error) { return external.String(), external.Check(ctx) }); err != nil {
-			return err
+		if refused := (refusedError{}); errors.As(err, &refused) {
+			code = refused.code
+			_, _ = l.out.Write(refused.printed)
+			err = nil
+		}
+		return code, err
+	}
+	return l.simulate(simulator.binary, args)
+}
+
+// asksForHelp tells whether the simulator needs no CDK app. If it is wrong, which takes a file that is named -h, the simulator
+// compiles the app by itself.
+func asksForHelp(args []string) bool {
+	for _, arg := range args {
+		switch arg {
+		case "-h", "--h", "-help", "--help":
+			return true
 		}
 	}
-	dir, err := os.MkdirTemp("", "lambda-tokenizer-cdk-")
+	return false
+}
+
+// moduleRoot is the app's directory: the nearest at or above the working directory that has a cdk.json.
+func moduleRoot() (string, error) {
+	dir, err := os.Getwd()
 	if err != nil {
-		return err
+		return "", err
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	system, err := start(ctx, f, dir, print, log, external)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, system.Close()) }()
-	if err := walk(ctx, f, system, print, log); err != nil {
-		if trouble := system.Trouble(); len(trouble) > 0 {
-			err = fmt.Errorf("%w\nbecause of:\n  %s", err, strings.Join(trouble, "\n  "))
+	for {
+		if _, err := os.Stat(filepath.Join(dir, "cdk.json")); err == nil {
+			return dir, nil
 		}
-		return err
-	}
-	for _, line := range system.NotSimulated {
-		print.Printf("not simulated: %s", line)
-	}
-	if f.serve {
-		print.Printf("\nServing %s until Ctrl-C.", system.Outputs["PaymentMethodApiURL"])
-		<-ctx.Done()
-		print.Printf("\nStopping.")
-	}
-	return nil
-}
-
-// start synthesizes the app into dir, and runs the result.
-func start(ctx context.Context, f flags, dir string, print *progress.Printer, log io.Writer, external endpoint.Set) (system *cloud.Cloud, err error) {
-	settings, err := synth.HostContext()
-	if err != nil {
-		return nil, err
-	}
-	settings["stage"] = f.stage
-	if os := settings[synth.BuildOSKey]; os != "" {
-		print.Printf("Lambda runs Linux: for this machine the same packages are built for %s/%s.", os, runtime.GOARCH)
-	}
-	if err := print.Step("synthesize and build", func() (string, error) {
-		err := synth.Run(ctx, synth.Options{Out: dir, Context: settings, Log: log})
-		return "CDK app, layer and functions; minutes the first time, while the CDK compiles", err
-	}); err != nil {
-		return nil, err
-	}
-	err = print.Step("create resources", func() (string, error) {
-		a, err := assembly.Load(dir)
-		if err != nil {
-			return "", err
+		if dir == filepath.Dir(dir) {
+			return "", errors.New("no cdk.json here or above: run this inside the project, as go run ./local")
 		}
-		system, err = cloud.Deploy(ctx, cloud.Options{
-			Assembly: a, Account: synth.Account, Region: synth.Region, Addr: f.addr, External: external, Log: log,
-		})
-		if err != nil {
-			return "", err
+		dir = filepath.Dir(dir)
+	}
+}
+
+// stoppedError says that a signal ended the compilation.
+type stoppedError struct{ signal syscall.Signal }
+
+func (e stoppedError) Error() string { return "stopped while compiling (" + e.signal.String() + ")" }
+
+// refusedError is what the simulator says about its arguments or its environment.
+type refusedError struct {
+	code    int
+	printed []byte
+}
+
+func (refusedError) Error() string { return "the simulator refuses its arguments" }
+
+// job is a build, and what belongs to it.
+type job struct {
+	build *build
+	do    func(context.Context) error
+}
+
+// compile does all jobs at the same time. The first error, or a signal, ends the others.
+func (l launcher) compile(jobs []job) error {
+	ctx, cancel := context.WithCancelCause(context.Background())
+	defer cancel(nil)
+	results := make(chan error)
+	var builds []*build
+	for _, j := range jobs {
+		builds = append(builds, j.build)
+		go func() { results <- j.do(ctx) }()
+	}
+	start := time.Now()
+	p := printer{l.out, l.rewrite}
+	for running := len(jobs); running > 0; {
+		select {
+		case s := <-l.signals:
+			number, _ := s.(syscall.Signal)
+			cancel(stoppedError{number})
+		case <-l.ticks:
+			p.progress(builds, time.Since(start))
+		case err := <-results:
+			running--
+			if err != nil {
+				cancel(err) // the first one counts
+			}
 		}
-		return fmt.Sprintf("%d stacks, tables %s", len(a.Stacks), strings.Join(system.Tables, ", ")), nil
-	})
-	return system, err
+	}
+	p.clear()
+	return context.Cause(ctx)
 }
 
-// walk does the walkthrough, and writes what a person needs to continue.
-func walk(ctx context.Context, f flags, system *cloud.Cloud, print *progress.Printer, log *tee) error {
-	w := walkthrough.Walk{
-		System: walkthrough.System{
-			Cognito: system.Clients.Cognito, DynamoDB: system.Clients.DynamoDB,
-			Outputs: system.Outputs, Tables: system.Tables, Code: system.Code,
-		},
-		Order: walkthrough.Order, Card: f.card, Print: print,
+// check lets the simulator look at its arguments and endpoints.
+func check(ctx context.Context, simulator string, args []string) error {
+	cmd := exec.CommandContext(ctx, simulator, append([]string{"-check"}, args...)...)
+	var printed bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &printed, &printed
+	err := cmd.Run()
+	var exit *exec.ExitError
+	if errors.As(err, &exit) && exit.Exited() {
+		return refusedError{exit.ExitCode(), printed.Bytes()}
 	}
-	if f.serve { // the person uses the walkthrough's number
-		w.Order = fmt.Sprintf("local-%d", time.Now().Unix())
-	}
-	idToken, err := w.SignIn(ctx)
-	if err != nil {
-		return err
-	}
-	if err := w.Pay(ctx); err != nil {
-		return err
-	}
-	if err := w.FindNoCard(ctx, log.all); err != nil {
-		return err
-	}
-	if f.serve {
-		print.Printf("\n%s", curls(system.Outputs["PaymentMethodApiURL"], idToken))
-	}
-	if f.outputs == "" {
-		return nil
-	}
-	return writeOutputs(f.outputs, system, idToken)
+	return err
 }
 
-func curls(base, idToken string) string {
-	const call = "curl -X POST \\\n %s/%s \\\n-H 'Authorization: %s' \\\n-H 'Content-Type: application/json' \\\n-d '%s'\n\n"
-	return fmt.Sprintf(call, base, "order", idToken, `{
-"CustomerOrder": "`+walkthrough.Order+`",
-"CustomerName": "Amazon Web Services",
-"CreditCard": "`+walkthrough.SampleCard+`",
-"Address": "Reinvent2019, Las Vegas, USA"
-}`) + fmt.Sprintf(call, base, "paybill", idToken, `{
-"CustomerOrder": "`+walkthrough.Order+`"
-}`)
-}
-
-// writeOutputs writes the whole file or nothing. Only its owner can read it, because it holds a credential.
-func writeOutputs(file string, system *cloud.Cloud, idToken string) error {
-	b, err := json.MarshalIndent(map[string]any{
-		"outputs": system.Outputs, "endpoints": system.Endpoints, "IdToken": idToken,
-	}, "", "  ")
-	if err != nil {
-		return err
+// simulate runs the simulator with this process's streams and working directory, hands signals over, and returns its exit code.
+func (l launcher) simulate(binary string, args []string) (int, error) {
+	cmd := exec.Command(binary, args...)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
+	if err := cmd.Start(); err != nil {
+		return 1, err
 	}
-	temp, err := os.CreateTemp(filepath.Dir(file), ".outputs-*")
-	if err != nil {
-		return err
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	for {
+		select {
+		case s := <-l.signals:
+			_ = cmd.Process.Signal(s) // after a Ctrl-C the terminal has sent it, too; a second one does no harm
+		case err := <-ended:
+			var exit *exec.ExitError
+			switch {
+			case err == nil:
+				return 0, nil
+			case !errors.As(err, &exit):
+				return 1, err
+			}
+			if status, ok := exit.Sys().(syscall.WaitStatus); ok && status.Signaled() {
+				return 128 + int(status.Signal()), nil
+			}
+			return exit.ExitCode(), nil
+		}
 	}
-	defer os.Remove(temp.Name()) // unless it has been renamed
-	_, err = temp.Write(append(b, '\n'))
-	if err = errors.Join(err, temp.Close()); err != nil {
-		return err
-	}
-	return os.Rename(temp.Name(), file)
-}
-
-// maxLog bounds what tee keeps, in bytes.
-const maxLog = 8 << 20
-
-// tee keeps what was logged, so that it can be searched for the card, and also writes it elsewhere.
-type tee struct {
-	also io.Writer // nil for nowhere
-
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (t *tee) Write(b []byte) (int, error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.buf.Len()+len(b) <= maxLog {
-		t.buf.Write(b)
-	}
-	if t.also != nil {
-		return t.also.Write(b)
-	}
-	return len(b), nil
-}
-
-func (t *tee) all() []byte {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return bytes.Clone(t.buf.Bytes())
-}
-
-func (t *tee) last(n int) []byte {
-	b := t.all()
-	return b[max(0, len(b)-n):]
 }

@@ -4,46 +4,85 @@ package progress
 import (
 	"fmt"
 	"io"
+	"os"
 	"sync"
 	"time"
 )
 
-// tick is how often a step that still runs says so.
-const tick = 2 * time.Second
+// How often a step that still runs says so: on one line of a terminal, or on a line each time.
+const (
+	rewriteEvery = time.Second
+	printEvery   = 15 * time.Second
+)
 
 // Printer prints steps. It is safe for concurrent use as an io.Writer of whole lines.
 type Printer struct {
-	mu  sync.Mutex
-	out io.Writer
+	rewrite bool // out is a terminal, whose last line can be written again
+
+	mu      sync.Mutex
+	out     io.Writer
+	pending bool // the last line is to be written again
 }
 
 // New returns a printer to out.
-func New(out io.Writer) *Printer { return &Printer{out: out} }
+func New(out io.Writer) *Printer {
+	f, ok := out.(*os.File)
+	return &Printer{out: out, rewrite: ok && isTerminal(f)}
+}
+
+// isTerminal tells whether a line on f can be written again for a person to watch.
+func isTerminal(f *os.File) bool {
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0 && os.Getenv("TERM") != "dumb" && os.Getenv("CI") == ""
+}
 
 // Write prints b between the printer's own lines.
 func (p *Printer) Write(b []byte) (int, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.pending {
+		p.pending = false
+		if _, err := io.WriteString(p.out, "\r\x1b[K"); err != nil { // erases the line
+			return 0, err
+		}
+	}
 	return p.out.Write(b)
 }
 
 // Printf prints a line.
 func (p *Printer) Printf(format string, args ...any) { fmt.Fprintf(p, format+"\n", args...) }
 
+// still prints that a step still runs.
+func (p *Printer) still(name string, elapsed time.Duration) {
+	line := fmt.Sprintf("  ... %s: %.0f s", name, elapsed.Seconds())
+	if !p.rewrite {
+		p.Printf("%s", line)
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.pending = true
+	fmt.Fprintf(p.out, "\r%s\x1b[K", line)
+}
+
 // Step calls do, and prints name, result and time. While do takes long, it prints that it still runs.
 func (p *Printer) Step(name string, do func() (result string, err error)) error {
 	start := time.Now()
 	done := make(chan struct{})
+	every := printEvery
+	if p.rewrite {
+		every = rewriteEvery
+	}
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		ticker := time.NewTicker(tick)
+		ticker := time.NewTicker(every)
 		defer ticker.Stop()
 		for {
 			select {
 			case <-done:
 				return
 			case <-ticker.C:
-				p.Printf("  ... %s: %.0f s", name, time.Since(start).Seconds())
+				p.still(name, time.Since(start))
 			}
 		}
 	})

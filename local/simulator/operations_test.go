@@ -133,7 +133,7 @@ func (r *restore) items(t *testing.T, table, key string) map[string]attributes {
 // run runs the script below a heading of docs/operations.md.
 func (r *restore) run(t *testing.T, heading string) {
 	t.Helper()
-	document, err := os.ReadFile("../docs/operations.md")
+	document, err := os.ReadFile("../../docs/operations.md")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -162,7 +162,7 @@ func TestEnvelope_IsWrittenByTheJavaScriptEncryptionSDK(t *testing.T) {
 func needJavaScriptSDK(t *testing.T) {
 	t.Helper()
 	// Read, so that the cached result of the test depends on it.
-	_, err := os.ReadFile("../node_modules/@aws-crypto/client-node/package.json")
+	_, err := os.ReadFile("../../node_modules/@aws-crypto/client-node/package.json")
 	switch {
 	case err == nil:
 	case errors.Is(err, fs.ErrNotExist) && os.Getenv("CI") == "":
@@ -174,7 +174,7 @@ func needJavaScriptSDK(t *testing.T) {
 
 func runInterop(t *testing.T, in interopRequest) interopAnswer {
 	t.Helper()
-	const script = "../test/interop/interop.mjs"
+	const script = "../../test/interop/interop.mjs"
 	if _, err := os.ReadFile(script); err != nil { // see needJavaScriptSDK
 		t.Fatal(err)
 	}

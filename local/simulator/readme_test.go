@@ -82,7 +82,7 @@ func TestReadme_TheWalkthroughWorksAgainstTheLocalRun(t *testing.T) {
 // readmeWalkthrough is the block of commands in docs/walkthrough.md that begins with the sign-up.
 func readmeWalkthrough(t *testing.T) string {
 	t.Helper()
-	readme, err := os.ReadFile("../README.md")
+	readme, err := os.ReadFile("../../README.md")
 	if err != nil {
 		t.Fatal(err)
 	}
