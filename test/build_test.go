@@ -35,25 +35,25 @@ func TestLayer_ChangeReachesTheAppAndChangesNoExport(t *testing.T) {
 	}
 
 	one := []string{"arm64"} // the other is built the same way
-	old := synth(t, stacks.Config{ModuleDir: before, LayerArchitectures: one}, "TokenizerStack")
-	new := synth(t, stacks.Config{ModuleDir: changed, LayerArchitectures: one}, "TokenizerStack")
-	if reflect.DeepEqual(old.templates["TokenizerStack"], new.templates["TokenizerStack"]) {
+	oldApp := synth(t, stacks.Config{ModuleDir: before, LayerArchitectures: one}, "TokenizerStack")
+	changedApp := synth(t, stacks.Config{ModuleDir: changed, LayerArchitectures: one}, "TokenizerStack")
+	if reflect.DeepEqual(oldApp.templates["TokenizerStack"], changedApp.templates["TokenizerStack"]) {
 		t.Error("TokenizerStack's template did not change: there is no new layer version")
 	}
-	if reflect.DeepEqual(old.templates["AppStack"], new.templates["AppStack"]) {
+	if reflect.DeepEqual(oldApp.templates["AppStack"], changedApp.templates["AppStack"]) {
 		t.Error("AppStack's template did not change: `cdk deploy` would leave the functions on the old layer")
 	}
-	if diff := gocmp.Diff(old.exports(), new.exports()); diff != "" {
+	if diff := gocmp.Diff(oldApp.exports(), changedApp.exports()); diff != "" {
 		t.Errorf("exports changed, which CloudFormation refuses while they are imported (-old +new):\n%s", diff)
 	}
 	// An export's expression can stay while its value changes, with the resource that it refers to.
-	for _, template := range old.templates {
+	for _, template := range oldApp.templates {
 		for name, output := range template.Outputs {
 			if output["Export"] == nil {
 				continue
 			}
 			for _, id := range referenced(output["Value"]) {
-				if diff := gocmp.Diff(old.resource(id), new.resource(id)); diff != "" {
+				if diff := gocmp.Diff(oldApp.resource(id), changedApp.resource(id)); diff != "" {
 					t.Errorf("export %s changes with its resource %s (-old +new):\n%s", name, id, diff)
 				}
 			}
@@ -62,10 +62,10 @@ func TestLayer_ChangeReachesTheAppAndChangesNoExport(t *testing.T) {
 
 	// The same source from another directory is the same release.
 	again := synth(t, stacks.Config{ModuleDir: copyModule(t), LayerArchitectures: one}, "TokenizerStack")
-	if diff := gocmp.Diff(old.templates, again.templates); diff != "" {
+	if diff := gocmp.Diff(oldApp.templates, again.templates); diff != "" {
 		t.Errorf("templates of two copies differ (-first +second):\n%s", diff)
 	}
-	checkLayer(t, old)
+	checkLayer(t, oldApp)
 }
 
 // referenced are the logical ids of the resources that a value refers to.

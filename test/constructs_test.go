@@ -139,7 +139,7 @@ func checkRefusal(t *testing.T, stack awscdk.Stack, id string, err error, want s
 // A wildcard in a path would let other roles use the key.
 func TestKeys_RefuseAPathThatIsNone(t *testing.T) {
 	for _, path := range []string{"/*/", "/tokenizer/?/", "tokenizer/", "/tokenizer", "//", "/" + strings.Repeat("x", 510) + "/", *awscdk.Fn_ImportValue(new("path"))} {
-		for property, make := range map[string]func(awscdk.Stack){
+		for property, construct := range map[string]func(awscdk.Stack){
 			"KeyProps": func(stack awscdk.Stack) {
 				tokenizerlayer.NewTokenKey(stack, "Key", &tokenizerlayer.KeyProps{RolePath: path})
 			},
@@ -151,7 +151,7 @@ func TestKeys_RefuseAPathThatIsNone(t *testing.T) {
 			},
 		} {
 			app, stack := newStack(t)
-			make(stack)
+			construct(stack)
 			b := bench{app: app}
 			property, _, _ = strings.Cut(property, ",")
 			if got, want := b.synth(), fmt.Sprintf("[Stack/Key] %s.RolePath: got %q%s", property, path, rolePath); !strings.Contains(got, want) {

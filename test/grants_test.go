@@ -33,8 +33,8 @@ func newRole(stack awscdk.Stack, name, path string) awsiam.Role {
 }
 
 // twoVersions are the versions of a key after a rotation.
-func twoVersions(stack awscdk.Stack, id string, make func(awscdk.Stack, string) tokenizerlayer.KeyVersion) []tokenizerlayer.KeyVersion {
-	newer, older := make(stack, "New"+id), make(stack, "Old"+id)
+func twoVersions(stack awscdk.Stack, id string, construct func(awscdk.Stack, string) tokenizerlayer.KeyVersion) []tokenizerlayer.KeyVersion {
+	newer, older := construct(stack, "New"+id), construct(stack, "Old"+id)
 	newer.Version, older.Version = "2", "1"
 	return []tokenizerlayer.KeyVersion{newer, older}
 }

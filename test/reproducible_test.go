@@ -17,12 +17,14 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/lambda-tokenizer/lambda-tokenizer/internal/fulltests"
 	localsynth "github.com/lambda-tokenizer/lambda-tokenizer/local/synth"
 )
 
 // Whoever reviews a template can synthesize it again and compare: the whole cloud assembly, layer and functions included,
 // comes out the same from two clones that have nothing but their content in common.
 func TestClones_SynthesizeTheSameAssembly(t *testing.T) {
+	fulltests.Only(t, "20 seconds, for two builds of everything")
 	first := synthesizeClone(t, clone{dir: "a", umask: 0o022, modified: time.Date(2001, 2, 3, 4, 5, 6, 0, time.UTC), repository: true})
 	second := synthesizeClone(t, clone{dir: "another/directory, deeper", umask: 0o077, modified: time.Date(2038, 1, 19, 3, 14, 8, 0, time.UTC)})
 

@@ -65,7 +65,8 @@ func (p *placed) Unwrap() error { return p.err }
 
 // at adds the name of a member or an index to an error's path. The error may be nil.
 func at(name string, err error) error {
-	if inner, ok := err.(*placed); ok { // the path of a wrapped error would be one within another value
+	//nolint:errorlint // The path of a wrapped error would be one within another value.
+	if inner, ok := err.(*placed); ok {
 		return &placed{name + "/" + inner.path, inner.err}
 	}
 	if err != nil {

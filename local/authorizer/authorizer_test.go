@@ -22,14 +22,14 @@ const (
 )
 
 // authorize is authorizeFrom no VPC.
-func authorize(t *testing.T, statement, service, operation, body string) (err error, log string) {
+func authorize(t *testing.T, statement, service, operation, body string) (log string, err error) {
 	t.Helper()
 	return authorizeFrom(t, "", statement, service, operation, body)
 }
 
 // authorizeFrom makes a call from a VPC under one statement of the role's policy, and returns the error and what is logged. The key's policy leaves
 // every decision to the account. The VPC vpc-1 has endpoints for both services, vpc-2 has one for KMS.
-func authorizeFrom(t *testing.T, vpc, statement, service, operation, body string) (err error, log string) {
+func authorizeFrom(t *testing.T, vpc, statement, service, operation, body string) (log string, err error) {
 	t.Helper()
 	policies := policy.NewAccount(account)
 	delegate := `{"Effect":"Allow","Action":"kms:*","Resource":"*","Principal":{"AWS":"arn:aws:iam::` + account + `:root"}}`
@@ -51,7 +51,7 @@ func authorizeFrom(t *testing.T, vpc, statement, service, operation, body string
 	err = a.Authorize(t.Context(), awsproxy.Call{
 		Principal: role, Function: function, VPC: vpc, Service: service, Operation: operation, Body: []byte(body),
 	})
-	return err, log
+	return log, err
 }
 
 func document(t *testing.T, statements string) (v any) {
@@ -102,7 +102,7 @@ func TestAuthorize_FindsThePermissionsThatACallNeeds(t *testing.T) {
 		{"another service", allow("cognito-idp:SignUp", "*", ""), "cognito-idp", "SignUp", `{}`, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			err, log := authorize(t, tt.statement, tt.service, tt.operation, tt.body)
+			log, err := authorize(t, tt.statement, tt.service, tt.operation, tt.body)
 			if tt.denied == "" {
 				if err != nil {
 					t.Errorf("error = %v", err)
@@ -135,7 +135,7 @@ func TestAuthorize_KnowsTheVPCThatACallComesThrough(t *testing.T) {
 		{"a condition on that key", allow("dynamodb:GetItem", sealed, "") + "," + allow("kms:*", key, fromVPC), "vpc-1", "dynamodb", "GetItem", `{"TableName":"Sealed"}`, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			err, log := authorizeFrom(t, tt.vpc, tt.statement, tt.service, tt.operation, tt.body)
+			log, err := authorizeFrom(t, tt.vpc, tt.statement, tt.service, tt.operation, tt.body)
 			if (err == nil) != tt.allowed {
 				t.Errorf("error = %v, log %s", err, log)
 			}
@@ -157,7 +157,7 @@ func TestAuthorize_RefusesCallsWhosePermissionsItCannotTell(t *testing.T) {
 		{"dynamodb", "GetItem", `{"TableName":"T","tablename":"U"}`, "SerializationException"},
 		{"dynamodb", "TransactWriteItems", `{"TransactItems":[{"Put":{"TableName":"T","tablename":"U"}}]}`, "SerializationException"},
 	} {
-		err, _ := authorize(t, allow("*", "*", ""), tt.service, tt.operation, tt.body)
+		_, err := authorize(t, allow("*", "*", ""), tt.service, tt.operation, tt.body)
 		if e, ok := errors.AsType[*awsjson.Error](err); !ok || e.Code != tt.code {
 			t.Errorf("%s: error = %v, want %s", tt.operation, err, tt.code)
 		}
@@ -165,7 +165,7 @@ func TestAuthorize_RefusesCallsWhosePermissionsItCannotTell(t *testing.T) {
 }
 
 func TestAuthorize_LogsNoValuesOfTheCall(t *testing.T) {
-	err, log := authorize(t, allow("kms:Decrypt", key, `"StringEquals":{"kms:EncryptionContext:table":"T"}`),
+	log, err := authorize(t, allow("kms:Decrypt", key, `"StringEquals":{"kms:EncryptionContext:table":"T"}`),
 		"kms", "Decrypt", `{"KeyId":"1","EncryptionContext":{"table":"secret"}}`)
 	if err == nil || log == "" || strings.Contains(err.Error()+log, "secret") {
 		t.Errorf("error = %v, log %q", err, log)

@@ -24,7 +24,7 @@ func newEnvironment(ctx context.Context, cfg *Config) (*environment, error) {
 	}
 	e.ctx, e.fail = context.WithCancelCause(ctx)
 	e.server = &http.Server{Handler: e.routes(), ReadHeaderTimeout: 10 * time.Second}
-	go e.server.Serve(listener) // until shutdown closes it
+	go func() { _ = e.server.Serve(listener) }() // until shutdown closes it
 	return e, nil
 }
 

@@ -144,9 +144,9 @@ func patterns(v any, flags string) ([]*regexp.Regexp, error) {
 	return compiled, err
 }
 
-// wildcards makes a regular expression of a text: * stands for any number of the characters any, and ? for one of them.
-func wildcards(text, any string) string {
-	return strings.NewReplacer(`\*`, any+`*`, `\?`, any).Replace(regexp.QuoteMeta(text))
+// wildcards makes a regular expression of a text: * stands for any number of the characters class, and ? for one of them.
+func wildcards(text, class string) string {
+	return strings.NewReplacer(`\*`, class+`*`, `\?`, class).Replace(regexp.QuoteMeta(text))
 }
 
 // arnPattern compiles an ARN with wildcards. A wildcard matches within its part of the ARN only; the sixth part may hold colons.

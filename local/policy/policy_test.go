@@ -268,7 +268,7 @@ func TestAddPolicy_RefusesWhatItDoesNotKnow(t *testing.T) {
 		"Condition: want":    `{"Effect":"Allow","Action":"a:b","Resource":"*","Condition":"x"}`,
 		"not a list in a li": `{"Effect":"Allow","Action":[["a:b"]],"Resource":"*"}`,
 	} {
-		var v any = document(t, statement)
+		v := document(t, statement)
 		if statement == "" {
 			v = map[string]any{}
 		}

@@ -73,8 +73,8 @@ func run(ctx context.Context, args []string, out, messages io.Writer) error {
 			return err
 		}
 	}
-	print := progress.New(messages)
-	r, lab, err := prepare(ctx, o, root, print)
+	notes := progress.New(messages)
+	r, lab, err := prepare(ctx, o, root, notes)
 	if err != nil {
 		return err
 	}
@@ -92,9 +92,9 @@ func run(ctx context.Context, args []string, out, messages io.Writer) error {
 		return err
 	}
 	for _, note := range r.Notes {
-		print.Printf("note: %s", note)
+		notes.Printf("note: %s", note)
 	}
-	if err := save(r, o, root, print); err != nil {
+	if err := save(r, o, root, notes); err != nil {
 		return err
 	}
 	return failure(worse, o.compare)
@@ -113,27 +113,27 @@ func failure(worse []record.Worse, file string) error {
 }
 
 // prepare builds the programs, and starts the record of a run.
-func prepare(ctx context.Context, o options, root string, print *progress.Printer) (*record.Run, *laboratory, error) {
+func prepare(ctx context.Context, o options, root string, notes *progress.Printer) (*record.Run, *laboratory, error) {
 	r := &record.Run{Date: time.Now().UTC().Truncate(time.Second), Extent: o.extent().String(), Machine: machine()}
 	r.Commit, r.Modified = commit(ctx, root)
 	if r.Machine.Load > busy {
-		print.Printf("WARNING: the load average is %.2f. Other programs are running, and the figures will be worse than they are.", r.Machine.Load)
+		notes.Printf("WARNING: the load average is %.2f. Other programs are running, and the figures will be worse than they are.", r.Machine.Load)
 		if o.write && !o.anyway {
 			return nil, nil, errors.New("a run on a busy machine is not worth committing: wait, or add -anyway")
 		}
 	}
 	debug.SetGCPercent(400) // the load and the fakes collect their garbage less often, on the cores that they share
-	lab, err := build(ctx, o, root, r, print)
+	lab, err := build(ctx, o, root, r, notes)
 	return r, lab, err
 }
 
 // save writes the files of a run.
-func save(r *record.Run, o options, root string, print *progress.Printer) error {
+func save(r *record.Run, o options, root string, notes *progress.Printer) error {
 	if o.write {
 		if err := publish(r, root); err != nil {
 			return err
 		}
-		print.Printf("\nWritten to docs/performance.json, docs/performance.md and docs/images.")
+		notes.Printf("\nWritten to docs/performance.json, docs/performance.md and docs/images.")
 		return nil
 	}
 	if err := r.Write(o.jsonFile()); err != nil {
@@ -142,7 +142,7 @@ func save(r *record.Run, o options, root string, print *progress.Printer) error 
 	if err := document.Write(r, o.out, o.out); err != nil {
 		return err
 	}
-	print.Printf("\nWritten to %s and %s.", o.jsonFile(), filepath.Join(o.out, document.Name))
+	notes.Printf("\nWritten to %s and %s.", o.jsonFile(), filepath.Join(o.out, document.Name))
 	return nil
 }
 

@@ -45,7 +45,7 @@ type passwordPolicy struct {
 func (p passwordPolicy) check(password string) error {
 	const lower, upper, digits = "abcdefghijklmnopqrstuvwxyz", "ABCDEFGHIJKLMNOPQRSTUVWXYZ", "0123456789"
 	const symbols = "^$*.[]{}()?\"!@#%&/\\,><':;|_~`=+- "
-	problem := ""
+	var problem string
 	switch {
 	case utf8.RuneCountInString(password) < p.MinimumLength:
 		problem = "Password not long enough"

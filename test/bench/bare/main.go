@@ -22,7 +22,7 @@ func run(getenv func(string) string) error {
 	if err != nil {
 		return err
 	}
-	go http.Serve(listener, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})) // until the process ends
+	go func() { _ = http.Serve(listener, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})) }() // until the process ends
 
 	api := "http://" + getenv("AWS_LAMBDA_RUNTIME_API") + "/2020-01-01/extension"
 	register, err := http.NewRequest("POST", api+"/register", strings.NewReader(`{"events":["SHUTDOWN"]}`))

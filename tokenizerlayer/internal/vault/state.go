@@ -70,15 +70,15 @@ type use struct {
 	tried   time.Time
 }
 
-// getUse reads how often a token was used, at most max times. A token that was never used has no item. A count that no counting can
+// getUse reads how often a token was used, at most limit times. A token that was never used has no item. A count that no counting can
 // have led to is an integrity error.
-func (v *Vault) getUse(ctx context.Context, r row, max int64) (use, error) {
+func (v *Vault) getUse(ctx context.Context, r row, limit int64) (use, error) {
 	i, err := v.getState(ctx, useKey(r.purpose, r.token))
 	if err != nil || len(i) == 0 {
 		return use{}, err
 	}
 	count, ok := numberOf(i[attrUses])
-	if !ok || count < 1 || count > max {
+	if !ok || count < 1 || count > limit {
 		return use{}, integrity("the token's count of uses is not from 1 to its limit")
 	}
 	return use{count: count, attempt: textOf(i[attrAttempt]), tried: timeOf(i[attrTried])}, nil
@@ -107,8 +107,8 @@ const (
 
 var errUsedUp = failure.New(failure.UsedUp, "token", "the token has been used as often as it may be")
 
-// countUse counts one use of a token that has max of them, unless this attempt has been counted.
-func (v *Vault) countUse(ctx context.Context, r row, max int64, attempt string) error {
+// countUse counts one use of a token that has limit of them, unless this attempt has been counted.
+func (v *Vault) countUse(ctx context.Context, r row, limit int64, attempt string) error {
 	now := v.now()
 	err := v.store.UpdateItem(ctx, dynamoapi.UpdateItemInput{
 		TableName:           v.state,
@@ -116,7 +116,7 @@ func (v *Vault) countUse(ctx context.Context, r row, max int64, attempt string) 
 		UpdateExpression:    updateUse,
 		ConditionExpression: conditionUse,
 		ExpressionAttributeValues: item{
-			":zero": number(0), ":one": number(1), ":max": number(max), ":attempt": text(attempt), ":now": seconds(now),
+			":zero": number(0), ":one": number(1), ":max": number(limit), ":attempt": text(attempt), ":now": seconds(now),
 			":since": seconds(now.Add(-api.AttemptPeriod)),
 		},
 	})
@@ -127,7 +127,7 @@ func (v *Vault) countUse(ctx context.Context, r row, max int64, attempt string) 
 		return upstream("dynamodb:UpdateItem", err)
 	}
 	// The token is used up; unless this very attempt came twice, or the count was tampered with.
-	used, err := v.getUse(ctx, r, max)
+	used, err := v.getUse(ctx, r, limit)
 	if err != nil {
 		return err
 	}

@@ -73,21 +73,21 @@ func Plots(r *record.Run) map[string][]byte {
 func drawLatency(r *record.Run) []byte {
 	var labels []string
 	series := []plot.Series{{Name: "tokenize"}, {Name: "PutItem (SDK)"}, {Name: "detokenize"}, {Name: "GetItem, then Decrypt (SDK)"}}
-	any := false
+	measured := false
 	for _, id := range []string{"1", "8", "64"} {
 		labels = append(labels, id)
 		points := [4]*stat.Stat{}
 		if row := r.Row("tokenize-p50-" + id); row != nil {
-			points[0], points[1], any = row.Subject, row.Floor, true
+			points[0], points[1], measured = row.Subject, row.Floor, true
 		}
 		if row := r.Row("detokenize-p50-" + id); row != nil {
-			points[2], points[3], any = row.Subject, row.Floor, true
+			points[2], points[3], measured = row.Subject, row.Floor, true
 		}
 		for i := range series {
 			series[i].Points = append(series[i].Points, points[i])
 		}
 	}
-	if !any {
+	if !measured {
 		return nil
 	}
 	return plot.Lines("Latency against the number of clients", "Medians; KMS takes 6 ms, DynamoDB 4 ms. Bars are the range of the slices.", "ms", "clients at a time",

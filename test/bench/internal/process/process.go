@@ -54,7 +54,7 @@ func Start(ctx context.Context, path string, c Config) (*Extension, error) {
 	registered := make(chan time.Time, 1)
 	e := &Extension{Port: port, path: path, stop: make(chan struct{}), exited: make(chan struct{})}
 	e.lambda = &http.Server{Handler: lambda(registered, e.stop), ReadHeaderTimeout: startLimit}
-	go e.lambda.Serve(listener) // until end closes it
+	go func() { _ = e.lambda.Serve(listener) }() // until end closes it
 	e.cmd = exec.Command(path)
 	e.cmd.Env = append(environment(port, listener.Addr().String(), c.Services), c.Extra...)
 	start := time.Now()

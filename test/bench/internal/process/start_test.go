@@ -26,7 +26,11 @@ func extension() {
 	if err != nil {
 		return
 	}
-	go http.Serve(listener, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, r.Header.Get("X-Tokenizer-Token")) }))
+	go func() {
+		_ = http.Serve(listener, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			fmt.Fprint(w, r.Header.Get("X-Tokenizer-Token"))
+		}))
+	}()
 	api := "http://" + os.Getenv("AWS_LAMBDA_RUNTIME_API") + "/2020-01-01/extension"
 	for _, call := range [][2]string{{"POST", "/register"}, {"GET", "/event/next"}} {
 		req, err := http.NewRequest(call[0], api+call[1], nil)
