@@ -122,6 +122,7 @@ func awsEnvironment(t *testing.T) {
 
 // The test binary plays a function whose initialization fails.
 func TestMain(m *testing.M) {
+	time.Local = time.FixedZone("two hours ahead", 2*60*60) // no line of the log may show it
 	if os.Getenv("TEST_FAILING_FUNCTION") != "" {
 		start.Main(func(context.Context) error {
 			_, err := start.Settings("ORDER_TABLE")
@@ -179,9 +180,6 @@ func TestChoice_IsTrueOrFalseOrNotSet(t *testing.T) {
 }
 
 func TestLogger_TimesAreInUTCWhateverTheZone(t *testing.T) {
-	zone := time.Local
-	time.Local = time.FixedZone("two hours ahead", 2*60*60)
-	t.Cleanup(func() { time.Local = zone })
 	var out bytes.Buffer
 	before := time.Now().Truncate(time.Millisecond)
 	start.Logger(&out).Info("a line", "time", "the caller's own")
