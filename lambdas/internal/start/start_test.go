@@ -22,7 +22,7 @@ import (
 	"github.com/lambda-tokenizer/lambda-tokenizer/lambdas/internal/start"
 )
 
-func TestSettingsNamesEveryOneThatIsMissing(t *testing.T) {
+func TestSettings_NamesEveryOneThatIsMissing(t *testing.T) {
 	t.Setenv("TEST_A", "a")
 	t.Setenv("TEST_B", "")
 	os.Unsetenv("TEST_B")
@@ -37,7 +37,7 @@ func TestSettingsNamesEveryOneThatIsMissing(t *testing.T) {
 	}
 }
 
-func TestDynamoDBUsesTheEndpointAndGivesUp(t *testing.T) {
+func TestDynamoDB_UsesTheEndpointAndGivesUp(t *testing.T) {
 	for _, variable := range []string{"AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_DYNAMODB"} {
 		t.Run(variable, func(t *testing.T) {
 			var calls atomic.Int32
@@ -97,7 +97,7 @@ func TestDynamoDB_AsksTheRegionsHostWhateverTheEnvironmentSays(t *testing.T) {
 	}
 }
 
-func TestDynamoDBNeedsARegion(t *testing.T) {
+func TestDynamoDB_NeedsARegion(t *testing.T) {
 	awsEnvironment(t)
 	os.Unsetenv("AWS_REGION")
 	if _, err := start.DynamoDB(t.Context()); err == nil || !strings.Contains(err.Error(), "AWS_REGION") {
@@ -133,7 +133,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-func TestMainExitsAndNamesTheSetting(t *testing.T) {
+func TestMain_ExitsAndNamesTheSetting(t *testing.T) {
 	executable, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
