@@ -103,6 +103,7 @@ func TestLists_FitTheCode(t *testing.T) {
 	if err != nil || len(patches) < 30 {
 		t.Fatalf("%d patches, %v", len(patches), err)
 	}
+	known := map[string]bool{}
 	for _, p := range patches {
 		source, err := os.ReadFile(filepath.Join(root, p.file))
 		if err != nil {
@@ -111,6 +112,7 @@ func TestLists_FitTheCode(t *testing.T) {
 		if _, err := p.apply(string(source)); err != nil {
 			t.Error(err)
 		}
+		known[p.id] = true
 	}
 	accepted, err := readSurvivors("survivors.txt")
 	if err != nil {
@@ -122,11 +124,13 @@ func TestLists_FitTheCode(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, m := range all {
-			delete(accepted, m.id)
+			known[m.id] = true
 		}
 	}
 	for id := range accepted {
-		t.Errorf("survivors.txt has a fault that there is not: %s", id)
+		if !known[id] {
+			t.Errorf("survivors.txt has a fault that there is not: %s", id)
+		}
 	}
 }
 

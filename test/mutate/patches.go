@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -72,7 +73,7 @@ func parsePatches(name, content string) (patches []patch, err error) {
 		if p.file == "" || p.pkg == "" || p.tests == "" || p.before == "" {
 			return nil, fmt.Errorf("%s.txt: a patch needs in, test and -:\n%s", name, block)
 		}
-		p.id = fmt.Sprintf("%s: %s => %s", name, oneLine(p.before), oneLine(p.after))
+		p.id = fmt.Sprintf("%s: %s => %s", name, oneLine(p.before), cmp.Or(oneLine(p.after), "nothing"))
 		patches = append(patches, p)
 	}
 	return patches, nil

@@ -22,7 +22,7 @@ import (
 	"github.com/lambda-tokenizer/lambda-tokenizer/lambdas/internal/start"
 )
 
-func TestSettingsNamesEveryOneThatIsMissing(t *testing.T) {
+func TestSettings_NamesEveryOneThatIsMissing(t *testing.T) {
 	t.Setenv("TEST_A", "a")
 	t.Setenv("TEST_B", "")
 	os.Unsetenv("TEST_B")
@@ -37,7 +37,7 @@ func TestSettingsNamesEveryOneThatIsMissing(t *testing.T) {
 	}
 }
 
-func TestDynamoDBUsesTheEndpointAndGivesUp(t *testing.T) {
+func TestDynamoDB_UsesTheEndpointAndGivesUp(t *testing.T) {
 	for _, variable := range []string{"AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_DYNAMODB"} {
 		t.Run(variable, func(t *testing.T) {
 			var calls atomic.Int32
@@ -97,7 +97,7 @@ func TestDynamoDB_AsksTheRegionsHostWhateverTheEnvironmentSays(t *testing.T) {
 	}
 }
 
-func TestDynamoDBNeedsARegion(t *testing.T) {
+func TestDynamoDB_NeedsARegion(t *testing.T) {
 	awsEnvironment(t)
 	os.Unsetenv("AWS_REGION")
 	if _, err := start.DynamoDB(t.Context()); err == nil || !strings.Contains(err.Error(), "AWS_REGION") {
@@ -122,6 +122,7 @@ func awsEnvironment(t *testing.T) {
 
 // The test binary plays a function whose initialization fails.
 func TestMain(m *testing.M) {
+	time.Local = time.FixedZone("two hours ahead", 2*60*60) // no line of the log may show it
 	if os.Getenv("TEST_FAILING_FUNCTION") != "" {
 		start.Main(func(context.Context) error {
 			_, err := start.Settings("ORDER_TABLE")
@@ -132,7 +133,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-func TestMainExitsAndNamesTheSetting(t *testing.T) {
+func TestMain_ExitsAndNamesTheSetting(t *testing.T) {
 	executable, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
@@ -179,9 +180,6 @@ func TestChoice_IsTrueOrFalseOrNotSet(t *testing.T) {
 }
 
 func TestLogger_TimesAreInUTCWhateverTheZone(t *testing.T) {
-	zone := time.Local
-	time.Local = time.FixedZone("two hours ahead", 2*60*60)
-	t.Cleanup(func() { time.Local = zone })
 	var out bytes.Buffer
 	before := time.Now().Truncate(time.Millisecond)
 	start.Logger(&out).Info("a line", "time", "the caller's own")

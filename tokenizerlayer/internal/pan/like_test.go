@@ -37,7 +37,7 @@ func TestLike(t *testing.T) {
 	}
 }
 
-func TestUnicodeHasDigitsInTens(t *testing.T) {
+func TestLike_ReadsDigitsOfEveryScript(t *testing.T) {
 	for r := rune(0x80); r <= unicode.MaxRune; r++ {
 		if unicode.IsDigit(r) && !pan.Like(strings.Repeat(string(r), 16)) && !pan.Like("411111111111111"+string(r)) {
 			var fits int // sixteen zeros pass, and so does one of the ten digits behind these fifteen

@@ -65,7 +65,7 @@ func TestNumber_MasksByItsLength(t *testing.T) {
 	}
 }
 
-func TestEverySingleDigitErrorIsCaught(t *testing.T) {
+func TestParse_CatchesEverySingleDigitError(t *testing.T) {
 	const good = "4111111111111111"
 	for i := range good {
 		for d := byte('0'); d <= '9'; d++ {
@@ -77,7 +77,7 @@ func TestEverySingleDigitErrorIsCaught(t *testing.T) {
 	}
 }
 
-func TestNumberPrintsMasked(t *testing.T) {
+func TestNumber_PrintsMasked(t *testing.T) {
 	n, err := pan.Parse("4111111111111111")
 	if err != nil {
 		t.Fatal(err)
@@ -87,7 +87,7 @@ func TestNumberPrintsMasked(t *testing.T) {
 	}
 }
 
-func TestLikeFindsCardsThatPeopleWrite(t *testing.T) {
+func TestLike_FindsCardsThatPeopleWrite(t *testing.T) {
 	for _, s := range []string{
 		"4111111111111111", "card 4111 1111 1111 1111.", "4111-1111-1111-1111", "x4111111111111111", "4111111111111111x", "no. 12: 4111.1111.1111.1111",
 		"378282246310005", "a4111111111111111 22", "22 4111111111111111b",
@@ -124,7 +124,7 @@ func TestLike_HardlyEverFindsACardInAHexadecimalNumber(t *testing.T) {
 }
 
 // Names that callers make up are UUIDs more often than not.
-func TestAUUIDIsHardlyEverLikeACard(t *testing.T) {
+func TestLike_HardlyEverFindsACardInAUUID(t *testing.T) {
 	found := 0
 	const tries = 100_000
 	for range tries {

@@ -238,9 +238,10 @@ func TestTokenize_RefusesTwoIdempotencyKeys(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	body, err := io.ReadAll(answer.Body)
 	answer.Body.Close()
-	if answer.StatusCode != http.StatusBadRequest || r.rows() != 0 {
-		t.Errorf("status %d, %d rows", answer.StatusCode, r.rows())
+	if err != nil || answer.StatusCode != http.StatusBadRequest || !strings.Contains(string(body), `"field":"Idempotency-Key"`) || r.rows() != 0 {
+		t.Errorf("%d %s, %v, %d rows", answer.StatusCode, body, err, r.rows())
 	}
 	for name, want := range map[string]int{"": http.StatusBadRequest, "k": http.StatusOK} {
 		again := request.Clone(t.Context())

@@ -17,6 +17,12 @@ import (
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/vault"
 )
 
+// TestMain runs the package's tests in a zone that is two hours ahead of UTC: no answer, row or line of the log may show it.
+func TestMain(m *testing.M) {
+	time.Local = time.FixedZone("two hours ahead", 2*60*60)
+	m.Run()
+}
+
 // texts are of characters that take one to four bytes, and of characters that are made of several.
 var texts = map[string]string{
 	"two bytes":       "Straße, Łódź, Ελλάδα",
@@ -102,9 +108,6 @@ func TestDetokenize_MasksEveryLength(t *testing.T) {
 
 // Times in answers, rows and lines of the log are in UTC, wherever the process thinks it is, and are the right instants.
 func TestServer_TimesAreInUTCWhateverTheZone(t *testing.T) {
-	zone := time.Local
-	time.Local = time.FixedZone("two hours ahead", 2*60*60)
-	t.Cleanup(func() { time.Local = zone })
 	now := time.Date(2026, 1, 2, 5, 4, 5, 999, time.Local)
 	tables := &fakeaws.Tables{}
 	v, err := vault.New(vault.Config{

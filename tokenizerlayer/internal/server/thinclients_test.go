@@ -206,7 +206,7 @@ console.log(JSON.stringify(ends));
 `},
 }
 
-// deafServer accepts connections, reads nothing, and writes what answer says, until the test ends.
+// deafServer accepts connections and leaves each to answer, until the test ends.
 func deafServer(t *testing.T, answer func(net.Conn)) int {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
@@ -228,9 +228,12 @@ func deafServer(t *testing.T, answer func(net.Conn)) int {
 	return ln.Addr().(*net.TCPAddr).Port
 }
 
-// trickle writes a text, and then x after x, each long before a client's patience with a silent connection ends.
+// trickle writes a text as soon as a request begins, and then x after x, each long before a client's patience with a silent connection ends.
 func trickle(text string) func(net.Conn) {
 	return func(conn net.Conn) {
+		if _, err := conn.Read(make([]byte, 1)); err != nil {
+			return
+		}
 		_, err := io.WriteString(conn, text)
 		for range time.Tick(20 * time.Millisecond) {
 			if err != nil {

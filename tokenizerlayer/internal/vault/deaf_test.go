@@ -2,6 +2,7 @@ package vault_test
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -172,6 +173,23 @@ func TestVault_HasALimitOf4SecondsIfNoneIsConfigured(t *testing.T) {
 		wantKind(t, err, failure.Unavailable)
 		if took := time.Since(start); took != 4*time.Second {
 			t.Errorf("it took %v", took)
+		}
+	})
+}
+
+// A request that waits for a data key on a shelf ends with its own limit, too, and says who did not answer.
+func TestCreate_EndsInTimeThoughNoDataKeyComes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newVault(t, func(c *vault.Config) {
+			c.KMS, c.KeysAhead, c.Purposes, c.Timeout = &deafKMS{KMS: c.KMS, deaf: true}, 4, []string{""}, time.Second
+		})
+		defer f.Close()
+		f.Warm()
+		start := time.Now()
+		_, err := f.Create(t.Context(), vault.Create{Data: cardData(t, visa)})
+		wantKind(t, err, failure.Unavailable)
+		if took := time.Since(start); took != time.Second || err != nil && !strings.Contains(err.Error(), "kms:GenerateDataKey") {
+			t.Errorf("%v after %v", err, took)
 		}
 	})
 }

@@ -128,3 +128,32 @@ func TestNew_BothSidesOfTheKeysAhead(t *testing.T) {
 		}
 	}
 }
+
+func TestLive_IsWhatCouldBeDetokenizedNow(t *testing.T) {
+	f := newVault(t)
+	for _, tt := range []struct {
+		name   string
+		change func(*vault.Create)
+		uses   int
+		later  time.Duration
+		want   bool
+	}{
+		{"without limits", uses(0), 3, 1000 * time.Hour, true},
+		{"not used", uses(1), 0, 0, true},
+		{"used up", uses(1), 1, 0, false},
+		{"a use is left", uses(2), 1, 0, true},
+		{"in time", ttl(time.Hour), 0, time.Hour - time.Second, true},
+		{"expired", ttl(time.Hour), 0, time.Hour, false},
+	} {
+		token := f.create(t, visa, tt.change).Token
+		for range tt.uses {
+			if _, err := f.detokenize(t, token); err != nil {
+				t.Fatal(err)
+			}
+		}
+		f.clock.advance(tt.later)
+		if live, _, err := f.Live(t.Context(), read(token)); live != tt.want || err != nil {
+			t.Errorf("%s: live %v, %v", tt.name, live, err)
+		}
+	}
+}

@@ -195,7 +195,15 @@ func TestDetokenize_LeavesNoDataKeyInMemory(t *testing.T) {
 		do    func() error
 		fails bool
 	}{
-		{"live", func() error { _, _, err := m.Live(t.Context(), bound); return err }, false},
+		{"KMS answers for another key", func() error {
+			m.keys.spoil = func(keyID *string, _ *[]byte) { *keyID = fakeaws.OldKeyARN }
+			return detokenize(bound)()
+		}, true},
+		{"KMS answers with a long key", func() error {
+			m.keys.spoil = func(_ *string, plaintext *[]byte) { *plaintext = append(*plaintext, 1) }
+			return detokenize(bound)()
+		}, true},
+		{"live", func() error { m.keys.spoil = nil; _, _, err := m.Live(t.Context(), bound); return err }, false},
 		{"metadata", func() error { _, err := m.Metadata(t.Context(), bound); return err }, false},
 		{"another context", detokenize(read(created.Token)), true},
 		{"detokenized", detokenize(bound), false},
@@ -206,14 +214,6 @@ func TestDetokenize_LeavesNoDataKeyInMemory(t *testing.T) {
 			message := bytes.Clone(bytesOf(row["CandidateString"]))
 			message[len(message)-1] ^= 1
 			row["CandidateString"] = attribute.B(message)
-			return detokenize(bound)()
-		}, true},
-		{"KMS answers for another key", func() error {
-			m.keys.spoil = func(keyID *string, _ *[]byte) { *keyID = fakeaws.OldKeyARN }
-			return detokenize(bound)()
-		}, true},
-		{"KMS answers with a long key", func() error {
-			m.keys.spoil = func(_ *string, plaintext *[]byte) { *plaintext = append(*plaintext, 1) }
 			return detokenize(bound)()
 		}, true},
 	} {
