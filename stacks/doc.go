@@ -8,5 +8,5 @@
 // as typed constructs; the CDK turns those into CloudFormation exports and imports. Arrows point one way, from AppStack
 // to KmsStack, so the stacks deploy in that order and can be deleted in the other.
 //
-// There is nothing but wiring here: what belongs to tokenization lives in the constructs of package tokenizerlayer.
+// This package only connects constructs. The code for tokenization is in the constructs of package tokenizerlayer.
 package stacks

@@ -112,7 +112,7 @@ func TestNewVault_NamesEveryWrongProperty(t *testing.T) {
 			`VaultProps.TokenKeys: got version "1" without a key: make one with NewTokenKey; ` +
 				`VaultProps.FingerprintKeys: got version "1" without a key: make one with NewFingerprintKey`},
 		"one name for two tables": {&tokenizerlayer.VaultProps{TokenKeys: one, StorageKey: other, FingerprintKeys: another, IndexName: tokenizerlayer.DefaultStateTable},
-			"VaultProps.IndexName: got that of StateName, want that of another table"},
+			"VaultProps.IndexName: got the same table as StateName, want another table"},
 		"a path without its slash": {&tokenizerlayer.VaultProps{TokenKeys: one, StorageKey: other, FingerprintKeys: another, RolePath: "/x"},
 			`VaultProps.RolePath: got "/x"` + rolePath},
 	} {
@@ -211,9 +211,9 @@ func TestVaultFromAttributes_NamesEveryWrongAttribute(t *testing.T) {
 		"a version twice": {func(a *tokenizerlayer.VaultAttributes) { a.TokenKeys = slices.Concat(a.TokenKeys, a.TokenKeys[:1]) },
 			`VaultAttributes.TokenKeys: got versions ["2" "1" "2"]` + wantVs},
 		"one table for two": {func(a *tokenizerlayer.VaultAttributes) { a.StateArn = a.TableArn },
-			"VaultAttributes.StateArn: got that of TableArn, want that of another table"},
+			"VaultAttributes.StateArn: got the same table as TableArn, want another table"},
 		"one table for all": {func(a *tokenizerlayer.VaultAttributes) { a.StateArn, a.IndexArn = a.TableArn, a.TableArn },
-			"VaultAttributes.StateArn: got that of TableArn, want that of another table; VaultAttributes.IndexArn: got that of TableArn, want that of another table"},
+			"VaultAttributes.StateArn: got the same table as TableArn, want another table; VaultAttributes.IndexArn: got the same table as TableArn, want another table"},
 		"a fingerprint's key": {func(a *tokenizerlayer.VaultAttributes) {
 			a.FingerprintKeys = []tokenizerlayer.KeyVersionAttributes{{Version: "1"}}
 		}, `VaultAttributes.FingerprintKeys["1"].KeyArn: got ""` + wantK},

@@ -16,7 +16,7 @@ import (
 type DetokenizeRoleProps struct {
 	// Vault is what the role reads; required.
 	Vault IVault
-	// FunctionName is the name of the function that the role is for; required. The role's rights to the vault hold for no other
+	// FunctionName is the name of the function that the role is for; required. The role's permissions on the vault hold for no other
 	// function, so the function must have this FunctionProps.FunctionName: 1 to 64 of A-Z a-z 0-9 - _.
 	FunctionName string
 	// Purposes are those that the function may detokenize for; none means tokens that are bound to no purpose.
@@ -31,24 +31,24 @@ type DetokenizeRoleProps struct {
 	// LogGroup is the function's log group; nil means that the construct makes one, encrypted with the vault's StorageKey and kept for a
 	// year. StorageKey's policy must name it: see [StorageKeyProps].
 	LogGroup awslogs.ILogGroup
-	// Destroyable lets the log group that the construct makes go with its stack. The zero value keeps it.
+	// Destroyable deletes the log group that the construct makes with its stack. The zero value keeps it.
 	Destroyable bool
 }
 
-// DetokenizeRole is a construct for the stack of the security team: the role of one function that reads values back, with its rights to
-// the vault, its permissions boundary and its log group. The application's stack gets Role and LogGroup by reference, makes the function
-// with them and attaches the layer, which adds no rights then. It gives the role access to its own tables with an awsiam.Policy of its own
-// stack.
+// DetokenizeRole is a construct for the stack of the security team: the role of one function that reads values back, with its
+// permissions on the vault, its permissions boundary and its log group. The application's stack gets Role and LogGroup by reference,
+// makes the function with them and attaches the layer, which then adds no permissions. It gives the role access to its own tables with
+// an awsiam.Policy in its own stack.
 //
-// What the application adds is worth something inside the boundary only. So the application's stack has no statement on TokenKey, cannot
-// widen the role, and cannot delete the trail of its reads:
+// A permission that the application adds has an effect only inside the boundary. So the application's stack has no statement on
+// TokenKey, cannot widen the role, and cannot delete the log of its reads:
 //
-//   - the role's rights to the vault hold for the named function only (lambda:SourceFunctionArn). Whoever passes the role to another
-//     function gets nothing.
+//   - the role's permissions on the vault hold only for the named function (lambda:SourceFunctionArn). Whoever passes the role to
+//     another function gets nothing.
 //   - the boundary allows these rights, items of the named tables, the function's log, X-Ray and Lambda's network interfaces. It allows
 //     nothing else, and denies other uses of KMS keys, IAM, Lambda and roles outright.
 //
-// Who can change the code of the function still reads what the function reads: docs/deployers.md says how to limit that.
+// Whoever can change the code of the function can still read what the function reads. docs/deployers.md says how to limit this.
 type DetokenizeRole struct {
 	constructs.Construct
 	role     awsiam.Role
@@ -56,7 +56,7 @@ type DetokenizeRole struct {
 	logGroup awslogs.ILogGroup
 }
 
-// NewDetokenizeRole makes a role for one function. An error says which property is wrong; nothing is made then.
+// NewDetokenizeRole makes a role for one function. If a property is wrong, it makes nothing and returns an error that names it.
 func NewDetokenizeRole(scope constructs.Construct, id string, props *DetokenizeRoleProps) (*DetokenizeRole, error) {
 	props = cmp.Or(props, &DetokenizeRoleProps{})
 	if err := refuse(childPath(scope, id), props.problems()); err != nil {
@@ -92,8 +92,9 @@ func NewDetokenizeRole(scope constructs.Construct, id string, props *DetokenizeR
 	return r, nil
 }
 
-// Role is for FunctionProps.Role. Give it further rights with an awsiam.Policy in the application's stack. The CDK's own Grant methods
-// would add them to the policy in this stack, which then needed the application's stack and ends in a cycle.
+// Role is for FunctionProps.Role. Give it more permissions with an awsiam.Policy in the application's stack. The CDK's own Grant
+// methods would add them to the policy in this stack, which would then depend on the application's stack, and the two stacks would
+// depend on each other.
 func (r *DetokenizeRole) Role() awsiam.IRole { return r.role }
 
 // LogGroup is for FunctionProps.LogGroup. The role may write to no other.

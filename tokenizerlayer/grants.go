@@ -33,11 +33,11 @@ func on(resource *string, actions ...string) permission {
 // Tokenize lets grantee turn values into tokens, and nothing more: tokens that are bound to one of the purposes or, without purposes, tokens
 // that are bound to none. The role must be below [TokenizePath]: a grant cannot override the key's Deny.
 //
-// On TokenKey's current version: GenerateDataKey. Left out: Encrypt (the envelope needs a fresh data key for each token) and Decrypt (it
-// would read every value).
-// On the vault: PutItem, which TransactWriteItems is authorized as too. Left out: GetItem, Query and Scan (a writer has no use for sealed
-// rows), UpdateItem and DeleteItem (rows never change).
-// On the state: nothing. What must not go back is out of its reach.
+//   - On TokenKey's current version: GenerateDataKey. Left out: Encrypt (the envelope needs a fresh data key for each token) and
+//     Decrypt (it would read every value).
+//   - On the vault: PutItem, which TransactWriteItems is authorized as too. Left out: GetItem, Query and Scan (a writer has no use for
+//     sealed rows), UpdateItem and DeleteItem (rows never change).
+//   - On the state: nothing, so that it cannot take back a revocation or a use.
 func (g Grants) Tokenize(grantee awsiam.IGrantable, purposes ...string) awsiam.Grant {
 	g.check(purposes)
 	return grantAll(grantee, append(g.storage(g.vault.Table()),
@@ -56,8 +56,8 @@ var noOldRow = conditions{"StringEqualsIfExists": {"dynamodb:ReturnValues": "NON
 // records, and learn which of them are in the vault and under which token. It can also point an entry of the index at another token. Give
 // it to one small function.
 //
-// On the index: GetItem and PutItem. Left out: Query and Scan, and changing or deleting what is there. The vault stays write-only. On
-// FingerprintKey: GenerateMac in all versions.
+//   - On the index: GetItem and PutItem. Left out: Query and Scan, and changing or deleting entries. The vault stays write-only.
+//   - On FingerprintKey: GenerateMac in all versions.
 func (g Grants) Index(grantee awsiam.IGrantable) awsiam.Grant {
 	return grantAll(grantee, append(g.storage(g.vault.Index()),
 		permission{[]string{"kms:GenerateMac"}, keyARNs(g.vault.FingerprintKeys()), nil},
@@ -69,10 +69,11 @@ func (g Grants) Index(grantee awsiam.IGrantable) awsiam.Grant {
 // Detokenize lets grantee read values back: those that are bound to one of the purposes or, without purposes, those that are bound to none.
 // KMS itself refuses others. The role must be below [DetokenizePath]: a grant cannot override the key's Deny.
 //
-// On TokenKey: Decrypt, in all versions. Left out: GenerateDataKey and Encrypt (a reader must not be able to forge a row).
-// On the vault: GetItem. Left out: Query and Scan (a token is known or it is not; nobody lists the vault) and every kind of write.
-// On the state: GetItem of tombstones and of the uses of its own purposes, and UpdateItem of the latter. Left out: PutItem and DeleteItem
-// (what is there does not go away).
+//   - On TokenKey: Decrypt, in all versions. Left out: GenerateDataKey and Encrypt (a reader must not be able to forge a row).
+//   - On the vault: GetItem. Left out: Query and Scan (nobody lists the vault: a caller knows a token or does not) and every kind of
+//     write.
+//   - On the state: GetItem of tombstones and of the uses of its own purposes, and UpdateItem of the latter. Left out: PutItem and
+//     DeleteItem (nothing in the state can be removed).
 func (g Grants) Detokenize(grantee awsiam.IGrantable, purposes ...string) awsiam.Grant {
 	g.check(purposes)
 	return grantAll(grantee, slices.Concat(g.readingStorage(), g.reading(accountOf(grantee), purposes)))
@@ -130,11 +131,11 @@ func usesOf(purposes []string) (keys []string) {
 	return keys
 }
 
-// Revoke lets grantee revoke tokens that it knows, with what the index has of them. It opens nothing, and uses neither TokenKey nor
-// FingerprintKey, so that the role can be anywhere.
+// Revoke lets grantee revoke tokens that it knows, and deletes their entries in the index. It opens nothing, and uses neither TokenKey
+// nor FingerprintKey, so the role can have any path.
 //
-// On vault and index: DeleteItem, and GetItem, which tells where in the index the token is. On the state: PutItem of tombstones. Left out:
-// Query and Scan, and deleting tombstones.
+//   - On vault and index: DeleteItem, and GetItem, which tells where in the index the token is.
+//   - On the state: PutItem of tombstones. Left out: Query and Scan, and deleting tombstones.
 func (g Grants) Revoke(grantee awsiam.IGrantable) awsiam.Grant {
 	return grantAll(grantee, slices.Concat(g.readingStorage(), g.storage(g.vault.Index()), g.revoking()))
 }

@@ -35,15 +35,15 @@ type ILayer interface {
 
 // LayerProps describes a [Layer]. Every field is optional.
 type LayerProps struct {
-	// LayerVersionName names the layer, whose versions are those of every architecture and release; "" means TokenizeData.
+	// LayerVersionName is the name of the layer, which all architectures and releases share; "" means TokenizeData.
 	LayerVersionName string
 	// OrganizationID lets every account of this AWS organization use the layer; "" shares it with nobody.
 	OrganizationID string
 	// Architectures are the instruction sets of the functions that the layer will serve; none means [ARM64] and [X86_64].
 	// Each has a layer version of its own, because a version holds one binary.
 	Architectures []Architecture
-	// Destroyable lets a layer version go when a newer one replaces it or its stack is deleted. The zero value
-	// keeps it: a function of another stack that still names an old version could not be updated otherwise.
+	// Destroyable deletes a layer version when a newer one replaces it or its stack is deleted. The zero value keeps it: a function of
+	// another stack that still names an old version could not be updated otherwise.
 	Destroyable bool
 	// BuildOS is the operating system to compile the extension for; "" means linux, the only one that Lambda runs.
 	BuildOS string
@@ -70,10 +70,10 @@ type release struct {
 // NewLayer compiles the extension and makes the layer. props may be nil.
 //
 // The extension is compiled in its own module, with that module's go.mod and with one exact release of Go, which the go command
-// downloads if it has another. So the digest depends on the release of the layer only, and not on the app.
+// downloads if it has another. So the digest depends only on the release of the layer, and not on the app.
 //
-// An error says which property is wrong or what was missing for the build: the go command, the module in the app's go.mod, the
-// source below a vendor directory, or the release of Go. The layer is not made then.
+// An error says which property is wrong or what was missing for the build: the go command, the module in the app's go.mod, the source
+// below a vendor directory, or the release of Go. In this case it makes no layer.
 func NewLayer(scope constructs.Construct, id string, props *LayerProps) (layer *Layer, err error) {
 	props = cmp.Or(props, &LayerProps{})
 	architectures := props.Architectures

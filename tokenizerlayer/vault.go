@@ -30,13 +30,13 @@ type IVault interface {
 	Table() awsdynamodb.ITable
 	// State is the table of uses and tombstones. Do not use its own Grant methods: see [Grants].
 	State() awsdynamodb.ITable
-	// Index is the table by which tokens are found again. Do not use its own Grant methods: see [Grants].
+	// Index is the table that finds existing tokens. Do not use its own Grant methods: see [Grants].
 	Index() awsdynamodb.ITable
 	// TokenKeys are the versions of the key that seals the values, the current one first.
 	TokenKeys() []KeyVersion
 	// StorageKey encrypts the tables at rest.
 	StorageKey() awskms.IKey
-	// FingerprintKeys are the versions of the key by which the same value can be found again, the current one first.
+	// FingerprintKeys are the versions of the key that makes the index's fingerprints, the current one first.
 	FingerprintKeys() []KeyVersion
 	// RolePath is the IAM path below which the roles are that use the keys: see [TokenizePath] and the paths beside it.
 	RolePath() string
@@ -70,14 +70,14 @@ type VaultProps struct {
 	// TableName, StateName and IndexName are the tables' physical names; "" means [DefaultVaultTable], [DefaultStateTable] and
 	// [DefaultIndexTable]. The name of the vault's table is sealed into every row: if you rename it, its rows cannot be opened any more.
 	TableName, StateName, IndexName string
-	// Destroyable lets the tables go with their stack. The zero value keeps them: deletion protection, and retained.
+	// Destroyable deletes the tables with their stack. The zero value keeps them and protects them from deletion.
 	Destroyable bool
 }
 
 // Vault is a construct with three tables. In the vault's own, partition key Hash_Key (the token) and sort key Account_Id,
-// CandidateString is the sealed value. The state, partition key State_Key, holds what must not go back: how often a token was used, and
-// that it was revoked. The index, partition key Index_Key, finds tokens for deterministic and repeated requests; it holds no values.
-// DynamoDB removes rows of vault and index whose ExpiresAt has passed.
+// CandidateString is the sealed value. The state, partition key State_Key, holds how often a token was used, and whether it was
+// revoked. Functions that tokenize cannot write it. The index, partition key Index_Key, finds tokens for deterministic and repeated
+// requests; it holds no values. DynamoDB removes rows of vault and index whose ExpiresAt has passed.
 type Vault struct {
 	constructs.Construct
 	table, state, index        awsdynamodb.ITable
@@ -86,7 +86,7 @@ type Vault struct {
 	rolePath                   string
 }
 
-// NewVault makes the vault's tables around existing keys. An error says which property is wrong; no table is made then.
+// NewVault makes the vault's tables around existing keys. If a property is wrong, it makes no table and returns an error that names it.
 func NewVault(scope constructs.Construct, id string, props *VaultProps) (*Vault, error) {
 	props = cmp.Or(props, &VaultProps{})
 	if err := refuse(childPath(scope, id), props.problems()); err != nil {
@@ -147,7 +147,7 @@ func checkDistinct(props string, tables []table) (problems []error) {
 	for i, t := range tables {
 		for _, earlier := range tables[:i] {
 			if t.value != "" && t.value == earlier.value {
-				problems = append(problems, fmt.Errorf("%s.%s: got that of %s, want that of another table", props, t.property, earlier.property))
+				problems = append(problems, fmt.Errorf("%s.%s: got the same table as %s, want another table", props, t.property, earlier.property))
 				break
 			}
 		}

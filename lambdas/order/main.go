@@ -1,6 +1,6 @@
 // Order is the function behind POST /order. It may make tokens and cannot read them back.
 //
-// Settings: ORDER_TABLE and, if wanted, ORDER_TOKEN_DAYS. Package orders says what it does.
+// Settings: ORDER_TABLE, and optionally ORDER_TOKEN_DAYS. Package orders says what it does.
 package main
 
 import (

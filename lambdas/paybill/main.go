@@ -1,6 +1,6 @@
 // Paybill is the function behind POST /paybill. It reads cards back and cannot make tokens.
 //
-// Settings: ORDER_TABLE, LEDGER_TABLE, ACCOUNT_ID and, if wanted, REVOKE_PAID. Package orders says what it does.
+// Settings: ORDER_TABLE, LEDGER_TABLE, ACCOUNT_ID, and optionally REVOKE_PAID. Package orders says what it does.
 package main
 
 import (

@@ -5,8 +5,8 @@
 //	defer c.Close()
 //	http.Post(c.Outputs["PaymentMethodApiURL"]+"/order", ...)
 //
-// Nothing about the app is repeated here. A type of resource that the package does not know is an error that names it. What has an
-// effect only on AWS is listed in NotSimulated.
+// The package repeats nothing about the app. If it does not know a type of resource, it returns an error that names the type.
+// NotSimulated lists what has an effect only on AWS.
 package cloud
 
 import (

@@ -1,4 +1,4 @@
-// Package localtest has what tests of the whole system share.
+// Package localtest has code that tests of the whole system share.
 package localtest
 
 import (

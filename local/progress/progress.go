@@ -1,4 +1,4 @@
-// Package progress tells a person at a terminal what is going on and how long it took.
+// Package progress prints for a person at a terminal what the program is doing and how long it took.
 package progress
 
 import (

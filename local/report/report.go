@@ -1,12 +1,12 @@
-// Package report computes from a cloud assembly who can read the data behind tokens, put data there, end tokens or bring them back, and
-// who can change that: the page docs/who-can-read.md.
+// Package report makes the page docs/who-can-read.md. It computes from a cloud assembly who can read the data behind tokens, put data
+// behind tokens, end tokens or bring them back, and who can change this.
 //
 //	a, err := assembly.Load("cdk.out")
 //	inv, err := inventory.Read(a)
 //	page, err := report.Page(inv)
 //
-// A statement is shown as the templates have it. Whether it gives anything is what the policy evaluator says: it is tried with every
-// request that the policies can tell apart. What could matter and is not known is an error.
+// The page shows a statement as the templates have it. The policy evaluator decides whether it has an effect: it tries the statement
+// with every request that the policies can tell apart. If the package does not know something that could matter, it returns an error.
 package report
 
 import (

@@ -23,7 +23,7 @@ var (
 	ErrNotFound error = failure.NotFound
 	// ErrNoEndpoint: the extension does not know the operation. It is of an older release than this package.
 	ErrNoEndpoint error = failure.NoEndpoint
-	// ErrKeyReused: the idempotency key came with another request before.
+	// ErrKeyReused: the idempotency key was used for another request before.
 	ErrKeyReused error = failure.KeyReused
 	// ErrInFlight: another request for the same token is being carried out. Try again after [Error.RetryAfter].
 	ErrInFlight error = failure.InFlight

@@ -234,7 +234,7 @@ func ExampleParsePAN() {
 	}
 	// Output:
 	// ************1111 <nil>
-	//  is not a card number: its check digit does not fit
+	//  is not a card number: its check digit is wrong
 	//  must hold ASCII digits only, single spaces or dashes between them allowed
 }
 

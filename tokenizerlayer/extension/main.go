@@ -1,10 +1,11 @@
 // Command extension is /opt/extensions/tokenizer: an external Lambda extension that serves the tokenizer's loopback API
 // to the function beside it.
 //
-// The order at start is bind, serve, ask KMS for a first data key, register: Lambda starts the function only after registration, so
-// the function never finds the port closed, and its first token does not wait for KMS. Wrong settings do not end the extension, since
-// that would end the function with an error that names neither: the API answers 503 and says which setting is wrong. A port that is
-// taken does end it, because the function would send its session token to whoever listens there.
+// At its start the extension binds its port, serves, asks KMS for a first data key, and registers, in this order. Lambda starts the
+// function only after registration, so the function never finds the port closed, and its first token does not wait for KMS. If a
+// setting is wrong, the extension keeps running: the API answers 503 and names the setting. If it ended, Lambda would end the function,
+// too, with an error that names neither the extension nor the setting. If the port is taken, the extension ends, because the function
+// would send its session token to whoever listens on that port.
 package main
 
 import (

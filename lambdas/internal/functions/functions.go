@@ -1,5 +1,5 @@
-// Package functions puts the functions together: settings, clients, and the clock that they are given. The mains pass
-// [time.Now]; a test that runs a function as a process of its own passes a clock that it can turn.
+// Package functions makes the functions from their settings, their clients and a clock. The mains pass [time.Now]. A test that runs a
+// function as a separate process passes a clock that it controls.
 package functions
 
 import (

@@ -1,5 +1,4 @@
-// Package start is what the functions' mains share: settings, the DynamoDB client, the log, and the hand-over to
-// Lambda.
+// Package start has the code that the functions' mains share: settings, the DynamoDB client, the log, and the call of Lambda's runtime.
 //
 //	func main() { start.Main(run) }
 //

@@ -1,9 +1,9 @@
-// Package dataflow draws who sends what to whom: callers, the routes of APIs, the functions behind them, and the keys and tables that
-// these may use.
+// Package dataflow draws the architecture as an SVG: callers, the routes of APIs, the functions behind them, and the keys and tables
+// that these may use.
 //
 //	svg := dataflow.SVG(dataflow.Flow{Actors: actors, Stores: stores, Uses: uses})
 //
-// The same flow gives the same bytes. The drawing needs no fonts and no other files.
+// The same flow always gives the same bytes. The drawing needs no fonts and no other files.
 package dataflow
 
 // Flow is what is drawn, from left to right. Its parts refer to each other by their names.

@@ -87,13 +87,13 @@ func (s *secrets) seal(key DataKey, c Context, plaintext []byte) ([]byte, error)
 	size := headerSize(c, key.Wrapped) + bodySize(len(plaintext))
 	switch {
 	case len(key.Plaintext) != KeySize:
-		return nil, fmt.Errorf("envelope: a data key of %d bytes, want %d", len(key.Plaintext), KeySize)
+		return nil, fmt.Errorf("envelope: got a data key of %d bytes, want %d", len(key.Plaintext), KeySize)
 	case len(plaintext) > MaxPlaintext:
-		return nil, fmt.Errorf("envelope: a plaintext of %d bytes, at most %d are sealed", len(plaintext), MaxPlaintext)
+		return nil, fmt.Errorf("envelope: got a plaintext of %d bytes, want at most %d", len(plaintext), MaxPlaintext)
 	case len(c) == 0:
-		return nil, errors.New("envelope: no encryption context; an envelope is always bound to something")
+		return nil, errors.New("envelope: got no encryption context: an envelope must be bound to something")
 	case size > MaxMessage: // also keeps each field below the 65,536 bytes that its length can tell
-		return nil, fmt.Errorf("envelope: a message of %d bytes, at most %d are opened: shorten context or wrapped key", size, MaxMessage)
+		return nil, fmt.Errorf("envelope: the message would have %d bytes, but at most %d can be opened: shorten context or wrapped key", size, MaxMessage)
 	case !c.valid():
 		return nil, errors.New("envelope: the encryption context is not UTF-8, or has a reserved name")
 	case !utf8.ValidString(key.Wrapped.Provider):

@@ -1,4 +1,4 @@
-// Package failure has the layer's errors: what can go wrong, said without a card, a token or the text of another service.
+// Package failure has the layer's errors. They say what went wrong without a card, a token or the text of another service.
 //
 // An [Error] is of one [Kind]. The kind is itself an error, so errors.Is(err, failure.NotFound) works, in the extension and, after
 // a trip over HTTP, in the function. How an error is shown to a caller is another package's business: see package problem.
@@ -39,7 +39,7 @@ var (
 	NotFound = &Kind{"token-not-found", "token not found", http.StatusNotFound}
 	// NoEndpoint: the API has no such path or method.
 	NoEndpoint = &Kind{"no-such-endpoint", "no such endpoint", http.StatusNotFound}
-	// KeyReused: the Idempotency-Key came with another request before.
+	// KeyReused: the Idempotency-Key was used for another request before.
 	KeyReused = &Kind{"idempotency-key-reused", "idempotency key reused", http.StatusConflict}
 	// InFlight: another request for the same token is being carried out. Try again after Error.RetryAfter.
 	InFlight = &Kind{"request-in-flight", "same request in flight", http.StatusConflict}

@@ -25,7 +25,7 @@ var (
 	ErrEmpty      = errors.New("must not be empty")
 	ErrCharacters = errors.New("must hold ASCII digits only, single spaces or dashes between them allowed")
 	ErrLength     = errors.New("must have 12 to 19 digits")
-	ErrLuhn       = errors.New("is not a card number: its check digit does not fit")
+	ErrLuhn       = errors.New("is not a card number: its check digit is wrong")
 )
 
 // Number is a valid card number, digits only. It prints as a mask.

@@ -84,7 +84,7 @@ func (q *request) about(a vault.About) {
 func (q *request) because(reason string) error {
 	switch {
 	case utf8.RuneCountInString(reason) > api.MaxReason || !vault.Printable(reason):
-		return failure.New(failure.Invalid, "reason", "must have at most %d characters, no control characters among them", api.MaxReason)
+		return failure.New(failure.Invalid, "reason", "must have at most %d characters, and no control characters", api.MaxReason)
 	case pan.Like(reason):
 		return failure.New(failure.Invalid, "reason", "looks like it holds a card number, which must not be logged")
 	}
@@ -122,7 +122,7 @@ func (s *server) read() error {
 	}
 	return &failure.Error{
 		Kind: failure.RateLimited, RetryAfter: time.Second,
-		Detail: "this environment opens or looks up more tokens a second than its limit: try again",
+		Detail: "this environment has reached its limit of tokens that it opens or looks up in a second: try again",
 	}
 }
 
@@ -176,7 +176,7 @@ func createFrom(in api.TokenizeRequest, header http.Header) (vault.Create, error
 		IdempotencyKey: header.Get(api.IdempotencyHeader),
 	}
 	if n := len(header.Values(api.IdempotencyHeader)); n > 1 || n == 1 && c.IdempotencyKey == "" {
-		return vault.Create{}, failure.New(failure.Invalid, api.IdempotencyHeader, "must not be empty, and be given once")
+		return vault.Create{}, failure.New(failure.Invalid, api.IdempotencyHeader, "must not be empty, and must be given once")
 	}
 	if in.TTL != nil {
 		if *in.TTL < 1 || *in.TTL > api.MaxTTL {

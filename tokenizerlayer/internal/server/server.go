@@ -158,7 +158,7 @@ func (s *server) decode(w http.ResponseWriter, r *http.Request, into any) error 
 		return failure.New(failure.TooLarge, "", "a body has at most %d bytes", s.maxBody)
 	}
 	if err != nil {
-		return failure.New(failure.Invalid, "", "the body did not arrive")
+		return failure.New(failure.Invalid, "", "the body could not be read")
 	}
 	if err := strictjson.Unmarshal(body, into); err != nil {
 		bad, _ := errors.AsType[*strictjson.Error](err)
