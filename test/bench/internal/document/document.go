@@ -1,5 +1,5 @@
-// Package document makes docs/performance.md and its plots from the JSON of a run, and from nothing else: the same run gives the same
-// bytes.
+// Package document makes docs/performance.md and its plots from the JSON of a run, and from nothing else: the same run
+// gives the same bytes.
 package document
 
 import (
@@ -49,7 +49,8 @@ func (p *page) say(format string, args ...any) { fmt.Fprintf(p, format+"\n", arg
 // Markdown is the document. Images is the plots' directory, relative to it.
 func Markdown(r *record.Run, images string) []byte {
 	p := &page{run: r, images: images}
-	p.say("<!-- Made by `go run ./test/bench -write` from performance.json. Do not edit it: a test compares the two. -->\n")
+	p.say("<!-- Made by `go run ./test/bench -write` from performance.json. Do not edit it: a test compares the " +
+		"two. -->\n")
 	p.say("# Performance\n")
 	p.introduction()
 	p.targets()
@@ -64,29 +65,39 @@ func Markdown(r *record.Run, images string) []byte {
 
 func (p *page) introduction() {
 	r := p.run
-	p.say("This page says what the tokenizer costs: time, CPU, memory and money. All figures are of one run of `go run ./test/bench` on one machine, with\n" +
-		"fakes of KMS and DynamoDB on its loopback network. An absolute time says as much about that machine as about the tokenizer, so nearly every\n" +
-		"figure has a *floor* beside it: the same work done with the AWS SDK alone, or the least that a Go program can cost. Subject and floor are\n" +
-		"measured in turns, slice by slice. A figure is the median of its slices, with their range in brackets; a ratio is that of neighbouring\n" +
+	p.say("This page says what the tokenizer costs: time, CPU, memory and money. All figures are of one run of `go " +
+		"run ./test/bench` on one machine, with\n" +
+		"fakes of KMS and DynamoDB on its loopback network. An absolute time says as much about that machine as " +
+		"about the tokenizer, so nearly every\n" +
+		"figure has a *floor* beside it: the same work done with the AWS SDK alone, or the least that a Go program " +
+		"can cost. Subject and floor are\n" +
+		"measured in turns, slice by slice. A figure is the median of its slices, with their range in brackets; a " +
+		"ratio is that of neighbouring\n" +
 		"slices.\n\n" +
-		"To *tokenize* is to seal a card number under a data key of KMS and to put the row into DynamoDB; to *detokenize* is to read the row, have KMS\n" +
+		"To *tokenize* is to seal a card number under a data key of KMS and to put the row into DynamoDB; to " +
+		"*detokenize* is to read the row, have KMS\n" +
 		"decrypt its data key, and open it.\n")
-	p.say("- **The run**: %s, of commit `%s`%s.", r.Date.Format("2 January 2006"), r.Commit, map[bool]string{true: " with changes that are not in it"}[r.Modified])
-	p.say("- **Machine**: %s, %d cores, %s, %s. Load, fakes and extension share the cores.", orUnknown(r.Machine.CPU), r.Machine.Cores, r.Machine.System, r.Machine.Go)
+	p.say("- **The run**: %s, of commit `%s`%s.", r.Date.Format("2 January 2006"), r.Commit,
+		map[bool]string{true: " with changes that are not in it"}[r.Modified])
+	p.say("- **Machine**: %s, %d cores, %s, %s. Load, fakes and extension share the cores.", orUnknown(r.Machine.CPU),
+		r.Machine.Cores, r.Machine.System, r.Machine.Go)
 	p.say("- **Measured**: %s.", r.Subject)
 	if r.Baseline != "" {
 		p.say("- **Beside it**: an older extension, `%s`, in the column *before*.", path.Base(r.Baseline))
 	}
 	if r.Previous != nil {
-		p.say("- **The run before**: %s, of commit `%s`, in the column *run before*.", r.Previous.Date.Format("2 January 2006"), r.Previous.Commit)
+		p.say("- **The run before**: %s, of commit `%s`, in the column *run before*.",
+			r.Previous.Date.Format("2 January 2006"), r.Previous.Commit)
 	}
 	for _, note := range r.Notes {
 		p.say("- **Not there**: %s.", strings.TrimSuffix(note, "."))
 	}
 	if r.Machine.Load > busy {
-		p.say("- **The machine was busy** when the run began: its load average was %.2f. The ranges are wide for that reason.", r.Machine.Load)
+		p.say("- **The machine was busy** when the run began: its load average was %.2f. The ranges are wide for "+
+			"that reason.", r.Machine.Load)
 	}
-	p.say("- **What a fake cannot show**: the services' own latency and its spread, TLS, and the slower clock of a function with little memory.")
+	p.say("- **What a fake cannot show**: the services' own latency and its spread, TLS, and the slower clock of a " +
+		"function with little memory.")
 	p.say("  The extension's log goes nowhere here; on Lambda it is read by the platform.\n")
 }
 
@@ -111,7 +122,8 @@ func (p *page) targets() {
 		if f.Target.Ratio {
 			is = record.Ratio(row.Ratio) + " x"
 		}
-		p.say("| %s | %s | %s | %s |", f.Name, record.Target(f), strings.TrimSpace(is), map[string]string{"met": "met", "missed": "**missed**"}[verdict])
+		p.say("| %s | %s | %s | %s |", f.Name, record.Target(f), strings.TrimSpace(is),
+			map[string]string{"met": "met", "missed": "**missed**"}[verdict])
 	}
 	p.say("")
 }
@@ -201,7 +213,8 @@ func withRatio(value, ratio string) string {
 	return value + " (" + ratio + " x)"
 }
 
-// meanings says of each figure how it is measured and what limits it. Neighbours of which the same is true share a line.
+// meanings says of each figure how it is measured and what limits it. Neighbours of which the same is true share a
+// line.
 func (p *page) meanings(list []figures.Figure) {
 	for i := 0; i < len(list); {
 		f, names := list[i], []string{}

@@ -16,8 +16,8 @@ var Clients = []struct {
 	Tokenize, Detokenize float64
 }{{1, 1.10, 1.08}, {8, 1.15, 1.12}, {64, 2.0, 1.6}}
 
-// Saturating is a number of clients that more than keeps the cores of a small machine busy. What they measure is not compared between
-// runs, since it changes with everything else that the machine does.
+// Saturating is a number of clients that more than keeps the cores of a small machine busy. What they measure is not
+// compared between runs, since it changes with everything else that the machine does.
 const Saturating = 16
 
 func comparedWith(clients int) Compare {
@@ -32,24 +32,42 @@ const upstreams = "KMS takes 6 ms for an answer, DynamoDB 4 ms. "
 func latency() (list []Figure) {
 	for _, c := range Clients {
 		list = append(list, Figure{
-			ID: fmt.Sprintf("tokenize-p50-%d", c.N), Section: Latency, Name: "tokenize, median, " + clients(c.N), Unit: "ms", Digits: 2,
-			Floor: "a bare PutItem by the SDK", Target: atMostTimes(c.Tokenize), Compare: comparedWith(c.N), Group: Loaded,
-			How: upstreams + "Slices of tokenizes and of bare puts of a row of the same shape take turns; the ratio is that of neighbours.",
-			Limits: "The put itself: a token is only given out when its row is stored. With 64 clients, the two cores that the extension, " +
+			ID:      fmt.Sprintf("tokenize-p50-%d", c.N),
+			Section: Latency,
+			Name:    "tokenize, median, " + clients(c.N),
+			Unit:    "ms",
+			Digits:  2,
+			Floor:   "a bare PutItem by the SDK",
+			Target:  atMostTimes(c.Tokenize),
+			Compare: comparedWith(c.N),
+			Group:   Loaded,
+			How: upstreams + "Slices of tokenizes and of bare puts of a row of the same shape take turns; the " +
+				"ratio is that of neighbours.",
+			Limits: "The put itself: a token is only given out when its row is stored. With 64 clients, the two " +
+				"cores that the extension, " +
 				"the load and the fakes share.",
 		})
 	}
 	list = append(list, Figure{
 		ID: "tokenize-p99-8", Section: Latency, Name: "tokenize, 99th percentile, 8 clients", Unit: "ms", Digits: 2,
 		Floor: "a bare PutItem by the SDK", Target: atMostTimes(1.25), Group: Loaded,
-		How:    upstreams + "From the same slices as the medians: the 99th percentile of each.",
-		Limits: "Calls of KMS that a tokenize has to wait for, garbage collection, and other programs on the machine. Not compared between runs.",
+		How: upstreams + "From the same slices as the medians: the 99th percentile of each.",
+		Limits: "Calls of KMS that a tokenize has to wait for, garbage collection, and other programs on the " +
+			"machine. Not compared between runs.",
 	})
 	for _, c := range Clients {
 		list = append(list, Figure{
-			ID: fmt.Sprintf("detokenize-p50-%d", c.N), Section: Latency, Name: "detokenize, median, " + clients(c.N), Unit: "ms", Digits: 2,
-			Floor: "GetItem, then Decrypt, by the SDK", Target: atMostTimes(c.Detokenize), Compare: comparedWith(c.N), Group: Loaded,
-			How: upstreams + "The extension reads the row and its tombstone at the same time, so both reads count as one. " +
+			ID:      fmt.Sprintf("detokenize-p50-%d", c.N),
+			Section: Latency,
+			Name:    "detokenize, median, " + clients(c.N),
+			Unit:    "ms",
+			Digits:  2,
+			Floor:   "GetItem, then Decrypt, by the SDK",
+			Target:  atMostTimes(c.Detokenize),
+			Compare: comparedWith(c.N),
+			Group:   Loaded,
+			How: upstreams +
+				"The extension reads the row and its tombstone at the same time, so both reads count as one. " +
 				"Decrypt needs the row, so it comes after them.",
 			Limits: "Two round trips, one after the other.",
 		})
@@ -58,20 +76,31 @@ func latency() (list []Figure) {
 		Figure{
 			ID: "first-tokenize", Section: Latency, Name: "first tokenize after the start", Unit: "ms", Digits: 2,
 			Floor: "a warm PutItem by the SDK", Target: atMostTimes(1.5), Compare: ByRatio, Group: Starts,
-			How: upstreams + "Lambda starts the function when the extension has registered. The smallest Go program is started at that moment in the " +
+			How: upstreams + "Lambda starts the function when the extension has registered. The smallest Go program " +
+				"is started at that moment in the " +
 				"function's place, and the request is sent when it runs, on a new connection.",
-			Limits: "KMS's answer. The extension asks for the first data key before it registers. A program that starts faster than KMS answers " +
+			Limits: "KMS's answer. The extension asks for the first data key before it registers. A program that " +
+				"starts faster than KMS answers " +
 				"still waits for the rest. Registering later would not help: the function would start later, too.",
 		},
 		Figure{
-			ID: "first-tokenize-10ms", Section: Latency, Name: "the same, 10 ms after the registration", Unit: "ms", Digits: 2,
-			Floor: "a warm PutItem by the SDK", Target: atMostTimes(1.5), Compare: ByRatio, Group: Starts,
-			How:    upstreams + "As by a function whose runtime takes 10 ms to start. Those of Node and Python take longer.",
+			ID:      "first-tokenize-10ms",
+			Section: Latency,
+			Name:    "the same, 10 ms after the registration",
+			Unit:    "ms",
+			Digits:  2,
+			Floor:   "a warm PutItem by the SDK", Target: atMostTimes(1.5), Compare: ByRatio, Group: Starts,
+			How: upstreams +
+				"As by a function whose runtime takes 10 ms to start. Those of Node and Python take longer.",
 			Limits: "The first put on a new connection of the function; the one to DynamoDB is open.",
 		},
 		Figure{
-			ID: "first-tokenize-at-once", Section: Latency, Name: "the same, sent at the moment of registration", Unit: "ms", Digits: 2,
-			Floor: "a warm PutItem by the SDK", Group: Starts,
+			ID:      "first-tokenize-at-once",
+			Section: Latency,
+			Name:    "the same, sent at the moment of registration",
+			Unit:    "ms",
+			Digits:  2,
+			Floor:   "a warm PutItem by the SDK", Group: Starts,
 			How:    "No function is that fast: it shows what is left to do after the registration.",
 			Limits: "The first call of KMS.",
 		})
@@ -89,42 +118,84 @@ func cpu() []Figure {
 	const read = "CPU time of all threads, from /proc/PID/task/*/schedstat, over slices that take turns. "
 	return []Figure{
 		{
-			ID: "cpu-tokenize", Section: CPU, Name: "CPU of the extension for one tokenize", Unit: "µs", Digits: 0, Floor: "CPU of a refused request",
-			Target: atMost(250), Compare: ByRatio, Group: Busy, How: busy + read + "The refused request has an empty `data`: it is all that a request costs before any work.",
+			ID:      "cpu-tokenize",
+			Section: CPU,
+			Name:    "CPU of the extension for one tokenize",
+			Unit:    "µs",
+			Digits:  0,
+			Floor:   "CPU of a refused request",
+			Target:  atMost(250),
+			Compare: ByRatio,
+			Group:   Busy,
+			How: busy + read +
+				"The refused request has an empty `data`: it is all that a request costs before any work.",
 			Limits: "HTTP to the function, one call of KMS and one of DynamoDB, each signed, with its JSON.",
 		},
 		{
-			ID: "cpu-tokenize-sdk", Section: CPU, Name: "the same against the SDK's put", Unit: "µs", Digits: 0, Floor: "CPU of one PutItem by the SDK",
-			Compare: ByRatio, Group: Busy, How: busy + "The SDK's puts run in a process of their own, measured in the same way.",
-			Limits: "A ratio below 1 means that a tokenize costs less CPU than the function's own put by the SDK would.",
+			ID:      "cpu-tokenize-sdk",
+			Section: CPU,
+			Name:    "the same against the SDK's put",
+			Unit:    "µs",
+			Digits:  0,
+			Floor:   "CPU of one PutItem by the SDK",
+			Compare: ByRatio,
+			Group:   Busy,
+			How:     busy + "The SDK's puts run in a process of their own, measured in the same way.",
+			Limits: "A ratio below 1 means that a tokenize costs less CPU than the function's own put by the " +
+				"SDK would.",
 		},
 		{
-			ID: "cpu-detokenize", Section: CPU, Name: "CPU of the extension for one detokenize", Unit: "µs", Digits: 0, Floor: "CPU of a refused request",
+			ID:      "cpu-detokenize",
+			Section: CPU,
+			Name:    "CPU of the extension for one detokenize",
+			Unit:    "µs",
+			Digits:  0,
+			Floor:   "CPU of a refused request",
 			Compare: ByRatio, Group: Busy, How: busy + read, Limits: "Two calls of DynamoDB and one of KMS.",
 		},
 		{
-			ID: "rate-tokenize", Section: CPU, Name: "tokenizes per second", Unit: "1/s", Digits: 0, Floor: "refused requests per second",
-			Target: atLeast(4000), Compare: ByRateRatio, Group: Busy, How: busy + "From the same slices as the CPU.",
-			Limits: "The machine's cores, which the load and the fakes use too: on two cores the extension has about one.",
+			ID:      "rate-tokenize",
+			Section: CPU,
+			Name:    "tokenizes per second",
+			Unit:    "1/s",
+			Digits:  0,
+			Floor:   "refused requests per second",
+			Target:  atLeast(4000), Compare: ByRateRatio, Group: Busy, How: busy + "From the same slices as the CPU.",
+			Limits: "The machine's cores, which the load and the fakes use too: on two cores the extension has " +
+				"about one.",
 		},
 		{
-			ID: "loopback", Section: CPU, Name: "GET /ping", Unit: "µs", Digits: 0, Floor: "an empty handler of net/http in another process",
+			ID:      "loopback",
+			Section: CPU,
+			Name:    "GET /ping",
+			Unit:    "µs",
+			Digits:  0,
+			Floor:   "an empty handler of net/http in another process",
 			Compare: ByRatio, Group: Loopback, How: "One client on a connection that stays open. Median of each slice.",
 			Limits: "Two passages of the kernel's loopback network, and net/http.",
 		},
 		{
-			ID: "client", Section: CPU, Name: "tokenize by the Go client", Unit: "µs", Digits: 0, Floor: "the same as raw bytes on a socket",
-			Compare: ByRatio, Group: Loopback, How: "The services answer at once, one client. The difference is what package client adds.",
-			Limits: "net/http's client, JSON.",
+			ID:      "client",
+			Section: CPU,
+			Name:    "tokenize by the Go client",
+			Unit:    "µs",
+			Digits:  0,
+			Floor:   "the same as raw bytes on a socket",
+			Compare: ByRatio,
+			Group:   Loopback,
+			How:     "The services answer at once, one client. The difference is what package client adds.",
+			Limits:  "net/http's client, JSON.",
 		},
 		{
 			ID: "seal", Section: CPU, Name: "seal an envelope", Unit: "µs", Digits: 1, Group: GoBench,
-			How:    "`go test -bench` in tokenizerlayer/internal/envelope of this tree, in a process of its own. The data key is there already.",
+			How: "`go test -bench` in tokenizerlayer/internal/envelope of this tree, in a process of its own. The " +
+				"data key is there already.",
 			Limits: "Key derivation, AES-GCM, and a signature where the envelope has one.",
 		},
 		{
 			ID: "open", Section: CPU, Name: "open an envelope", Unit: "µs", Digits: 1, Group: GoBench,
-			How:    "`go test -bench` in tokenizerlayer/internal/envelope of this tree, in a process of its own. The data key is there already.",
+			How: "`go test -bench` in tokenizerlayer/internal/envelope of this tree, in a process of its own. The " +
+				"data key is there already.",
 			Limits: "The same, and that nothing is released before all of it is verified.",
 		},
 	}
@@ -133,39 +204,83 @@ func cpu() []Figure {
 func start() []Figure {
 	return []Figure{
 		{
-			ID: "start-register", Section: Start, Name: "start of the process to its registration", Unit: "ms", Digits: 1, Floor: "a bare Go extension",
-			Target: atMostTimes(1.5), Compare: ByRatio, Group: Starts, How: "The programs are started one after the other, in turns.",
-			Limits: "The kernel's exec, Go's runtime, the initialization of packages, and one request to Lambda.",
+			ID:      "start-register",
+			Section: Start,
+			Name:    "start of the process to its registration",
+			Unit:    "ms",
+			Digits:  1,
+			Floor:   "a bare Go extension",
+			Target:  atMostTimes(1.5),
+			Compare: ByRatio,
+			Group:   Starts,
+			How:     "The programs are started one after the other, in turns.",
+			Limits:  "The kernel's exec, Go's runtime, the initialization of packages, and one request to Lambda.",
 		},
 		{
-			ID: "rss-start", Section: Start, Name: "resident memory after the start", Unit: "MiB", Digits: 1, Floor: "a bare Go extension",
-			Target: atMost(10.5), Compare: ByRatio, Group: Starts, How: "VmRSS in /proc/PID/status, 60 ms after registration.",
-			Limits: "The pages of the binary that were touched, and Go's heap.",
+			ID:      "rss-start",
+			Section: Start,
+			Name:    "resident memory after the start",
+			Unit:    "MiB",
+			Digits:  1,
+			Floor:   "a bare Go extension",
+			Target:  atMost(10.5),
+			Compare: ByRatio,
+			Group:   Starts,
+			How:     "VmRSS in /proc/PID/status, 60 ms after registration.",
+			Limits:  "The pages of the binary that were touched, and Go's heap.",
 		},
 		{
-			ID: "rss-5000", Section: Start, Name: "resident memory after 5,000 operations", Unit: "MiB", Digits: 1, Floor: "a bare Go extension after its start",
-			Target: atMost(16), Compare: ByRatio, Group: Memory, How: "2,500 tokenizes and 2,500 detokenizes by 8 clients, the services answer at once.",
-			Limits: "Go's garbage collector lets a heap grow to 4 MB before it first runs.",
+			ID:      "rss-5000",
+			Section: Start,
+			Name:    "resident memory after 5,000 operations",
+			Unit:    "MiB",
+			Digits:  1,
+			Floor:   "a bare Go extension after its start",
+			Target:  atMost(16),
+			Compare: ByRatio,
+			Group:   Memory,
+			How:     "2,500 tokenizes and 2,500 detokenizes by 8 clients, the services answer at once.",
+			Limits:  "Go's garbage collector lets a heap grow to 4 MB before it first runs.",
 		},
 		{
-			ID: "rss-million", Section: Start, Name: "resident memory after 1,000,000 operations", Unit: "MiB", Digits: 1, Floor: "the same process after 5,000",
-			Compare: ByRatio, Group: Million, How: "500,000 tokenizes and 500,000 detokenizes by 16 clients.", Limits: "A ratio near 1 means that nothing leaks.",
+			ID:      "rss-million",
+			Section: Start,
+			Name:    "resident memory after 1,000,000 operations",
+			Unit:    "MiB",
+			Digits:  1,
+			Floor:   "the same process after 5,000",
+			Compare: ByRatio,
+			Group:   Million,
+			How:     "500,000 tokenizes and 500,000 detokenizes by 16 clients.",
+			Limits:  "A ratio near 1 means that nothing leaks.",
 		},
 		{
 			ID: "size", Section: Start, Name: "size of the binary", Unit: "MB", Digits: 1, Floor: "a bare Go extension",
-			Target: atMost(10.0), Compare: ByValue, Group: Size, How: "Stripped, for Linux on amd64, as the layer is built.",
-			Limits: "Go's runtime and net/http are most of the bare one; the rest is what the extension imports.",
+			Target:  atMost(10.0),
+			Compare: ByValue,
+			Group:   Size,
+			How:     "Stripped, for Linux on amd64, as the layer is built.",
+			Limits:  "Go's runtime and net/http are most of the bare one; the rest is what the extension imports.",
 		},
 		{
 			ID: "order-cold", Section: Start, Name: "POST /order, cold", Unit: "ms", Digits: 1, Group: Order,
-			How: "The example application as synthesized, run by `local`: the first order of a new environment, through gateway, function, extension " +
+			How: "The example application as synthesized, run by `local`: the first order of a new environment, " +
+				"through gateway, function, extension " +
 				"and fakes of the services that answer at once.",
-			Limits: "The start of two Go programs, one after the other. On Lambda the environment's own start comes on top.",
+			Limits: "The start of two Go programs, one after the other. On Lambda the environment's own start comes " +
+				"on top.",
 		},
 		{
-			ID: "order-cold-layer", Section: Start, Name: "the layer's part in a cold start", Unit: "ms", Digits: 1, Floor: "the same function without the layer",
-			Compare: ByRatio, Group: Order, How: "The first request of a new environment, which the function refuses before it would use the layer.",
-			Limits: "The extension's start to its registration.",
+			ID:      "order-cold-layer",
+			Section: Start,
+			Name:    "the layer's part in a cold start",
+			Unit:    "ms",
+			Digits:  1,
+			Floor:   "the same function without the layer",
+			Compare: ByRatio,
+			Group:   Order,
+			How:     "The first request of a new environment, which the function refuses before it would use the layer.",
+			Limits:  "The extension's start to its registration.",
 		},
 		{
 			ID: "order-warm", Section: Start, Name: "POST /order, warm", Unit: "ms", Digits: 1, Group: Order,
@@ -177,46 +292,92 @@ func start() []Figure {
 // Operations are those whose calls are counted.
 var Operations = []struct{ ID, Name string }{
 	{"tokenize", "tokenize"}, {"detokenize", "detokenize"}, {"detokenize-once", "detokenize of a token for one use"},
-	{"deterministic", "deterministic tokenize, the first time"}, {"deterministic-again", "deterministic tokenize, again"}, {"revoke", "revoke"},
+	{"deterministic", "deterministic tokenize, the first time"},
+	{"deterministic-again", "deterministic tokenize, again"}, {"revoke", "revoke"},
 }
 
 func calls() []Figure {
 	list := []Figure{
 		{
-			ID: "kms-wait", Section: Calls, Name: "share of warm tokenizes that wait for KMS", Unit: "", Digits: 2, Target: atMost(0), Compare: ByValue, Group: Waits,
-			How: "KMS keeps every answer to GenerateDataKey back, and one tokenize is sent: does it end before KMS answers? " +
+			ID:      "kms-wait",
+			Section: Calls,
+			Name:    "share of warm tokenizes that wait for KMS",
+			Unit:    "",
+			Digits:  2,
+			Target:  atMost(0),
+			Compare: ByValue,
+			Group:   Waits,
+			How: "KMS keeps every answer to GenerateDataKey back, and one tokenize is sent: does it end before KMS " +
+				"answers? " +
 				"No clock decides, but that a tokenize which has not ended after 300 ms counts as waiting.",
 			Limits: "1 means that each tokenize waits for its data key, 0 that data keys are fetched ahead.",
 		},
 		{
 			ID: "kms-ahead", Section: Calls, Name: "tokenizes while KMS is silent", Unit: "", Digits: 0, Group: Waits,
-			How: "KMS keeps its data keys back, and tokenizes are sent one after the other until one waits, at most 64.", Limits: "The number of data keys that are kept ready.",
+			How: "KMS keeps its data keys back, and tokenizes are sent one after the other until one waits, at " +
+				"most 64.",
+			Limits: "The number of data keys that are kept ready.",
 		},
 		{
-			ID: "kms-steady", Section: Calls, Name: "GenerateDataKey calls for 1,000 tokens under steady load", Unit: "", Digits: 0, Target: atMost(1010), Compare: ByValue,
-			Group: Waits, How: upstreams + "8 clients, after a warm-up. Counted by the fake.", Limits: "A data key is used for one token only, so 1,000 is the least.",
+			ID:      "kms-steady",
+			Section: Calls,
+			Name:    "GenerateDataKey calls for 1,000 tokens under steady load",
+			Unit:    "",
+			Digits:  0,
+			Target:  atMost(1010),
+			Compare: ByValue,
+			Group:   Waits,
+			How:     upstreams + "8 clients, after a warm-up. Counted by the fake.",
+			Limits:  "A data key is used for one token only, so 1,000 is the least.",
 		},
 	}
 	for _, o := range Operations {
 		const counted = "Counted by the fake over at least 200 operations, the services answer at once."
 		list = append(list,
 			Figure{
-				ID: "kms-" + o.ID, Section: Calls, Name: o.Name + ": calls of KMS", Unit: "per 1,000", Digits: 0, Compare: ByValue, Group: Units, How: counted,
-				Limits: "docs/api.md says which calls an operation makes.",
+				ID:      "kms-" + o.ID,
+				Section: Calls,
+				Name:    o.Name + ": calls of KMS",
+				Unit:    "per 1,000",
+				Digits:  0,
+				Compare: ByValue,
+				Group:   Units,
+				How:     counted,
+				Limits:  "docs/api.md says which calls an operation makes.",
 			},
 			Figure{
-				ID: "wru-" + o.ID, Section: Calls, Name: o.Name + ": write units", Unit: "per 1,000", Digits: 0, Compare: ByValue, Group: Units,
-				How:    "Computed from the sizes of the items that arrive: one unit for each 1 KB of an item, two in a transaction.",
+				ID:      "wru-" + o.ID,
+				Section: Calls,
+				Name:    o.Name + ": write units",
+				Unit:    "per 1,000",
+				Digits:  0,
+				Compare: ByValue,
+				Group:   Units,
+				How: "Computed from the sizes of the items that arrive: one unit for each 1 KB of an item, two " +
+					"in a transaction.",
 				Limits: "Each row is written once. A transaction costs twice.",
 			},
 			Figure{
-				ID: "rru-" + o.ID, Section: Calls, Name: o.Name + ": read units", Unit: "per 1,000", Digits: 0, Compare: ByValue, Group: Units,
-				How:    "Computed likewise: one unit for each 4 KB of a consistent read, also of an item that is not there.",
+				ID:      "rru-" + o.ID,
+				Section: Calls,
+				Name:    o.Name + ": read units",
+				Unit:    "per 1,000",
+				Digits:  0,
+				Compare: ByValue,
+				Group:   Units,
+				How: "Computed likewise: one unit for each 4 KB of a consistent read, also of an item that is " +
+					"not there.",
 				Limits: "Each read that decides something is consistent.",
 			},
 			Figure{
-				ID: "cost-" + o.ID, Section: Calls, Name: o.Name + ": cost", Unit: "USD per million", Digits: 3, Group: Units,
-				How: "From the rows above and the list prices below.", Limits: "KMS: one call costs as much as five writes.",
+				ID:      "cost-" + o.ID,
+				Section: Calls,
+				Name:    o.Name + ": cost",
+				Unit:    "USD per million",
+				Digits:  3,
+				Group:   Units,
+				How:     "From the rows above and the list prices below.",
+				Limits:  "KMS: one call costs as much as five writes.",
 			})
 	}
 	return list
@@ -225,12 +386,24 @@ func calls() []Figure {
 func development() []Figure {
 	return []Figure{
 		{
-			ID: "synth", Section: Development, Name: "cdk synth", Unit: "s", Digits: 1, Group: Work, How: "`npx cdk synth --quiet` once, with warm caches of the compiler.",
-			Limits: "The CDK runs in Node, and the layer is compiled for two architectures.",
+			ID:      "synth",
+			Section: Development,
+			Name:    "cdk synth",
+			Unit:    "s",
+			Digits:  1,
+			Group:   Work,
+			How:     "`npx cdk synth --quiet` once, with warm caches of the compiler.",
+			Limits:  "The CDK runs in Node, and the layer is compiled for two architectures.",
 		},
 		{
-			ID: "tests", Section: Development, Name: "go test ./...", Unit: "s", Digits: 0, Group: Work, How: "Once, with `-count=1`.",
-			Limits: "The tests that synthesize the app.",
+			ID:      "tests",
+			Section: Development,
+			Name:    "go test ./...",
+			Unit:    "s",
+			Digits:  0,
+			Group:   Work,
+			How:     "Once, with `-count=1`.",
+			Limits:  "The tests that synthesize the app.",
 		},
 	}
 }
