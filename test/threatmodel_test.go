@@ -21,12 +21,15 @@ func TestThreatModel_NamesTestsThatExist(t *testing.T) {
 			}
 		}
 	})
-	named := regexp.MustCompile("`(Test\\w+)`").FindAllStringSubmatch(read(t, filepath.Join(moduleRoot, "docs", "threat-model.md")), -1)
+	named := regexp.MustCompile("`(Test\\w+)`").FindAllStringSubmatch(read(t,
+		filepath.Join(moduleRoot, "docs", "threat-model.md")), -1)
 	if len(named) < 20 || !exist[t.Name()] {
 		t.Fatalf("%d tests are named, %d exist", len(named), len(exist))
 	}
 	for _, match := range named {
-		isStart := func(name string) bool { return strings.HasSuffix(match[1], "_") && strings.HasPrefix(name, match[1]) }
+		isStart := func(name string) bool {
+			return strings.HasSuffix(match[1], "_") && strings.HasPrefix(name, match[1])
+		}
 		if name := match[1]; !exist[name] && !slices.ContainsFunc(slices.Collect(maps.Keys(exist)), isStart) {
 			t.Errorf("docs/threat-model.md names %s, which does not exist", name)
 		}

@@ -50,7 +50,8 @@ func TestTutorials_Compile(t *testing.T) {
 	}
 	for name, code := range map[string]string{
 		"README.md": readme[0], "README.md, from another app": readme[1],
-		"package doc": indented(documentation(t, "doc.go", "")), "NewGoAsset": indented(documentation(t, "asset.go", "NewGoAsset")),
+		"package doc": indented(documentation(t, "doc.go", "")),
+		"NewGoAsset":  indented(documentation(t, "asset.go", "NewGoAsset")),
 	} {
 		t.Run(name, func(t *testing.T) {
 			if strings.Count(code, "\n") < 5 {
@@ -59,7 +60,8 @@ func TestTutorials_Compile(t *testing.T) {
 			dir := t.TempDir()
 			source, overlay := filepath.Join(dir, "tutorial.go"), filepath.Join(dir, "overlay.json")
 			write(t, source, strings.Replace(around, "CODE", code, 1))
-			content, err := json.Marshal(map[string]any{"Replace": map[string]string{filepath.Join(repository(t), "tutorial", "tutorial.go"): source}})
+			content, err := json.Marshal(map[string]any{"Replace": map[string]string{filepath.Join(repository(t),
+				"tutorial", "tutorial.go"): source}})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -77,7 +79,8 @@ func TestTutorials_Compile(t *testing.T) {
 // documentation is the comment on a function of the constructs' package, or on the package.
 func documentation(t *testing.T, file, function string) string {
 	t.Helper()
-	parsed, err := parser.ParseFile(token.NewFileSet(), filepath.Join(moduleRoot, "tokenizerlayer", file), nil, parser.ParseComments)
+	parsed, err := parser.ParseFile(token.NewFileSet(), filepath.Join(moduleRoot, "tokenizerlayer", file), nil,
+		parser.ParseComments)
 	if err != nil {
 		t.Fatal(err)
 	}
