@@ -16,12 +16,14 @@ var longRun = regexp.MustCompile(`[0-9]+`)
 
 // details are what may follow a member's name in an error about a request of an order.
 var details = []string{
-	reasonRequired, reasonCard, "must have at most 64 characters", "must have at most 200 characters", "must have at most 500 characters",
-	"must hold letters, digits, dots, dashes and underscores only", "must not hold control characters",
-	"must not be empty", "must hold ASCII digits only, single spaces or dashes between them allowed", "must have 12 to 19 digits",
-	"is not a card number: its check digit does not fit",
-	"must be a JSON object", "is not valid JSON (RFC 8259, UTF-8)", "is not valid UTF-8", "has the wrong type", "is given twice; give it once", "has an unknown member; remove it",
-	"is not a known member; remove it", "is sensitive authentication data and must never be sent here; remove it",
+	reasonRequired, reasonCard, "must have at most 64 characters", "must have at most 200 characters",
+	"must have at most 500 characters", "must hold letters, digits, dots, dashes and underscores only",
+	"must not hold control characters", "must not be empty",
+	"must hold ASCII digits only, single spaces or dashes between them allowed", "must have 12 to 19 digits",
+	"is not a card number: its check digit does not fit", "must be a JSON object",
+	"is not valid JSON (RFC 8259, UTF-8)", "is not valid UTF-8", "has the wrong type", "is given twice; give it once",
+	"has an unknown member; remove it", "is not a known member; remove it",
+	"is sensitive authentication data and must never be sent here; remove it",
 }
 
 // A request that is accepted has a card in the one place for it and within bounds; one that is refused is refused with
@@ -29,11 +31,16 @@ var details = []string{
 func FuzzPlaceRequest(f *testing.F) {
 	const good = `{"CustomerOrder":"1","CustomerName":"N","CreditCard":"4111111111111111","Address":"A"}`
 	for _, s := range []string{
-		good, `{}`, ``, `null`, "{\xff", good + good, strings.Replace(good, `"N"`, `"4111 1111 1111 1111"`, 1), strings.Replace(good, `"A"`, `"No. 4111-1111-1111-1111."`, 1),
-		strings.Replace(good, `"1"`, `"4111111111111111"`, 1), strings.Replace(good, `"1"`, `"4111.1111.1111.1111"`, 1), strings.Replace(good, `"1"`, `"a/b"`, 1),
-		strings.Replace(good, `"N"`, `"\u0000"`, 1), strings.Replace(good, `"N"`, `" \u2003 "`, 1), strings.Replace(good, `"N"`, `"`+strings.Repeat("Ä", 201)+`"`, 1),
-		strings.Replace(good, `"A"`, `"x4111111111111111"`, 1), strings.Replace(good, `"A"`, `"104111111111111111"`, 1), strings.Replace(good, `"4111111111111111"`, `4111111111111111`, 1),
-		strings.Replace(good, `{`, `{"CVV":"123",`, 1), strings.Replace(good, `{`, `{"4111111111111111":1,`, 1), strings.Replace(good, `CreditCard`, `creditCard`, 1),
+		good, `{}`, ``, `null`, "{\xff", good + good, strings.Replace(good, `"N"`, `"4111 1111 1111 1111"`, 1),
+		strings.Replace(good, `"A"`, `"No. 4111-1111-1111-1111."`, 1),
+		strings.Replace(good, `"1"`, `"4111111111111111"`, 1), strings.Replace(good, `"1"`, `"4111.1111.1111.1111"`, 1),
+		strings.Replace(good, `"1"`, `"a/b"`, 1),
+		strings.Replace(good, `"N"`, `"\u0000"`, 1), strings.Replace(good, `"N"`, `" \u2003 "`, 1),
+		strings.Replace(good, `"N"`, `"`+strings.Repeat("Ä", 201)+`"`, 1),
+		strings.Replace(good, `"A"`, `"x4111111111111111"`, 1), strings.Replace(good, `"A"`, `"104111111111111111"`, 1),
+		strings.Replace(good, `"4111111111111111"`, `4111111111111111`, 1),
+		strings.Replace(good, `{`, `{"CVV":"123",`, 1), strings.Replace(good, `{`, `{"4111111111111111":1,`, 1),
+		strings.Replace(good, `CreditCard`, `creditCard`, 1),
 	} {
 		f.Add([]byte(s))
 	}
@@ -52,7 +59,8 @@ func FuzzPlaceRequest(f *testing.F) {
 			if subject == "" {
 				subject = "the body"
 			}
-			if text, found := strings.CutPrefix(e.Detail, subject+" "); !found || !slices.Contains(details, text) || e.Cause != "" {
+			if text, found := strings.CutPrefix(e.Detail, subject+" "); !found || !slices.Contains(details, text) ||
+				e.Cause != "" {
 				t.Fatalf("detail %q of field %q is not a fixed text", e.Detail, e.Field)
 			}
 			return
@@ -60,7 +68,9 @@ func FuzzPlaceRequest(f *testing.F) {
 		if n := len(card.Reveal()); n < 12 || n > 19 {
 			t.Fatalf("a card of %d digits", n)
 		}
-		for limit, text := range map[int]string{MaxNumber: r.CustomerOrder, MaxName: r.CustomerName, MaxAddress: r.Address} {
+		for limit, text := range map[int]string{
+			MaxNumber: r.CustomerOrder, MaxName: r.CustomerName, MaxAddress: r.Address,
+		} {
 			if n := len([]rune(text)); n == 0 || n > limit {
 				t.Errorf("%d characters, at most %d are allowed", n, limit)
 			}
@@ -71,7 +81,10 @@ func FuzzPlaceRequest(f *testing.F) {
 			}
 		}
 		again, err := json.Marshal(map[string]any{
-			fieldNumber: r.CustomerOrder, fieldName: r.CustomerName, fieldCard: r.CreditCard.Reveal(), fieldAddress: r.Address,
+			fieldNumber:  r.CustomerOrder,
+			fieldName:    r.CustomerName,
+			fieldCard:    r.CreditCard.Reveal(),
+			fieldAddress: r.Address,
 		})
 		if err != nil {
 			t.Fatal(err)
