@@ -1,12 +1,12 @@
-// Package report computes from a cloud assembly who can read the data behind tokens, put data there, end tokens or bring them back, and
-// who can change that: the page docs/who-can-read.md.
+// Package report computes from a cloud assembly who can read the data behind tokens, put data there, end tokens or
+// bring them back, and who can change that: the page docs/who-can-read.md.
 //
 //	a, err := assembly.Load("cdk.out")
 //	inv, err := inventory.Read(a)
 //	page, err := report.Page(inv)
 //
-// A statement is shown as the templates have it. Whether it gives anything is what the policy evaluator says: it is tried with every
-// request that the policies can tell apart. What could matter and is not known is an error.
+// A statement is shown as the templates have it. Whether it gives anything is what the policy evaluator says: it is
+// tried with every request that the policies can tell apart. What could matter and is not known is an error.
 package report
 
 import (
@@ -94,7 +94,8 @@ func (w *writer) abilities() error {
 		w.section(of.title, of.intro)
 		t := &table{heads: []string{"principal", "what", "on", "only if", "through which function"}}
 		for _, r := range w.given[i] {
-			t.add(r.principal.label, strings.TrimPrefix(r.gives+": ", ": ")+codes(r.actions), codes(r.on), r.onlyIf, w.through(r.principal))
+			t.add(r.principal.label, strings.TrimPrefix(r.gives+": ", ": ")+codes(r.actions), codes(r.on), r.onlyIf,
+				w.through(r.principal))
 		}
 		t.write(&w.Builder)
 	}
@@ -103,7 +104,8 @@ func (w *writer) abilities() error {
 
 // refusals lists the statements that allow one of these things, to no effect.
 func (w *writer) refusals() error {
-	w.section("Statements without effect", "A policy allows this, and something else refuses every request. Such a statement is a mistake, or a change that is not "+
+	w.section("Statements without effect", "A policy allows this, and something else refuses every request. Such a "+
+		"statement is a mistake, or a change that is not "+
 		"complete.")
 	t := &table{heads: []string{"principal", "what", "on", "only if", "refused, because"}}
 	for _, r := range mergeActions(w.refused) {
@@ -139,8 +141,10 @@ func (w *writer) room() error {
 
 // entrances lists who gets into roles, functions and layers.
 func (w *writer) entrances() error {
-	w.section("Who gets into roles, functions and layers", "Whoever can assume a role can do what the tables above say of it. Whoever can invoke a "+
-		"function gets its answers. Whoever chooses a function's layer or its variables chooses what runs with its role.")
+	w.section("Who gets into roles, functions and layers",
+		"Whoever can assume a role can do what the tables above say of it. Whoever can invoke a "+
+			"function gets its answers. Whoever chooses a function's layer or its variables chooses what runs with "+
+			"its role.")
 	w.analysis.entrances().write(&w.Builder)
 	w.WriteString("\n")
 	w.software().write(&w.Builder)
@@ -151,10 +155,12 @@ func (w *writer) entrances() error {
 
 // limits lists what limits principals, and the policies that are for nobody in the templates.
 func (w *writer) limits() error {
-	w.section("Permissions boundaries", "A role that has a boundary may do nothing else, whatever its policies allow. The sections above take it into account.")
+	w.section("Permissions boundaries", "A role that has a boundary may do nothing else, whatever its policies "+
+		"allow. The sections above take it into account.")
 	w.boundaries().write(&w.Builder)
-	w.section("Policies for somebody else", "Managed policies that no role of the templates has. Whoever gets one as a policy may do what it allows. "+
-		"Whoever gets it as a permissions boundary may do nothing else.")
+	w.section("Policies for somebody else",
+		"Managed policies that no role of the templates has. Whoever gets one as a policy may do what it allows. "+
+			"Whoever gets it as a permissions boundary may do nothing else.")
 	t, err := w.loose()
 	if err != nil {
 		return err

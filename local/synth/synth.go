@@ -1,7 +1,7 @@
 // Package synth runs the project's CDK app and leaves its cloud assembly in a directory, as `cdk synth` does.
 //
-// The app is a process of its own: compiling the CDK takes minutes the first time, and a program that does not import it
-// can show progress meanwhile.
+// The app is a process of its own: compiling the CDK takes minutes the first time, and a program that does not import
+// it can show progress meanwhile.
 package synth
 
 import (
@@ -24,7 +24,8 @@ const (
 	Region  = "us-east-1"
 )
 
-// BuildOSKey is the context key that says which operating system functions and extension are compiled for; linux if it is not set.
+// BuildOSKey is the context key that says which operating system functions and extension are compiled for; linux if it
+// is not set.
 const BuildOSKey = "tokenizer:localBuildOS"
 
 // Options say what to synthesize.
@@ -35,7 +36,8 @@ type Options struct {
 	Out string
 	// Context overrides cdk.json's context, as `-c key=value` does.
 	Context map[string]string
-	// TemplatesOnly leaves layer and functions unbuilt. The templates are those of a build, but for the hashes of what is not there.
+	// TemplatesOnly leaves layer and functions unbuilt. The templates are those of a build, but for the hashes of what
+	// is not there.
 	TemplatesOnly bool
 	// Log gets what the app and the compilers print.
 	Log io.Writer
@@ -46,7 +48,8 @@ func HostContext() (map[string]string, error) {
 	architectures := map[string]string{"amd64": "x86_64", "arm64": "arm64"}
 	arch, ok := architectures[runtime.GOARCH]
 	if !ok || runtime.GOOS != "linux" && runtime.GOOS != "darwin" {
-		return nil, fmt.Errorf("%s/%s cannot run the functions; use Linux or macOS on amd64 or arm64", runtime.GOOS, runtime.GOARCH)
+		return nil, fmt.Errorf("%s/%s cannot run the functions; use Linux or macOS on amd64 or arm64", runtime.GOOS,
+			runtime.GOARCH)
 	}
 	// Of the layer, the version for another architecture would be built and never run.
 	c := map[string]string{"stage": "dev", "tokenizer:architecture": arch, "tokenizer:layerArchitectures": arch}

@@ -1,18 +1,19 @@
-// Package inventory lists what a cloud assembly has that decides who can get at the data behind tokens: keys, tables, roles, functions,
-// layers, and the API, with all policies.
+// Package inventory lists what a cloud assembly has that decides who can get at the data behind tokens: keys, tables,
+// roles, functions, layers, and the API, with all policies.
 //
 //	a, err := assembly.Load("cdk.out")
 //	inv, err := inventory.Read(a)
 //
-// What could decide and is not known here is an error: a type of resource, a property of the types that matter, a policy that is not one of
-// the assembly, a key of which nothing tells what it is for.
+// What could decide and is not known here is an error: a type of resource, a property of the types that matter, a
+// policy that is not one of the assembly, a key of which nothing tells what it is for.
 package inventory
 
 import (
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/policy"
 )
 
-// Inventory is what an assembly has, each kind sorted by path. Account and Region are ACCOUNT and REGION if the app leaves them open.
+// Inventory is what an assembly has, each kind sorted by path. Account and Region are ACCOUNT and REGION if the app
+// leaves them open.
 type Inventory struct {
 	Account, Region string
 	Keys            []*Key
@@ -94,7 +95,8 @@ type Function struct {
 	Invoke []Permission
 	// Tokenizer tells whether it has the extension's settings.
 	Tokenizer bool
-	// AWSVariables are its environment variables that AWS's software reads, as NAME=value. They can redirect its calls, or wrap it.
+	// AWSVariables are its environment variables that AWS's software reads, as NAME=value. They can redirect its calls,
+	// or wrap it.
 	AWSVariables []string
 }
 
