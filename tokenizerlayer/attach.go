@@ -42,55 +42,61 @@ const (
 
 // AttachOptions tune the extension beside one function. Every field is optional.
 type AttachOptions struct {
-	// Port is where the extension listens on 127.0.0.1, from 1024 to 65535; 0 means the function's own environment variable
-	// TOKENIZER_PORT or, without one, 2774. The clients in the layer, and tokenizerlayer/client, find it by themselves.
+	// Port is where the extension listens on 127.0.0.1, from 1024 to 65535; 0 means the function's own environment
+	// variable TOKENIZER_PORT or, without one, 2774. The clients in the layer, and tokenizerlayer/client, find it by
+	// themselves.
 	Port int
-	// LogLevel is from which severity on the extension logs notices about itself to the function's log; "" means [LogInfo]. Events, one
-	// for each operation, are always logged.
+	// LogLevel is from which severity on the extension logs notices about itself to the function's log; "" means
+	// [LogInfo]. Events, one for each operation, are always logged.
 	LogLevel LogLevel
 	// MaxBodyBytes bounds the body of a request to the extension, from 64 to 32768 bytes; 0 means 32768.
 	MaxBodyBytes int
-	// ReadRate is how many tokens the extension opens or looks up a second in one environment, from 1 to 10000; 0 means 100.
+	// ReadRate is how many tokens the extension opens or looks up a second in one environment, from 1 to 10000; 0
+	// means 100.
 	ReadRate int
 	// MaxConnections bounds the connections to the extension at a time, from 1 to 1024; 0 means 64. More wait.
 	MaxConnections int
-	// KeysAhead is how many data keys of one purpose the extension of a function that tokenizes holds before they are needed, so that a
-	// token does not wait for KMS: from 1 to 256, or [NoKeysAhead]; 0 means 64. It begins with one, and holds more only under load. A data
-	// key is held for 5 minutes at most; for so long the function can make tokens after its right to do so was taken away.
+	// KeysAhead is how many data keys of one purpose the extension of a function that tokenizes holds before they are
+	// needed, so that a token does not wait for KMS: from 1 to 256, or [NoKeysAhead]; 0 means 64. It begins with one,
+	// and holds more only under load. A data key is held for 5 minutes at most; for so long the function can make
+	// tokens after its right to do so was taken away.
 	KeysAhead int
-	// Purposes are those that the function may tokenize or detokenize for; none means tokens that are bound to no purpose.
+	// Purposes are those that the function may tokenize or detokenize for; none means tokens that are bound to no
+	// purpose.
 	Purposes []string
-	// Index lets a function that may tokenize make deterministic tokens and idempotent requests: see [Grants.Index], which is a way to read
-	// deterministic tokens.
+	// Index lets a function that may tokenize make deterministic tokens and idempotent requests: see [Grants.Index],
+	// which is a way to read deterministic tokens.
 	Index bool
-	// IdempotencyScope is a name that functions have in common that share idempotency keys: 1 to 128 of A-Z a-z 0-9 . _ : -; "" means
-	// that each function's keys are its own.
+	// IdempotencyScope is a name that functions have in common that share idempotency keys: 1 to 128 of A-Z a-z 0-9 . _
+	// : -; "" means that each function's keys are its own.
 	IdempotencyScope string
-	// Granted says that the role has its rights to the vault already, so that Attach adds none: set it for an imported role that another
-	// app has made with [NewDetokenizeRole]. Attach recognizes one of this app by itself.
+	// Granted says that the role has its rights to the vault already, so that Attach adds none: set it for an imported
+	// role that another app has made with [NewDetokenizeRole]. Attach recognizes one of this app by itself.
 	Granted bool
 }
 
-// NoKeysAhead is a value of [AttachOptions.KeysAhead]: the extension asks KMS when a token is made, and each token waits for that.
+// NoKeysAhead is a value of [AttachOptions.KeysAhead]: the extension asks KMS when a token is made, and each token
+// waits for that.
 const NoKeysAhead = -1
 
 // defaultTimeout, in seconds, is what a function gets that states no timeout.
 const defaultTimeout = 10
 
-// Attach adds the layer to fn, gives the extension its settings as environment variables, and grants fn's role access to the
-// vault. It picks the layer version by the architecture of fn. Where fn states no timeout, Attach sets 10 seconds: Lambda's
-// own default of 3 is less than the 5 that a client waits for the extension. Where the role of a function that is to tokenize states no
-// path, Attach sets the one that the keys' policies demand. You state the path of a role that is to detokenize yourself. options may be
-// nil.
+// Attach adds the layer to fn, gives the extension its settings as environment variables, and grants fn's role access
+// to the vault. It picks the layer version by the architecture of fn. Where fn states no timeout, Attach sets 10
+// seconds: Lambda's own default of 3 is less than the 5 that a client waits for the extension. Where the role of a
+// function that is to tokenize states no path, Attach sets the one that the keys' policies demand. You state the path
+// of a role that is to detokenize yourself. options may be nil.
 //
-// To a role of [NewDetokenizeRole] Attach grants nothing: the role has its rights. The function must have the name and the log group that
-// the role is for.
+// To a role of [NewDetokenizeRole] Attach grants nothing: the role has its rights. The function must have the name and
+// the log group that the role is for.
 //
-// An error names every property that would not work in Lambda, and says what to do: an architecture that the layer has no version for, a
-// container image, five other layers, a timeout of 5 seconds or less, SnapStart, a capacity provider, a port or a setting that is taken, a
-// log configuration with which Lambda drops events, a role outside of the path that the keys' policies demand, a role that the CDK does not
-// add policies to, a vault of another account or region, a layer attached before, or wrong options. Attach changes nothing then. It checks fn
-// again when the app is synthesized, so that later changes do not go unnoticed.
+// An error names every property that would not work in Lambda, and says what to do: an architecture that the layer has
+// no version for, a container image, five other layers, a timeout of 5 seconds or less, SnapStart, a capacity provider,
+// a port or a setting that is taken, a log configuration with which Lambda drops events, a role outside of the path
+// that the keys' policies demand, a role that the CDK does not add policies to, a vault of another account or region, a
+// layer attached before, or wrong options. Attach changes nothing then. It checks fn again when the app is synthesized,
+// so that later changes do not go unnoticed.
 func (l *Layer) Attach(fn awslambda.Function, vault IVault, access Access, options *AttachOptions) error {
 	if fn == nil {
 		return fmt.Errorf("%s: fn: got none, want a function to attach the layer to", *l.Node().Path())
@@ -101,7 +107,8 @@ func (l *Layer) Attach(fn awslambda.Function, vault IVault, access Access, optio
 	a := &attachment{layer: l, fn: fn, vault: vault, access: access, options: *cmp.Or(options, &AttachOptions{})}
 	state := a.resolve()
 	if fn.Node().TryFindChild(new(attachmentID)) != nil {
-		return fmt.Errorf("%s: the tokenizer layer is attached already: attach it once, and for more access use IVault.Grants", *fn.Node().Path())
+		return fmt.Errorf("%s: the tokenizer layer is attached already: attach it once, and for more access use "+
+			"IVault.Grants", *fn.Node().Path())
 	}
 	problems := slices.Concat(a.options.problems(access), a.problems(state))
 	if len(state.layers) >= maxLayers {
@@ -120,7 +127,8 @@ func (l *Layer) Attach(fn awslambda.Function, vault IVault, access Access, optio
 	for _, name := range slices.Sorted(maps.Keys(variables)) { // in one order, for the same template every time
 		fn.AddEnvironment(&name, variables[name], nil)
 	}
-	if role := roleResource(fn.Role()); role != nil && role.Path() == nil && access == Tokenize && vault.RolePath() != AnyRolePath {
+	if role := roleResource(fn.Role()); role != nil && role.Path() == nil && access == Tokenize &&
+		vault.RolePath() != AnyRolePath {
 		role.SetPath(new(a.neededPath())) // IAM cannot move a role: CloudFormation replaces a deployed one
 	}
 	a.attached = true
@@ -183,12 +191,15 @@ func (a *attachment) variables(architecture Architecture) map[string]*string {
 	return variables
 }
 
-// toldAccess is what the extension may prepare itself for. Of a role that has its rights to tokenize already, the purposes are not known.
+// toldAccess is what the extension may prepare itself for. Of a role that has its rights to tokenize already, the
+// purposes are not known.
 func (a *attachment) toldAccess() string {
 	if a.access == Tokenize && a.granted() {
 		return ""
 	}
-	return map[Access]string{Tokenize: settings.AccessTokenize, Detokenize: settings.AccessDetokenize, Revoke: settings.AccessRevoke}[a.access]
+	return map[Access]string{
+		Tokenize: settings.AccessTokenize, Detokenize: settings.AccessDetokenize, Revoke: settings.AccessRevoke,
+	}[a.access]
 }
 
 func (a *attachment) keysAhead() string {
@@ -228,30 +239,37 @@ func (o AttachOptions) problems(access Access) (problems []error) {
 		{"KeysAhead", max(o.KeysAhead, 0), 1, api.MaxKeysAhead, api.DefaultKeysAhead},
 	} {
 		if n.got != 0 && (n.got < n.least || n.got > n.most) {
-			problems = append(problems, fmt.Errorf("AttachOptions.%s: got %d, want %d to %d: leave it out for %d", n.property, n.got, n.least, n.most, n.def))
+			problems = append(problems, fmt.Errorf("AttachOptions.%s: got %d, want %d to %d: leave it out for %d",
+				n.property, n.got, n.least, n.most, n.def))
 		}
 	}
 	if levels := []LogLevel{"", LogDebug, LogInfo, LogWarn, LogError}; !slices.Contains(levels, o.LogLevel) {
-		problems = append(problems, fmt.Errorf("AttachOptions.LogLevel: got %q, want one of %v: leave it out for INFO", o.LogLevel, levels[1:]))
+		problems = append(problems, fmt.Errorf("AttachOptions.LogLevel: got %q, want one of %v: leave it out for INFO",
+			o.LogLevel, levels[1:]))
 	}
 	for _, purpose := range o.Purposes {
 		problems = append(problems, checkPurpose("AttachOptions.Purposes", purpose))
 	}
 	if len(o.Purposes) > 0 && access == Revoke {
-		problems = append(problems, errors.New("AttachOptions.Purposes: got some for Revoke, which is for tokens of every purpose: leave them out"))
+		problems = append(problems, errors.New(
+			"AttachOptions.Purposes: got some for Revoke, which is for tokens of every purpose: leave them out"))
 	}
 	if o.KeysAhead < NoKeysAhead {
-		problems = append(problems, fmt.Errorf("AttachOptions.KeysAhead: got %d, want 1 to %d, or NoKeysAhead: leave it out for %d",
-			o.KeysAhead, api.MaxKeysAhead, api.DefaultKeysAhead))
+		problems = append(problems,
+			fmt.Errorf("AttachOptions.KeysAhead: got %d, want 1 to %d, or NoKeysAhead: leave it out for %d",
+				o.KeysAhead, api.MaxKeysAhead, api.DefaultKeysAhead))
 	}
 	if o.KeysAhead != 0 && access != Tokenize {
-		problems = append(problems, fmt.Errorf("AttachOptions.KeysAhead: got %d for a function that does not tokenize, and needs no data keys: leave it out", o.KeysAhead))
+		problems = append(problems, fmt.Errorf("AttachOptions.KeysAhead: got %d for a function that does not "+
+			"tokenize, and needs no data keys: leave it out", o.KeysAhead))
 	}
 	if o.IdempotencyScope != "" && !api.IsName(o.IdempotencyScope) {
-		problems = append(problems, fmt.Errorf("AttachOptions.IdempotencyScope: got %q, want 1 to 128 of A-Z a-z 0-9 . _ : -, the first a letter or digit", o.IdempotencyScope))
+		problems = append(problems, fmt.Errorf("AttachOptions.IdempotencyScope: got %q, want 1 to 128 of A-Z a-z 0-9 "+
+			". _ : -, the first a letter or digit", o.IdempotencyScope))
 	}
 	if o.Index && access != Tokenize {
-		problems = append(problems, errors.New("AttachOptions.Index: got true for a function that does not tokenize, and cannot use it: leave it out"))
+		problems = append(problems, errors.New(
+			"AttachOptions.Index: got true for a function that does not tokenize, and cannot use it: leave it out"))
 	}
 	return problems
 }

@@ -1,10 +1,10 @@
-// Package attribute has the rows of the vault's tables: items of DynamoDB whose attributes are texts, numbers and bytes. Their JSON is
-// DynamoDB's own, in requests to DynamoDB and in answers of the loopback API alike:
+// Package attribute has the rows of the vault's tables: items of DynamoDB whose attributes are texts, numbers and
+// bytes. Their JSON is DynamoDB's own, in requests to DynamoDB and in answers of the loopback API alike:
 //
 //	row := attribute.Item{"Hash_Key": attribute.S("..."), "ExpiresAt": attribute.N("1767323105"), "CandidateString": attribute.B(message)}
 //
-// DynamoDB has more types of attributes, and whoever may write a table can store them. Such a value is there, and is neither a text nor a
-// number nor bytes.
+// DynamoDB has more types of attributes, and whoever may write a table can store them. Such a value is there, and is
+// neither a text nor a number nor bytes.
 package attribute
 
 import (

@@ -84,7 +84,8 @@ func (q *request) about(a vault.About) {
 func (q *request) because(reason string) error {
 	switch {
 	case utf8.RuneCountInString(reason) > api.MaxReason || !vault.Printable(reason):
-		return failure.New(failure.Invalid, "reason", "must have at most %d characters, no control characters among them", api.MaxReason)
+		return failure.New(failure.Invalid, "reason",
+			"must have at most %d characters, no control characters among them", api.MaxReason)
 	case pan.Like(reason):
 		return failure.New(failure.Invalid, "reason", "looks like it holds a card number, which must not be logged")
 	}
@@ -176,7 +177,8 @@ func createFrom(in api.TokenizeRequest, header http.Header) (vault.Create, error
 		IdempotencyKey: header.Get(api.IdempotencyHeader),
 	}
 	if n := len(header.Values(api.IdempotencyHeader)); n > 1 || n == 1 && c.IdempotencyKey == "" {
-		return vault.Create{}, failure.New(failure.Invalid, api.IdempotencyHeader, "must not be empty, and be given once")
+		return vault.Create{}, failure.New(failure.Invalid, api.IdempotencyHeader,
+			"must not be empty, and be given once")
 	}
 	if in.TTL != nil {
 		if *in.TTL < 1 || *in.TTL > api.MaxTTL {
@@ -226,7 +228,9 @@ func (s *server) detokenize(q *request) (any, error) {
 		return nil, err
 	}
 	opened, err := q.vault.Detokenize(q.context(), vault.Detokenize{
-		Read: vault.Read{Token: in.Token, Context: in.Binding.Context}, Attempt: in.Attempt, Redaction: string(in.Redaction) + string(in.Mask),
+		Read:      vault.Read{Token: in.Token, Context: in.Binding.Context},
+		Attempt:   in.Attempt,
+		Redaction: string(in.Redaction) + string(in.Mask),
 	})
 	q.about(opened.About)
 	if err != nil {
