@@ -1,8 +1,9 @@
-// Package lambdas_test holds the functions to the promise of package orders: a crash at any moment loses nothing and charges nothing
-// twice.
+// Package lambdas_test holds the functions to the promise of package orders: a crash at any moment loses nothing and
+// charges nothing twice.
 //
-// It runs the synthesized system, with real processes, the real extension and the real SDK. A fault ends a process with SIGKILL, or
-// loses a call or its answer. A caller then does what a person does: the same again, and later if the answer says so.
+// It runs the synthesized system, with real processes, the real extension and the real SDK. A fault ends a process with
+// SIGKILL, or loses a call or its answer. A caller then does what a person does: the same again, and later if the
+// answer says so.
 package lambdas_test
 
 import (
@@ -33,8 +34,8 @@ type request struct {
 // figures are what the test did.
 type figures struct{ killed, lost, retries, waits, orders, charges, orphans int }
 
-// Every call of every request gets a fault in any case. With all tests it gets each victim at each moment; otherwise, both victims at one
-// moment, which is another for the next call, and the connection is lost at one moment.
+// Every call of every request gets a fault in any case. With all tests it gets each victim at each moment; otherwise,
+// both victims at one moment, which is another for the next call, and the connection is lost at one moment.
 func TestSystem_SurvivesAFaultAtEveryCall(t *testing.T) {
 	app := synthesize(t)
 	began := time.Now()
@@ -57,7 +58,9 @@ func TestSystem_SurvivesAFaultAtEveryCall(t *testing.T) {
 				position++
 				for _, f := range slices.Concat(kills, losses) {
 					kinds[[2]string{f.ends, string(f.when)}] = true
-					t.Run(fmt.Sprintf("%s ends %s %s", f.ends, f.when, call), func(t *testing.T) { s.disturbed(t, r, f) })
+					t.Run(fmt.Sprintf("%s ends %s %s", f.ends, f.when, call), func(t *testing.T) {
+						s.disturbed(t, r, f)
+					})
 				}
 				sum.killed += len(kills)
 				sum.lost += len(losses)
@@ -81,10 +84,12 @@ func TestSystem_SurvivesAFaultAtEveryCall(t *testing.T) {
 		killed, lost = 36, 10
 	}
 	if sum.killed != killed || sum.lost != lost || len(kinds) != 8 {
-		t.Errorf("%d kill points and %d lost calls of %d kinds, want %d and %d of 8", sum.killed, sum.lost, len(kinds), killed, lost)
+		t.Errorf("%d kill points and %d lost calls of %d kinds, want %d and %d of 8", sum.killed, sum.lost, len(kinds),
+			killed, lost)
 	}
 	t.Logf("kill points %d, lost calls %d, retries %d (%d after a lease), orders %d, charges %d, orphans %d, in %v",
-		sum.killed, sum.lost, sum.retries, sum.waits, sum.orders, sum.charges, sum.orphans, time.Since(began).Round(time.Second))
+		sum.killed, sum.lost, sum.retries, sum.waits, sum.orders, sum.charges, sum.orphans,
+		time.Since(began).Round(time.Second))
 }
 
 // faults are all that can happen at a call: kills[i] and kills[i+3] are those of the two victims at one moment.
@@ -145,7 +150,8 @@ func (s *system) prepared(t *testing.T, r request) *order {
 	return o
 }
 
-// chargedUnrecorded leaves o as it is after a function has died between charging and recording, and its lease has run out.
+// chargedUnrecorded leaves o as it is after a function has died between charging and recording, and its lease has run
+// out.
 func (s *system) chargedUnrecorded(t *testing.T, o *order) {
 	t.Helper()
 	s.place(t, o)
@@ -207,7 +213,8 @@ func (s *system) readable(t *testing.T, o *order, token, user string) {
 	}
 }
 
-// onePayment checks the attempts to charge an order: at most one is entered, and all are the same payment with the same card.
+// onePayment checks the attempts to charge an order: at most one is entered, and all are the same payment with the same
+// card.
 func (s *system) onePayment(t *testing.T, o *order, entries int) (entered int) {
 	t.Helper()
 	attempts := s.charges(o.number)
@@ -279,11 +286,15 @@ func (s *system) noCard(t *testing.T, places map[string]string) {
 	}
 }
 
-// logIsComplete checks that the log is the functions', extensions' and API's: otherwise nothing found in it would prove nothing.
+// logIsComplete checks that the log is the functions', extensions' and API's: otherwise nothing found in it would prove
+// nothing.
 func (s *system) logIsComplete(t *testing.T) {
 	t.Helper()
 	logged := s.log.String()
-	for _, line := range []string{"POST /order 201", "POST /paybill 200", `"operation":"paybill"`, `"operation":"detokenize"`, "signal: killed"} {
+	for _, line := range []string{
+		"POST /order 201", "POST /paybill 200", `"operation":"paybill"`, `"operation":"detokenize"`,
+		"signal: killed",
+	} {
 		if !strings.Contains(logged, line) {
 			t.Errorf("the log lacks %s", line)
 		}

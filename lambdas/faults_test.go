@@ -51,7 +51,8 @@ type injector struct {
 	t    *testing.T
 	kill func(roleARN, process string) int
 
-	// still is held for reading while a call is carried out. Whoever holds it for writing sees tables that nobody changes.
+	// still is held for reading while a call is carried out. Whoever holds it for writing sees tables that nobody
+	// changes.
 	still sync.RWMutex
 
 	mu       sync.Mutex
@@ -65,7 +66,13 @@ type injector struct {
 }
 
 func newInjector(t *testing.T) *injector {
-	return &injector{t: t, dead: map[process]bool{}, ending: map[string]bool{}, roles: map[string]bool{}, charged: map[string][]charge{}}
+	return &injector{
+		t:       t,
+		dead:    map[process]bool{},
+		ending:  map[string]bool{},
+		roles:   map[string]bool{},
+		charged: map[string][]charge{},
+	}
 }
 
 // exempt lets the calls of one session pass, as if nobody stood in between.
@@ -81,7 +88,8 @@ func (i *injector) isExempt(sessionToken string) bool {
 	return i.exempted == sessionToken
 }
 
-// plan begins a request, with a fault or with nil. The request begins in new environments, so that their first calls belong to it.
+// plan begins a request, with a fault or with nil. The request begins in new environments, so that their first calls
+// belong to it.
 func (i *injector) plan(f *fault) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -91,7 +99,8 @@ func (i *injector) plan(f *fault) {
 	i.next, i.calls = f, nil
 }
 
-// made are the names of the calls since plan, each different from the others. happened says whether there is no fault left to come.
+// made are the names of the calls since plan, each different from the others. happened says whether there is no fault
+// left to come.
 func (i *injector) made() (calls []string, happened bool) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -104,8 +113,8 @@ func (i *injector) charges(number string) []charge {
 	return slices.Clone(i.charged[number])
 }
 
-// around carries a call out, with the fault that is planned for it. A call that is sent on is carried out even if its caller dies
-// meanwhile, as on AWS.
+// around carries a call out, with the fault that is planned for it. A call that is sent on is carried out even if its
+// caller dies meanwhile, as on AWS.
 func (i *injector) around(w http.ResponseWriter, r *http.Request, call awsproxy.Call, next http.Handler) {
 	session := r.Header.Get("X-Amz-Security-Token")
 	if i.isExempt(session) {
@@ -137,8 +146,9 @@ func (i *injector) around(w http.ResponseWriter, r *http.Request, call awsproxy.
 	}
 }
 
-// arrived counts a call and returns its fault, if it has one. If the kernel delivers a call of a process that is dead by now, arrived
-// drops it. A process whose neighbour has died may go on, but its calls do not belong to the next request.
+// arrived counts a call and returns its fault, if it has one. If the kernel delivers a call of a process that is dead
+// by now, arrived drops it. A process whose neighbour has died may go on, but its calls do not belong to the next
+// request.
 func (i *injector) arrived(caller process, call awsproxy.Call) (f fault) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -211,5 +221,6 @@ func (i *injector) watch(call awsproxy.Call, status int) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	number := b.Item["CustomerOrder"].S
-	i.charged[number] = append(i.charged[number], charge{b.Item["PaymentId"].S, b.Item["CreditCardCharged"].S, status == http.StatusOK})
+	i.charged[number] = append(i.charged[number],
+		charge{b.Item["PaymentId"].S, b.Item["CreditCardCharged"].S, status == http.StatusOK})
 }

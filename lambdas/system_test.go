@@ -103,7 +103,8 @@ func newSystem(t *testing.T, a app) *system {
 	t.Helper()
 	s := &system{
 		injector: newInjector(t), log: a.log, clock: filepath.Join(a.dir, clockFile), orphans: map[string]bool{},
-		http: &http.Client{Timeout: time.Minute, Transport: &http.Transport{Proxy: nil}}, // longer than the gateway's 29 s
+		// longer than the gateway's 29 s
+		http: &http.Client{Timeout: time.Minute, Transport: &http.Transport{Proxy: nil}},
 	}
 	s.advance(t, 0)
 	var err error
@@ -130,11 +131,12 @@ func newSystem(t *testing.T, a app) *system {
 	return s
 }
 
-// startReader starts a tokenizer that reads tokens for the test, with the rights of the function that may. Its calls get no faults, and
-// it logs only what goes wrong, so that the log is the functions' own.
+// startReader starts a tokenizer that reads tokens for the test, with the rights of the function that may. Its calls
+// get no faults, and it logs only what goes wrong, so that the log is the functions' own.
 func (s *system) startReader(t *testing.T) *client.Client {
 	t.Helper()
-	x, err := s.StartExtension(t.Context(), "AppStack-Paybill", map[string]string{"TOKENIZER_LOG_LEVEL": "WARN", "TOKENIZER_READ_RATE": "10000"})
+	x, err := s.StartExtension(t.Context(), "AppStack-Paybill",
+		map[string]string{"TOKENIZER_LOG_LEVEL": "WARN", "TOKENIZER_READ_RATE": "10000"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -146,8 +148,8 @@ func (s *system) startReader(t *testing.T) *client.Client {
 	return c
 }
 
-// alter puts this binary in the place of the functions', and lets the layer's extension fetch no data keys ahead, so that a request makes
-// the same calls each time. A data key that is fetched ahead and lost leaves nothing behind.
+// alter puts this binary in the place of the functions', and lets the layer's extension fetch no data keys ahead, so
+// that a request makes the same calls each time. A data key that is fetched ahead and lost leaves nothing behind.
 func alter(t *testing.T, a *assembly.Assembly) {
 	t.Helper()
 	executable, err := os.Executable()
@@ -240,7 +242,8 @@ func (s *system) post(t *testing.T, o *order, path string, members map[string]st
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.Outputs["PaymentMethodApiURL"]+path, bytes.NewReader(b))
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.Outputs["PaymentMethodApiURL"]+path,
+		bytes.NewReader(b))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -268,7 +271,10 @@ func (s *system) post(t *testing.T, o *order, path string, members map[string]st
 func (s *system) postOrder(t *testing.T, o *order) answer {
 	t.Helper()
 	return s.post(t, o, "/order", map[string]string{
-		"CustomerOrder": o.number, "CustomerName": "Amazon Web Services", "CreditCard": o.written()[1], "Address": "Reinvent2019, Las Vegas, USA",
+		"CustomerOrder": o.number,
+		"CustomerName":  "Amazon Web Services",
+		"CreditCard":    o.written()[1],
+		"Address":       "Reinvent2019, Las Vegas, USA",
 	})
 }
 
@@ -277,8 +283,8 @@ func (s *system) postBill(t *testing.T, o *order) answer {
 	return s.post(t, o, "/paybill", map[string]string{"CustomerOrder": o.number})
 }
 
-// maxAttempts is how often the caller tries: once into the fault, once into a running lease, and once to the end. One more attempt is
-// needed if an environment turns out to be dead when it is used.
+// maxAttempts is how often the caller tries: once into the fault, once into a running lease, and once to the end. One
+// more attempt is needed if an environment turns out to be dead when it is used.
 const maxAttempts = 4
 
 // place is a caller who wants o to be placed, and repeats the request until it is.
@@ -286,7 +292,8 @@ func (s *system) place(t *testing.T, o *order) {
 	t.Helper()
 	s.repeat(t, func() (answer, bool) {
 		got := s.postOrder(t, o)
-		return got, got.status == http.StatusCreated || got.status == http.StatusConflict && got.code == "order-already-placed"
+		return got, got.status == http.StatusCreated || got.status == http.StatusConflict &&
+			got.code == "order-already-placed"
 	})
 }
 
@@ -324,7 +331,8 @@ func (s *system) repeat(t *testing.T, try func() (answer, bool)) {
 
 func (s *system) rows(t *testing.T, table string) (rows []map[string]types.AttributeValue) {
 	t.Helper()
-	for pages := dynamodb.NewScanPaginator(s.Clients.DynamoDB, &dynamodb.ScanInput{TableName: &table, ConsistentRead: new(true)}); pages.HasMorePages(); {
+	for pages := dynamodb.NewScanPaginator(s.Clients.DynamoDB,
+		&dynamodb.ScanInput{TableName: &table, ConsistentRead: new(true)}); pages.HasMorePages(); {
 		page, err := pages.NextPage(t.Context())
 		if err != nil {
 			t.Fatal(err)

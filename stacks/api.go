@@ -54,9 +54,10 @@ func newAPI(stack awscdk.Stack, props apiProps) api {
 		DefaultMethodOptions: &awsapigateway.MethodOptions{
 			AuthorizationType: awsapigateway.AuthorizationType_COGNITO,
 			// No scopes: with scopes it would accept access tokens only, and these carry no e-mail address.
-			Authorizer: awsapigateway.NewCognitoUserPoolsAuthorizer(stack, new("Authorizer"), &awsapigateway.CognitoUserPoolsAuthorizerProps{
-				CognitoUserPools: &[]awscognito.IUserPool{props.Users},
-			}),
+			Authorizer: awsapigateway.NewCognitoUserPoolsAuthorizer(stack, new("Authorizer"),
+				&awsapigateway.CognitoUserPoolsAuthorizerProps{
+					CognitoUserPools: &[]awscognito.IUserPool{props.Users},
+				}),
 		},
 	})
 	// API Gateway's default for a regional API is TLS 1.0. This policy has 1.2 and 1.3, with forward secrecy only. The
@@ -78,9 +79,9 @@ func newAPI(stack awscdk.Stack, props apiProps) api {
 // no path but the route's, no user agent. error.validationErrorString would quote the body.
 func accessLogLine() string {
 	fields := []string{
-		"requestId", "extendedRequestId", "xrayTraceId", "requestTime", "identity.sourceIp", "authorizer.claims.sub", "httpMethod",
-		"resourcePath", "protocol", "tlsVersion", "status", "error.responseType", "wafResponseCode", "responseLength", "responseLatency",
-		"integrationStatus", "integrationLatency",
+		"requestId", "extendedRequestId", "xrayTraceId", "requestTime", "identity.sourceIp", "authorizer.claims.sub",
+		"httpMethod", "resourcePath", "protocol", "tlsVersion", "status", "error.responseType", "wafResponseCode",
+		"responseLength", "responseLatency", "integrationStatus", "integrationLatency",
 	}
 	for i, field := range fields {
 		fields[i] = fmt.Sprintf("%q:%q", field, "$context."+field)
@@ -132,5 +133,6 @@ func (a api) addRoute(name string, fn awslambda.Function, fields ...string) {
 // url has no trailing slash: clients append "/order" to it.
 func (a api) url() *string {
 	stage := *a.rest.DeploymentStage().StageName()
-	return new("https://" + *a.rest.RestApiId() + ".execute-api." + *a.stack.Region() + "." + *a.stack.UrlSuffix() + "/" + stage)
+	return new("https://" + *a.rest.RestApiId() + ".execute-api." + *a.stack.Region() + "." + *a.stack.UrlSuffix() +
+		"/" + stage)
 }

@@ -40,7 +40,10 @@ func newAppStack(scope constructs.Construct, props appStackProps) (*AppStack, er
 	awsiam.PermissionsBoundary_Of(stack).Apply(props.Boundary)
 	table := func(name, key string) awsdynamodb.Table {
 		return newTable(stack, name, tableProps{
-			Name: config.NamePrefix + name, PartitionKey: key, StorageKey: props.StorageKey, Destroyable: config.destroyable(),
+			Name:         config.NamePrefix + name,
+			PartitionKey: key,
+			StorageKey:   props.StorageKey,
+			Destroyable:  config.destroyable(),
 		})
 	}
 	orders := table(orderTable, "CustomerOrder")
@@ -51,13 +54,19 @@ func newAppStack(scope constructs.Construct, props appStackProps) (*AppStack, er
 	var network *network
 	if config.Network != NoNetwork {
 		network = newNetwork(stack, networkProps{
-			NATGateways: config.natGateways(), RolePath: config.rolePath() + "service/", FlowLogs: logs.make("FlowLogs", ""),
-			Domains: config.EgressDomains, DNSLogs: logs.make("DnsLogs", ""), Destroyable: config.destroyable(),
+			NATGateways: config.natGateways(),
+			RolePath:    config.rolePath() + "service/",
+			FlowLogs:    logs.make("FlowLogs", ""),
+			Domains:     config.EgressDomains, DNSLogs: logs.make("DnsLogs", ""), Destroyable: config.destroyable(),
 		})
 	}
 	order, err := newFunction(stack, functionProps{
-		ID: "Order", Package: "order", Architecture: config.architecture(), BuildOS: config.BuildOS, ModuleDir: config.ModuleDir,
-		Description: "Takes an order and tokenizes its card", TimeoutSeconds: 15,
+		ID:           "Order",
+		Package:      "order",
+		Architecture: config.architecture(),
+		BuildOS:      config.BuildOS,
+		ModuleDir:    config.ModuleDir,
+		Description:  "Takes an order and tokenizes its card", TimeoutSeconds: 15,
 		RolePath:    config.rolePath() + tokenizerlayer.TokenizePath,
 		Environment: functionEnvironment(config.AllowedOrigins, orderSettings(config, orders)),
 		Layer:       props.Layer, Vault: props.Vault, Access: tokenizerlayer.Tokenize,
@@ -67,8 +76,12 @@ func newAppStack(scope constructs.Construct, props appStackProps) (*AppStack, er
 		return nil, err
 	}
 	paybill, err := newFunction(stack, functionProps{
-		ID: "Paybill", Package: "paybill", Architecture: config.architecture(), BuildOS: config.BuildOS, ModuleDir: config.ModuleDir,
-		Description: "Charges the card of an order", TimeoutSeconds: 20,
+		ID:           "Paybill",
+		Package:      "paybill",
+		Architecture: config.architecture(),
+		BuildOS:      config.BuildOS,
+		ModuleDir:    config.ModuleDir,
+		Description:  "Charges the card of an order", TimeoutSeconds: 20,
 		Role:        props.Reader.Role(),
 		Name:        config.NamePrefix + readingFunction,
 		CodeSigning: props.CodeSigning,
@@ -86,15 +99,22 @@ func newAppStack(scope constructs.Construct, props appStackProps) (*AppStack, er
 	}
 
 	users := newUsers(stack, usersProps{
-		PoolName: config.NamePrefix + "CustomerUserPool", MFA: config.MFA, ThreatProtection: config.ThreatProtection, Destroyable: config.destroyable(),
+		PoolName:         config.NamePrefix + "CustomerUserPool",
+		MFA:              config.MFA,
+		ThreatProtection: config.ThreatProtection,
+		Destroyable:      config.destroyable(),
 	})
 	api := newAPI(stack, apiProps{
-		Name: config.NamePrefix + "PaymentMethodApi", AllowedOrigins: config.AllowedOrigins, Users: users.pool, Logs: logs.make("ApiLogs", ""),
+		Name:           config.NamePrefix + "PaymentMethodApi",
+		AllowedOrigins: config.AllowedOrigins,
+		Users:          users.pool,
+		Logs:           logs.make("ApiLogs", ""),
 	})
 	api.addRoute("order", order, "CustomerOrder", "CustomerName", "CreditCard", "Address")
 	api.addRoute("paybill", paybill, "CustomerOrder")
 	if config.WAF {
-		newFirewall(stack, config.NamePrefix+"tokenizer", api.rest.DeploymentStage(), logs.make("FirewallLogs", config.firewallLogGroup()))
+		newFirewall(stack, config.NamePrefix+"tokenizer", api.rest.DeploymentStage(),
+			logs.make("FirewallLogs", config.firewallLogGroup()))
 	}
 
 	outputs(stack, order, api, users)
@@ -111,20 +131,22 @@ func outputs(stack awscdk.Stack, order awslambda.Function, api api, users users)
 	output(stack, "UserPoolAppClientId", "Cognito app client", users.client.UserPoolClientId())
 }
 
-// grantTables gives the functions their rights to the application's tables. Orders are written once and read back after an unclear answer;
-// only paying changes them. Nobody lists or deletes.
+// grantTables gives the functions their rights to the application's tables. Orders are written once and read back after
+// an unclear answer; only paying changes them. Nobody lists or deletes.
 func grantTables(props appStackProps, order, paybill awslambda.Function, orders, ledger awsdynamodb.Table) {
 	grantTable(order, props.StorageKey, orders, "dynamodb:GetItem")
 	grantNewOrders(order, orders)
 	// A policy of this stack: the role's own is the security team's, whose boundary caps both.
-	paying := awsiam.NewPolicy(awscdk.Stack_Of(paybill), new("PaybillPolicy"), &awsiam.PolicyProps{Roles: &[]awsiam.IRole{props.Reader.Role()}})
+	paying := awsiam.NewPolicy(awscdk.Stack_Of(paybill), new("PaybillPolicy"),
+		&awsiam.PolicyProps{Roles: &[]awsiam.IRole{props.Reader.Role()}})
 	grantItems(paying, props.StorageKey, orders, "dynamodb:GetItem", "dynamodb:UpdateItem")
 	grantItems(paying, props.StorageKey, ledger, "dynamodb:GetItem", "dynamodb:PutItem")
 	acceptInlinePolicy(paying, "")
 	paybill.Node().AddDependency(paying)
 }
 
-// openTo lets the functions' roles through the endpoints to the vault and to the application's tables, and nowhere else.
+// openTo lets the functions' roles through the endpoints to the vault and to the application's tables, and nowhere
+// else.
 func (n *network) openTo(props appStackProps, order awsiam.IRole, orders, ledger awsdynamodb.Table) {
 	paybill := props.Reader.Role()
 	roles := []awsiam.IRole{order, paybill}
@@ -140,9 +162,9 @@ func (n *network) openTo(props appStackProps, order awsiam.IRole, orders, ledger
 	n.onlyFromHere(props.Vault, roles, orders, ledger)
 }
 
-// grantNewOrders lets a function put orders as they are placed, as far as IAM can tell: without a lease, without a time of payment, and
-// without asking for the order that it replaces. IAM cannot tell a new order from an overwritten one, and does not see the state that it is
-// in; docs/threat-model.md says what follows.
+// grantNewOrders lets a function put orders as they are placed, as far as IAM can tell: without a lease, without a time
+// of payment, and without asking for the order that it replaces. IAM cannot tell a new order from an overwritten one,
+// and does not see the state that it is in; docs/threat-model.md says what follows.
 // ForAllValues also holds for a request without attributes, so Null demands that there are some.
 func grantNewOrders(fn awslambda.Function, orders awsdynamodb.Table) {
 	fn.AddToRolePolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
@@ -170,7 +192,9 @@ func orderSettings(config Config, orders awsdynamodb.Table) map[string]*string {
 // paybillSettings are the paybill function's.
 func paybillSettings(config Config, orders, ledger awsdynamodb.Table) map[string]*string {
 	settings := map[string]*string{
-		"ORDER_TABLE": orders.TableName(), "LEDGER_TABLE": ledger.TableName(), "ACCOUNT_ID": awscdk.Stack_Of(orders).Account(),
+		"ORDER_TABLE":  orders.TableName(),
+		"LEDGER_TABLE": ledger.TableName(),
+		"ACCOUNT_ID":   awscdk.Stack_Of(orders).Account(),
 	}
 	if config.RevokePaid {
 		settings["REVOKE_PAID"] = new("true")

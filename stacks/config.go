@@ -43,15 +43,17 @@ type Config struct {
 	NamePrefix string
 	// Architecture is the functions' instruction set, "arm64" or "x86_64"; "" means arm64.
 	Architecture string
-	// LayerArchitectures are the instruction sets that there is a layer version for; none means both. Architecture is one of them.
+	// LayerArchitectures are the instruction sets that there is a layer version for; none means both. Architecture is
+	// one of them.
 	LayerArchitectures []string
 	// Network is [Isolated], [Egress] or [NoNetwork]; "" means [Isolated].
 	Network string
-	// EgressDomains are the names that resolve in the network [Egress] besides those of DynamoDB and KMS, such as "api.psp.example" or
-	// "*.psp.example". The names that they are aliases of have to be among them. None means that no name outside AWS resolves.
+	// EgressDomains are the names that resolve in the network [Egress] besides those of DynamoDB and KMS, such as
+	// "api.psp.example" or "*.psp.example". The names that they are aliases of have to be among them. None means that
+	// no name outside AWS resolves.
 	EgressDomains []string
-	// OrderTokenDays is how many days the sample's tokens live; 0 means that they do not expire. An order that is not paid by then cannot
-	// be paid any more.
+	// OrderTokenDays is how many days the sample's tokens live; 0 means that they do not expire. An order that is not
+	// paid by then cannot be paid any more.
 	OrderTokenDays int
 	// RevokePaid ends an order's token when the order is paid. The default keeps it.
 	RevokePaid bool
@@ -70,8 +72,8 @@ type Config struct {
 	// BuildOS is "linux" or "darwin", what functions and extension are compiled for; "" means linux. It is for
 	// running the system on the developer's own machine: Lambda runs linux only.
 	BuildOS string
-	// CodeSigning is the ARN of a version of an AWS Signer profile. Lambda then takes no code and no layer for the function that reads
-	// cards that this profile has not signed. "" means that signatures are not checked.
+	// CodeSigning is the ARN of a version of an AWS Signer profile. Lambda then takes no code and no layer for the
+	// function that reads cards that this profile has not signed. "" means that signatures are not checked.
 	CodeSigning string
 	// Account and Region are where to deploy; both "" leaves the choice to whoever deploys the templates.
 	Account, Region string
@@ -92,8 +94,9 @@ var (
 	// Of two parts at least, so that nobody opens a whole top-level domain.
 	domain = regexp.MustCompile(`^(\*\.)?([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]([a-z0-9-]{0,61}[a-z0-9])?$`)
 	// https://docs.aws.amazon.com/signer/latest/api/API_SigningProfile.html
-	signingProfile = regexp.MustCompile(`^(arn:aws[a-z-]*:signer:[a-z0-9-]+:[0-9]{12}:/signing-profiles/[A-Za-z0-9_]{2,64}/[A-Za-z0-9]{10})?$`)
-	origin         = regexp.MustCompile(`^https?://[a-z0-9.-]+(:[0-9]{1,5})?$`)
+	signingProfile = regexp.MustCompile(
+		`^(arn:aws[a-z-]*:signer:[a-z0-9-]+:[0-9]{12}:/signing-profiles/[A-Za-z0-9_]{2,64}/[A-Za-z0-9]{10})?$`)
+	origin = regexp.MustCompile(`^https?://[a-z0-9.-]+(:[0-9]{1,5})?$`)
 )
 
 // Validate reports every problem at once, each with the context key, the value received and what to do.
@@ -109,20 +112,25 @@ func (c Config) Validate() error {
 	}
 	problems = append(problems, c.checkEgressDomains()...)
 	if !namePrefix.MatchString(c.NamePrefix) {
-		problems = append(problems, fmt.Errorf("tokenizer:namePrefix: got %q, want at most 20 letters, digits and dashes, starting with a letter: choose another", c.NamePrefix))
+		problems = append(problems, fmt.Errorf("tokenizer:namePrefix: got %q, want at most 20 letters, digits and "+
+			"dashes, starting with a letter: choose another", c.NamePrefix))
 	}
 	if !organization.MatchString(c.OrgID) {
-		problems = append(problems, fmt.Errorf("tokenizer:orgId: got %q, want o- and 10 to 32 lower-case letters and digits: "+
-			"see `aws organizations describe-organization`", c.OrgID))
+		problems = append(problems,
+			fmt.Errorf("tokenizer:orgId: got %q, want o- and 10 to 32 lower-case letters and digits: "+
+				"see `aws organizations describe-organization`", c.OrgID))
 	}
 	if !signingProfile.MatchString(c.CodeSigning) {
-		problems = append(problems, fmt.Errorf("tokenizer:codeSigning: got %q, want the ARN of a version of a signing profile, "+
-			"arn:aws:signer:REGION:ACCOUNT:/signing-profiles/NAME/VERSION: see `aws signer get-signing-profile`", c.CodeSigning))
+		problems = append(problems,
+			fmt.Errorf("tokenizer:codeSigning: got %q, want the ARN of a version of a signing profile, "+
+				"arn:aws:signer:REGION:ACCOUNT:/signing-profiles/NAME/VERSION: see `aws signer get-signing-profile`",
+				c.CodeSigning))
 	}
 	for _, o := range c.AllowedOrigins {
 		if !origin.MatchString(o) {
-			problems = append(problems, fmt.Errorf("tokenizer:allowedOrigins: got %q, want a web origin in lower case, without a path: "+
-				"give them like https://shop.example.com, separated by commas", o))
+			problems = append(problems,
+				fmt.Errorf("tokenizer:allowedOrigins: got %q, want a web origin in lower case, without a path: "+
+					"give them like https://shop.example.com, separated by commas", o))
 		}
 	}
 	return inOrder(problems)
@@ -135,7 +143,8 @@ func (c Config) checkLayerArchitectures() error {
 	if len(got) == 0 || known && distinct && slices.Contains(got, own) {
 		return nil
 	}
-	return fmt.Errorf("tokenizer:layerArchitectures: got %q, want one or both of %s, separated by commas, and among them the functions' own, %s: leave it out for both",
+	return fmt.Errorf("tokenizer:layerArchitectures: got %q, want one or both of %s, separated by commas, and among "+
+		"them the functions' own, %s: leave it out for both",
 		strings.Join(got, ","), strings.Join(architectures, ", "), own)
 }
 
@@ -146,18 +155,21 @@ func (c Config) checkOrderTokenDays() error {
 	if c.OrderTokenDays >= 0 && c.OrderTokenDays <= maxTokenDays {
 		return nil
 	}
-	return fmt.Errorf("tokenizer:orderTokenDays: got %d, want 1 to %d: leave it out for tokens that do not expire", c.OrderTokenDays, maxTokenDays)
+	return fmt.Errorf("tokenizer:orderTokenDays: got %d, want 1 to %d: leave it out for tokens that do not expire",
+		c.OrderTokenDays, maxTokenDays)
 }
 
 func (c Config) checkEgressDomains() (problems []error) {
 	if len(c.EgressDomains) > 0 && c.Network != Egress {
-		problems = append(problems, fmt.Errorf("tokenizer:egressDomains: got %q, but only the network %s has a way out: set tokenizer:network=%[2]s, or leave it out",
+		problems = append(problems, fmt.Errorf("tokenizer:egressDomains: got %q, but only the network %s has a way "+
+			"out: set tokenizer:network=%[2]s, or leave it out",
 			strings.Join(c.EgressDomains, ","), Egress))
 	}
 	for _, name := range c.EgressDomains {
 		if !domain.MatchString(name) || len(name) > 253 {
-			problems = append(problems, fmt.Errorf("tokenizer:egressDomains: got %q, want a host name in lower case, of two or more parts, "+
-				"in which * stands for the first part only: give them like api.psp.example,*.psp.example", name))
+			problems = append(problems,
+				fmt.Errorf("tokenizer:egressDomains: got %q, want a host name in lower case, of two or more parts, "+
+					"in which * stands for the first part only: give them like api.psp.example,*.psp.example", name))
 		}
 	}
 	return problems
@@ -197,8 +209,8 @@ func (c Config) layerArchitectures() []tokenizerlayer.Architecture {
 // rolePath is the IAM path below which all roles are that use the vault's keys.
 func (c Config) rolePath() string { return "/" + c.NamePrefix + "tokenizer/" }
 
-// Names without the prefix. The security team's stack has to know those of the application's tables, and of its function that reads cards,
-// before the application's stack makes them.
+// Names without the prefix. The security team's stack has to know those of the application's tables, and of its
+// function that reads cards, before the application's stack makes them.
 const (
 	orderTable      = "CustomerOrderTable"
 	ledgerTable     = "SimulatedPaymentLedger"

@@ -14,8 +14,8 @@ import (
 	"github.com/aws/constructs-go/constructs/v10"
 )
 
-// namespace precedes the context keys of the options. Every key in it is ours, so an unknown one is a mistake. The context is
-// shared with the CDK and other tools, so every other key may be somebody else's.
+// namespace precedes the context keys of the options. Every key in it is ours, so an unknown one is a mistake. The
+// context is shared with the CDK and other tools, so every other key may be somebody else's.
 const namespace = "tokenizer:"
 
 // aliases are the short names of the options that one sets by hand most often.
@@ -56,15 +56,18 @@ func ConfigFromContext(scope constructs.Construct) (Config, error) {
 	for key, value := range context {
 		name := cmp.Or(aliases[key], key)
 		if other, given := context[name]; given && name != key && !reflect.DeepEqual(other, value) {
-			problems = append(problems, fmt.Errorf("%s: got %v, but %s is %v: leave one of them out", key, value, name, other))
+			problems = append(problems, fmt.Errorf("%s: got %v, but %s is %v: leave one of them out", key, value, name,
+				other))
 			continue
 		}
 		if set, ok := keys[name]; ok {
 			if err := set(value); err != nil {
-				problems = append(problems, fmt.Errorf("%s: got %v, want %w: set it with -c %s=... or in cdk.json", key, value, err, key))
+				problems = append(problems, fmt.Errorf("%s: got %v, want %w: set it with -c %s=... or in cdk.json", key,
+					value, err, key))
 			}
 		} else if strings.HasPrefix(key, namespace) {
-			problems = append(problems, fmt.Errorf("%s: unknown context key: use one of %s", key, strings.Join(slices.Sorted(maps.Keys(keys)), ", ")))
+			problems = append(problems, fmt.Errorf("%s: unknown context key: use one of %s", key,
+				strings.Join(slices.Sorted(maps.Keys(keys)), ", ")))
 		}
 	}
 	problems = append(problems, config.Validate())

@@ -10,9 +10,11 @@ import (
 // requestsPerAddress is how many requests one address may send in five minutes.
 const requestsPerAddress = 1000.0
 
-// managedRules are the groups of rules that AWS keeps up to date. The common rules refuse bodies over 8 KB, half of what
-// the functions accept.
-var managedRules = []string{"AWSManagedRulesAmazonIpReputationList", "AWSManagedRulesCommonRuleSet", "AWSManagedRulesKnownBadInputsRuleSet"}
+// managedRules are the groups of rules that AWS keeps up to date. The common rules refuse bodies over 8 KB, half of
+// what the functions accept.
+var managedRules = []string{
+	"AWSManagedRulesAmazonIpReputationList", "AWSManagedRulesCommonRuleSet", "AWSManagedRulesKnownBadInputsRuleSet",
+}
 
 // newFirewall puts a web application firewall in front of an API's stage, and logs what it does without what it reads.
 func newFirewall(stack awscdk.Stack, name string, stage awsapigateway.Stage, logs awslogs.LogGroup) {
@@ -34,10 +36,15 @@ func newFirewall(stack awscdk.Stack, name string, stage awsapigateway.Stage, log
 		ResourceArn: acl.AttrArn(),
 		// AWS WAF takes the ARN without the ":*" at its end.
 		LogDestinationConfigs: &[]any{stack.FormatArn(&awscdk.ArnComponents{
-			Service: new("logs"), Resource: new("log-group"), ResourceName: logs.LogGroupName(), ArnFormat: awscdk.ArnFormat_COLON_RESOURCE_NAME,
+			Service:      new("logs"),
+			Resource:     new("log-group"),
+			ResourceName: logs.LogGroupName(),
+			ArnFormat:    awscdk.ArnFormat_COLON_RESOURCE_NAME,
 		})},
 		RedactedFields: []any{
-			&awswafv2.CfnLoggingConfiguration_FieldToMatchProperty{SingleHeader: map[string]any{"Name": "authorization"}},
+			&awswafv2.CfnLoggingConfiguration_FieldToMatchProperty{
+				SingleHeader: map[string]any{"Name": "authorization"},
+			},
 			&awswafv2.CfnLoggingConfiguration_FieldToMatchProperty{QueryString: map[string]any{}},
 		},
 	})
@@ -47,18 +54,22 @@ func firewallRules() []any {
 	rules := []any{&awswafv2.CfnWebACL_RuleProperty{
 		Name: new("RatePerAddress"), Priority: new(0.0),
 		Action: &awswafv2.CfnWebACL_RuleActionProperty{Block: &awswafv2.CfnWebACL_BlockActionProperty{}},
-		Statement: &awswafv2.CfnWebACL_StatementProperty{RateBasedStatement: &awswafv2.CfnWebACL_RateBasedStatementProperty{
-			Limit: new(requestsPerAddress), AggregateKeyType: new("IP"), EvaluationWindowSec: new(300.0),
-		}},
+		Statement: &awswafv2.CfnWebACL_StatementProperty{
+			RateBasedStatement: &awswafv2.CfnWebACL_RateBasedStatementProperty{
+				Limit: new(requestsPerAddress), AggregateKeyType: new("IP"), EvaluationWindowSec: new(300.0),
+			},
+		},
 		VisibilityConfig: visibility("RatePerAddress"),
 	}}
 	for i, name := range managedRules {
 		rules = append(rules, &awswafv2.CfnWebACL_RuleProperty{
 			Name: &name, Priority: new(float64(i + 1)),
 			OverrideAction: &awswafv2.CfnWebACL_OverrideActionProperty{None: map[string]any{}},
-			Statement: &awswafv2.CfnWebACL_StatementProperty{ManagedRuleGroupStatement: &awswafv2.CfnWebACL_ManagedRuleGroupStatementProperty{
-				VendorName: new("AWS"), Name: &name,
-			}},
+			Statement: &awswafv2.CfnWebACL_StatementProperty{
+				ManagedRuleGroupStatement: &awswafv2.CfnWebACL_ManagedRuleGroupStatementProperty{
+					VendorName: new("AWS"), Name: &name,
+				},
+			},
 			VisibilityConfig: visibility(name),
 		})
 	}

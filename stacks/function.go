@@ -55,15 +55,17 @@ func newFunction(stack awscdk.Stack, props functionProps) (awslambda.Function, e
 		Code:         awslambda.Code_FromBucketV2(asset.Bucket(), asset.S3ObjectKey(), nil),
 		Role:         role,
 		LogGroup:     props.Logs,
-		MemorySize:   new(512.0),                                     // MB; CPU comes in proportion, and sealing and TLS are what takes time here
-		Timeout:      awscdk.Duration_Seconds(&props.TimeoutSeconds), // below API Gateway's 29 s
-		Environment:  &props.Environment,
-		Tracing:      awslambda.Tracing_ACTIVE, // names of calls and how long they took, no content
+		// MB; CPU comes in proportion, and sealing and TLS are what takes time here
+		MemorySize:  new(512.0),
+		Timeout:     awscdk.Duration_Seconds(&props.TimeoutSeconds), // below API Gateway's 29 s
+		Environment: &props.Environment,
+		Tracing:     awslambda.Tracing_ACTIVE, // names of calls and how long they took, no content
 
 		CodeSigningConfig: props.CodeSigning,
 	}
 	if n := props.Network; n != nil {
-		lambda.Vpc, lambda.VpcSubnets, lambda.SecurityGroups = n.vpc, n.placement(props.CallsOut), &[]awsec2.ISecurityGroup{n.group}
+		lambda.Vpc, lambda.VpcSubnets, lambda.SecurityGroups = n.vpc, n.placement(props.CallsOut),
+			&[]awsec2.ISecurityGroup{n.group}
 	}
 	function := awslambda.NewFunction(stack, new(props.ID+"Function"), lambda)
 	if props.Role == nil {
@@ -74,8 +76,8 @@ func newFunction(stack awscdk.Stack, props functionProps) (awslambda.Function, e
 	return function, props.Layer.Attach(function, props.Vault, props.Access, nil)
 }
 
-// newFunctionRole makes a role that may write its function's log, in place of AWSLambdaBasicExecutionRole, which may write
-// to every log group of the account and make new ones.
+// newFunctionRole makes a role that may write its function's log, in place of AWSLambdaBasicExecutionRole, which may
+// write to every log group of the account and make new ones.
 func newFunctionRole(stack awscdk.Stack, props functionProps) awsiam.Role {
 	role := awsiam.NewRole(stack, new(props.ID+"Role"), &awsiam.RoleProps{
 		AssumedBy:   awsiam.NewServicePrincipal(new("lambda.amazonaws.com"), nil),
@@ -93,7 +95,8 @@ func newFunctionRole(stack awscdk.Stack, props functionProps) awsiam.Role {
 func everywhere(inVPC bool) string {
 	reason := "X-Ray's actions know no resources."
 	if inVPC {
-		reason += " Lambda demands those for network interfaces on every resource; the function's own code is excluded by a condition."
+		reason += " Lambda demands those for network interfaces on every resource; the function's own code is " +
+			"excluded by a condition."
 	}
 	return reason
 }

@@ -32,8 +32,10 @@ func newKmsStack(scope constructs.Construct, config Config) *KmsStack {
 		}),
 		StorageKey: tokenizerlayer.NewStorageKey(stack, "StorageKey", &tokenizerlayer.StorageKeyProps{
 			// CloudFormation names log groups after their stack; only the firewall's needs a name of its own.
-			LogGroups: []string{config.NamePrefix + "AppStack-*", config.NamePrefix + "TokenizerStack-*", config.firewallLogGroup()},
-			RolePath:  config.rolePath(), Alias: alias + "storage", Destroyable: config.destroyable(),
+			LogGroups: []string{
+				config.NamePrefix + "AppStack-*", config.NamePrefix + "TokenizerStack-*", config.firewallLogGroup(),
+			},
+			RolePath: config.rolePath(), Alias: alias + "storage", Destroyable: config.destroyable(),
 		}),
 	}
 	output(stack, "KMSKeyID", "ARN of the key that seals tokenized values", kms.TokenKey.KeyArn())

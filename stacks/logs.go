@@ -6,8 +6,8 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslogs"
 )
 
-// logGroups makes log groups that are alike: encrypted with StorageKey, with what looks like a card number masked, and kept as long as
-// is required or, if they may go with their stack, for a week.
+// logGroups makes log groups that are alike: encrypted with StorageKey, with what looks like a card number masked, and
+// kept as long as is required or, if they may go with their stack, for a week.
 type logGroups struct {
 	stack       awscdk.Stack
 	key         awskms.IKey
@@ -28,7 +28,8 @@ func (l logGroups) make(id, name string) awslogs.LogGroup {
 		RemovalPolicy: removalPolicy(l.destroyable),
 		// Nothing writes a card number into a log; this is a net below that.
 		DataProtectionPolicy: awslogs.NewDataProtectionPolicy(&awslogs.DataProtectionPolicyProps{
-			Name: new("card-numbers"), Description: new("Masks card numbers, and counts them in the metric LogEventsWithFindings"),
+			Name:        new("card-numbers"),
+			Description: new("Masks card numbers, and counts them in the metric LogEventsWithFindings"),
 			Identifiers: &[]awslogs.DataIdentifier{
 				awslogs.DataIdentifier_CREDITCARDNUMBER(),
 				awslogs.NewCustomDataIdentifier(new("CardLikeDigits"), new(cardLikeDigits)),
@@ -37,7 +38,7 @@ func (l logGroups) make(id, name string) awslogs.LogGroup {
 	})
 }
 
-// cardLikeDigits are those that AWS's own identifier overlooks: it checks Luhn's digit, but wants a word such as "card" within 30
-// characters. 13 digits are left to it, for they are a time in milliseconds too
+// cardLikeDigits are those that AWS's own identifier overlooks: it checks Luhn's digit, but wants a word such as "card"
+// within 30 characters. 13 digits are left to it, for they are a time in milliseconds too
 // (https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/protect-sensitive-log-data-types-financial.html).
 const cardLikeDigits = `[0-9]{14,19}|[0-9]{4}[ -][0-9]{4}[ -][0-9]{4}[ -][0-9]{4}|[0-9]{4}[ -][0-9]{6}[ -][0-9]{5}`

@@ -52,12 +52,14 @@ func newNetwork(stack awscdk.Stack, props networkProps) *network {
 	n.group = awsec2.NewSecurityGroup(stack, new("FunctionSecurityGroup"), &awsec2.SecurityGroupProps{
 		Vpc: n.vpc, Description: new("Functions: nothing in, HTTPS out"), AllowAllOutbound: new(false),
 	})
-	// To anywhere, which from an isolated subnet is the two endpoints: it has no other route. DynamoDB's addresses could
-	// be named by their prefix list only, whose id differs between regions and would have to be looked up.
+	// To anywhere, which from an isolated subnet is the two endpoints: it has no other route. DynamoDB's addresses
+	// could be named by their prefix list only, whose id differs between regions and would have to be looked up.
 	n.group.AddEgressRule(awsec2.Peer_AnyIpv4(), awsec2.Port_HTTPS(), new("HTTPS"), new(false))
 	n.addEndpoints()
 	n.addFlowLog(props.FlowLogs, props.RolePath)
-	newDNSFirewall(stack, dnsFirewallProps{VPC: n.vpc.VpcId(), Domains: props.Domains, Logs: props.DNSLogs, Destroyable: props.Destroyable})
+	newDNSFirewall(stack, dnsFirewallProps{
+		VPC: n.vpc.VpcId(), Domains: props.Domains, Logs: props.DNSLogs, Destroyable: props.Destroyable,
+	})
 	return n
 }
 
@@ -73,11 +75,20 @@ func setTwoZones(stack awscdk.Stack) {
 }
 
 func subnets(egress bool) *[]*awsec2.SubnetConfiguration {
-	subnets := []*awsec2.SubnetConfiguration{{Name: new("Isolated"), SubnetType: awsec2.SubnetType_PRIVATE_ISOLATED, CidrMask: new(26.0)}}
+	subnets := []*awsec2.SubnetConfiguration{{
+		Name: new("Isolated"), SubnetType: awsec2.SubnetType_PRIVATE_ISOLATED, CidrMask: new(26.0),
+	}}
 	if egress {
 		subnets = append(subnets,
-			&awsec2.SubnetConfiguration{Name: new("Egress"), SubnetType: awsec2.SubnetType_PRIVATE_WITH_EGRESS, CidrMask: new(26.0)},
-			&awsec2.SubnetConfiguration{Name: new("Nat"), SubnetType: awsec2.SubnetType_PUBLIC, CidrMask: new(28.0), MapPublicIpOnLaunch: new(false)})
+			&awsec2.SubnetConfiguration{
+				Name: new("Egress"), SubnetType: awsec2.SubnetType_PRIVATE_WITH_EGRESS, CidrMask: new(26.0),
+			},
+			&awsec2.SubnetConfiguration{
+				Name:                new("Nat"),
+				SubnetType:          awsec2.SubnetType_PUBLIC,
+				CidrMask:            new(28.0),
+				MapPublicIpOnLaunch: new(false),
+			})
 	}
 	return &subnets
 }
@@ -88,7 +99,9 @@ func (n *network) addEndpoints() {
 		Service: awsec2.GatewayVpcEndpointAwsService_DYNAMODB(),
 	})
 	group := awsec2.NewSecurityGroup(n.stack, new("EndpointSecurityGroup"), &awsec2.SecurityGroupProps{
-		Vpc: n.vpc, Description: new("KMS endpoint: HTTPS from the functions, nothing out"), AllowAllOutbound: new(false),
+		Vpc:              n.vpc,
+		Description:      new("KMS endpoint: HTTPS from the functions, nothing out"),
+		AllowAllOutbound: new(false),
 	})
 	group.AddIngressRule(n.group, awsec2.Port_HTTPS(), new("HTTPS from the functions"), new(false))
 	n.kms = n.vpc.AddInterfaceEndpoint(new("Kms"), &awsec2.InterfaceVpcEndpointOptions{
@@ -116,8 +129,8 @@ func (n *network) allow(endpoint awsec2.VpcEndpoint, roles []awsiam.IRole, actio
 	}))
 }
 
-// onlyFromHere denies roles the use of the vault and of tables in calls that do not come through the endpoints, so that credentials that
-// somebody carries out of the VPC are worth nothing.
+// onlyFromHere denies roles the use of the vault and of tables in calls that do not come through the endpoints, so that
+// credentials that somebody carries out of the VPC are worth nothing.
 func (n *network) onlyFromHere(vault tokenizerlayer.IVault, roles []awsiam.IRole, tables ...awsdynamodb.Table) {
 	policy := vault.Grants().OnlyFromVPC(n.stack, "OnlyFromVpc", n.vpc, roles...)
 	for _, table := range tables {
@@ -139,7 +152,9 @@ func (n *network) addFlowLog(group awslogs.LogGroup, rolePath string) {
 	acceptRolePolicy(role, "")
 	awsec2.NewCfnFlowLog(n.stack, new("FlowLog"), &awsec2.CfnFlowLogProps{
 		ResourceType: new("VPC"), ResourceId: n.vpc.VpcId(), TrafficType: new("ALL"),
-		LogDestinationType: new("cloud-watch-logs"), LogGroupName: group.LogGroupName(), DeliverLogsPermissionArn: role.RoleArn(),
+		LogDestinationType:       new("cloud-watch-logs"),
+		LogGroupName:             group.LogGroupName(),
+		DeliverLogsPermissionArn: role.RoleArn(),
 	})
 }
 
@@ -151,8 +166,8 @@ func (n *network) placement(callsOut bool) *awsec2.SubnetSelection {
 	return &awsec2.SubnetSelection{SubnetType: awsec2.SubnetType_PRIVATE_ISOLATED}
 }
 
-// grantInterfaces lets Lambda manage a function's network interfaces, in place of AWSLambdaVPCAccessExecutionRole, which
-// may write to every log group too. Lambda acts with the function's role, and checks for these actions on every
+// grantInterfaces lets Lambda manage a function's network interfaces, in place of AWSLambdaVPCAccessExecutionRole,
+// which may write to every log group too. Lambda acts with the function's role, and checks for these actions on every
 // resource. Calls of the function's own code carry lambda:SourceFunctionArn, and so are not allowed
 // (https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html).
 func grantInterfaces(role awsiam.Role) {

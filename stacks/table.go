@@ -20,21 +20,24 @@ type tableProps struct {
 // newTable makes a table of the application, with the same protection as the vault's.
 func newTable(stack awscdk.Stack, id string, props tableProps) awsdynamodb.Table {
 	table := awsdynamodb.NewTable(stack, &id, &awsdynamodb.TableProps{
-		TableName:                        &props.Name,
-		PartitionKey:                     &awsdynamodb.Attribute{Name: &props.PartitionKey, Type: awsdynamodb.AttributeType_STRING},
-		BillingMode:                      awsdynamodb.BillingMode_PAY_PER_REQUEST,
-		Encryption:                       awsdynamodb.TableEncryption_CUSTOMER_MANAGED,
-		EncryptionKey:                    props.StorageKey,
-		PointInTimeRecoverySpecification: &awsdynamodb.PointInTimeRecoverySpecification{PointInTimeRecoveryEnabled: new(true)},
-		DeletionProtection:               new(!props.Destroyable),
-		RemovalPolicy:                    removalPolicy(props.Destroyable),
+		TableName: &props.Name,
+		PartitionKey: &awsdynamodb.Attribute{
+			Name: &props.PartitionKey, Type: awsdynamodb.AttributeType_STRING,
+		},
+		BillingMode:   awsdynamodb.BillingMode_PAY_PER_REQUEST,
+		Encryption:    awsdynamodb.TableEncryption_CUSTOMER_MANAGED,
+		EncryptionKey: props.StorageKey,
+		PointInTimeRecoverySpecification: &awsdynamodb.PointInTimeRecoverySpecification{PointInTimeRecoveryEnabled: new(
+			true)},
+		DeletionProtection: new(!props.Destroyable),
+		RemovalPolicy:      removalPolicy(props.Destroyable),
 	})
 	acceptTable(table)
 	return table
 }
 
-// grantTable grants exact actions on a table, and the use of the key that it is encrypted with: DynamoDB reads and writes
-// such a table with its caller's right to the key
+// grantTable grants exact actions on a table, and the use of the key that it is encrypted with: DynamoDB reads and
+// writes such a table with its caller's right to the key
 // (https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/encryption.usagenotes.html).
 func grantTable(grantee awsiam.IGrantable, storageKey awskms.IKey, table awsdynamodb.Table, actions ...string) {
 	grantItems(grantee, storageKey, table, actions...)

@@ -73,13 +73,20 @@ func newTokenizerStack(scope constructs.Construct, props tokenizerStackProps) (*
 			StringValue:   layer.Version(architecture).LayerVersionArn(),
 		})
 	}
-	output(stack, "LayerVersionArn", "ARN of the tokenizer layer's current version", layer.Version(config.architecture()).LayerVersionArn())
+	output(stack, "LayerVersionArn", "ARN of the tokenizer layer's current version",
+		layer.Version(config.architecture()).LayerVersionArn())
 	output(stack, "DynamoDBArn", "ARN of the vault's table", vault.Table().TableArn())
 	boundary := newDeployersBoundary(stack, config, vault, reader)
 	awscdk.CrossStackReferences_Of(boundary).Produce(awscdk.ReferenceStrength_STRONG)
-	output(stack, "DeployersBoundaryArn", "ARN of the permissions boundary for whoever deploys the application's stack", boundary.ManagedPolicyArn())
+	output(stack, "DeployersBoundaryArn", "ARN of the permissions boundary for whoever deploys the application's stack",
+		boundary.ManagedPolicyArn())
 	return &TokenizerStack{
-		Stack: stack, Vault: vault, Layer: layer, Reader: reader, CodeSigning: newCodeSigning(stack, config.CodeSigning), DeployersBoundary: boundary,
+		Stack:             stack,
+		Vault:             vault,
+		Layer:             layer,
+		Reader:            reader,
+		CodeSigning:       newCodeSigning(stack, config.CodeSigning),
+		DeployersBoundary: boundary,
 	}, nil
 }
 
@@ -100,18 +107,23 @@ func newReader(stack awscdk.Stack, config Config, vault tokenizerlayer.IVault) (
 	return reader, nil
 }
 
-// newCodeSigning makes what Lambda checks the code of a function by, and its layers: a signature by a version of a signing profile. "" is
-// no check.
+// newCodeSigning makes what Lambda checks the code of a function by, and its layers: a signature by a version of a
+// signing profile. "" is no check.
 func newCodeSigning(stack awscdk.Stack, profileVersion string) awslambda.ICodeSigningConfig {
 	if profileVersion == "" {
 		return nil
 	}
 	made := awslambda.NewCfnCodeSigningConfig(stack, new("CodeSigning"), &awslambda.CfnCodeSigningConfigProps{
-		Description:         new("Code and layers of the function that reads cards"),
-		AllowedPublishers:   &awslambda.CfnCodeSigningConfig_AllowedPublishersProperty{SigningProfileVersionArns: &[]*string{&profileVersion}},
-		CodeSigningPolicies: &awslambda.CfnCodeSigningConfig_CodeSigningPoliciesProperty{UntrustedArtifactOnDeployment: new("Enforce")},
+		Description: new("Code and layers of the function that reads cards"),
+		AllowedPublishers: &awslambda.CfnCodeSigningConfig_AllowedPublishersProperty{
+			SigningProfileVersionArns: &[]*string{&profileVersion},
+		},
+		CodeSigningPolicies: &awslambda.CfnCodeSigningConfig_CodeSigningPoliciesProperty{
+			UntrustedArtifactOnDeployment: new("Enforce"),
+		},
 	})
-	return awslambda.CodeSigningConfig_FromCodeSigningConfigArn(stack, new("CodeSigningReference"), made.AttrCodeSigningConfigArn())
+	return awslambda.CodeSigningConfig_FromCodeSigningConfigArn(stack, new("CodeSigningReference"),
+		made.AttrCodeSigningConfigArn())
 }
 
 // buildWithEveryStack has this stack's asset built whenever any stack's is. The CLI leaves out those of unselected

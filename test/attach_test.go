@@ -47,17 +47,27 @@ func newBenchIn(t *testing.T, place *awscdk.Environment, change func(*bench)) *b
 	}
 	stack := awscdk.NewStack(app, new("Stack"), &awscdk.StackProps{Env: place})
 	vault, err := tokenizerlayer.NewVault(stack, "Vault", &tokenizerlayer.VaultProps{
-		TokenKeys:       []tokenizerlayer.KeyVersion{{Version: "1", Key: awskms.NewKey(stack, new("TokenKey"), nil)}},
-		StorageKey:      awskms.NewKey(stack, new("StorageKey"), nil),
-		FingerprintKeys: []tokenizerlayer.KeyVersion{{Version: "1", Key: tokenizerlayer.NewFingerprintKey(stack, "FingerprintKey", nil)}},
+		TokenKeys:  []tokenizerlayer.KeyVersion{{Version: "1", Key: awskms.NewKey(stack, new("TokenKey"), nil)}},
+		StorageKey: awskms.NewKey(stack, new("StorageKey"), nil),
+		FingerprintKeys: []tokenizerlayer.KeyVersion{{
+			Version: "1", Key: tokenizerlayer.NewFingerprintKey(stack, "FingerprintKey", nil),
+		}},
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	b := &bench{
 		app: app, stack: stack, vault: vault,
-		roleProps: awsiam.RoleProps{AssumedBy: awsiam.NewServicePrincipal(new("lambda.amazonaws.com"), nil), Path: new("/tokenizer/operate/")}, // for every access
-		props:     awslambda.FunctionProps{Runtime: awslambda.Runtime_PYTHON_3_13(), Handler: new("index.handler"), Code: awslambda.Code_FromInline(new("x = 1"))},
+		// for every access
+		roleProps: awsiam.RoleProps{
+			AssumedBy: awsiam.NewServicePrincipal(new("lambda.amazonaws.com"), nil),
+			Path:      new("/tokenizer/operate/"),
+		},
+		props: awslambda.FunctionProps{
+			Runtime: awslambda.Runtime_PYTHON_3_13(),
+			Handler: new("index.handler"),
+			Code:    awslambda.Code_FromInline(new("x = 1")),
+		},
 	}
 	if change != nil {
 		change(b)
@@ -98,7 +108,9 @@ func (b *bench) resource() awslambda.CfnFunction {
 // properties are those of the function that Attach changes.
 func (b *bench) properties() map[string]any {
 	r := b.resource()
-	return b.stack.Resolve(map[string]any{"environment": r.Environment(), "layers": r.Layers(), "timeout": r.Timeout()}).(map[string]any)
+	return b.stack.Resolve(map[string]any{
+		"environment": r.Environment(), "layers": r.Layers(), "timeout": r.Timeout(),
+	}).(map[string]any)
 }
 
 func (b *bench) variables() map[string]any {
@@ -115,7 +127,8 @@ func (b *bench) rolePath() string {
 	return ""
 }
 
-// everything is all that Attach can change: the constructs, grants among them, the function's properties, and its role's path.
+// everything is all that Attach can change: the constructs, grants among them, the function's properties, and its
+// role's path.
 func (b *bench) everything() string {
 	var paths []string
 	for _, construct := range *b.stack.Node().FindAll("") {
@@ -151,8 +164,12 @@ func TestAttach_RefusesWhatWouldFailInLambda(t *testing.T) {
 		want    string // "" means that it is not refused
 	}{
 		"nothing wrong with the defaults": {},
-		"nothing wrong with all options":  {options: &tokenizerlayer.AttachOptions{Port: 2775, LogLevel: tokenizerlayer.LogWarn, MaxBodyBytes: 4096}},
-		"an architecture without a version": {change: func(b *bench) { b.layerProps.Architectures = []tokenizerlayer.Architecture{tokenizerlayer.ARM64} },
+		"nothing wrong with all options": {options: &tokenizerlayer.AttachOptions{
+			Port: 2775, LogLevel: tokenizerlayer.LogWarn, MaxBodyBytes: 4096,
+		}},
+		"an architecture without a version": {change: func(b *bench) {
+			b.layerProps.Architectures = []tokenizerlayer.Architecture{tokenizerlayer.ARM64}
+		},
 			want: "Architecture: got x86_64, but the layer is for [arm64]: give the function another architecture, or the layer x86_64 in LayerProps.Architectures"},
 		"an imported layer without a version": {
 			change: func(b *bench) { b.props.Architecture = awslambda.Architecture_ARM_64() },
@@ -170,11 +187,14 @@ func TestAttach_RefusesWhatWouldFailInLambda(t *testing.T) {
 				b.props.Layers = &[]awslambda.ILayerVersion{}
 				for i := range 5 {
 					arn := fmt.Sprintf("arn:aws:lambda:eu-central-1:111111111111:layer:other:%d", i+1)
-					*b.props.Layers = append(*b.props.Layers, awslambda.LayerVersion_FromLayerVersionArn(b.stack, new(fmt.Sprint("Other", i)), &arn))
+					*b.props.Layers = append(*b.props.Layers,
+						awslambda.LayerVersion_FromLayerVersionArn(b.stack, new(fmt.Sprint("Other", i)), &arn))
 				}
 			},
 			want: "Layers: got 5, as many as Lambda takes: remove one"},
-		"a timeout that is not above the client's": {change: func(b *bench) { b.props.Timeout = awscdk.Duration_Seconds(new(5.0)) },
+		"a timeout that is not above the client's": {change: func(b *bench) {
+			b.props.Timeout = awscdk.Duration_Seconds(new(5.0))
+		},
 			want: "Timeout: got 5 s, want more than the 5 s that a client waits for the extension: set another, or leave it out for 10 s"},
 		"SnapStart": {change: func(b *bench) { b.props.SnapStart = awslambda.SnapStartConf_ON_PUBLISHED_VERSIONS() },
 			want: "SnapStart: got PublishedVersions, and a snapshot would clone data keys: turn it off"},
@@ -188,20 +208,28 @@ func TestAttach_RefusesWhatWouldFailInLambda(t *testing.T) {
 		"a role by its name, which has no path": {
 			change: func(b *bench) { b.role = awsiam.Role_FromRoleName(b.stack, new("Role"), new("name"), nil) },
 			want:   "Role: got one with the IAM path /" + otherPath},
-		"an imported role of the path":              {change: importedRole("arn:aws:iam::111111111111:role/tokenizer/detokenize/name", nil)},
-		"an imported role whose ARN is a parameter": {change: func(b *bench) { importedRole(*awscdk.Fn_ImportValue(new("RoleArn")), nil)(b) }},
-		"an immutable imported role": {change: importedRole("arn:aws:iam::111111111111:role/tokenizer/detokenize/name", &awsiam.FromRoleArnOptions{Mutable: new(false)}),
+		"an imported role of the path": {change: importedRole(
+			"arn:aws:iam::111111111111:role/tokenizer/detokenize/name", nil)},
+		"an imported role whose ARN is a parameter": {change: func(b *bench) {
+			importedRole(*awscdk.Fn_ImportValue(new("RoleArn")), nil)(b)
+		}},
+		"an immutable imported role": {change: importedRole("arn:aws:iam::111111111111:role/tokenizer/detokenize/name",
+			&awsiam.FromRoleArnOptions{Mutable: new(false)}),
 			want: "Role: got Stack/Role," + noPolicies},
-		"an imported role of another account": {change: importedRole("arn:aws:iam::222222222222:role/tokenizer/detokenize/name", nil),
+		"an imported role of another account": {change: importedRole(
+			"arn:aws:iam::222222222222:role/tokenizer/detokenize/name", nil),
 			want: "Role: got Stack/Role," + noPolicies},
 		"a role without policy updates": {
-			change: func(b *bench) { b.role = awsiam.NewRole(b.stack, new("Role"), &b.roleProps).WithoutPolicyUpdates(nil) },
-			want:   "Role: got Stack/ImmutableRoleRole," + noPolicies},
+			change: func(b *bench) {
+				b.role = awsiam.NewRole(b.stack, new("Role"), &b.roleProps).WithoutPolicyUpdates(nil)
+			},
+			want: "Role: got Stack/ImmutableRoleRole," + noPolicies},
 		"a role that somebody else makes, from a report": {
 			change: func(b *bench) {
 				scope := constructs.NewConstruct(b.stack, new("Customized"))
 				awsiam.Role_CustomizeRoles(scope, &awsiam.CustomizeRolesOptions{PreventSynthesis: new(false)})
-				b.role = awsiam.Role_FromRoleArn(scope, new("Role"), new("arn:aws:iam::111111111111:role/tokenizer/detokenize/name"), nil)
+				b.role = awsiam.Role_FromRoleArn(scope, new("Role"),
+					new("arn:aws:iam::111111111111:role/tokenizer/detokenize/name"), nil)
 			}},
 
 		"the port of a known extension": {options: &tokenizerlayer.AttachOptions{Port: 2773},
@@ -209,14 +237,19 @@ func TestAttach_RefusesWhatWouldFailInLambda(t *testing.T) {
 		"the port that another extension was given": {
 			change: func(b *bench) {
 				b.props.ParamsAndSecrets = awslambda.ParamsAndSecretsLayerVersion_FromVersion(
-					awslambda.ParamsAndSecretsVersions_V1_0_103, &awslambda.ParamsAndSecretsOptions{HttpPort: new(2774.0)})
+					awslambda.ParamsAndSecretsVersions_V1_0_103,
+					&awslambda.ParamsAndSecretsOptions{HttpPort: new(2774.0)})
 			},
 			want: "port: got 2774, which is taken by PARAMETERS_SECRETS_EXTENSION_HTTP_PORT: set another with AttachOptions.Port"},
-		"an own port":                       {change: ownVariables(map[string]string{"TOKENIZER_PORT": "2775"})},
-		"an own port that the options name": {change: ownVariables(map[string]string{"TOKENIZER_PORT": "2775"}), options: &tokenizerlayer.AttachOptions{Port: 2775}},
+		"an own port": {change: ownVariables(map[string]string{"TOKENIZER_PORT": "2775"})},
+		"an own port that the options name": {
+			change:  ownVariables(map[string]string{"TOKENIZER_PORT": "2775"}),
+			options: &tokenizerlayer.AttachOptions{Port: 2775},
+		},
 		"an own port that the options contradict": {
-			change: ownVariables(map[string]string{"TOKENIZER_PORT": "2775"}), options: &tokenizerlayer.AttachOptions{Port: 2776},
-			want: "Environment: got TOKENIZER_PORT=2775, but AttachOptions.Port sets it to 2776: leave it out of the function's environment"},
+			change:  ownVariables(map[string]string{"TOKENIZER_PORT": "2775"}),
+			options: &tokenizerlayer.AttachOptions{Port: 2776},
+			want:    "Environment: got TOKENIZER_PORT=2775, but AttachOptions.Port sets it to 2776: leave it out of the function's environment"},
 		"an own port that is taken": {
 			change: ownVariables(map[string]string{"TOKENIZER_PORT": "2800", "AWS_LWA_PORT": "2800"}),
 			want:   "port: got 2800, which is taken by AWS_LWA_PORT: set another with the environment variable TOKENIZER_PORT"},
@@ -224,27 +257,38 @@ func TestAttach_RefusesWhatWouldFailInLambda(t *testing.T) {
 			want: `Environment: got TOKENIZER_PORT="80", want 1024 to 65535: leave it out for 2774`},
 		"an own setting that Attach makes": {change: ownVariables(map[string]string{"TOKENIZER_LAYER_DIGEST": "mine"}),
 			want: "Environment: got TOKENIZER_LAYER_DIGEST=mine, but Attach sets it to DIGEST: leave it out of the function's environment"},
-		"an own setting that is not an option": {change: ownVariables(map[string]string{"TOKENIZER_LOG_LEVEL": "DEBUG"})},
+		"an own setting that is not an option": {change: ownVariables(
+			map[string]string{"TOKENIZER_LOG_LEVEL": "DEBUG"})},
 
 		"a vault of another region": {
 			change: func(b *bench) {
-				b.vault = otherVault(b, tokenizerlayer.VaultAttributes{TableArn: "arn:aws:dynamodb:us-east-1:111111111111:table/Table"})
+				b.vault = otherVault(b,
+					tokenizerlayer.VaultAttributes{TableArn: "arn:aws:dynamodb:us-east-1:111111111111:table/Table"})
 			},
 			want: "vault: got one in region us-east-1, but the function is in eu-central-1, where the extension looks for its tables: use a vault there"},
 		"a vault of another account": {
 			change: func(b *bench) {
-				b.vault = otherVault(b, tokenizerlayer.VaultAttributes{TableArn: "arn:aws:dynamodb:eu-central-1:222222222222:table/Table"})
+				b.vault = otherVault(b,
+					tokenizerlayer.VaultAttributes{TableArn: "arn:aws:dynamodb:eu-central-1:222222222222:table/Table"})
 			},
 			want: "vault: got one in account 222222222222, but the function is in 111111111111, where the extension looks for its tables: use a vault there"},
-		"no vault": {change: func(b *bench) { b.vault = nil }, want: "vault: got none, want one of NewVault or VaultFromAttributes"},
+		"no vault": {change: func(b *bench) {
+			b.vault = nil
+		}, want: "vault: got none, want one of NewVault or VaultFromAttributes"},
 
-		"no access":           {access: -1, want: "access: got -1, want Tokenize, Detokenize or Revoke"},
-		"too many keys ahead": {access: tokenizerlayer.Tokenize, options: &tokenizerlayer.AttachOptions{KeysAhead: 257}, want: "AttachOptions.KeysAhead: got 257, want 1 to 256: leave it out for 64"},
+		"no access": {access: -1, want: "access: got -1, want Tokenize, Detokenize or Revoke"},
+		"too many keys ahead": {
+			access:  tokenizerlayer.Tokenize,
+			options: &tokenizerlayer.AttachOptions{KeysAhead: 257},
+			want:    "AttachOptions.KeysAhead: got 257, want 1 to 256: leave it out for 64",
+		},
 		"too few keys ahead": {access: tokenizerlayer.Tokenize, options: &tokenizerlayer.AttachOptions{KeysAhead: -2},
 			want: "AttachOptions.KeysAhead: got -2, want 1 to 256, or NoKeysAhead: leave it out for 64"},
 		"keys ahead without tokens": {options: &tokenizerlayer.AttachOptions{KeysAhead: 1},
 			want: "AttachOptions.KeysAhead: got 1 for a function that does not tokenize, and needs no data keys: leave it out"},
-		"impossible options": {options: &tokenizerlayer.AttachOptions{Port: 80, LogLevel: "TRACE", MaxBodyBytes: 1 << 20, ReadRate: -1},
+		"impossible options": {options: &tokenizerlayer.AttachOptions{
+			Port: 80, LogLevel: "TRACE", MaxBodyBytes: 1 << 20, ReadRate: -1,
+		},
 			want: "AttachOptions.Port: got 80, want 1024 to 65535: leave it out for 2774; " +
 				"AttachOptions.MaxBodyBytes: got 1048576, want 64 to 32768: leave it out for 32768; " +
 				"AttachOptions.ReadRate: got -1, want 1 to 10000: leave it out for 100; " +
@@ -253,10 +297,12 @@ func TestAttach_RefusesWhatWouldFailInLambda(t *testing.T) {
 			want: `AttachOptions.Purposes: got the purpose "Refund", want 1 to 64 of a-z 0-9 _ -, the first a letter or digit: no token can have another`},
 		"an index for a reader": {options: &tokenizerlayer.AttachOptions{Index: true},
 			want: "AttachOptions.Index: got true for a function that does not tokenize, and cannot use it: leave it out"},
-		"a scope that no function can have": {access: tokenizerlayer.Tokenize, options: &tokenizerlayer.AttachOptions{IdempotencyScope: "a b"},
-			want: `AttachOptions.IdempotencyScope: got "a b", want 1 to 128 of A-Z a-z 0-9 . _ : -, the first a letter or digit`},
-		"purposes to revoke for": {access: tokenizerlayer.Revoke, options: &tokenizerlayer.AttachOptions{Purposes: []string{"refund"}},
-			want: "AttachOptions.Purposes: got some for Revoke, which is for tokens of every purpose: leave them out"},
+		"a scope that no function can have": {access: tokenizerlayer.Tokenize,
+			options: &tokenizerlayer.AttachOptions{IdempotencyScope: "a b"},
+			want:    `AttachOptions.IdempotencyScope: got "a b", want 1 to 128 of A-Z a-z 0-9 . _ : -, the first a letter or digit`},
+		"purposes to revoke for": {access: tokenizerlayer.Revoke,
+			options: &tokenizerlayer.AttachOptions{Purposes: []string{"refund"}},
+			want:    "AttachOptions.Purposes: got some for Revoke, which is for tokens of every purpose: leave them out"},
 		"all at once": {
 			change: func(b *bench) {
 				b.props.Timeout, b.roleProps.Path = awscdk.Duration_Seconds(new(3.0)), nil
@@ -278,7 +324,8 @@ func TestAttach_RefusesWhatWouldFailInLambda(t *testing.T) {
 				b.layer, test.access = otherLayer(t, b.stack), tokenizerlayer.Detokenize
 			}
 			if test.want != "" {
-				test.want = "Stack/Function: " + strings.ReplaceAll(test.want, "DIGEST:", b.layer.Digest(tokenizerlayer.X86_64)+":")
+				test.want = "Stack/Function: " + strings.ReplaceAll(test.want, "DIGEST:",
+					b.layer.Digest(tokenizerlayer.X86_64)+":")
 			}
 			before := b.everything()
 			if got := b.attach(test.access, test.options); got != test.want {
@@ -321,8 +368,12 @@ func otherVault(b *bench, attributes tokenizerlayer.VaultAttributes) tokenizerla
 	attributes.TableArn = cmp.Or(attributes.TableArn, arn+"Table")
 	attributes.StateArn, attributes.IndexArn = arn+"State", arn+"Index"
 	attributes.StorageKeyArn = key(2)
-	attributes.TokenKeys = []tokenizerlayer.KeyVersionAttributes{{Version: "2", KeyArn: key(5)}, {Version: "1", KeyArn: key(1)}}
-	attributes.FingerprintKeys = []tokenizerlayer.KeyVersionAttributes{{Version: "2", KeyArn: key(4)}, {Version: "1", KeyArn: key(3)}}
+	attributes.TokenKeys = []tokenizerlayer.KeyVersionAttributes{
+		{Version: "2", KeyArn: key(5)}, {Version: "1", KeyArn: key(1)},
+	}
+	attributes.FingerprintKeys = []tokenizerlayer.KeyVersionAttributes{
+		{Version: "2", KeyArn: key(4)}, {Version: "1", KeyArn: key(3)},
+	}
 	vault, err := tokenizerlayer.VaultFromAttributes(b.stack, "OtherVault", &attributes)
 	if err != nil {
 		panic(err)
@@ -330,8 +381,8 @@ func otherVault(b *bench, attributes tokenizerlayer.VaultAttributes) tokenizerla
 	return vault
 }
 
-// The keys' policies deny what a role's path is not for, so Attach sets the path of a role that is to tokenize, and refuses other roles
-// than those that KMS will let through.
+// The keys' policies deny what a role's path is not for, so Attach sets the path of a role that is to tokenize, and
+// refuses other roles than those that KMS will let through.
 func TestAttach_HoldsRolesToTheirPaths(t *testing.T) {
 	const (
 		account = "arn:aws:iam::111111111111:role"
@@ -347,17 +398,37 @@ func TestAttach_HoldsRolesToTheirPaths(t *testing.T) {
 		wrong   []string
 	}{
 		"Tokenize": {tokenizerlayer.Tokenize, nil, "/tokenizer/tokenize/", "/tokenizer/tokenize/",
-			[]string{"/tokenizer/tokenize/", "/tokenizer/tokenize/team/", "/tokenizer/tokenize/index/", "/tokenizer/operate/"},
-			[]string{"/", "/elsewhere/", "/tokenizer/", "/tokenizer/detokenize/", "/tokenizer/administer/", "/tokenizer/tokenizers/", "/tokenize/"}},
-		"Tokenize with the index": {tokenizerlayer.Tokenize, index, "/tokenizer/tokenize/index/", "/tokenizer/tokenize/index/",
+			[]string{
+				"/tokenizer/tokenize/", "/tokenizer/tokenize/team/", "/tokenizer/tokenize/index/",
+				"/tokenizer/operate/",
+			},
+			[]string{
+				"/", "/elsewhere/", "/tokenizer/", "/tokenizer/detokenize/", "/tokenizer/administer/",
+				"/tokenizer/tokenizers/", "/tokenize/",
+			}},
+		"Tokenize with the index": {tokenizerlayer.Tokenize, index, "/tokenizer/tokenize/index/",
+			"/tokenizer/tokenize/index/",
 			[]string{"/tokenizer/tokenize/index/", "/tokenizer/tokenize/index/team/", "/tokenizer/operate/"},
-			[]string{"/", "/elsewhere/", "/tokenizer/tokenize/", "/tokenizer/tokenize/indexes/", "/tokenizer/detokenize/", "/tokenizer/administer/"}},
+			[]string{
+				"/", "/elsewhere/", "/tokenizer/tokenize/", "/tokenizer/tokenize/indexes/",
+				"/tokenizer/detokenize/", "/tokenizer/administer/",
+			}},
 		"Detokenize": {tokenizerlayer.Detokenize, nil, "", "/tokenizer/detokenize/",
-			[]string{"/tokenizer/detokenize/", "/tokenizer/detokenize/team/", "/tokenizer/operate/", "/tokenizer/operate/team/"},
-			[]string{none, "/", "/elsewhere/", "/tokenizer/", "/tokenizer/tokenize/", "/tokenizer/tokenize/index/", "/tokenizer/administer/"}},
-		"Revoke": {tokenizerlayer.Revoke, nil, "", "", []string{none, "/", "/elsewhere/", "/tokenizer/tokenize/", "/tokenizer/detokenize/"}, nil},
+			[]string{
+				"/tokenizer/detokenize/", "/tokenizer/detokenize/team/", "/tokenizer/operate/",
+				"/tokenizer/operate/team/",
+			},
+			[]string{
+				none, "/", "/elsewhere/", "/tokenizer/", "/tokenizer/tokenize/", "/tokenizer/tokenize/index/",
+				"/tokenizer/administer/",
+			}},
+		"Revoke": {
+			tokenizerlayer.Revoke, nil, "", "",
+			[]string{none, "/", "/elsewhere/", "/tokenizer/tokenize/", "/tokenizer/detokenize/"}, nil,
+		},
 	}
-	// A role of this app, and one of another. Of the latter the ARN is all that is known, and no path means the path "/".
+	// A role of this app, and one of another. Of the latter the ARN is all that is known, and no path means the path
+	// "/".
 	made := func(path string) func(*bench) {
 		return func(b *bench) {
 			if b.roleProps.Path = &path; path == none {
@@ -386,7 +457,8 @@ func TestAttach_HoldsRolesToTheirPaths(t *testing.T) {
 				for what, change := range map[string]func(*bench){"own": made(path), "imported": imported(path)} {
 					b := newBench(t, change)
 					before := b.everything()
-					want := "Stack/Function: Role: got one with the IAM path " + strings.Replace(path, none, "/", 1) + ", but the keys' policies let only roles below " +
+					want := "Stack/Function: Role: got one with the IAM path " + strings.Replace(path, none, "/",
+						1) + ", but the keys' policies let only roles below " +
 						test.needs + " do this: give the function a role with that RoleProps.Path"
 					if got := b.attach(test.access, test.options); got != want {
 						t.Errorf("%s role: got error  %q\nwant error %q", what, got, want)
@@ -398,7 +470,8 @@ func TestAttach_HoldsRolesToTheirPaths(t *testing.T) {
 			}
 			if test.sets != "" {
 				b := newBench(t, made(none))
-				if got := b.attach(test.access, test.options); got != "" || b.rolePath() != test.sets || b.synth() != "" {
+				if got := b.attach(test.access, test.options); got != "" || b.rolePath() != test.sets ||
+					b.synth() != "" {
 					t.Errorf("a role without a path gets the path %q, want %q; error %q", b.rolePath(), test.sets, got)
 				}
 				b = newBench(t, made(none))
@@ -422,7 +495,9 @@ func TestAttach_HoldsRolesToTheirPaths(t *testing.T) {
 
 // The role that the CDK makes for a function, and paths below another one than the default.
 func TestAttach_SetsThePathOfAFunctionsOwnRole(t *testing.T) {
-	for options, want := range map[*tokenizerlayer.AttachOptions]string{nil: "/team/tokenize/", {Index: true}: "/team/tokenize/index/"} {
+	for options, want := range map[*tokenizerlayer.AttachOptions]string{
+		nil: "/team/tokenize/", {Index: true}: "/team/tokenize/index/",
+	} {
 		b := newBench(t, func(b *bench) {
 			b.vault = otherVault(b, tokenizerlayer.VaultAttributes{RolePath: "/team/"})
 		})
@@ -459,16 +534,19 @@ func TestAttach_ChecksTheFunctionAgainAtSynthesis(t *testing.T) {
 			b.resource().SetSnapStart(&awslambda.CfnFunction_SnapStartProperty{ApplyOn: new("PublishedVersions")})
 		}, "SnapStart: got PublishedVersions"},
 		"a capacity provider": {func(b *bench) {
+			type managed = awslambda.CfnFunction_LambdaManagedInstancesCapacityProviderConfigProperty
 			b.resource().SetCapacityProviderConfig(&awslambda.CfnFunction_CapacityProviderConfigProperty{
-				LambdaManagedInstancesCapacityProviderConfig: &awslambda.CfnFunction_LambdaManagedInstancesCapacityProviderConfigProperty{CapacityProviderArn: new("arn")},
+				LambdaManagedInstancesCapacityProviderConfig: &managed{CapacityProviderArn: new("arn")},
 			})
 		}, "CapacityProviderConfig: got a capacity provider"},
 		"another extension's port": {func(b *bench) {
 			b.fn.AddEnvironment(new("AWS_APPCONFIG_EXTENSION_HTTP_PORT"), new("2774"), nil)
 		}, "port: got 2774, which is taken by AWS_APPCONFIG_EXTENSION_HTTP_PORT"},
 		"another port": {func(b *bench) { b.fn.AddEnvironment(new("TOKENIZER_PORT"), new("2800"), nil) }, ""},
-		"a setting":    {func(b *bench) { b.fn.AddEnvironment(new("TOKENIZER_TABLE"), new("another"), nil) }, "Environment: got TOKENIZER_TABLE=another, but Attach sets it"},
-		"a timeout":    {func(b *bench) { b.resource().SetTimeout(new(4.0)) }, "Timeout: got 4 s, want more than the 5 s"},
+		"a setting": {func(b *bench) {
+			b.fn.AddEnvironment(new("TOKENIZER_TABLE"), new("another"), nil)
+		}, "Environment: got TOKENIZER_TABLE=another, but Attach sets it"},
+		"a timeout": {func(b *bench) { b.resource().SetTimeout(new(4.0)) }, "Timeout: got 4 s, want more than the 5 s"},
 		"an architecture": {func(b *bench) { b.resource().SetArchitectures(&[]*string{new("arm64")}) },
 			"Architecture: got arm64, but the layer is for [x86_64]"},
 		"a role's path": {func(b *bench) { b.role.Node().DefaultChild().(awsiam.CfnRole).SetPath(new("/elsewhere/")) },
@@ -476,7 +554,9 @@ func TestAttach_ChecksTheFunctionAgainAtSynthesis(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			b := newBench(t, func(b *bench) { b.layerProps.Architectures = []tokenizerlayer.Architecture{tokenizerlayer.X86_64} })
+			b := newBench(t, func(b *bench) {
+				b.layerProps.Architectures = []tokenizerlayer.Architecture{tokenizerlayer.X86_64}
+			})
 			if got := b.attach(tokenizerlayer.Detokenize, nil); got != "" {
 				t.Fatal(got)
 			}
@@ -533,7 +613,8 @@ func TestAttach_SetsATimeoutWhereThereIsNone(t *testing.T) {
 }
 
 func TestAttach_HandsTheOptionsToTheExtension(t *testing.T) {
-	always := []string{"TOKENIZER_TABLE", "TOKENIZER_STATE_TABLE", "TOKENIZER_INDEX_TABLE", "TOKENIZER_TOKEN_KEYS", "TOKENIZER_FINGERPRINT_KEYS", "TOKENIZER_LAYER_DIGEST",
+	always := []string{"TOKENIZER_TABLE", "TOKENIZER_STATE_TABLE", "TOKENIZER_INDEX_TABLE", "TOKENIZER_TOKEN_KEYS",
+		"TOKENIZER_FINGERPRINT_KEYS", "TOKENIZER_LAYER_DIGEST",
 		"TOKENIZER_ACCOUNT_ID", "TOKENIZER_ACCESS"}
 	for name, test := range map[string]struct {
 		own     map[string]string
@@ -541,13 +622,23 @@ func TestAttach_HandsTheOptionsToTheExtension(t *testing.T) {
 		want    map[string]any
 	}{
 		"none": {want: map[string]any{}},
-		"all": {options: &tokenizerlayer.AttachOptions{Port: 2775, LogLevel: tokenizerlayer.LogDebug, MaxBodyBytes: 4096, ReadRate: 5, MaxConnections: 8, IdempotencyScope: "orders",
+		"all": {options: &tokenizerlayer.AttachOptions{Port: 2775, LogLevel: tokenizerlayer.LogDebug,
+			MaxBodyBytes: 4096, ReadRate: 5, MaxConnections: 8, IdempotencyScope: "orders",
 			KeysAhead: 16, Purposes: []string{"refund", "charge"}},
-			want: map[string]any{"TOKENIZER_PORT": "2775", "TOKENIZER_LOG_LEVEL": "DEBUG", "TOKENIZER_MAX_BODY_BYTES": "4096",
-				"TOKENIZER_READ_RATE": "5", "TOKENIZER_MAX_CONNECTIONS": "8", "TOKENIZER_IDEMPOTENCY_SCOPE": "orders",
-				"TOKENIZER_KEYS_AHEAD": "16", "TOKENIZER_PURPOSES": "refund,charge"}},
-		"no keys ahead":      {options: &tokenizerlayer.AttachOptions{KeysAhead: tokenizerlayer.NoKeysAhead}, want: map[string]any{"TOKENIZER_KEYS_AHEAD": "0"}},
-		"the function's own": {own: map[string]string{"TOKENIZER_PORT": "2776", "MINE": "x"}, want: map[string]any{"TOKENIZER_PORT": "2776", "MINE": "x"}},
+			want: map[string]any{"TOKENIZER_PORT": "2775", "TOKENIZER_LOG_LEVEL": "DEBUG",
+				"TOKENIZER_MAX_BODY_BYTES":    "4096",
+				"TOKENIZER_READ_RATE":         "5",
+				"TOKENIZER_MAX_CONNECTIONS":   "8",
+				"TOKENIZER_IDEMPOTENCY_SCOPE": "orders",
+				"TOKENIZER_KEYS_AHEAD":        "16", "TOKENIZER_PURPOSES": "refund,charge"}},
+		"no keys ahead": {
+			options: &tokenizerlayer.AttachOptions{KeysAhead: tokenizerlayer.NoKeysAhead},
+			want:    map[string]any{"TOKENIZER_KEYS_AHEAD": "0"},
+		},
+		"the function's own": {
+			own:  map[string]string{"TOKENIZER_PORT": "2776", "MINE": "x"},
+			want: map[string]any{"TOKENIZER_PORT": "2776", "MINE": "x"},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := newBench(t, ownVariables(test.own))
@@ -572,7 +663,8 @@ func TestAttach_HandsTheOptionsToTheExtension(t *testing.T) {
 func TestGrants_AreTheDocumentedOnes(t *testing.T) {
 	b := newBenchIn(t, nil, nil)
 	role := func(name string) awsiam.Role {
-		return awsiam.NewRole(b.stack, &name, &awsiam.RoleProps{AssumedBy: awsiam.NewServicePrincipal(new("lambda.amazonaws.com"), nil)})
+		return awsiam.NewRole(b.stack, &name,
+			&awsiam.RoleProps{AssumedBy: awsiam.NewServicePrincipal(new("lambda.amazonaws.com"), nil)})
 	}
 	grants := b.vault.Grants()
 	grants.Tokenize(role("TokenizeRefunds"), "refund", "charge")
@@ -581,7 +673,8 @@ func TestGrants_AreTheDocumentedOnes(t *testing.T) {
 	grants.Revoke(role("Revoke"))
 	b.app.Synth(nil)
 	var parsed template
-	if err := json.Unmarshal([]byte(read(t, filepath.Join(*b.app.Outdir(), "Stack.template.json"))), &parsed); err != nil {
+	if err := json.Unmarshal([]byte(read(t, filepath.Join(*b.app.Outdir(), "Stack.template.json"))),
+		&parsed); err != nil {
 		t.Fatal(err)
 	}
 	assembly := assembly{templates: map[string]template{"Stack": parsed}}

@@ -94,8 +94,8 @@ func TestLayer_IsBuiltWhicheverStackIsSelected(t *testing.T) {
 	checkLayer(t, synth(t, stacks.Config{}, "AnotherStack"))
 }
 
-// checkLayer checks the content of each layer version, and that the functions that use it carry its digest. It returns the
-// digests by architecture.
+// checkLayer checks the content of each layer version, and that the functions that use it carry its digest. It returns
+// the digests by architecture.
 func checkLayer(t *testing.T, assembly assembly) map[string]string {
 	t.Helper()
 	digests := map[string]string{}
@@ -114,7 +114,8 @@ func checkLayer(t *testing.T, assembly assembly) map[string]string {
 			if got := cmp.Or(assembly.text(t, p["Architectures"]), "x86_64"); got != architecture {
 				t.Errorf("%s is for %s, its layer for %s", name, got, architecture)
 			}
-			if got := p["Environment"].(map[string]any)["Variables"].(map[string]any)["TOKENIZER_LAYER_DIGEST"]; got != digest {
+			variables := p["Environment"].(map[string]any)["Variables"].(map[string]any)
+			if got := variables["TOKENIZER_LAYER_DIGEST"]; got != digest {
 				t.Errorf("%s has layer digest %v, want %s", name, got, digest)
 			}
 		}
@@ -174,8 +175,12 @@ func checkLayerVersion(t *testing.T, assembly assembly, version resource) (sum s
 		t.Fatal(err)
 	}
 	defer file.Close()
-	machine := map[string]elf.Machine{"arm64": elf.EM_AARCH64, "x86_64": elf.EM_X86_64}[assembly.text(t, version.Properties["CompatibleArchitectures"])]
-	if file.Machine != machine || slices.ContainsFunc(file.Progs, func(p *elf.Prog) bool { return p.Type == elf.PT_INTERP }) {
+	machine := map[string]elf.Machine{
+		"arm64": elf.EM_AARCH64, "x86_64": elf.EM_X86_64,
+	}[assembly.text(t, version.Properties["CompatibleArchitectures"])]
+	if file.Machine != machine || slices.ContainsFunc(file.Progs, func(p *elf.Prog) bool {
+		return p.Type == elf.PT_INTERP
+	}) {
 		t.Errorf("extension is for %s or not static, want a static binary for %s", file.Machine, machine)
 	}
 	return sum
@@ -214,14 +219,16 @@ func TestNewGoAsset_DependsOnNeitherDirectoryNorUmask(t *testing.T) {
 
 func TestNewGoAsset_ReportsACompileErrorWithTheCompilersMessage(t *testing.T) {
 	_, err := goAsset(t, "package main\n\nfunc main() { undefined() }\n")
-	if err == nil || !strings.Contains(err.Error(), "main.go:3:15: undefined: undefined") || !strings.Contains(err.Error(), "Stack/Code: go build example.com/program for linux/arm64") {
+	if err == nil || !strings.Contains(err.Error(), "main.go:3:15: undefined: undefined") ||
+		!strings.Contains(err.Error(), "Stack/Code: go build example.com/program for linux/arm64") {
 		t.Errorf("got error %v, want the construct's path and the compiler's message", err)
 	}
 }
 
 func TestNewGoAsset_SaysThatThereIsNoModule(t *testing.T) {
 	stack := bundledStack(t)
-	_, err := tokenizerlayer.NewGoAsset(stack, "Code", &tokenizerlayer.GoAssetProps{Package: "example.com/program", ModuleDir: t.TempDir()})
+	_, err := tokenizerlayer.NewGoAsset(stack, "Code",
+		&tokenizerlayer.GoAssetProps{Package: "example.com/program", ModuleDir: t.TempDir()})
 	if err == nil || !strings.Contains(err.Error(), "no go.mod at or above") {
 		t.Errorf("got error %v, want one that says that there is no go.mod", err)
 	}
@@ -234,7 +241,8 @@ func goAsset(t *testing.T, source string) (dir string, err error) {
 	write(t, filepath.Join(module, "go.mod"), "module example.com/program\n\ngo 1.26\n")
 	write(t, filepath.Join(module, "main.go"), source)
 	stack := bundledStack(t)
-	asset, err := tokenizerlayer.NewGoAsset(stack, "Code", &tokenizerlayer.GoAssetProps{Package: "example.com/program", ModuleDir: module})
+	asset, err := tokenizerlayer.NewGoAsset(stack, "Code",
+		&tokenizerlayer.GoAssetProps{Package: "example.com/program", ModuleDir: module})
 	if err != nil {
 		return "", err
 	}
@@ -264,7 +272,8 @@ func TestRuntimePackages_DoNotImportTheCDK(t *testing.T) {
 		}
 		checked++
 		for _, dependency := range fields[1:] {
-			if strings.Contains(dependency, "/aws-cdk-go/") || strings.Contains(dependency, "/jsii-runtime-go") || strings.Contains(dependency, "/constructs-go/") {
+			if strings.Contains(dependency, "/aws-cdk-go/") || strings.Contains(dependency, "/jsii-runtime-go") ||
+				strings.Contains(dependency, "/constructs-go/") {
 				t.Errorf("%s depends on %s", fields[0], dependency)
 				break
 			}

@@ -53,7 +53,10 @@ func TestThinClients_SpeakTheExtensionsAPI(t *testing.T) {
 			var requests []string
 			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				body, _ := io.ReadAll(r.Body)
-				requests = append(requests, strings.Join([]string{r.Method, r.URL.Path, r.Header.Get("X-Tokenizer-Token"), r.Header.Get("Content-Type"), r.Header.Get("Idempotency-Key") + compact(body)}, " "))
+				requests = append(requests, strings.Join([]string{
+					r.Method, r.URL.Path, r.Header.Get("X-Tokenizer-Token"), r.Header.Get("Content-Type"),
+					r.Header.Get("Idempotency-Key") + compact(body),
+				}, " "))
 				answerLikeTheExtension(w, body)
 			}))
 			defer server.Close()
@@ -92,12 +95,15 @@ func TestThinClients_ReportAnUnreachableExtensionWithoutTheData(t *testing.T) {
 			}
 			listener.Close() // a port on which nobody listens
 			output, err := client(t, program, listener.Addr()).CombinedOutput()
-			if err == nil || !strings.Contains(string(output), "extension not reached") || !strings.Contains(string(output), "(unreachable, 0)") {
+			if err == nil || !strings.Contains(string(output), "extension not reached") ||
+				!strings.Contains(string(output), "(unreachable, 0)") {
 				t.Errorf("error %v, output %s; want a TokenizerError", err, output)
 			}
-			// The program text itself holds the canary, and runtimes quote source lines; the data is not in the message.
+			// The program text itself holds the canary, and runtimes quote source lines; the data is not in the
+			// message.
 			for line := range strings.Lines(string(output)) {
-				if strings.Contains(line, "TokenizerError") && strings.Contains(line, "canary") && !strings.Contains(line, "tokenize(") {
+				if strings.Contains(line, "TokenizerError") && strings.Contains(line, "canary") &&
+					!strings.Contains(line, "tokenize(") {
 					t.Errorf("message holds the data: %s", line)
 				}
 			}
@@ -110,7 +116,8 @@ func answerLikeTheExtension(w http.ResponseWriter, body []byte) {
 	case strings.Contains(string(body), "unknown"):
 		w.Header().Set("Content-Type", "application/problem+json")
 		w.WriteHeader(http.StatusNotFound)
-		_, _ = io.WriteString(w, `{"type":"about:blank","title":"token not found","status":404,"code":"token-not-found"}`)
+		_, _ = io.WriteString(w,
+			`{"type":"about:blank","title":"token not found","status":404,"code":"token-not-found"}`)
 	case strings.Contains(string(body), "known"):
 		_, _ = io.WriteString(w, `{"data":"card-canary","redaction":"PLAIN_TEXT"}`)
 	default:
@@ -134,7 +141,8 @@ func client(t *testing.T, program []string, address net.Addr) *exec.Cmd {
 		"PYTHONPATH="+filepath.Join(root, "python"), "PYTHONDONTWRITEBYTECODE=1",
 		"CLIENT="+filepath.Join(root, "nodejs", "node_modules", "lambda-tokenizer", "index.mjs"),
 		"TOKENIZER_PORT="+port, "AWS_SESSION_TOKEN=the-session",
-		"HTTP_PROXY=http://127.0.0.1:1", "http_proxy=http://127.0.0.1:1", "NO_PROXY=", "no_proxy=", "NODE_USE_ENV_PROXY=1")
+		"HTTP_PROXY=http://127.0.0.1:1", "http_proxy=http://127.0.0.1:1", "NO_PROXY=", "no_proxy=",
+		"NODE_USE_ENV_PROXY=1")
 	return command
 }
 

@@ -32,9 +32,13 @@ func newStack(t *testing.T) (awscdk.App, awscdk.Stack) {
 func newVault(t *testing.T, stack awscdk.Stack, change func(*tokenizerlayer.VaultProps)) *tokenizerlayer.Vault {
 	t.Helper()
 	props := tokenizerlayer.VaultProps{
-		TokenKeys:       []tokenizerlayer.KeyVersion{{Version: "1", Key: tokenizerlayer.NewTokenKey(stack, "TokenKey", nil)}},
-		StorageKey:      tokenizerlayer.NewStorageKey(stack, "StorageKey", nil),
-		FingerprintKeys: []tokenizerlayer.KeyVersion{{Version: "1", Key: tokenizerlayer.NewFingerprintKey(stack, "FingerprintKey", nil)}},
+		TokenKeys: []tokenizerlayer.KeyVersion{{
+			Version: "1", Key: tokenizerlayer.NewTokenKey(stack, "TokenKey", nil),
+		}},
+		StorageKey: tokenizerlayer.NewStorageKey(stack, "StorageKey", nil),
+		FingerprintKeys: []tokenizerlayer.KeyVersion{{
+			Version: "1", Key: tokenizerlayer.NewFingerprintKey(stack, "FingerprintKey", nil),
+		}},
 	}
 	if change != nil {
 		change(&props)
@@ -88,27 +92,43 @@ func TestVaultAndLayer_AreConstructs(t *testing.T) {
 func TestNewVault_NamesEveryWrongProperty(t *testing.T) {
 	_, stack := newStack(t)
 	key, other := awskms.NewKey(stack, new("Key"), nil), awskms.NewKey(stack, new("Other"), nil)
-	one, another := []tokenizerlayer.KeyVersion{{Version: "1", Key: key}}, []tokenizerlayer.KeyVersion{{Version: "1", Key: other}}
+	one, another := []tokenizerlayer.KeyVersion{{Version: "1", Key: key}},
+		[]tokenizerlayer.KeyVersion{{Version: "1", Key: other}}
 	const versions = ", want 1 to 4, each of 1 to 16 of a-z and 0-9, and none twice"
 	for name, test := range map[string]struct {
 		props *tokenizerlayer.VaultProps
 		want  string
 	}{
-		"no props": {nil, "VaultProps.TokenKeys: got versions []" + versions + "; VaultProps.FingerprintKeys: got versions []" + versions +
+		"no props": {nil, "VaultProps.TokenKeys: got versions []" + versions +
+			"; VaultProps.FingerprintKeys: got versions []" + versions +
 			"; VaultProps.StorageKey: got none: make one with NewStorageKey"},
-		"no TokenKey": {&tokenizerlayer.VaultProps{StorageKey: key, FingerprintKeys: another}, "VaultProps.TokenKeys: got versions []" + versions},
-		"one key for both": {&tokenizerlayer.VaultProps{TokenKeys: []tokenizerlayer.KeyVersion{{Version: "2", Key: other}, {Version: "1", Key: key}},
+		"no TokenKey": {
+			&tokenizerlayer.VaultProps{StorageKey: key, FingerprintKeys: another},
+			"VaultProps.TokenKeys: got versions []" + versions,
+		},
+		"one key for both": {&tokenizerlayer.VaultProps{TokenKeys: []tokenizerlayer.KeyVersion{{
+			Version: "2", Key: other,
+		}, {Version: "1", Key: key}},
 			StorageKey: key, FingerprintKeys: another},
 			"VaultProps.StorageKey: got TokenKey, which no role may have for storage: make another with NewStorageKey"},
-		"a version twice": {&tokenizerlayer.VaultProps{TokenKeys: append(one, one...), StorageKey: other, FingerprintKeys: another},
+		"a version twice": {&tokenizerlayer.VaultProps{
+			TokenKeys: append(one, one...), StorageKey: other, FingerprintKeys: another,
+		},
 			`VaultProps.TokenKeys: got versions ["1" "1"]` + versions},
-		"five versions": {&tokenizerlayer.VaultProps{TokenKeys: one, StorageKey: other, FingerprintKeys: []tokenizerlayer.KeyVersion{
-			{Version: "5", Key: other}, {Version: "4", Key: other}, {Version: "3", Key: other}, {Version: "2", Key: other}, {Version: "1", Key: other}}},
+		"five versions": {&tokenizerlayer.VaultProps{TokenKeys: one, StorageKey: other,
+			FingerprintKeys: []tokenizerlayer.KeyVersion{
+				{Version: "5", Key: other}, {Version: "4", Key: other}, {Version: "3", Key: other},
+				{Version: "2", Key: other}, {Version: "1", Key: other}}},
 			`VaultProps.FingerprintKeys: got versions ["5" "4" "3" "2" "1"]` + versions},
-		"a version's form": {&tokenizerlayer.VaultProps{TokenKeys: one, StorageKey: other, FingerprintKeys: []tokenizerlayer.KeyVersion{{Version: "V2", Key: other}}},
+		"a version's form": {&tokenizerlayer.VaultProps{
+			TokenKeys:       one,
+			StorageKey:      other,
+			FingerprintKeys: []tokenizerlayer.KeyVersion{{Version: "V2", Key: other}},
+		},
 			`VaultProps.FingerprintKeys: got versions ["V2"]` + versions},
 		"a version without a key": {&tokenizerlayer.VaultProps{
-			TokenKeys: []tokenizerlayer.KeyVersion{{Version: "1"}}, StorageKey: other, FingerprintKeys: []tokenizerlayer.KeyVersion{{Version: "1"}}},
+			TokenKeys: []tokenizerlayer.KeyVersion{{Version: "1"}}, StorageKey: other,
+			FingerprintKeys: []tokenizerlayer.KeyVersion{{Version: "1"}}},
 			`VaultProps.TokenKeys: got version "1" without a key: make one with NewTokenKey; ` +
 				`VaultProps.FingerprintKeys: got version "1" without a key: make one with NewFingerprintKey`},
 		"one name for two tables": {&tokenizerlayer.VaultProps{TokenKeys: one, StorageKey: other, FingerprintKeys: another, IndexName: tokenizerlayer.DefaultStateTable},
@@ -138,7 +158,10 @@ func checkRefusal(t *testing.T, stack awscdk.Stack, id string, err error, want s
 
 // A wildcard in a path would let other roles use the key.
 func TestKeys_RefuseAPathThatIsNone(t *testing.T) {
-	for _, path := range []string{"/*/", "/tokenizer/?/", "tokenizer/", "/tokenizer", "//", "/" + strings.Repeat("x", 510) + "/", *awscdk.Fn_ImportValue(new("path"))} {
+	for _, path := range []string{
+		"/*/", "/tokenizer/?/", "tokenizer/", "/tokenizer", "//", "/" + strings.Repeat("x", 510) + "/",
+		*awscdk.Fn_ImportValue(new("path")),
+	} {
 		for property, construct := range map[string]func(awscdk.Stack){
 			"KeyProps": func(stack awscdk.Stack) {
 				tokenizerlayer.NewTokenKey(stack, "Key", &tokenizerlayer.KeyProps{RolePath: path})
@@ -154,7 +177,8 @@ func TestKeys_RefuseAPathThatIsNone(t *testing.T) {
 			construct(stack)
 			b := bench{app: app}
 			property, _, _ = strings.Cut(property, ",")
-			if got, want := b.synth(), fmt.Sprintf("[Stack/Key] %s.RolePath: got %q%s", property, path, rolePath); !strings.Contains(got, want) {
+			if got, want := b.synth(), fmt.Sprintf("[Stack/Key] %s.RolePath: got %q%s", property, path,
+				rolePath); !strings.Contains(got, want) {
 				t.Errorf("synthesis says %q, want %q", got, want)
 			}
 		}
@@ -168,11 +192,14 @@ func TestNewLayer_NamesTheWrongProperty(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := tokenizerlayer.NewLayer(stack, "Layer", &tokenizerlayer.LayerProps{Architectures: architectures})
-			checkRefusal(t, stack, "Layer", err, fmt.Sprintf(`LayerProps.Architectures: got %q, want "arm64" and "x86_64", each at most once: leave it out for both`, architectures))
+			checkRefusal(t, stack, "Layer", err, fmt.Sprintf(
+				`LayerProps.Architectures: got %q, want "arm64" and "x86_64", each at most once: leave it out for both`,
+				architectures))
 		})
 	}
 	_, err := tokenizerlayer.NewLayer(stack, "Layer", &tokenizerlayer.LayerProps{ModuleDir: t.TempDir()})
-	if err == nil || !strings.HasPrefix(err.Error(), "Stack/Layer/AssetArm64: no go.mod at or above ") || stack.Node().TryFindChild(new("Layer")) != nil {
+	if err == nil || !strings.HasPrefix(err.Error(), "Stack/Layer/AssetArm64: no go.mod at or above ") ||
+		stack.Node().TryFindChild(new("Layer")) != nil {
 		t.Errorf("got error %v, want one about go.mod, and no layer", err)
 	}
 }
@@ -190,7 +217,9 @@ func TestVaultFromAttributes_NamesEveryWrongAttribute(t *testing.T) {
 	)
 	right := tokenizerlayer.VaultAttributes{
 		TableArn: table, StateArn: table + "State", IndexArn: table + "Index", StorageKeyArn: storage,
-		TokenKeys:       []tokenizerlayer.KeyVersionAttributes{{Version: "2", KeyArn: other}, {Version: "1", KeyArn: key}},
+		TokenKeys: []tokenizerlayer.KeyVersionAttributes{
+			{Version: "2", KeyArn: other}, {Version: "1", KeyArn: key},
+		},
 		FingerprintKeys: []tokenizerlayer.KeyVersionAttributes{{Version: "1", KeyArn: other}},
 	}
 	for name, test := range map[string]struct {
@@ -198,17 +227,27 @@ func TestVaultFromAttributes_NamesEveryWrongAttribute(t *testing.T) {
 		want   string
 	}{
 		"none": {func(a *tokenizerlayer.VaultAttributes) { *a = tokenizerlayer.VaultAttributes{} },
-			`VaultAttributes.TableArn: got ""` + wantT + `; VaultAttributes.StateArn: got ""` + wantT + `; VaultAttributes.IndexArn: got ""` + wantT +
-				`; VaultAttributes.StorageKeyArn: got ""` + wantK + "; VaultAttributes.TokenKeys: got versions []" + wantVs +
+			`VaultAttributes.TableArn: got ""` + wantT + `; VaultAttributes.StateArn: got ""` + wantT +
+				`; VaultAttributes.IndexArn: got ""` + wantT +
+				`; VaultAttributes.StorageKeyArn: got ""` + wantK + "; VaultAttributes.TokenKeys: got versions []" +
+				wantVs +
 				"; VaultAttributes.FingerprintKeys: got versions []" + wantVs},
-		"a name for an ARN":  {func(a *tokenizerlayer.VaultAttributes) { a.TableArn = "Table" }, `VaultAttributes.TableArn: got "Table"` + wantT},
-		"an alias for a key": {func(a *tokenizerlayer.VaultAttributes) { a.StorageKeyArn = "alias/storage" }, `VaultAttributes.StorageKeyArn: got "alias/storage"` + wantK},
+		"a name for an ARN": {func(a *tokenizerlayer.VaultAttributes) {
+			a.TableArn = "Table"
+		}, `VaultAttributes.TableArn: got "Table"` + wantT},
+		"an alias for a key": {func(a *tokenizerlayer.VaultAttributes) {
+			a.StorageKeyArn = "alias/storage"
+		}, `VaultAttributes.StorageKeyArn: got "alias/storage"` + wantK},
 		"an alias for a TokenKey": {func(a *tokenizerlayer.VaultAttributes) {
-			a.TokenKeys = []tokenizerlayer.KeyVersionAttributes{{Version: "2", KeyArn: other}, {Version: "1", KeyArn: "alias/token"}}
+			a.TokenKeys = []tokenizerlayer.KeyVersionAttributes{
+				{Version: "2", KeyArn: other}, {Version: "1", KeyArn: "alias/token"},
+			}
 		}, `VaultAttributes.TokenKeys["1"].KeyArn: got "alias/token"` + wantK},
 		"one key for both": {func(a *tokenizerlayer.VaultAttributes) { a.StorageKeyArn = key },
 			"VaultAttributes.StorageKeyArn: got a key of VaultAttributes.TokenKeys, want the ARN of another"},
-		"a version twice": {func(a *tokenizerlayer.VaultAttributes) { a.TokenKeys = slices.Concat(a.TokenKeys, a.TokenKeys[:1]) },
+		"a version twice": {func(a *tokenizerlayer.VaultAttributes) {
+			a.TokenKeys = slices.Concat(a.TokenKeys, a.TokenKeys[:1])
+		},
 			`VaultAttributes.TokenKeys: got versions ["2" "1" "2"]` + wantVs},
 		"one table for two": {func(a *tokenizerlayer.VaultAttributes) { a.StateArn = a.TableArn },
 			"VaultAttributes.StateArn: got the same table as TableArn, want another table"},
@@ -246,7 +285,10 @@ func TestVaultFromAttributes_RefersToEveryVersionOfTheKeys(t *testing.T) {
 		"TOKENIZER_TOKEN_KEYS":       {"2=" + fmt.Sprintf(arn, 5), "1=" + fmt.Sprintf(arn, 1)},
 		"TOKENIZER_FINGERPRINT_KEYS": {"2=" + fmt.Sprintf(arn, 4), "1=" + fmt.Sprintf(arn, 3)},
 	}
-	got := map[string][]string{"TOKENIZER_TOKEN_KEYS": versions(b.vault.TokenKeys()), "TOKENIZER_FINGERPRINT_KEYS": versions(b.vault.FingerprintKeys())}
+	got := map[string][]string{
+		"TOKENIZER_TOKEN_KEYS":       versions(b.vault.TokenKeys()),
+		"TOKENIZER_FINGERPRINT_KEYS": versions(b.vault.FingerprintKeys()),
+	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("versions (-want +got):\n%s", diff)
 	}
@@ -296,13 +338,23 @@ func TestLayerFromAttributes_NamesEveryWrongAttribute(t *testing.T) {
 		versions versions
 		want     string
 	}{
-		"none":                  {nil, `LayerAttributes.Versions: got none, want one for "arm64", "x86_64" or both`},
-		"an ARN of all":         {versions{"arm64": {LayerVersionArn: arn}}, `LayerAttributes.Versions["arm64"].LayerVersionArn: got "` + arn + `"` + want},
-		"an unknown key":        {versions{"arm": {LayerVersionArn: arn + ":1"}}, `LayerAttributes.Versions["arm"]: want the key "arm64" or "x86_64"`},
-		"a digest of something": {versions{"x86_64": {LayerVersionArn: arn + ":1", Digest: "v1"}}, `LayerAttributes.Versions["x86_64"].Digest: got "v1", want 64 hexadecimal digits, or none`},
+		"none": {nil, `LayerAttributes.Versions: got none, want one for "arm64", "x86_64" or both`},
+		"an ARN of all": {
+			versions{"arm64": {LayerVersionArn: arn}},
+			`LayerAttributes.Versions["arm64"].LayerVersionArn: got "` + arn + `"` + want,
+		},
+		"an unknown key": {
+			versions{"arm": {LayerVersionArn: arn + ":1"}},
+			`LayerAttributes.Versions["arm"]: want the key "arm64" or "x86_64"`,
+		},
+		"a digest of something": {
+			versions{"x86_64": {LayerVersionArn: arn + ":1", Digest: "v1"}},
+			`LayerAttributes.Versions["x86_64"].Digest: got "v1", want 64 hexadecimal digits, or none`,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := tokenizerlayer.LayerFromAttributes(stack, "Layer", &tokenizerlayer.LayerAttributes{Versions: test.versions})
+			_, err := tokenizerlayer.LayerFromAttributes(stack, "Layer",
+				&tokenizerlayer.LayerAttributes{Versions: test.versions})
 			checkRefusal(t, stack, "Layer", err, test.want)
 		})
 	}
@@ -315,7 +367,10 @@ func TestFromAttributes_WorksWithParametersOfDeployment(t *testing.T) {
 		return *awsssm.StringParameter_ValueForStringParameter(stack, new("/tokenizer/"+name), nil)
 	}
 	imported, err := tokenizerlayer.VaultFromAttributes(stack, "Imported", &tokenizerlayer.VaultAttributes{
-		TableArn: parameter("table"), StateArn: parameter("state"), IndexArn: parameter("index"), StorageKeyArn: parameter("storage-key"),
+		TableArn:        parameter("table"),
+		StateArn:        parameter("state"),
+		IndexArn:        parameter("index"),
+		StorageKeyArn:   parameter("storage-key"),
 		TokenKeys:       []tokenizerlayer.KeyVersionAttributes{{Version: "1", KeyArn: parameter("token-key")}},
 		FingerprintKeys: []tokenizerlayer.KeyVersionAttributes{{Version: "1", KeyArn: parameter("fingerprint-key")}},
 	})
@@ -324,7 +379,10 @@ func TestFromAttributes_WorksWithParametersOfDeployment(t *testing.T) {
 	}
 	layer, err := tokenizerlayer.LayerFromAttributes(stack, "Layer", &tokenizerlayer.LayerAttributes{
 		Versions: map[tokenizerlayer.Architecture]tokenizerlayer.LayerVersionAttributes{
-			tokenizerlayer.X86_64: {LayerVersionArn: parameter("layer-version-arn/x86_64"), Digest: strings.Repeat("0123456789abcdef", 4)},
+			tokenizerlayer.X86_64: {
+				LayerVersionArn: parameter("layer-version-arn/x86_64"),
+				Digest:          strings.Repeat("0123456789abcdef", 4),
+			},
 		},
 	})
 	if err != nil {
@@ -332,10 +390,14 @@ func TestFromAttributes_WorksWithParametersOfDeployment(t *testing.T) {
 	}
 	for name, vault := range map[string]tokenizerlayer.IVault{"Own": newVault(t, stack, nil), "Other": imported} {
 		role := awsiam.NewRole(stack, new(name+"Role"), &awsiam.RoleProps{
-			AssumedBy: awsiam.NewServicePrincipal(new("lambda.amazonaws.com"), nil), Path: new(tokenizerlayer.DefaultRolePath + tokenizerlayer.DetokenizePath),
+			AssumedBy: awsiam.NewServicePrincipal(new("lambda.amazonaws.com"), nil),
+			Path:      new(tokenizerlayer.DefaultRolePath + tokenizerlayer.DetokenizePath),
 		})
 		function := awslambda.NewFunction(stack, new(name+"Function"), &awslambda.FunctionProps{
-			Runtime: awslambda.Runtime_PYTHON_3_13(), Handler: new("index.handler"), Code: awslambda.Code_FromInline(new("x = 1")), Role: role,
+			Runtime: awslambda.Runtime_PYTHON_3_13(),
+			Handler: new("index.handler"),
+			Code:    awslambda.Code_FromInline(new("x = 1")),
+			Role:    role,
 		})
 		if err := layer.Attach(function, vault, tokenizerlayer.Detokenize, nil); err != nil {
 			t.Fatal(err)
@@ -344,18 +406,21 @@ func TestFromAttributes_WorksWithParametersOfDeployment(t *testing.T) {
 	}
 	app.Synth(nil)
 	var parsed template
-	if err := json.Unmarshal([]byte(read(t, filepath.Join(*app.Outdir(), "Stack.template.json"))), &parsed); err != nil {
+	if err := json.Unmarshal([]byte(read(t, filepath.Join(*app.Outdir(), "Stack.template.json"))),
+		&parsed); err != nil {
 		t.Fatal(err)
 	}
 	assembly := assembly{templates: map[string]template{"Stack": parsed}}
 	// What stands for a resource of the own vault, and for a parameter of the other.
 	alike := strings.NewReplacer(
-		"${VaultTable.Arn}", "TABLE", "${VaultState.Arn}", "STATE", "${VaultIndex.Arn}", "INDEX", "${TokenKey.Arn}", "TOKEN", "${StorageKey.Arn}", "STORAGE", "${FingerprintKey.Arn}", "FINGERPRINT",
-		"${VaultTable}", "TABLE-NAME", "${VaultState}", "STATE-NAME", "${VaultIndex}", "INDEX-NAME",
+		"${VaultTable.Arn}", "TABLE", "${VaultState.Arn}", "STATE", "${VaultIndex.Arn}", "INDEX", "${TokenKey.Arn}",
+		"TOKEN", "${StorageKey.Arn}", "STORAGE", "${FingerprintKey.Arn}", "FINGERPRINT", "${VaultTable}", "TABLE-NAME",
+		"${VaultState}", "STATE-NAME", "${VaultIndex}", "INDEX-NAME",
 		"Fn::Select=1,Fn::Split=/,Fn::Select=5,Fn::Split=:,"+ssm("table"), "TABLE-NAME",
 		"Fn::Select=1,Fn::Split=/,Fn::Select=5,Fn::Split=:,"+ssm("index"), "INDEX-NAME",
 		"Fn::Select=1,Fn::Split=/,Fn::Select=5,Fn::Split=:,"+ssm("state"), "STATE-NAME",
-		ssm("table"), "TABLE", ssm("state"), "STATE", ssm("index"), "INDEX", ssm("token-key"), "TOKEN", ssm("storage-key"), "STORAGE", ssm("fingerprint-key"), "FINGERPRINT",
+		ssm("table"), "TABLE", ssm("state"), "STATE", ssm("index"), "INDEX", ssm("token-key"), "TOKEN",
+		ssm("storage-key"), "STORAGE", ssm("fingerprint-key"), "FINGERPRINT",
 	)
 	got := map[string][]string{}
 	for _, name := range []string{"Own", "Other"} {
@@ -363,7 +428,8 @@ func TestFromAttributes_WorksWithParametersOfDeployment(t *testing.T) {
 			got[name] = append(got[name], alike.Replace(s.String()))
 		}
 		_, function := assembly.one(t, "AWS::Lambda::Function", name)
-		got[name] = append(got[name], alike.Replace(assembly.text(t, function.Properties["Environment"])), assembly.text(t, function.Properties["Layers"]))
+		got[name] = append(got[name], alike.Replace(assembly.text(t, function.Properties["Environment"])),
+			assembly.text(t, function.Properties["Layers"]))
 	}
 	if diff := cmp.Diff(got["Own"], got["Other"]); diff != "" {
 		t.Errorf("permissions and settings (-own vault +imported vault):\n%s", diff)
@@ -375,5 +441,6 @@ func TestFromAttributes_WorksWithParametersOfDeployment(t *testing.T) {
 
 // ssm is a reference to an SSM parameter's value, as it is rendered.
 func ssm(name string) string {
-	return "${SsmParameterValuetokenizer" + strings.NewReplacer("-", "", "/", "", "_", "").Replace(name) + "C96584B6F00A464EAD1953AFF4B05118Parameter}"
+	return "${SsmParameterValuetokenizer" + strings.NewReplacer("-", "", "/", "", "_",
+		"").Replace(name) + "C96584B6F00A464EAD1953AFF4B05118Parameter}"
 }

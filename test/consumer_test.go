@@ -46,7 +46,8 @@ func consumer(t *testing.T, requirements ...string) string {
 // layerDigests builds the layer as an app in a module does; no architectures mean both.
 func layerDigests(t *testing.T, moduleDir string, architectures ...tokenizerlayer.Architecture) map[string]string {
 	t.Helper()
-	layer, err := tokenizerlayer.NewLayer(bundledStack(t), "Layer", &tokenizerlayer.LayerProps{ModuleDir: moduleDir, Architectures: architectures})
+	layer, err := tokenizerlayer.NewLayer(bundledStack(t), "Layer",
+		&tokenizerlayer.LayerProps{ModuleDir: moduleDir, Architectures: architectures})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,8 +66,9 @@ func TestLayer_IsTheSameWhoeverBuildsIt(t *testing.T) {
 	t.Logf("%s by the repository itself", want)
 	t.Run("newer dependencies", func(t *testing.T) {
 		newer := []string{
-			"github.com/aws/aws-sdk-go-v2 v1.47.8", "github.com/aws/aws-sdk-go-v2/service/dynamodb v1.73.2", "github.com/aws/aws-sdk-go-v2/service/kms v1.62.5",
-			"github.com/aws/smithy-go v1.28.9", "golang.org/x/net v0.58.0", "golang.org/x/time v0.14.0",
+			"github.com/aws/aws-sdk-go-v2 v1.47.8", "github.com/aws/aws-sdk-go-v2/service/dynamodb v1.73.2",
+			"github.com/aws/aws-sdk-go-v2/service/kms v1.62.5", "github.com/aws/smithy-go v1.28.9",
+			"golang.org/x/net v0.58.0", "golang.org/x/time v0.14.0",
 		}
 		dir := consumer(t, newer...)
 		for _, requirement := range newer {
@@ -85,7 +87,8 @@ func TestLayer_IsTheSameWhoeverBuildsIt(t *testing.T) {
 	t.Run("a release in the module cache, which is read-only", func(t *testing.T) {
 		cache := strings.TrimSpace(run(t, moduleRoot, "go", "env", "GOMODCACHE"))
 		dir := consumer(t)
-		write(t, filepath.Join(dir, "go.mod"), "module example.com/consumer\n\ngo 1.26\n\nrequire "+modulePath+" v0.1.0\n")
+		write(t, filepath.Join(dir, "go.mod"),
+			"module example.com/consumer\n\ngo 1.26\n\nrequire "+modulePath+" v0.1.0\n")
 		t.Setenv("GOPROXY", "file://"+publish(t, "v0.1.0")+",file://"+filepath.Join(cache, "cache", "download"))
 		t.Setenv("GOMODCACHE", filepath.Join(t.TempDir(), "cache"))
 		t.Setenv("GONOSUMDB", "*")
@@ -183,7 +186,8 @@ func synthesizeConsumer(t *testing.T, dir, app, stack string, environment ...str
 	out := filepath.Join(t.TempDir(), "cdk.out")
 	command := exec.Command("go", "run", "./"+app)
 	command.Dir = dir
-	command.Env = append(os.Environ(), "CDK_OUTDIR="+out, `CDK_CONTEXT_JSON={"@aws-cdk/aws-iam:minimizePolicies":true,"@aws-cdk/core:enablePartitionLiterals":true}`,
+	command.Env = append(os.Environ(), "CDK_OUTDIR="+out,
+		`CDK_CONTEXT_JSON={"@aws-cdk/aws-iam:minimizePolicies":true,"@aws-cdk/core:enablePartitionLiterals":true}`,
 		"JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION=20")
 	command.Env = append(command.Env, environment...)
 	if output, err := command.CombinedOutput(); err != nil {
@@ -196,7 +200,8 @@ func synthesizeConsumer(t *testing.T, dir, app, stack string, environment ...str
 	return assembly{dir: out, templates: map[string]template{stack: parsed}}
 }
 
-// Two apps in a module of their own: one makes vault and layer, the other attaches functions to them by their attributes.
+// Two apps in a module of their own: one makes vault and layer, the other attaches functions to them by their
+// attributes.
 func TestConsumer_SynthesizesInAModuleOfItsOwn(t *testing.T) {
 	dir := consumer(t)
 	const source = "testdata/consumer"
@@ -206,7 +211,8 @@ func TestConsumer_SynthesizesInAModuleOfItsOwn(t *testing.T) {
 	for _, app := range []string{"security", "shop", "function"} {
 		dependsOn(t, filepath.Join(source, app, "main.go"))
 	}
-	run(t, dir, "go", "list", "-mod=mod", "-deps", "./...") // completes go.mod, as `go mod tidy` does, without asking for tests
+	// completes go.mod, as `go mod tidy` does, without asking for tests
+	run(t, dir, "go", "list", "-mod=mod", "-deps", "./...")
 
 	security := synthesizeConsumer(t, dir, "security", "Security")
 	digests := checkLayer(t, security)
@@ -219,11 +225,16 @@ func TestConsumer_SynthesizesInAModuleOfItsOwn(t *testing.T) {
 	for name, output := range security.templates["Security"].Outputs {
 		outputs[name] = security.text(t, output["Value"])
 	}
-	if diff := cmp.Diff(map[string]string{"DigestArm64": digests["arm64"], "DigestX8664": digests["x86_64"]}, outputs); diff != "" {
+	if diff := cmp.Diff(map[string]string{"DigestArm64": digests["arm64"], "DigestX8664": digests["x86_64"]},
+		outputs); diff != "" {
 		t.Errorf("what ILayer.Digest says (-layer +output):\n%s", diff)
 	}
 	const onToken = " on ${TokenKey.Arn}"
-	for function, want := range map[string]string{"Python": "kms:GenerateDataKey" + onToken, "Node": "kms:Decrypt" + onToken, "Go": "kms:GenerateDataKey" + onToken} {
+	for function, want := range map[string]string{
+		"Python": "kms:GenerateDataKey" + onToken,
+		"Node":   "kms:Decrypt" + onToken,
+		"Go":     "kms:GenerateDataKey" + onToken,
+	} {
 		path := "/tokenizer/tokenize/" // where a function states no role, the one that Attach sets
 		if function == "Node" {
 			path = "/tokenizer/detokenize/"
@@ -232,7 +243,8 @@ func TestConsumer_SynthesizesInAModuleOfItsOwn(t *testing.T) {
 			t.Errorf("%s has path %v, want %s", id, role.Properties["Path"], path)
 		}
 		_, lambda := security.one(t, "AWS::Lambda::Function", function)
-		if layers := security.text(t, lambda.Properties["Layers"]); layers != "${LayerVersionX8664}" || lambda.Properties["Timeout"] != 10.0 {
+		if layers := security.text(t, lambda.Properties["Layers"]); layers != "${LayerVersionX8664}" ||
+			lambda.Properties["Timeout"] != 10.0 {
 			t.Errorf("%s has layers %s and timeout %v", function, layers, lambda.Properties["Timeout"])
 		}
 		var found []string
@@ -248,9 +260,11 @@ func TestConsumer_SynthesizesInAModuleOfItsOwn(t *testing.T) {
 		}
 	}
 
-	shop := synthesizeConsumer(t, dir, "shop", "Shop", "DIGEST_ARM64="+digests["arm64"], "DIGEST_X86_64="+digests["x86_64"])
+	shop := synthesizeConsumer(t, dir, "shop", "Shop", "DIGEST_ARM64="+digests["arm64"],
+		"DIGEST_X86_64="+digests["x86_64"])
 	for function, want := range map[string]string{
-		"Usual": digests["x86_64"] + " of ${SsmParameterValuetokenizerlayerversionarnx8664", "Graviton": digests["arm64"] + " of ${SsmParameterValuetokenizerlayerversionarnarm64",
+		"Usual":    digests["x86_64"] + " of ${SsmParameterValuetokenizerlayerversionarnx8664",
+		"Graviton": digests["arm64"] + " of ${SsmParameterValuetokenizerlayerversionarnarm64",
 	} {
 		_, lambda := shop.one(t, "AWS::Lambda::Function", function)
 		variables := lambda.Properties["Environment"].(map[string]any)["Variables"].(map[string]any)
@@ -274,7 +288,9 @@ func TestPublicPackages_AreTheDocumentedOnes(t *testing.T) {
 			got = append(got, strings.TrimPrefix(path, modulePath+"/"))
 		}
 	}
-	want := []string{"tokenizerlayer", "tokenizerlayer/client", "tokenizerlayer/extension", "tokenizerlayer/tokenizertest"}
+	want := []string{
+		"tokenizerlayer", "tokenizerlayer/client", "tokenizerlayer/extension", "tokenizerlayer/tokenizertest",
+	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("public packages (-want +got):\n%s", diff)
 	}

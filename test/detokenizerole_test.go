@@ -23,16 +23,19 @@ func TestDetokenizeRole_IsNotTheApplicationsToMakeOrWiden(t *testing.T) {
 		for id, resource := range assembly.templates["AppStack"].Resources {
 			switch resource.Type {
 			case "AWS::IAM::Role":
-				if path := fmt.Sprint(resource.Properties["Path"]); strings.Contains(path, "/detokenize/") || strings.Contains(path, "/operate/") {
+				if path := fmt.Sprint(resource.Properties["Path"]); strings.Contains(path, "/detokenize/") ||
+					strings.Contains(path, "/operate/") {
 					t.Errorf("AppStack makes the role %s below %s", id, path)
 				}
 			case "AWS::IAM::Policy":
 				for _, s := range assembly.statements(t, resource.Properties["PolicyDocument"]) {
-					if strings.Contains(s.resource, "TokenKey") && s.effect != "Deny" && s.actions != "kms:GenerateDataKey" {
+					if strings.Contains(s.resource, "TokenKey") && s.effect != "Deny" &&
+						s.actions != "kms:GenerateDataKey" {
 						t.Errorf("AppStack has a statement on TokenKey: %s", s)
 					}
 				}
-				if strings.HasPrefix(id, "Paybill") && strings.Contains(assembly.text(t, resource.Properties), "TokenKey") {
+				if strings.HasPrefix(id, "Paybill") &&
+					strings.Contains(assembly.text(t, resource.Properties), "TokenKey") {
 					t.Errorf("%s of AppStack names TokenKey", id)
 				}
 			case "AWS::Logs::LogGroup":
@@ -47,12 +50,15 @@ func TestDetokenizeRole_IsNotTheApplicationsToMakeOrWiden(t *testing.T) {
 	})
 }
 
-// reading is what the reading role may do with the vault: actions by the name of the resource, and the context they need.
+// reading is what the reading role may do with the vault: actions by the name of the resource, and the context they
+// need.
 var reading = []struct {
 	action, resource string
 	context          []string
 }{
-	{"kms:Decrypt", "TokenKey", []string{"kms:EncryptionContext:table", "VaultTable", "kms:EncryptionContext:account_id", evaluatedAccount}},
+	{"kms:Decrypt", "TokenKey", []string{
+		"kms:EncryptionContext:table", "VaultTable", "kms:EncryptionContext:account_id", evaluatedAccount,
+	}},
 	{"dynamodb:GetItem", "VaultTable", nil},
 	{"dynamodb:GetItem", "VaultState", []string{"dynamodb:LeadingKeys", "gone#t"}},
 	{"dynamodb:UpdateItem", "VaultState", []string{"dynamodb:LeadingKeys", "use##t", "dynamodb:Attributes", "Uses"}},
@@ -63,7 +69,9 @@ func TestDetokenizeRole_IsWorthNothingInAnotherFunction(t *testing.T) {
 		account, role := assembly.account(t), assembly.roleARN(t, "PaybillRole")
 		own := assembly.function(t, role)
 		for _, r := range reading {
-			for function, want := range map[string]bool{own: true, own + "2": false, own + ":1": false, strings.Replace(own, "Paybill", "Order", 1): false} {
+			for function, want := range map[string]bool{
+				own: true, own + "2": false, own + ":1": false, strings.Replace(own, "Paybill", "Order", 1): false,
+			} {
 				context := append([]string{"lambda:SourceFunctionArn", function}, r.context...)
 				if got := assembly.may(t, account, role, r.action, r.resource, context...); got != want {
 					t.Errorf("%s on %s by %s: allowed is %t", r.action, r.resource, function, got)
@@ -81,7 +89,9 @@ func TestDetokenizeRole_GetsNothingBeyondItsBoundary(t *testing.T) {
 	if err := account.AddRolePolicy(role, "everything", everything); err != nil {
 		t.Fatal(err)
 	}
-	sealed := []string{"kms:EncryptionContext:table", "VaultTable", "kms:EncryptionContext:account_id", evaluatedAccount}
+	sealed := []string{
+		"kms:EncryptionContext:table", "VaultTable", "kms:EncryptionContext:account_id", evaluatedAccount,
+	}
 	for _, r := range []struct {
 		action, resource string
 		want             bool
@@ -90,7 +100,9 @@ func TestDetokenizeRole_GetsNothingBeyondItsBoundary(t *testing.T) {
 		{"kms:Decrypt", "TokenKey", true, sealed},
 		{"kms:Decrypt", "TokenKey", false, nil},
 		{"kms:Decrypt", "TokenKey", false, append([]string{"kms:EncryptionContext:purpose", "refund"}, sealed...)},
-		{"kms:Decrypt", "TokenKey", false, append([]string{"lambda:SourceFunctionArn", "arn:aws:lambda:eu-central-1:1:function:Mine"}, sealed...)},
+		{"kms:Decrypt", "TokenKey", false, append([]string{
+			"lambda:SourceFunctionArn", "arn:aws:lambda:eu-central-1:1:function:Mine",
+		}, sealed...)},
 		{"kms:GenerateDataKey", "TokenKey", false, sealed},
 		{"kms:CreateGrant", "TokenKey", false, nil},
 		{"kms:PutKeyPolicy", "TokenKey", false, nil},
@@ -102,7 +114,10 @@ func TestDetokenizeRole_GetsNothingBeyondItsBoundary(t *testing.T) {
 		{"dynamodb:PutItem", "VaultTable", false, nil},
 		{"dynamodb:GetItem", "VaultIndex", false, nil},
 		{"dynamodb:DeleteItem", "VaultState", false, []string{"dynamodb:LeadingKeys", "gone#t"}},
-		{"dynamodb:UpdateItem", "VaultState", false, []string{"dynamodb:LeadingKeys", "use#refund#t", "dynamodb:Attributes", "Uses"}},
+		{
+			"dynamodb:UpdateItem", "VaultState", false,
+			[]string{"dynamodb:LeadingKeys", "use#refund#t", "dynamodb:Attributes", "Uses"},
+		},
 		{"dynamodb:Query", "CustomerOrderTable", true, nil},
 		{"dynamodb:Scan", "CustomerOrderTable", false, nil},
 		{"dynamodb:PutItem", "SomeOtherTable", false, nil},
@@ -112,8 +127,12 @@ func TestDetokenizeRole_GetsNothingBeyondItsBoundary(t *testing.T) {
 		}
 	}
 	for action, resource := range map[string]string{
-		"iam:PutRolePolicy": role, "lambda:UpdateFunctionCode": assembly.function(t, role), "sts:AssumeRole": "arn:aws:iam::" + evaluatedAccount + ":role/admin",
-		"logs:DeleteLogGroup": "arn:aws:logs:eu-central-1:" + evaluatedAccount + ":log-group:x", "s3:GetObject": "arn:aws:s3:::b/k", "ssm:PutParameter": "*",
+		"iam:PutRolePolicy":         role,
+		"lambda:UpdateFunctionCode": assembly.function(t, role),
+		"sts:AssumeRole":            "arn:aws:iam::" + evaluatedAccount + ":role/admin",
+		"logs:DeleteLogGroup":       "arn:aws:logs:eu-central-1:" + evaluatedAccount + ":log-group:x",
+		"s3:GetObject":              "arn:aws:s3:::b/k",
+		"ssm:PutParameter":          "*",
 	} {
 		if account.Evaluate(policy.Request{Role: role, Action: action, Resource: resource}) == nil {
 			t.Errorf("%s is allowed", action)
@@ -128,7 +147,9 @@ func TestNewDetokenizeRole_NamesEveryWrongProperty(t *testing.T) {
 		want  []string
 	}{
 		"nothing": {nil, []string{"DetokenizeRoleProps.Vault: got none", `DetokenizeRoleProps.FunctionName: got ""`}},
-		"wildcards": {&tokenizerlayer.DetokenizeRoleProps{FunctionName: "pay*", Purposes: []string{"*"}, ApplicationTables: []string{"Order*"}},
+		"wildcards": {&tokenizerlayer.DetokenizeRoleProps{
+			FunctionName: "pay*", Purposes: []string{"*"}, ApplicationTables: []string{"Order*"},
+		},
 			[]string{`FunctionName: got "pay*"`, `Purposes: got the purpose "*"`, `ApplicationTables: got "Order*"`}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -165,9 +186,13 @@ func TestAttach_GrantsNothingToARoleThatHasItsRights(t *testing.T) {
 	for name, access := range map[string]struct {
 		made    bool
 		options *tokenizerlayer.AttachOptions
-	}{"a role of NewDetokenizeRole": {true, nil}, "an imported role": {false, &tokenizerlayer.AttachOptions{Granted: true}}} {
+	}{
+		"a role of NewDetokenizeRole": {true, nil},
+		"an imported role":            {false, &tokenizerlayer.AttachOptions{Granted: true}},
+	} {
 		t.Run(name, func(t *testing.T) {
-			change := importedRole("arn:aws:iam::111111111111:role/tokenizer/detokenize/name", &awsiam.FromRoleArnOptions{Mutable: new(false)})
+			change := importedRole("arn:aws:iam::111111111111:role/tokenizer/detokenize/name",
+				&awsiam.FromRoleArnOptions{Mutable: new(false)})
 			if access.made {
 				change = madeRole(t, tokenizerlayer.DetokenizeRoleProps{})
 			}
@@ -199,9 +224,17 @@ func TestAttach_RefusesAMadeRoleForSomethingElse(t *testing.T) {
 		options *tokenizerlayer.AttachOptions
 		want    string
 	}{
-		"no name":      {func(b *bench) { b.props.FunctionName = nil }, tokenizerlayer.Detokenize, nil, "FunctionName: got none, but the role of NewDetokenizeRole is for the function reader only"},
-		"another name": {func(b *bench) { b.props.FunctionName = new("other") }, tokenizerlayer.Detokenize, nil, "FunctionName: got other, but the role of NewDetokenizeRole is for the function reader only"},
-		"another log group": {func(b *bench) { b.props.LogGroup = awslogs.NewLogGroup(b.stack, new("Mine"), nil) }, tokenizerlayer.Detokenize, nil,
+		"no name": {func(b *bench) {
+			b.props.FunctionName = nil
+		}, tokenizerlayer.Detokenize, nil,
+			"FunctionName: got none, but the role of NewDetokenizeRole is for the function reader only"},
+		"another name": {func(b *bench) {
+			b.props.FunctionName = new("other")
+		}, tokenizerlayer.Detokenize, nil,
+			"FunctionName: got other, but the role of NewDetokenizeRole is for the function reader only"},
+		"another log group": {func(b *bench) {
+			b.props.LogGroup = awslogs.NewLogGroup(b.stack, new("Mine"), nil)
+		}, tokenizerlayer.Detokenize, nil,
 			"set FunctionProps.LogGroup to DetokenizeRole.LogGroup"},
 		"purposes": {nil, tokenizerlayer.Detokenize, &tokenizerlayer.AttachOptions{Purposes: []string{"refund"}}, "AttachOptions: got Purposes or Index, but the role has its rights already"},
 		"revoking": {nil, tokenizerlayer.Revoke, nil, "access: got one other than Detokenize for a role of NewDetokenizeRole"},
@@ -226,15 +259,30 @@ func TestAttach_RefusesALogThatDropsEvents(t *testing.T) {
 		logging *awslambda.CfnFunction_LoggingConfigProperty
 		want    string // "" means that it is not refused
 	}{
-		"text":                   {&awslambda.CfnFunction_LoggingConfigProperty{LogFormat: new("Text")}, ""},
-		"JSON":                   {&awslambda.CfnFunction_LoggingConfigProperty{LogFormat: new("JSON")}, ""},
-		"JSON from INFO":         {&awslambda.CfnFunction_LoggingConfigProperty{LogFormat: new("JSON"), ApplicationLogLevel: new("INFO"), SystemLogLevel: new("WARN")}, ""},
-		"JSON from DEBUG":        {&awslambda.CfnFunction_LoggingConfigProperty{LogFormat: new("JSON"), ApplicationLogLevel: new("DEBUG")}, ""},
-		"JSON from WARN":         {&awslambda.CfnFunction_LoggingConfigProperty{LogFormat: new("JSON"), ApplicationLogLevel: new("WARN")}, "LoggingConfig.ApplicationLogLevel: got WARN"},
-		"JSON from ERROR":        {&awslambda.CfnFunction_LoggingConfigProperty{LogFormat: new("JSON"), ApplicationLogLevel: new("ERROR")}, "LoggingConfig.ApplicationLogLevel: got ERROR"},
-		"JSON from FATAL":        {&awslambda.CfnFunction_LoggingConfigProperty{LogFormat: new("JSON"), ApplicationLogLevel: new("FATAL")}, "LoggingConfig.ApplicationLogLevel: got FATAL"},
-		"a level of deployments": {&awslambda.CfnFunction_LoggingConfigProperty{LogFormat: new("JSON"), ApplicationLogLevel: awscdk.Fn_ImportValue(new("level"))}, "LoggingConfig.ApplicationLogLevel: got map"},
-		"no log group":           {&awslambda.CfnFunction_LoggingConfigProperty{LogGroup: new("")}, "LoggingConfig.LogGroup: got an empty name"},
+		"text": {&awslambda.CfnFunction_LoggingConfigProperty{LogFormat: new("Text")}, ""},
+		"JSON": {&awslambda.CfnFunction_LoggingConfigProperty{LogFormat: new("JSON")}, ""},
+		"JSON from INFO": {&awslambda.CfnFunction_LoggingConfigProperty{
+			LogFormat: new("JSON"), ApplicationLogLevel: new("INFO"), SystemLogLevel: new("WARN"),
+		}, ""},
+		"JSON from DEBUG": {&awslambda.CfnFunction_LoggingConfigProperty{
+			LogFormat: new("JSON"), ApplicationLogLevel: new("DEBUG"),
+		}, ""},
+		"JSON from WARN": {&awslambda.CfnFunction_LoggingConfigProperty{
+			LogFormat: new("JSON"), ApplicationLogLevel: new("WARN"),
+		}, "LoggingConfig.ApplicationLogLevel: got WARN"},
+		"JSON from ERROR": {&awslambda.CfnFunction_LoggingConfigProperty{
+			LogFormat: new("JSON"), ApplicationLogLevel: new("ERROR"),
+		}, "LoggingConfig.ApplicationLogLevel: got ERROR"},
+		"JSON from FATAL": {&awslambda.CfnFunction_LoggingConfigProperty{
+			LogFormat: new("JSON"), ApplicationLogLevel: new("FATAL"),
+		}, "LoggingConfig.ApplicationLogLevel: got FATAL"},
+		"a level of deployments": {&awslambda.CfnFunction_LoggingConfigProperty{
+			LogFormat: new("JSON"), ApplicationLogLevel: awscdk.Fn_ImportValue(new("level")),
+		}, "LoggingConfig.ApplicationLogLevel: got map"},
+		"no log group": {
+			&awslambda.CfnFunction_LoggingConfigProperty{LogGroup: new("")},
+			"LoggingConfig.LogGroup: got an empty name",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := newBench(t, nil)
@@ -265,14 +313,16 @@ func TestCodeSigning_IsEnforcedForTheFunctionThatReads(t *testing.T) {
 		t.Errorf("policies %s, want Enforce", got)
 	}
 	for name, want := range map[string]bool{"PaybillFunction": true, "OrderFunction": false} {
-		if _, function := assembly.one(t, "AWS::Lambda::Function", name); (function.Properties["CodeSigningConfigArn"] != nil) != want {
+		if _, function := assembly.one(t, "AWS::Lambda::Function",
+			name); (function.Properties["CodeSigningConfigArn"] != nil) != want {
 			t.Errorf("%s has code signing %v", name, function.Properties["CodeSigningConfigArn"])
 		}
 	}
 	if plain := prodAssembly(t).anyOfType("AWS::Lambda::CodeSigningConfig"); len(plain) > 0 {
 		t.Errorf("without the option there is %v", plain)
 	}
-	if err := (stacks.Config{CodeSigning: strings.TrimSuffix(profile, "/AbCdEf1234")}).Validate(); err == nil || !strings.Contains(err.Error(), "tokenizer:codeSigning") {
+	if err := (stacks.Config{CodeSigning: strings.TrimSuffix(profile, "/AbCdEf1234")}).Validate(); err == nil ||
+		!strings.Contains(err.Error(), "tokenizer:codeSigning") {
 		t.Errorf("a profile without a version: error = %v", err)
 	}
 }
@@ -287,16 +337,18 @@ func TestDeployersBoundary_LeavesNoWayToCards(t *testing.T) {
 	if err := account.AddRolePolicy(deployer, "administrator", everything); err != nil {
 		t.Fatal(err)
 	}
-	if err := account.AddBoundary(deployer, "boundary", assembly.evaluated(t, boundary.Properties["PolicyDocument"])); err != nil {
+	if err := account.AddBoundary(deployer, "boundary",
+		assembly.evaluated(t, boundary.Properties["PolicyDocument"])); err != nil {
 		t.Fatal(err)
 	}
 	const (
-		iam, lambda, dynamo = "arn:aws:iam::" + evaluatedAccount + ":", "arn:aws:lambda:eu-central-1:" + evaluatedAccount + ":", "arn:aws:dynamodb:eu-central-1:" + evaluatedAccount + ":table/"
-		reader              = iam + "role/tokenizer/detokenize/PaybillRole"
-		order               = iam + "role/tokenizer/tokenize/OrderRole"
-		own                 = iam + "policy/tokenizer/tokenizer-deployers"
-		paybill             = lambda + "function:AppStack-PaybillFunction"
-		stack               = "arn:aws:cloudformation:eu-central-1:" + evaluatedAccount + ":stack/"
+		iam, lambda, dynamo = "arn:aws:iam::" + evaluatedAccount + ":", "arn:aws:lambda:eu-central-1:" +
+			evaluatedAccount + ":", "arn:aws:dynamodb:eu-central-1:" + evaluatedAccount + ":table/"
+		reader  = iam + "role/tokenizer/detokenize/PaybillRole"
+		order   = iam + "role/tokenizer/tokenize/OrderRole"
+		own     = iam + "policy/tokenizer/tokenizer-deployers"
+		paybill = lambda + "function:AppStack-PaybillFunction"
+		stack   = "arn:aws:cloudformation:eu-central-1:" + evaluatedAccount + ":stack/"
 	)
 	readers := assembly.evaluated(t, "${PaybillBoundary}").(string)
 	with := func(boundary string) []string { return []string{"iam:permissionsboundary", boundary} }
@@ -326,7 +378,10 @@ func TestDeployersBoundary_LeavesNoWayToCards(t *testing.T) {
 		{"iam:PassRole", reader, []string{"iam:passedtoservice", "lambda.amazonaws.com"}, true},
 		{"iam:PassRole", reader, []string{"iam:passedtoservice", "ec2.amazonaws.com"}, false},
 		{"iam:PassRole", reader, nil, false},
-		{"iam:PassRole", iam + "role/tokenizer/operate/X", []string{"iam:passedtoservice", "lambda.amazonaws.com"}, false},
+		{
+			"iam:PassRole", iam + "role/tokenizer/operate/X",
+			[]string{"iam:passedtoservice", "lambda.amazonaws.com"}, false,
+		},
 		{"lambda:UpdateFunctionCode", paybill, nil, false},
 		{"lambda:UpdateFunctionConfiguration", paybill, nil, false},
 		{"lambda:CreateFunction", paybill, nil, false},
@@ -336,8 +391,13 @@ func TestDeployersBoundary_LeavesNoWayToCards(t *testing.T) {
 		{"lambda:GetLayerVersion", lambda + "layer:TokenizeData:1", nil, true},
 		{"lambda:PublishLayerVersion", lambda + "layer:TokenizeData", nil, false},
 		{"lambda:UpdateCodeSigningConfig", lambda + "code-signing-config:csc-1", nil, false},
-		{"ssm:PutParameter", "arn:aws:ssm:eu-central-1:" + evaluatedAccount + ":parameter/tokenizer/layer-version-arn/arm64", nil, false},
-		{"ssm:GetParameter", "arn:aws:ssm:eu-central-1:" + evaluatedAccount + ":parameter/tokenizer/layer-version-arn/arm64", nil, true},
+		{"ssm:PutParameter", "arn:aws:ssm:eu-central-1:" + evaluatedAccount +
+			":parameter/tokenizer/layer-version-arn/arm64", nil, false},
+		{
+			"ssm:GetParameter",
+			"arn:aws:ssm:eu-central-1:" + evaluatedAccount + ":parameter/tokenizer/layer-version-arn/arm64", nil,
+			true,
+		},
 		{"ssm:PutParameter", "arn:aws:ssm:eu-central-1:" + evaluatedAccount + ":parameter/mine", nil, true},
 		{"dynamodb:GetItem", dynamo + "VaultTable", nil, false},
 		{"dynamodb:ExportTableToPointInTime", dynamo + "VaultTable", nil, false},
@@ -351,11 +411,16 @@ func TestDeployersBoundary_LeavesNoWayToCards(t *testing.T) {
 		{"cloudformation:ExecuteChangeSet", stack + "KmsStack/1", nil, false},
 		{"cloudformation:DescribeStacks", stack + "KmsStack/1", nil, true},
 		{"cloudformation:UpdateStack", stack + "AppStack/1", nil, true},
-		{"logs:DeleteLogGroup", "arn:aws:logs:eu-central-1:" + evaluatedAccount + ":log-group:PaybillLogs:*", nil, false},
+		{
+			"logs:DeleteLogGroup", "arn:aws:logs:eu-central-1:" + evaluatedAccount + ":log-group:PaybillLogs:*",
+			nil, false,
+		},
 		{"logs:DeleteLogGroup", "arn:aws:logs:eu-central-1:" + evaluatedAccount + ":log-group:PaybillLogs", nil, false},
 		{"s3:GetObject", "arn:aws:s3:::b/k", nil, true},
 	} {
-		request := policy.Request{Role: deployer, Action: r.action, Resource: r.resource, Context: map[string][]string{}}
+		request := policy.Request{
+			Role: deployer, Action: r.action, Resource: r.resource, Context: map[string][]string{},
+		}
 		for i := 0; i < len(r.context); i += 2 {
 			request.Context[r.context[i]] = []string{r.context[i+1]}
 		}
@@ -420,7 +485,9 @@ func longest(v any) any {
 			return text.String()
 		}
 		if ref, ok := v["Ref"].(string); ok {
-			return map[string]string{"AWS::Partition": "aws-us-gov", "AWS::Region": "ap-southeast-1", "AWS::AccountId": evaluatedAccount}[ref] +
+			return map[string]string{
+				"AWS::Partition": "aws-us-gov", "AWS::Region": "ap-southeast-1", "AWS::AccountId": evaluatedAccount,
+			}[ref] +
 				strings.Repeat("x", map[bool]int{true: 0, false: 110}[strings.HasPrefix(ref, "AWS::")])
 		}
 		for _, function := range []string{"Fn::ImportValue", "Fn::GetAtt"} {

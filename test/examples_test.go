@@ -19,7 +19,8 @@ const exampleDir = moduleRoot + "/examples/functions"
 // The example is a module of its own, as the app of somebody who imports the constructs is: it builds the layer by its
 // own go.mod, from its own directory.
 func TestExample_SynthesizesFromItsOwnDirectory(t *testing.T) {
-	dependsOn(t, filepath.Join(exampleDir, "main.go"), filepath.Join(exampleDir, "go.mod"), filepath.Join(exampleDir, "go.sum"))
+	dependsOn(t, filepath.Join(exampleDir, "main.go"), filepath.Join(exampleDir, "go.mod"),
+		filepath.Join(exampleDir, "go.sum"))
 	outdir := filepath.Join(t.TempDir(), "cdk.out")
 	settings := struct{ Context json.RawMessage }{}
 	if err := json.Unmarshal([]byte(read(t, filepath.Join(exampleDir, "cdk.json"))), &settings); err != nil {
@@ -39,7 +40,9 @@ func TestExample_SynthesizesFromItsOwnDirectory(t *testing.T) {
 	example := assembly{dir: outdir, templates: map[string]template{"Functions": parsed}}
 	checkLayer(t, example)
 	got := map[string][]string{}
-	for function, path := range map[string]string{"Tokenize": "/example/tokenizer/tokenize/", "Detokenize": "/example/tokenizer/detokenize/"} {
+	for function, path := range map[string]string{
+		"Tokenize": "/example/tokenizer/tokenize/", "Detokenize": "/example/tokenizer/detokenize/",
+	} {
 		if _, role := example.one(t, "AWS::IAM::Role", function+"Role"); role.Properties["Path"] != path {
 			t.Errorf("%s has a role with path %v, want %s", function, role.Properties["Path"], path)
 		}
@@ -77,7 +80,8 @@ func TestExample_FunctionsWorkWithTheLayersClients(t *testing.T) {
 		"python": {"python3", "-c", read(t, filepath.Join(exampleDir, "python", "index.py")) +
 			`import json; print(json.dumps([handler({"card": "card-canary"}, None), handler({"card": "unknown"}, None)]))`},
 		"node": {"node", "--input-type=module", "-e",
-			`const { handler } = await import("` + node + `"); console.log(JSON.stringify([await handler({ token: "known" }), await handler({ token: "unknown" })]));`},
+			`const { handler } = await import("` + node +
+				`"); console.log(JSON.stringify([await handler({ token: "known" }), await handler({ token: "unknown" })]));`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if _, err := exec.LookPath(program[0]); err != nil && os.Getenv("CI") == "" {

@@ -20,7 +20,8 @@ func synthesizeStack(t *testing.T, app awscdk.App) assembly {
 	t.Helper()
 	app.Synth(nil)
 	var parsed template
-	if err := json.Unmarshal([]byte(read(t, filepath.Join(*app.Outdir(), "Stack.template.json"))), &parsed); err != nil {
+	if err := json.Unmarshal([]byte(read(t, filepath.Join(*app.Outdir(), "Stack.template.json"))),
+		&parsed); err != nil {
 		t.Fatal(err)
 	}
 	return assembly{dir: *app.Outdir(), templates: map[string]template{"Stack": parsed}}
@@ -28,12 +29,14 @@ func synthesizeStack(t *testing.T, app awscdk.App) assembly {
 
 func newRole(stack awscdk.Stack, name, path string) awsiam.Role {
 	return awsiam.NewRole(stack, &name, &awsiam.RoleProps{
-		AssumedBy: awsiam.NewServicePrincipal(new("lambda.amazonaws.com"), nil), Path: new(tokenizerlayer.DefaultRolePath + path),
+		AssumedBy: awsiam.NewServicePrincipal(new("lambda.amazonaws.com"), nil),
+		Path:      new(tokenizerlayer.DefaultRolePath + path),
 	})
 }
 
 // twoVersions are the versions of a key after a rotation.
-func twoVersions(stack awscdk.Stack, id string, construct func(awscdk.Stack, string) tokenizerlayer.KeyVersion) []tokenizerlayer.KeyVersion {
+func twoVersions(stack awscdk.Stack, id string,
+	construct func(awscdk.Stack, string) tokenizerlayer.KeyVersion) []tokenizerlayer.KeyVersion {
 	newer, older := construct(stack, "New"+id), construct(stack, "Old"+id)
 	newer.Version, older.Version = "2", "1"
 	return []tokenizerlayer.KeyVersion{newer, older}
@@ -47,9 +50,10 @@ func everyGrant(t *testing.T) assembly {
 		props.TokenKeys = twoVersions(stack, "TokenKey", func(stack awscdk.Stack, id string) tokenizerlayer.KeyVersion {
 			return tokenizerlayer.KeyVersion{Key: tokenizerlayer.NewTokenKey(stack, id, nil)}
 		})
-		props.FingerprintKeys = twoVersions(stack, "FingerprintKey", func(stack awscdk.Stack, id string) tokenizerlayer.KeyVersion {
-			return tokenizerlayer.KeyVersion{Key: tokenizerlayer.NewFingerprintKey(stack, id, nil)}
-		})
+		props.FingerprintKeys = twoVersions(stack, "FingerprintKey",
+			func(stack awscdk.Stack, id string) tokenizerlayer.KeyVersion {
+				return tokenizerlayer.KeyVersion{Key: tokenizerlayer.NewFingerprintKey(stack, id, nil)}
+			})
 	})
 	grants := vault.Grants()
 	grants.Tokenize(newRole(stack, "Tokenizer", tokenizerlayer.TokenizePath))
@@ -65,20 +69,28 @@ func everyGrant(t *testing.T) assembly {
 }
 
 // grantees are the roles of everyGrant.
-var grantees = []string{"Tokenizer", "RefundTokenizer", "Indexer", "Detokenizer", "RefundDetokenizer", "TwoPurposesDetokenizer", "Revoker"}
+var grantees = []string{
+	"Tokenizer", "RefundTokenizer", "Indexer", "Detokenizer", "RefundDetokenizer", "TwoPurposesDetokenizer",
+	"Revoker",
+}
 
 func TestGrants_SealWithTheFirstVersionOfTokenKeyAndOpenWithAll(t *testing.T) {
 	assembly := everyGrant(t)
 	account := assembly.account(t)
 	for role, want := range map[string][]string{
-		"Tokenizer":   {"kms:GenerateDataKey on NewTokenKey"},
-		"Indexer":     {"kms:GenerateDataKey on NewTokenKey", "kms:GenerateMac on NewFingerprintKey", "kms:GenerateMac on OldFingerprintKey"},
+		"Tokenizer": {"kms:GenerateDataKey on NewTokenKey"},
+		"Indexer": {
+			"kms:GenerateDataKey on NewTokenKey", "kms:GenerateMac on NewFingerprintKey",
+			"kms:GenerateMac on OldFingerprintKey",
+		},
 		"Detokenizer": {"kms:Decrypt on NewTokenKey", "kms:Decrypt on OldTokenKey"},
 		"Revoker":     nil,
 	} {
 		var got []string
 		for _, action := range uses {
-			for _, key := range []string{"NewTokenKey", "OldTokenKey", "NewFingerprintKey", "OldFingerprintKey", "StorageKey"} {
+			for _, key := range []string{
+				"NewTokenKey", "OldTokenKey", "NewFingerprintKey", "OldFingerprintKey", "StorageKey",
+			} {
 				if assembly.may(t, account, assembly.roleARN(t, role), action, key,
 					"kms:EncryptionContext:table", "VaultTable", "kms:EncryptionContext:account_id", evaluatedAccount) {
 					got = append(got, action+" on "+key)
@@ -92,14 +104,17 @@ func TestGrants_SealWithTheFirstVersionOfTokenKeyAndOpenWithAll(t *testing.T) {
 }
 
 // items are partition keys of the state table.
-var items = []string{"gone#t", "use##t", "use#refund#t", "use#charge#t", "use#refund2#t", "use#", "use#*#t", "gone", "t"}
+var items = []string{
+	"gone#t", "use##t", "use#refund#t", "use#charge#t", "use#refund2#t", "use#", "use#*#t", "gone", "t",
+}
 
 // itemsFor lists the items of the state that a role can carry out an action on.
 func (a assembly) itemsFor(t *testing.T, role, action string, context ...string) (found []string) {
 	t.Helper()
 	account := a.account(t)
 	for _, item := range items {
-		if a.may(t, account, a.roleARN(t, role), action, "VaultState", append(context, "dynamodb:LeadingKeys", item)...) {
+		if a.may(t, account, a.roleARN(t, role), action, "VaultState",
+			append(context, "dynamodb:LeadingKeys", item)...) {
 			found = append(found, item)
 		}
 	}
@@ -108,24 +123,30 @@ func (a assembly) itemsFor(t *testing.T, role, action string, context ...string)
 
 func TestGrants_DetokenizeReachesTombstonesAndTheUsesOfItsPurposes(t *testing.T) {
 	assembly := everyGrant(t)
-	own := []string{"dynamodb:Attributes", "State_Key", "dynamodb:Attributes", "Account_Id", "dynamodb:Attributes", "Uses"}
+	own := []string{
+		"dynamodb:Attributes", "State_Key", "dynamodb:Attributes", "Account_Id", "dynamodb:Attributes", "Uses",
+	}
 	for role, counted := range map[string][]string{
 		"Detokenizer":            {"use##t"},
 		"RefundDetokenizer":      {"use#refund#t"},
 		"TwoPurposesDetokenizer": {"use#refund#t", "use#charge#t"},
 	} {
-		if diff := cmp.Diff(append([]string{"gone#t"}, counted...), assembly.itemsFor(t, role, "dynamodb:GetItem")); diff != "" {
+		if diff := cmp.Diff(append([]string{"gone#t"}, counted...),
+			assembly.itemsFor(t, role, "dynamodb:GetItem")); diff != "" {
 			t.Errorf("items that %s reads (-want +got):\n%s", role, diff)
 		}
 		if diff := cmp.Diff(counted, assembly.itemsFor(t, role, "dynamodb:UpdateItem", own...)); diff != "" {
 			t.Errorf("items that %s updates (-want +got):\n%s", role, diff)
 		}
-		if got := assembly.itemsFor(t, role, "dynamodb:UpdateItem", append(own, "dynamodb:Attributes", "Ref")...); got != nil {
+		if got := assembly.itemsFor(t, role, "dynamodb:UpdateItem",
+			append(own, "dynamodb:Attributes", "Ref")...); got != nil {
 			t.Errorf("%s can write another attribute of %v", role, got)
 		}
 		account, arn := assembly.account(t), assembly.roleARN(t, role)
 		// ForAllValues holds where there are no values.
-		for what, context := range map[string][]string{"partition key": own, "attributes": {"dynamodb:LeadingKeys", counted[0]}} {
+		for what, context := range map[string][]string{
+			"partition key": own, "attributes": {"dynamodb:LeadingKeys", counted[0]},
+		} {
 			if assembly.may(t, account, arn, "dynamodb:UpdateItem", "VaultState", context...) {
 				t.Errorf("%s can update without %s", role, what)
 			}
@@ -139,7 +160,8 @@ func TestGrants_DetokenizeReachesTombstonesAndTheUsesOfItsPurposes(t *testing.T)
 // Revoke alone puts tombstones, and can put one over another. Nobody updates or deletes one, and nobody puts a count.
 func TestGrants_OnlyRevokePutsTombstonesAndNobodyDeletesThem(t *testing.T) {
 	assembly := everyGrant(t)
-	writes := []string{"BatchWriteItem", "DeleteItem", "PartiQLDelete", "PartiQLInsert", "PartiQLUpdate", "PutItem", "UpdateItem", "DeleteTable", "ImportTable",
+	writes := []string{"BatchWriteItem", "DeleteItem", "PartiQLDelete", "PartiQLInsert", "PartiQLUpdate", "PutItem",
+		"UpdateItem", "DeleteTable", "ImportTable",
 		"RestoreTableFromBackup", "RestoreTableToPointInTime", "UpdateTable", "UpdateTimeToLive"}
 	for _, role := range grantees {
 		for _, write := range writes {
@@ -172,12 +194,15 @@ func TestGrants_RefuseAPurposeThatNoTokenCanHave(t *testing.T) {
 			g.Detokenize(role, "refund", purpose)
 		},
 	} {
-		for purpose, right := range map[string]bool{"refund": true, "*": false, "refund*": false, "?": false, "": false, "a#b": false, "Refund": false} {
+		for purpose, right := range map[string]bool{
+			"refund": true, "*": false, "refund*": false, "?": false, "": false, "a#b": false, "Refund": false,
+		} {
 			app, stack := newStack(t)
 			grant(newVault(t, stack, nil).Grants(), newRole(stack, "Role", ""), purpose)
 			b := bench{app: app}
 			got := b.synth()
-			if refused := strings.Contains(got, "[Stack/Vault] Grants: got the purpose "); refused == right || right && got != "" {
+			if refused := strings.Contains(got, "[Stack/Vault] Grants: got the purpose "); refused == right || right &&
+				got != "" {
 				t.Errorf("%s for %q: synthesis says %q", name, purpose, got)
 			}
 		}

@@ -18,7 +18,8 @@ import (
 const evaluatedAccount = "123456789012"
 
 // place stands where a template leaves account, partition and region open.
-var place = strings.NewReplacer("${AWS::Partition}", "aws", "${AWS::AccountId}", evaluatedAccount, "${AWS::Region}", "eu-central-1")
+var place = strings.NewReplacer("${AWS::Partition}", "aws", "${AWS::AccountId}", evaluatedAccount, "${AWS::Region}",
+	"eu-central-1")
 
 // reference is to a resource, rendered.
 var reference = regexp.MustCompile(`\$\{(\w+?)(\.Arn)?\}`)
@@ -73,7 +74,8 @@ func (a assembly) account(t *testing.T) *policy.Account {
 	}
 	for id, p := range a.ofType(t, "AWS::IAM::Policy") {
 		for _, role := range p.Properties["Roles"].([]any) {
-			if err := account.AddRolePolicy(a.roleARN(t, a.evaluated(t, role).(string)), id, a.evaluated(t, p.Properties["PolicyDocument"])); err != nil {
+			if err := account.AddRolePolicy(a.roleARN(t, a.evaluated(t, role).(string)), id,
+				a.evaluated(t, p.Properties["PolicyDocument"])); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -81,7 +83,8 @@ func (a assembly) account(t *testing.T) *policy.Account {
 	for id, role := range a.ofType(t, "AWS::IAM::Role") {
 		if boundary, ok := role.Properties["PermissionsBoundary"]; ok {
 			name, policy := a.one(t, "AWS::IAM::ManagedPolicy", strings.Trim(a.text(t, boundary), "${}"))
-			if err := account.AddBoundary(a.roleARN(t, hash.ReplaceAllString(id, "")), name, a.evaluated(t, policy.Properties["PolicyDocument"])); err != nil {
+			if err := account.AddBoundary(a.roleARN(t, hash.ReplaceAllString(id, "")), name,
+				a.evaluated(t, policy.Properties["PolicyDocument"])); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -96,7 +99,8 @@ func (a assembly) function(t *testing.T, role string) string {
 		return ""
 	}
 	_, paybill := a.one(t, "AWS::Lambda::Function", "PaybillFunction")
-	return a.evaluated(t, "arn:aws:lambda:${AWS::Region}:${AWS::AccountId}:function:"+paybill.Properties["FunctionName"].(string)).(string)
+	return a.evaluated(t, "arn:aws:lambda:${AWS::Region}:${AWS::AccountId}:function:"+
+		paybill.Properties["FunctionName"].(string)).(string)
 }
 
 func (a assembly) roleARN(t *testing.T, name string) string {
@@ -106,8 +110,8 @@ func (a assembly) roleARN(t *testing.T, name string) string {
 	return "arn:aws:iam::" + evaluatedAccount + ":role" + cmp.Or(path, "/") + name
 }
 
-// may tells whether a role can carry out an action on what a template calls resource. The context alternates keys and values; a key that
-// comes again has more values. Unless it names a function, the role's own makes the call.
+// may tells whether a role can carry out an action on what a template calls resource. The context alternates keys and
+// values; a key that comes again has more values. Unless it names a function, the role's own makes the call.
 func (a assembly) may(t *testing.T, account *policy.Account, role, action, resource string, context ...string) bool {
 	t.Helper()
 	vpc := ""
@@ -118,10 +122,14 @@ func (a assembly) may(t *testing.T, account *policy.Account, role, action, resou
 }
 
 // mayFrom is may for a call from a VPC or, with "", from none.
-func (a assembly) mayFrom(t *testing.T, vpc string, account *policy.Account, role, action, resource string, context ...string) bool {
+func (a assembly) mayFrom(t *testing.T, vpc string, account *policy.Account, role, action, resource string,
+	context ...string) bool {
 	t.Helper()
 	request := policy.Request{
-		Role: role, Action: action, Resource: a.evaluated(t, "${"+resource+".Arn}").(string), Context: map[string][]string{"aws:principalarn": {role}},
+		Role:     role,
+		Action:   action,
+		Resource: a.evaluated(t, "${"+resource+".Arn}").(string),
+		Context:  map[string][]string{"aws:principalarn": {role}},
 	}
 	if vpc != "" {
 		request.Context["aws:sourcevpc"] = []string{vpc}
@@ -136,8 +144,8 @@ func (a assembly) mayFrom(t *testing.T, vpc string, account *policy.Account, rol
 	return account.Evaluate(request) == nil
 }
 
-// keyUses say below which paths a role can use a key in a way at all, whatever IAM gives it. A key and an action that are not here are for
-// nobody.
+// keyUses say below which paths a role can use a key in a way at all, whatever IAM gives it. A key and an action that
+// are not here are for nobody.
 var keyUses = map[string]map[string][]string{
 	"TokenKey": {
 		"kms:GenerateDataKey": {"tokenize/", "operate/"},
@@ -150,17 +158,19 @@ var keyUses = map[string]map[string][]string{
 
 // uses are the actions of KMS that use a key or hand its use out.
 var uses = []string{
-	"kms:Decrypt", "kms:DeriveSharedSecret", "kms:Encrypt", "kms:GenerateDataKey", "kms:GenerateDataKeyPair", "kms:GenerateDataKeyPairWithoutPlaintext",
-	"kms:GenerateDataKeyWithoutPlaintext", "kms:GenerateMac", "kms:ReEncryptFrom", "kms:ReEncryptTo", "kms:Sign", "kms:Verify", "kms:VerifyMac",
-	"kms:CreateGrant", "kms:ReplicateKey",
+	"kms:Decrypt", "kms:DeriveSharedSecret", "kms:Encrypt", "kms:GenerateDataKey", "kms:GenerateDataKeyPair",
+	"kms:GenerateDataKeyPairWithoutPlaintext", "kms:GenerateDataKeyWithoutPlaintext", "kms:GenerateMac",
+	"kms:ReEncryptFrom", "kms:ReEncryptTo", "kms:Sign", "kms:Verify", "kms:VerifyMac", "kms:CreateGrant",
+	"kms:ReplicateKey",
 }
 
-// rolePaths are paths of roles, below the account's own: those of the table, paths below and beside them, and some that look alike.
+// rolePaths are paths of roles, below the account's own: those of the table, paths below and beside them, and some that
+// look alike.
 var rolePaths = []string{
-	"", "tokenizer/", "tokenizer/tokenize/", "tokenizer/tokenize/team/", "tokenizer/tokenize/index/", "tokenizer/tokenize/index/team/",
-	"tokenizer/detokenize/", "tokenizer/detokenize/team/", "tokenizer/operate/", "tokenizer/administer/", "tokenizer/service/",
-	"tokenizer/tokenizer/detokenize/", "tokenizer/detokenizers/", "tokenize/", "detokenize/", "operate/", "administer/",
-	"other/tokenizer/operate/", "other/tokenizer/administer/",
+	"", "tokenizer/", "tokenizer/tokenize/", "tokenizer/tokenize/team/", "tokenizer/tokenize/index/",
+	"tokenizer/tokenize/index/team/", "tokenizer/detokenize/", "tokenizer/detokenize/team/", "tokenizer/operate/",
+	"tokenizer/administer/", "tokenizer/service/", "tokenizer/tokenizer/detokenize/", "tokenizer/detokenizers/",
+	"tokenize/", "detokenize/", "operate/", "administer/", "other/tokenizer/operate/", "other/tokenizer/administer/",
 }
 
 func TestKeyPolicies_DenyUseOutsideTheRolePaths(t *testing.T) {
@@ -172,7 +182,10 @@ func TestKeyPolicies_DenyUseOutsideTheRolePaths(t *testing.T) {
 	inEveryConfiguration(t, func(t *testing.T, assembly assembly) {
 		account := assembly.account(t)
 		for role := range roles {
-			everything := map[string]any{"Version": "2012-10-17", "Statement": []any{map[string]any{"Effect": "Allow", "Action": "*", "Resource": "*"}}}
+			everything := map[string]any{
+				"Version":   "2012-10-17",
+				"Statement": []any{map[string]any{"Effect": "Allow", "Action": "*", "Resource": "*"}},
+			}
 			if err := account.AddRolePolicy(role, "Everything", everything); err != nil {
 				t.Fatal(err)
 			}
@@ -184,7 +197,9 @@ func TestKeyPolicies_DenyUseOutsideTheRolePaths(t *testing.T) {
 		prod := assembly.config.Stage != stacks.Dev
 		for role, path := range roles {
 			isBelow := func(paths ...string) bool {
-				return slices.ContainsFunc(paths, func(p string) bool { return strings.HasPrefix(path, "tokenizer/"+p) })
+				return slices.ContainsFunc(paths, func(p string) bool {
+					return strings.HasPrefix(path, "tokenizer/"+p)
+				})
 			}
 			for key, allowed := range keyUses {
 				for _, action := range uses {
@@ -203,14 +218,17 @@ func TestKeyPolicies_DenyUseOutsideTheRolePaths(t *testing.T) {
 					t.Errorf("kms:DisableKey on %s by %s: allowed is %t, want %t", key, role, got, protected)
 				}
 				for _, days := range []int{7, 29, 30} {
-					got := may(role, "kms:ScheduleKeyDeletion", key, "kms:ScheduleKeyDeletionPendingWindowInDays", fmt.Sprint(days))
+					got := may(role, "kms:ScheduleKeyDeletion", key, "kms:ScheduleKeyDeletionPendingWindowInDays",
+						fmt.Sprint(days))
 					if want := protected && (!prod || days == 30); got != want {
-						t.Errorf("kms:ScheduleKeyDeletion on %s in %d days by %s: allowed is %t, want %t", key, days, role, got, want)
+						t.Errorf("kms:ScheduleKeyDeletion on %s in %d days by %s: allowed is %t, want %t", key, days,
+							role, got, want)
 					}
 				}
 				// Nothing else is denied: the policy can be corrected, and a deletion taken back.
 				for _, row := range documented(t, "permissions.md", "Administration") {
-					if action := row[0]; action != "kms:DisableKey" && action != "kms:ScheduleKeyDeletion" && !may(role, action, key) {
+					if action := row[0]; action != "kms:DisableKey" && action != "kms:ScheduleKeyDeletion" &&
+						!may(role, action, key) {
 						t.Errorf("%s on %s by %s is denied", action, key, role)
 					}
 				}
@@ -260,7 +278,8 @@ func TestKeyPolicies_DenyNothingElse(t *testing.T) {
 				want = append(want, outside(action, paths...))
 			}
 			if assembly.config.Stage != stacks.Dev {
-				want = append(want, outside("kms:DisableKey", "administer/"), outside("kms:ScheduleKeyDeletion", "administer/"),
+				want = append(want, outside("kms:DisableKey", "administer/"),
+					outside("kms:ScheduleKeyDeletion", "administer/"),
 					"Deny kms:ScheduleKeyDeletion on * if NumericLessThan=kms:ScheduleKeyDeletionPendingWindowInDays=30")
 			}
 			for _, s := range assembly.statements(t, key.Properties["KeyPolicy"]) {
@@ -282,28 +301,39 @@ func TestKeyPolicies_DenyNothingElse(t *testing.T) {
 
 // The keys' policies and a role's own have to allow together what a function is for, and nothing beside it.
 func TestKeyPolicies_LetTheApplicationsRolesUseTheKeys(t *testing.T) {
-	const table, account, ref, purpose = "kms:EncryptionContext:table", "kms:EncryptionContext:account_id", "kms:EncryptionContext:ref", "kms:EncryptionContext:purpose"
+	const table, account, ref, purpose = "kms:EncryptionContext:table", "kms:EncryptionContext:account_id",
+		"kms:EncryptionContext:ref", "kms:EncryptionContext:purpose"
 	for name, assembly := range map[string]assembly{
-		"prod": prodAssembly(t), "dev": configured(t, "dev"), "with a prefix": synth(t, stacks.Config{NamePrefix: "acme-"}),
+		"prod":          prodAssembly(t),
+		"dev":           configured(t, "dev"),
+		"with a prefix": synth(t, stacks.Config{NamePrefix: "acme-"}),
 	} {
 		policies := assembly.account(t)
 		for what, context := range map[string][]string{
-			"its vault's":          {table, "VaultTable", account, evaluatedAccount, ref, "r"},
-			"another vault's":      {table, "Another", account, evaluatedAccount, ref, "r"},
-			"another account's":    {table, "VaultTable", account, "999999999999", ref, "r"},
-			"a purpose's":          {table, "VaultTable", account, evaluatedAccount, ref, "r", purpose, "refund"},
-			"one without a vault":  {},
-			"through AWS services": {table, "VaultTable", account, evaluatedAccount, ref, "r", "kms:ViaService", "dynamodb.eu-central-1.amazonaws.com"},
+			"its vault's":         {table, "VaultTable", account, evaluatedAccount, ref, "r"},
+			"another vault's":     {table, "Another", account, evaluatedAccount, ref, "r"},
+			"another account's":   {table, "VaultTable", account, "999999999999", ref, "r"},
+			"a purpose's":         {table, "VaultTable", account, evaluatedAccount, ref, "r", purpose, "refund"},
+			"one without a vault": {},
+			"through AWS services": {
+				table, "VaultTable", account, evaluatedAccount, ref, "r", "kms:ViaService",
+				"dynamodb.eu-central-1.amazonaws.com",
+			},
 		} {
-			for role, allowed := range map[string]string{"OrderRole": "kms:GenerateDataKey", "PaybillRole": "kms:Decrypt"} {
-				if strings.Contains(assembly.roleARN(t, role), "/operate/") { // there its own policy would be all that keeps it from the other side
+			for role, allowed := range map[string]string{
+				"OrderRole": "kms:GenerateDataKey", "PaybillRole": "kms:Decrypt",
+			} {
+				// there its own policy would be all that keeps it from the other side
+				if strings.Contains(assembly.roleARN(t, role), "/operate/") {
 					t.Errorf("%s: %s is among the operators' roles", name, role)
 				}
 				for key, actions := range keyUses {
 					for _, action := range slices.Sorted(maps.Keys(actions)) {
 						want := action == allowed && key == "TokenKey" && what == "its vault's"
-						if got := assembly.may(t, policies, assembly.roleARN(t, role), action, key, context...); got != want {
-							t.Errorf("%s: %s on %s by %s with a context that is %s: allowed is %t, want %t", name, action, key, role, what, got, want)
+						if got := assembly.may(t, policies, assembly.roleARN(t, role), action, key,
+							context...); got != want {
+							t.Errorf("%s: %s on %s by %s with a context that is %s: allowed is %t, want %t", name,
+								action, key, role, what, got, want)
 						}
 					}
 				}

@@ -37,7 +37,10 @@ func (s statement) cells(t *testing.T, who string) []string {
 	}
 	who = strings.TrimPrefix(strings.TrimPrefix(who, "AWS="), "Service=")
 	who = strings.Replace(who, "*", "everybody", 1)
-	return []string{plain.Replace(who), plain.Replace(may), plain.Replace(s.resource), cmp.Or(plain.Replace(s.conditions), "always")}
+	return []string{
+		plain.Replace(who), plain.Replace(may), plain.Replace(s.resource),
+		cmp.Or(plain.Replace(s.conditions), "always"),
+	}
 }
 
 // matrix is every statement of every policy: who may do what, on what, and only if.
@@ -112,7 +115,11 @@ func TestPermissions_AreTheDocumentedOnes(t *testing.T) {
 
 // A policy of a kind that the matrix does not look at would be in no table.
 func TestPermissions_HaveNoPolicyOutsideTheMatrix(t *testing.T) {
-	known := []string{"AWS::IAM::Policy", "AWS::IAM::ManagedPolicy", "AWS::IAM::Role", "AWS::KMS::Key", "AWS::EC2::VPCEndpoint", "AWS::WAFv2::WebACL", "AWS::Logs::LogGroup"} // the last two have statements of their own
+	// the last two have statements of their own
+	known := []string{
+		"AWS::IAM::Policy", "AWS::IAM::ManagedPolicy", "AWS::IAM::Role", "AWS::KMS::Key", "AWS::EC2::VPCEndpoint",
+		"AWS::WAFv2::WebACL", "AWS::Logs::LogGroup",
+	}
 	inEveryConfiguration(t, func(t *testing.T, assembly assembly) {
 		for _, template := range assembly.templates {
 			for id, resource := range template.Resources {
@@ -132,7 +139,8 @@ func isConfigured(config stacks.Config, row []string) bool {
 		return config.OrgID != ""
 	case strings.Contains(line, "never kms:DisableKey"), strings.Contains(line, "never kms:ScheduleKeyDeletion"):
 		return config.Stage != stacks.Dev
-	case strings.Contains(line, "ec2:"), strings.Contains(line, "FlowLogs"), strings.Contains(line, " through Vpc"), strings.Contains(line, "aws:SourceVpc"):
+	case strings.Contains(line, "ec2:"), strings.Contains(line, "FlowLogs"), strings.Contains(line, " through Vpc"),
+		strings.Contains(line, "aws:SourceVpc"):
 		return config.Network != stacks.NoNetwork
 	}
 	return true

@@ -50,7 +50,8 @@ func nag(t *testing.T, dir string, config stacks.Config) []nagLine {
 	for pack := range packs {
 		for _, stack := range []string{"KmsStack", "TokenizerStack", "AppStack"} {
 			var report struct{ Lines []nagLine }
-			if err := json.Unmarshal([]byte(read(t, filepath.Join(dir, pack+"--"+stack+"-NagReport.json"))), &report); err != nil {
+			if err := json.Unmarshal([]byte(read(t, filepath.Join(dir, pack+"--"+stack+"-NagReport.json"))),
+				&report); err != nil {
 				t.Fatal(err)
 			}
 			// Only AppStack has something for every pack: no lambda lives elsewhere.
@@ -67,7 +68,8 @@ func nag(t *testing.T, dir string, config stacks.Config) []nagLine {
 	return found
 }
 
-// docs/compliance.md is what was decided; this is what is. An exception that no rule needs any more is a difference too.
+// docs/compliance.md is what was decided; this is what is. An exception that no rule needs any more is a difference
+// too.
 func TestCompliance_PacksFindNothingBeyondTheDocumentedExceptions(t *testing.T) {
 	isolated := everything
 	isolated.Network, isolated.EgressDomains = stacks.Isolated, nil
@@ -77,7 +79,8 @@ func TestCompliance_PacksFindNothingBeyondTheDocumentedExceptions(t *testing.T) 
 		for _, line := range nag(t, dir, config) {
 			rule, _, _ := strings.Cut(line.RuleID, "[")
 			if line.Compliance == "Suppressed" {
-				exceptions = append(exceptions, fmt.Sprintf("%s | %s | %s", rule, line.ResourceID, line.ExceptionReason))
+				exceptions = append(exceptions,
+					fmt.Sprintf("%s | %s | %s", rule, line.ResourceID, line.ExceptionReason))
 			} else {
 				findings = append(findings, fmt.Sprintf("%s: %s on %s", line.Compliance, line.RuleID, line.ResourceID))
 			}
@@ -118,7 +121,8 @@ func countExceptions(t *testing.T, dir string) (n int) {
 			for _, raw := range metadata["rules_to_suppress"].([]any) {
 				n++
 				rule := raw.(map[string]any)
-				if reason, _ := rule["reason"].(string); len(reason) < 40 || strings.ContainsAny(rule["id"].(string), "*^$") {
+				if reason, _ := rule["reason"].(string); len(reason) < 40 ||
+					strings.ContainsAny(rule["id"].(string), "*^$") {
 					t.Errorf("%s: exception %v needs a reason, and one rule", id, rule)
 				}
 			}

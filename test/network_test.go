@@ -59,7 +59,8 @@ func (a assembly) routes(t *testing.T, function resource) []string {
 			}
 			for _, route := range a.anyOfType("AWS::EC2::Route") {
 				if cmp.Equal(route.Properties["RouteTableId"], association.Properties["RouteTableId"]) {
-					found = append(found, a.text(t, route.Properties["DestinationCidrBlock"])+" via "+a.text(t, route.Properties["NatGatewayId"]))
+					found = append(found, a.text(t, route.Properties["DestinationCidrBlock"])+" via "+a.text(t,
+						route.Properties["NatGatewayId"]))
 				}
 			}
 		}
@@ -92,7 +93,10 @@ func TestNetwork_EgressIsForTheFunctionThatChargesOnly(t *testing.T) {
 		assembly assembly
 		want     []string
 	}{
-		stacks.Prod: {configured(t, "everything"), []string{"0.0.0.0/0 via ${VpcNatSubnet1NATGateway}", "0.0.0.0/0 via ${VpcNatSubnet2NATGateway}"}},
+		stacks.Prod: {
+			configured(t, "everything"),
+			[]string{"0.0.0.0/0 via ${VpcNatSubnet1NATGateway}", "0.0.0.0/0 via ${VpcNatSubnet2NATGateway}"},
+		},
 		stacks.Dev: {synth(t, stacks.Config{Stage: stacks.Dev, Network: stacks.Egress}),
 			[]string{"0.0.0.0/0 via ${VpcNatSubnet1NATGateway}", "0.0.0.0/0 via ${VpcNatSubnet1NATGateway}"}},
 	} {
@@ -149,7 +153,8 @@ func TestNetwork_NothingIsLookedUp(t *testing.T) {
 		t.Fatal(err)
 	}
 	var manifest struct{ Missing []any }
-	if err := json.Unmarshal([]byte(read(t, filepath.Join(dir, "manifest.json"))), &manifest); err != nil || len(manifest.Missing) > 0 {
+	if err := json.Unmarshal([]byte(read(t, filepath.Join(dir, "manifest.json"))), &manifest); err != nil ||
+		len(manifest.Missing) > 0 {
 		t.Errorf("context is missing: %v (%v)", manifest.Missing, err)
 	}
 	if _, err := os.Stat(filepath.Join(moduleRoot, "cdk.context.json")); err == nil {

@@ -68,7 +68,8 @@ func (a assembly) roleStatements(t *testing.T, function string) []statement {
 	return found
 }
 
-// The central promise, in a test of its own: a change of docs/permissions.md should not be able to take it back unnoticed.
+// The central promise, in a test of its own: a change of docs/permissions.md should not be able to take it back
+// unnoticed.
 func TestPermissions_OrderCannotDecryptAndPaybillCannotMakeTokens(t *testing.T) {
 	inEveryConfiguration(t, checkSeparation)
 }
@@ -83,7 +84,8 @@ func checkSeparation(t *testing.T, assembly assembly) {
 				onTokenKey = append(onTokenKey, strings.Split(statement.actions, ",")...)
 			}
 		}
-		if slices.Contains(onTokenKey, forbidden[function]) || slices.ContainsFunc(onTokenKey, func(action string) bool { return strings.Contains(action, "*") }) {
+		if slices.Contains(onTokenKey, forbidden[function]) ||
+			slices.ContainsFunc(onTokenKey, func(action string) bool { return strings.Contains(action, "*") }) {
 			t.Errorf("%s may do %v on TokenKey, must not have %s", function, onTokenKey, forbidden[function])
 		}
 		if !slices.Contains(onTokenKey, needed[function]) {
@@ -92,21 +94,24 @@ func checkSeparation(t *testing.T, assembly assembly) {
 	}
 }
 
-// Whoever may make MACs can try card numbers against the index. The application makes no deterministic tokens, so nothing of it may.
+// Whoever may make MACs can try card numbers against the index. The application makes no deterministic tokens, so
+// nothing of it may.
 func TestPermissions_NothingOfTheApplicationMakesMACs(t *testing.T) {
 	inEveryConfiguration(t, func(t *testing.T, assembly assembly) {
 		for stack, template := range assembly.templates {
 			for id, resource := range template.Resources {
 				// A key's policy is about roles outside of the application, too, and the boundaries deny the action.
 				of := []string{"AWS::KMS::Key", "AWS::IAM::ManagedPolicy"}
-				if !slices.Contains(of, resource.Type) && strings.Contains(assembly.text(t, resource.Properties), "kms:GenerateMac") {
+				if !slices.Contains(of, resource.Type) &&
+					strings.Contains(assembly.text(t, resource.Properties), "kms:GenerateMac") {
 					t.Errorf("%s/%s (%s) has kms:GenerateMac", stack, id, resource.Type)
 				}
 			}
 		}
 		for _, function := range []string{"Order", "Paybill"} {
 			for _, s := range assembly.roleStatements(t, function) {
-				if strings.Contains(s.resource, "FingerprintKey") || strings.Contains(s.resource, "VaultIndex") || strings.Contains(s.conditions, "VaultIndex") {
+				if strings.Contains(s.resource, "FingerprintKey") || strings.Contains(s.resource, "VaultIndex") ||
+					strings.Contains(s.conditions, "VaultIndex") {
 					t.Errorf("%s reaches the index: %s", function, s)
 				}
 			}
@@ -114,10 +119,13 @@ func TestPermissions_NothingOfTheApplicationMakesMACs(t *testing.T) {
 	})
 }
 
-// What must not go back is out of reach of the function that makes tokens, and the one that opens them cannot take any of it away.
+// What must not go back is out of reach of the function that makes tokens, and the one that opens them cannot take any
+// of it away.
 func TestPermissions_TheApplicationOnlyReadsTombstonesAndCountsUses(t *testing.T) {
 	inEveryConfiguration(t, func(t *testing.T, assembly assembly) {
-		for function, want := range map[string][]string{"Order": nil, "Paybill": {"dynamodb:GetItem", "dynamodb:UpdateItem"}} {
+		for function, want := range map[string][]string{
+			"Order": nil, "Paybill": {"dynamodb:GetItem", "dynamodb:UpdateItem"},
+		} {
 			var got []string
 			for _, s := range assembly.roleStatements(t, function) {
 				if strings.Contains(s.resource, "VaultState") {
@@ -129,7 +137,9 @@ func TestPermissions_TheApplicationOnlyReadsTombstonesAndCountsUses(t *testing.T
 			}
 		}
 		account := assembly.account(t)
-		for item, want := range map[string][]string{"gone#t": {"GetItem"}, "use##t": {"GetItem", "UpdateItem"}, "use#refund#t": nil} {
+		for item, want := range map[string][]string{
+			"gone#t": {"GetItem"}, "use##t": {"GetItem", "UpdateItem"}, "use#refund#t": nil,
+		} {
 			for _, action := range []string{"DeleteItem", "GetItem", "PutItem", "UpdateItem"} {
 				got := assembly.may(t, account, assembly.roleARN(t, "PaybillRole"), "dynamodb:"+action, "VaultState",
 					"dynamodb:LeadingKeys", item, "dynamodb:Attributes", "State_Key", "dynamodb:Attributes", "Uses")
@@ -141,7 +151,8 @@ func TestPermissions_TheApplicationOnlyReadsTombstonesAndCountsUses(t *testing.T
 	})
 }
 
-// IAM cannot tell a new order from an overwritten one, nor see its state, but it can see the attributes of an order that is being paid.
+// IAM cannot tell a new order from an overwritten one, nor see its state, but it can see the attributes of an order
+// that is being paid.
 func TestPermissions_OrderPutsOrdersAsTheyArePlaced(t *testing.T) {
 	placed := []string{"Address", "CreatedAt", "CreditCard", "CustomerName", "CustomerOrder", "State", "Sub"}
 	inEveryConfiguration(t, func(t *testing.T, assembly assembly) {
@@ -167,7 +178,8 @@ func TestPermissions_OrderPutsOrdersAsTheyArePlaced(t *testing.T) {
 			if test.returns != "" {
 				context = append(context, "dynamodb:ReturnValues", test.returns)
 			}
-			if got := assembly.may(t, account, role, "dynamodb:PutItem", "CustomerOrderTable", context...); got != test.want {
+			if got := assembly.may(t, account, role, "dynamodb:PutItem", "CustomerOrderTable",
+				context...); got != test.want {
 				t.Errorf("%s: allowed is %t", name, got)
 			}
 		}
@@ -188,7 +200,8 @@ func TestKeys_AdministratorsNeitherUseThemNorHandThemOut(t *testing.T) {
 						t.Errorf("%s: administrators may %s", id, action)
 					}
 				}
-				if action := "kms:CreateGrant"; strings.Contains(s.actions, action) && !strings.HasPrefix(id, "StorageKey") {
+				if action := "kms:CreateGrant"; strings.Contains(s.actions, action) &&
+					!strings.HasPrefix(id, "StorageKey") {
 					t.Errorf("%s can be handed out: %s", id, s)
 				}
 			}
@@ -216,14 +229,16 @@ func TestRoles_NeitherDoEverythingNorActOnEverything(t *testing.T) {
 				if known && statement.resource == "*" && statement.conditions == conditions {
 					continue
 				}
-				if statement.effect == "Allow" && (strings.Contains(statement.actions, "*") || strings.Contains(statement.resource, "*")) {
+				if statement.effect == "Allow" &&
+					(strings.Contains(statement.actions, "*") || strings.Contains(statement.resource, "*")) {
 					t.Errorf("%s has a wildcard: %s", id, statement)
 				}
 			}
 		}
 		for id, role := range assembly.ofType(t, "AWS::IAM::Role") {
 			if role.Properties["ManagedPolicyArns"] != nil || role.Properties["Policies"] != nil {
-				t.Errorf("%s has policies beside its own: %v, %v", id, role.Properties["ManagedPolicyArns"], role.Properties["Policies"])
+				t.Errorf("%s has policies beside its own: %v, %v", id, role.Properties["ManagedPolicyArns"],
+					role.Properties["Policies"])
 			}
 		}
 	})
@@ -255,7 +270,8 @@ func TestPermissions_NothingIsAllowedToEverybody(t *testing.T) {
 	inEveryConfiguration(t, func(t *testing.T, assembly assembly) {
 		for id, key := range assembly.ofType(t, "AWS::KMS::Key") {
 			for _, statement := range assembly.statements(t, key.Properties["KeyPolicy"]) {
-				if statement.effect == "Allow" && (strings.Contains(statement.actions, "*") || strings.Contains(statement.principal, "*")) {
+				if statement.effect == "Allow" &&
+					(strings.Contains(statement.actions, "*") || strings.Contains(statement.principal, "*")) {
 					t.Errorf("%s allows %s to %s", id, statement.actions, statement.principal)
 				}
 			}

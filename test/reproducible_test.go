@@ -21,12 +21,16 @@ import (
 	localsynth "github.com/lambda-tokenizer/lambda-tokenizer/local/synth"
 )
 
-// Whoever reviews a template can synthesize it again and compare: the whole cloud assembly, layer and functions included,
-// comes out the same from two clones that have nothing but their content in common.
+// Whoever reviews a template can synthesize it again and compare: the whole cloud assembly, layer and functions
+// included, comes out the same from two clones that have nothing but their content in common.
 func TestClones_SynthesizeTheSameAssembly(t *testing.T) {
 	fulltests.Only(t, "20 seconds, for two builds of everything")
-	first := synthesizeClone(t, clone{dir: "a", umask: 0o022, modified: time.Date(2001, 2, 3, 4, 5, 6, 0, time.UTC), repository: true})
-	second := synthesizeClone(t, clone{dir: "another/directory, deeper", umask: 0o077, modified: time.Date(2038, 1, 19, 3, 14, 8, 0, time.UTC)})
+	first := synthesizeClone(t, clone{
+		dir: "a", umask: 0o022, modified: time.Date(2001, 2, 3, 4, 5, 6, 0, time.UTC), repository: true,
+	})
+	second := synthesizeClone(t, clone{
+		dir: "another/directory, deeper", umask: 0o077, modified: time.Date(2038, 1, 19, 3, 14, 8, 0, time.UTC),
+	})
 
 	templates, assets := 0, 0
 	for name := range first {
@@ -38,7 +42,8 @@ func TestClones_SynthesizeTheSameAssembly(t *testing.T) {
 		}
 	}
 	if templates != 3 || assets != 4 {
-		t.Errorf("%d templates and %d assets, want 3 stacks, and two layer versions and two functions", templates, assets)
+		t.Errorf("%d templates and %d assets, want 3 stacks, and two layer versions and two functions", templates,
+			assets)
 	}
 	if diff := cmp.Diff(first, second); diff != "" {
 		t.Errorf("assemblies differ (-first +second):\n%s", diff)
@@ -53,8 +58,8 @@ type clone struct {
 	repository bool // it has a .git, whose state go build would stamp into a binary
 }
 
-// synthesizeClone gives the content of every file of the assembly by its path, as a digest. Assets are also described by
-// their modes, for those go to Lambda; the other files stay on the machine, with its umask.
+// synthesizeClone gives the content of every file of the assembly by its path, as a digest. Assets are also described
+// by their modes, for those go to Lambda; the other files stay on the machine, with its umask.
 func synthesizeClone(t *testing.T, c clone) map[string]string {
 	t.Helper()
 	defer syscall.Umask(syscall.Umask(c.umask)) // of this process, and of its children
@@ -103,7 +108,8 @@ func synthesizeClone(t *testing.T, c clone) map[string]string {
 // kernel is where the jsii runtime unpacks the CDK, for one process.
 var kernel = regexp.MustCompile(`jsii-kernel-[A-Za-z0-9]+`)
 
-// traced takes from a stack's metadata, which is deployed nowhere and in no hash, where the CDK's own code was when it ran.
+// traced takes from a stack's metadata, which is deployed nowhere and in no hash, where the CDK's own code was when it
+// ran.
 func traced(name, content string) string {
 	if strings.HasSuffix(name, ".metadata.json") {
 		return kernel.ReplaceAllString(content, "jsii-kernel")
@@ -117,7 +123,10 @@ func makeRepository(t *testing.T, dir string) {
 		t.Log("git is not installed: neither clone is a repository")
 		return
 	}
-	git := []string{"-c", "user.name=x", "-c", "user.email=x@example.com", "-c", "commit.gpgsign=false", "-c", "core.hooksPath=/dev/null"}
+	git := []string{
+		"-c", "user.name=x", "-c", "user.email=x@example.com", "-c", "commit.gpgsign=false", "-c",
+		"core.hooksPath=/dev/null",
+	}
 	for _, arguments := range [][]string{{"init", "-q"}, {"add", "-A"}, {"commit", "-q", "-m", "x"}} {
 		run(t, dir, "git", append(git, arguments...)...)
 	}

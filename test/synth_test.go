@@ -61,8 +61,14 @@ var configurations = map[string]stacks.Config{
 
 // everything is what a production user could turn on.
 var everything = stacks.Config{
-	Network: stacks.Egress, WAF: true, OrgID: "o-exampleorg1", AllowedOrigins: []string{"https://a.example", "https://b.example"},
-	MFA: stacks.MFARequired, ThreatProtection: true, EgressDomains: []string{"api.psp.example", "*.psp.example"}, OrderTokenDays: 365,
+	Network:          stacks.Egress,
+	WAF:              true,
+	OrgID:            "o-exampleorg1",
+	AllowedOrigins:   []string{"https://a.example", "https://b.example"},
+	MFA:              stacks.MFARequired,
+	ThreatProtection: true,
+	EgressDomains:    []string{"api.psp.example", "*.psp.example"},
+	OrderTokenDays:   365,
 }
 
 // synthesized are the configurations' assemblies. Each is made once: nobody changes an assembly.

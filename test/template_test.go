@@ -15,8 +15,8 @@ import (
 	"github.com/lambda-tokenizer/lambda-tokenizer/stacks"
 )
 
-// After a change on purpose: UPDATE_SNAPS=true go test ./test, and review the difference for resources that CloudFormation
-// would replace.
+// After a change on purpose: UPDATE_SNAPS=true go test ./test, and review the difference for resources that
+// CloudFormation would replace.
 func TestTemplates_MatchTheirSnapshots(t *testing.T) {
 	for suffix, config := range map[string]stacks.Config{
 		"":     {},
@@ -48,7 +48,8 @@ func TestAPI_EveryRouteHasTheAuthorizerAndAModel(t *testing.T) {
 func checkRoutes(t *testing.T, assembly assembly) {
 	for id, method := range assembly.ofType(t, "AWS::ApiGateway::Method") {
 		p := method.Properties
-		if p["HttpMethod"] == "OPTIONS" { // a browser's question before it sends a token; answered by API Gateway itself
+		// a browser's question before it sends a token; answered by API Gateway itself
+		if p["HttpMethod"] == "OPTIONS" {
 			if p["Integration"].(map[string]any)["Type"] != "MOCK" {
 				t.Errorf("%s reaches something", id)
 			}
@@ -60,12 +61,14 @@ func checkRoutes(t *testing.T, assembly assembly) {
 		if p["AuthorizationScopes"] != nil {
 			t.Errorf("%s has scopes: it would refuse ID tokens", id)
 		}
-		if models, ok := p["RequestModels"].(map[string]any); !ok || models["application/json"] == nil || p["RequestValidatorId"] == nil {
+		if models, ok := p["RequestModels"].(map[string]any); !ok || models["application/json"] == nil ||
+			p["RequestValidatorId"] == nil {
 			t.Errorf("%s has models %v and validator %v", id, p["RequestModels"], p["RequestValidatorId"])
 		}
 	}
 	_, authorizer := assembly.one(t, "AWS::ApiGateway::Authorizer", "")
-	if authorizer.Properties["Type"] != "COGNITO_USER_POOLS" || assembly.text(t, authorizer.Properties["ProviderARNs"]) != "${UserPool.Arn}" {
+	if authorizer.Properties["Type"] != "COGNITO_USER_POOLS" ||
+		assembly.text(t, authorizer.Properties["ProviderARNs"]) != "${UserPool.Arn}" {
 		t.Errorf("authorizer is %v", authorizer.Properties)
 	}
 	_, validator := assembly.one(t, "AWS::ApiGateway::RequestValidator", "")
@@ -78,7 +81,8 @@ func checkRoutes(t *testing.T, assembly assembly) {
 func TestAPI_ModelsNameTypesAndNothingElse(t *testing.T) {
 	for id, model := range prodAssembly(t).ofType(t, "AWS::ApiGateway::Model") {
 		schema := model.Properties["Schema"].(map[string]any)
-		if got, want := slices.Sorted(maps.Keys(schema)), []string{"$schema", "properties", "type"}; !slices.Equal(got, want) {
+		if got, want := slices.Sorted(maps.Keys(schema)),
+			[]string{"$schema", "properties", "type"}; !slices.Equal(got, want) {
 			t.Errorf("%s: schema has %v, want %v", id, got, want)
 		}
 		for field, property := range schema["properties"].(map[string]any) {
@@ -99,7 +103,8 @@ func checkNoRequestIsLogged(t *testing.T, assembly assembly) {
 		t.Errorf("stage is %v, want dev", stage.Properties["StageName"])
 	}
 	for _, raw := range stage.Properties["MethodSettings"].([]any) {
-		if settings := raw.(map[string]any); settings["DataTraceEnabled"] != false || settings["LoggingLevel"] != "OFF" {
+		if settings := raw.(map[string]any); settings["DataTraceEnabled"] != false ||
+			settings["LoggingLevel"] != "OFF" {
 			t.Errorf("stage logs requests: %v", settings)
 		}
 	}
@@ -113,7 +118,8 @@ func checkNoRequestIsLogged(t *testing.T, assembly assembly) {
 			t.Errorf("access log has %s as %s", variable, name)
 		}
 	}
-	if got := assembly.text(t, access["DestinationArn"]); got != "${ApiLogs.Arn}" || line["requestId"] == "" || line["authorizer.claims.sub"] == "" {
+	if got := assembly.text(t, access["DestinationArn"]); got != "${ApiLogs.Arn}" || line["requestId"] == "" ||
+		line["authorizer.claims.sub"] == "" {
 		t.Errorf("access log goes to %s, with %v", got, line)
 	}
 }
@@ -134,8 +140,10 @@ func TestAPI_IsThrottledTracedAndNeedsTLS12(t *testing.T) {
 			t.Error("stage is not traced")
 		}
 		_, api := assembly.one(t, "AWS::ApiGateway::RestApi", "")
-		if api.Properties["SecurityPolicy"] != "SecurityPolicy_TLS13_1_2_PFS_PQ_2025_09" || api.Properties["EndpointAccessMode"] == nil {
-			t.Errorf("API has TLS policy %v, access mode %v", api.Properties["SecurityPolicy"], api.Properties["EndpointAccessMode"])
+		if api.Properties["SecurityPolicy"] != "SecurityPolicy_TLS13_1_2_PFS_PQ_2025_09" ||
+			api.Properties["EndpointAccessMode"] == nil {
+			t.Errorf("API has TLS policy %v, access mode %v", api.Properties["SecurityPolicy"],
+				api.Properties["EndpointAccessMode"])
 		}
 		for id, function := range assembly.ofType(t, "AWS::Lambda::Function") {
 			if assembly.text(t, function.Properties["TracingConfig"]) != "Mode=Active" {
@@ -152,7 +160,8 @@ func TestAPI_AnswersBrowsersOfTheGivenOriginsOnly(t *testing.T) {
 		for id, method := range assembly.ofType(t, "AWS::ApiGateway::Method") {
 			if method.Properties["HttpMethod"] == "OPTIONS" {
 				asked++
-				if answer := assembly.text(t, method.Properties["Integration"]); !strings.Contains(answer, "'https://a.example'") ||
+				if answer := assembly.text(t, method.Properties["Integration"]); !strings.Contains(answer,
+					"'https://a.example'") ||
 					!strings.Contains(answer, `"https://b.example"`) || strings.Contains(answer, "'*'") {
 					t.Errorf("%s answers %s", id, answer)
 				}
@@ -162,7 +171,8 @@ func TestAPI_AnswersBrowsersOfTheGivenOriginsOnly(t *testing.T) {
 			t.Errorf("%s: %d routes answer browsers", name, asked)
 		}
 		for id, function := range assembly.ofType(t, "AWS::Lambda::Function") {
-			got, _ := function.Properties["Environment"].(map[string]any)["Variables"].(map[string]any)["ALLOWED_ORIGINS"].(string)
+			variables := function.Properties["Environment"].(map[string]any)["Variables"].(map[string]any)
+			got, _ := variables["ALLOWED_ORIGINS"].(string)
 			if got != strings.Join(origins, ",") {
 				t.Errorf("%s: %s has origins %q", name, id, got)
 			}
@@ -181,9 +191,13 @@ func TestFirewall_IsThereOnRequestAndLogsNoBodyAndNoToken(t *testing.T) {
 	var rules []string
 	for _, raw := range acl.Properties["Rules"].([]any) {
 		rule := raw.(map[string]any)
-		rules = append(rules, assembly.text(t, rule["Name"])+": "+assembly.text(t, rule["Action"])+assembly.text(t, rule["OverrideAction"]))
+		rules = append(rules, assembly.text(t, rule["Name"])+": "+assembly.text(t, rule["Action"])+assembly.text(t,
+			rule["OverrideAction"]))
 	}
-	want := []string{"RatePerAddress: Block=", "AWSManagedRulesAmazonIpReputationList: None=", "AWSManagedRulesCommonRuleSet: None=", "AWSManagedRulesKnownBadInputsRuleSet: None="}
+	want := []string{
+		"RatePerAddress: Block=", "AWSManagedRulesAmazonIpReputationList: None=",
+		"AWSManagedRulesCommonRuleSet: None=", "AWSManagedRulesKnownBadInputsRuleSet: None=",
+	}
 	if diff := cmp.Diff(want, rules); diff != "" {
 		t.Errorf("rules (-want +got):\n%s", diff)
 	}
@@ -191,10 +205,16 @@ func TestFirewall_IsThereOnRequestAndLogsNoBodyAndNoToken(t *testing.T) {
 	_, association := assembly.one(t, "AWS::WAFv2::WebACLAssociation", "")
 	_, group := assembly.one(t, "AWS::Logs::LogGroup", "FirewallLogs")
 	for what, pair := range map[string][2]string{
-		"data protection": {assembly.text(t, acl.Properties["DataProtectionConfig"]), "DataProtections=Action=SUBSTITUTION Field=FieldType=BODY," +
-			"Action=SUBSTITUTION Field=FieldType=QUERY_STRING,Action=SUBSTITUTION Field=FieldKeys=authorization FieldType=SINGLE_HEADER"},
-		"redaction":   {assembly.text(t, logging.Properties["RedactedFields"]), "SingleHeader=Name=authorization,QueryString="},
-		"destination": {assembly.text(t, logging.Properties["LogDestinationConfigs"]), "arn:${AWS::Partition}:logs:${AWS::Region}:${AWS::AccountId}:log-group:${FirewallLogs}"},
+		"data protection": {assembly.text(t, acl.Properties["DataProtectionConfig"]),
+			"DataProtections=Action=SUBSTITUTION Field=FieldType=BODY," +
+				"Action=SUBSTITUTION Field=FieldType=QUERY_STRING,Action=SUBSTITUTION Field=FieldKeys=authorization FieldType=SINGLE_HEADER"},
+		"redaction": {
+			assembly.text(t, logging.Properties["RedactedFields"]), "SingleHeader=Name=authorization,QueryString=",
+		},
+		"destination": {
+			assembly.text(t, logging.Properties["LogDestinationConfigs"]),
+			"arn:${AWS::Partition}:logs:${AWS::Region}:${AWS::AccountId}:log-group:${FirewallLogs}",
+		},
 		"target": {assembly.text(t, association.Properties["ResourceArn"]),
 			"arn:${AWS::Partition}:apigateway:${AWS::Region}::/restapis/${Api}/stages/${ApiDeploymentStagedev}"},
 		"log group": {group.Properties["LogGroupName"].(string), "aws-waf-logs-tokenizer"}, // AWS WAF demands the start
@@ -243,8 +263,10 @@ func TestKeysAndTables_AreReferredToStrongly(t *testing.T) {
 	_, function := assembly.one(t, "AWS::Lambda::Function", "Order")
 	variables := function.Properties["Environment"].(map[string]any)["Variables"].(map[string]any)
 	for name, want := range map[string]string{
-		"TOKENIZER_TABLE": "${VaultTable}", "TOKENIZER_STATE_TABLE": "${VaultState}", "TOKENIZER_INDEX_TABLE": "${VaultIndex}",
-		"TOKENIZER_TOKEN_KEYS": "1=${TokenKey.Arn}", "TOKENIZER_FINGERPRINT_KEYS": "1=${FingerprintKey.Arn}",
+		"TOKENIZER_TABLE":       "${VaultTable}",
+		"TOKENIZER_STATE_TABLE": "${VaultState}",
+		"TOKENIZER_INDEX_TABLE": "${VaultIndex}",
+		"TOKENIZER_TOKEN_KEYS":  "1=${TokenKey.Arn}", "TOKENIZER_FINGERPRINT_KEYS": "1=${FingerprintKey.Arn}",
 	} {
 		if len(calls(variables[name], "Fn::ImportValue")) != 1 || assembly.text(t, variables[name]) != want {
 			t.Errorf("%s is %v, want an import of %s", name, variables[name], want)
@@ -254,7 +276,13 @@ func TestKeysAndTables_AreReferredToStrongly(t *testing.T) {
 
 func TestTables_VaultRowsExpireAndOrdersAndStateDoNot(t *testing.T) {
 	const expiry = "AttributeName=ExpiresAt Enabled=true"
-	want := map[string]string{"VaultTable": expiry, "VaultIndex": expiry, "VaultState": "", "CustomerOrderTable": "", "SimulatedPaymentLedger": ""}
+	want := map[string]string{
+		"VaultTable":             expiry,
+		"VaultIndex":             expiry,
+		"VaultState":             "",
+		"CustomerOrderTable":     "",
+		"SimulatedPaymentLedger": "",
+	}
 	got := map[string]string{}
 	for id, table := range prodAssembly(t).ofType(t, "AWS::DynamoDB::Table") {
 		got[hash.ReplaceAllString(id, "")] = prodAssembly(t).text(t, table.Properties["TimeToLiveSpecification"])
@@ -285,8 +313,10 @@ func TestTables_TheStateKeepsWhatMustNotGoBack(t *testing.T) {
 		}
 		prod := assembly.config.Stage != stacks.Dev
 		policy := map[bool]string{true: "Retain", false: "Delete"}[prod]
-		if table.DeletionPolicy != policy || table.UpdateReplacePolicy != policy || table.Properties["DeletionProtectionEnabled"] != prod {
-			t.Errorf("%s has policies %s and %s, deletion protection %v", id, table.DeletionPolicy, table.UpdateReplacePolicy, table.Properties["DeletionProtectionEnabled"])
+		if table.DeletionPolicy != policy || table.UpdateReplacePolicy != policy ||
+			table.Properties["DeletionProtectionEnabled"] != prod {
+			t.Errorf("%s has policies %s and %s, deletion protection %v", id, table.DeletionPolicy,
+				table.UpdateReplacePolicy, table.Properties["DeletionProtectionEnabled"])
 		}
 	})
 }
@@ -311,7 +341,10 @@ func checkTables(t *testing.T, assembly assembly) {
 }
 
 func TestStage_DataOutlivesTheStackInProdAndGoesWithItInDev(t *testing.T) {
-	kinds := []string{"AWS::DynamoDB::Table", "AWS::KMS::Key", "AWS::Cognito::UserPool", "AWS::Lambda::LayerVersion", "AWS::Logs::LogGroup"}
+	kinds := []string{
+		"AWS::DynamoDB::Table", "AWS::KMS::Key", "AWS::Cognito::UserPool", "AWS::Lambda::LayerVersion",
+		"AWS::Logs::LogGroup",
+	}
 	for stage, want := range map[string]struct {
 		policy            string
 		tableProtected    bool
@@ -325,7 +358,8 @@ func TestStage_DataOutlivesTheStackInProdAndGoesWithItInDev(t *testing.T) {
 		for _, kind := range kinds {
 			for id, resource := range assembly.ofType(t, kind) {
 				if resource.DeletionPolicy != want.policy || resource.UpdateReplacePolicy != want.policy {
-					t.Errorf("%s: %s has policies %s and %s, want %s", stage, id, resource.DeletionPolicy, resource.UpdateReplacePolicy, want.policy)
+					t.Errorf("%s: %s has policies %s and %s, want %s", stage, id, resource.DeletionPolicy,
+						resource.UpdateReplacePolicy, want.policy)
 				}
 			}
 		}
@@ -339,8 +373,10 @@ func TestStage_DataOutlivesTheStackInProdAndGoesWithItInDev(t *testing.T) {
 			if key.Properties["KeySpec"] == "HMAC_256" {
 				rotated = nil // KMS cannot rotate these
 			}
-			if key.Properties["PendingWindowInDays"] != want.keyDeletionInDays || key.Properties["EnableKeyRotation"] != rotated {
-				t.Errorf("%s: %s has window %v, rotation %v", stage, id, key.Properties["PendingWindowInDays"], key.Properties["EnableKeyRotation"])
+			if key.Properties["PendingWindowInDays"] != want.keyDeletionInDays ||
+				key.Properties["EnableKeyRotation"] != rotated {
+				t.Errorf("%s: %s has window %v, rotation %v", stage, id, key.Properties["PendingWindowInDays"],
+					key.Properties["EnableKeyRotation"])
 			}
 		}
 		_, pool := assembly.one(t, "AWS::Cognito::UserPool", "")
@@ -355,7 +391,8 @@ func TestStage_NothingIsLeftBehindInDev(t *testing.T) {
 	for _, name := range []string{"dev", "no network"} {
 		for stack, template := range configured(t, name).templates {
 			for id, resource := range template.Resources {
-				if resource.DeletionPolicy == "Retain" || resource.UpdateReplacePolicy == "Retain" || strings.HasPrefix(resource.DeletionPolicy, "Snapshot") {
+				if resource.DeletionPolicy == "Retain" || resource.UpdateReplacePolicy == "Retain" ||
+					strings.HasPrefix(resource.DeletionPolicy, "Snapshot") {
 					t.Errorf("%s: %s/%s (%s) stays", name, stack, id, resource.Type)
 				}
 				if protected := resource.Properties["DeletionProtectionEnabled"]; protected == true {
@@ -371,7 +408,8 @@ func TestFunctions_HaveALogGroupOfTheirOwn(t *testing.T) {
 		owner := map[string]string{}
 		for id, function := range assembly.ofType(t, "AWS::Lambda::Function") {
 			group := assembly.text(t, function.Properties["LoggingConfig"])
-			if group != "LogGroup=${"+strings.TrimSuffix(hash.ReplaceAllString(id, ""), "Function")+"Logs}" || owner[group] != "" {
+			if group != "LogGroup=${"+strings.TrimSuffix(hash.ReplaceAllString(id, ""), "Function")+"Logs}" ||
+				owner[group] != "" {
 				t.Errorf("%s logs to %q, as %q does", id, group, owner[group])
 			}
 			owner[group] = id
@@ -407,7 +445,9 @@ func TestOutputs_HaveTheWalkthroughsNames(t *testing.T) {
 	want := map[string]map[string]string{
 		"KmsStack": {"KMSKeyID": "${TokenKey.Arn}"},
 		"TokenizerStack": {
-			"DeployersBoundaryArn": "${DeployersBoundary}", "DynamoDBArn": "${VaultTable.Arn}", "LayerVersionArn": "${LayerVersionArm64}",
+			"DeployersBoundaryArn": "${DeployersBoundary}",
+			"DynamoDBArn":          "${VaultTable.Arn}",
+			"LayerVersionArn":      "${LayerVersionArm64}",
 		},
 		"AppStack": {
 			"CustomerOrderFunction": "${OrderFunction.Arn}",
@@ -444,7 +484,8 @@ func checkLogGroups(t *testing.T, assembly assembly) {
 			if group.Type != "AWS::Logs::LogGroup" {
 				continue
 			}
-			if got := assembly.text(t, group.Properties["KmsKeyId"]); got != "${StorageKey.Arn}" || group.Properties["RetentionInDays"] == nil {
+			if got := assembly.text(t, group.Properties["KmsKeyId"]); got != "${StorageKey.Arn}" ||
+				group.Properties["RetentionInDays"] == nil {
 				t.Errorf("%s has key %q, retention %v", id, got, group.Properties["RetentionInDays"])
 			}
 			pattern := stack + "-*"
@@ -471,11 +512,13 @@ func TestLayer_IsSharedWithAnOrganizationOnRequestOnly(t *testing.T) {
 		for _, version := range []string{"LayerVersionArm64", "LayerVersionX8664"} {
 			_, permission := assembly.one(t, "AWS::Lambda::LayerVersionPermission", version)
 			got := assembly.text(t, permission.Properties)
-			if want := "Action=lambda:GetLayerVersion LayerVersionArn=${" + version + "} OrganizationId=o-exampleorg1 Principal=*"; got != want {
+			if want := "Action=lambda:GetLayerVersion LayerVersionArn=${" + version +
+				"} OrganizationId=o-exampleorg1 Principal=*"; got != want {
 				t.Errorf("permission is %q, want %q", got, want)
 			}
 			if permission.DeletionPolicy != policy || permission.UpdateReplacePolicy != policy {
-				t.Errorf("%s: permission has policies %s and %s, want %s", name, permission.DeletionPolicy, permission.UpdateReplacePolicy, policy)
+				t.Errorf("%s: permission has policies %s and %s, want %s", name, permission.DeletionPolicy,
+					permission.UpdateReplacePolicy, policy)
 			}
 		}
 	}
@@ -489,11 +532,14 @@ func TestTokenizerStack_PublishesTheLayerByArchitecture(t *testing.T) {
 		want   map[string]string
 	}{
 		"default": {stacks.Config{}, "${LayerVersionArm64}", map[string]string{
-			"/tokenizer/layer-version-arn/arm64": "${LayerVersionArm64}", "/tokenizer/layer-version-arn/x86_64": "${LayerVersionX8664}"}},
-		"functions on x86_64": {stacks.Config{Architecture: "x86_64"}, "${LayerVersionX8664}", map[string]string{
-			"/tokenizer/layer-version-arn/arm64": "${LayerVersionArm64}", "/tokenizer/layer-version-arn/x86_64": "${LayerVersionX8664}"}},
-		"one architecture": {stacks.Config{Architecture: "x86_64", LayerArchitectures: []string{"x86_64"}}, "${LayerVersionX8664}", map[string]string{
+			"/tokenizer/layer-version-arn/arm64":  "${LayerVersionArm64}",
 			"/tokenizer/layer-version-arn/x86_64": "${LayerVersionX8664}"}},
+		"functions on x86_64": {stacks.Config{Architecture: "x86_64"}, "${LayerVersionX8664}", map[string]string{
+			"/tokenizer/layer-version-arn/arm64":  "${LayerVersionArm64}",
+			"/tokenizer/layer-version-arn/x86_64": "${LayerVersionX8664}"}},
+		"one architecture": {stacks.Config{Architecture: "x86_64", LayerArchitectures: []string{"x86_64"}},
+			"${LayerVersionX8664}", map[string]string{
+				"/tokenizer/layer-version-arn/x86_64": "${LayerVersionX8664}"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			assembly := synth(t, test.config)
@@ -504,7 +550,8 @@ func TestTokenizerStack_PublishesTheLayerByArchitecture(t *testing.T) {
 			if diff := cmp.Diff(test.want, got); diff != "" {
 				t.Errorf("parameters (-want +got):\n%s", diff)
 			}
-			if got := assembly.text(t, assembly.templates["TokenizerStack"].Outputs["LayerVersionArn"]["Value"]); got != test.output {
+			if got := assembly.text(t,
+				assembly.templates["TokenizerStack"].Outputs["LayerVersionArn"]["Value"]); got != test.output {
 				t.Errorf("output is %s, want %s", got, test.output)
 			}
 			if got := len(assembly.ofType(t, "AWS::Lambda::LayerVersion")); got != len(test.want) {
@@ -522,7 +569,8 @@ func TestTokenizerStack_PublishesTheLayerByArchitecture(t *testing.T) {
 func TestNamePrefix_IsOnEveryName(t *testing.T) {
 	const prefix = "acme-"
 	assembly := synth(t, stacks.Config{NamePrefix: prefix})
-	names := map[string]string{ // property of each kind of resource with a name of its own, and what precedes the prefix
+	// property of each kind of resource with a name of its own, and what precedes the prefix
+	names := map[string]string{
 		"AWS::DynamoDB::Table":      "TableName",
 		"AWS::KMS::Alias":           "AliasName alias/",
 		"AWS::Lambda::LayerVersion": "LayerName",
@@ -540,7 +588,8 @@ func TestNamePrefix_IsOnEveryName(t *testing.T) {
 		}
 	}
 	_, key := assembly.one(t, "AWS::KMS::Key", "TokenKey")
-	if got := assembly.text(t, key.Properties["KeyPolicy"]); !strings.Contains(got, ":role/acme-tokenizer/detokenize/*") || strings.Contains(got, ":role/tokenizer/") {
+	if got := assembly.text(t, key.Properties["KeyPolicy"]); !strings.Contains(got,
+		":role/acme-tokenizer/detokenize/*") || strings.Contains(got, ":role/tokenizer/") {
 		t.Errorf("TokenKey's policy names other role paths than the prefixed ones: %s", got)
 	}
 }
@@ -581,12 +630,16 @@ func TestUsers_SignUpByEMailWithAStrongPassword(t *testing.T) {
 
 func TestUsers_SecondFactorsAndThreatProtectionAreAChoice(t *testing.T) {
 	for name, want := range map[string]string{
-		"prod": "OPTIONAL ESSENTIALS ", "everything": "ON PLUS AdvancedSecurityMode=ENFORCED", "no network": "OFF ESSENTIALS ",
+		"prod":       "OPTIONAL ESSENTIALS ",
+		"everything": "ON PLUS AdvancedSecurityMode=ENFORCED",
+		"no network": "OFF ESSENTIALS ",
 	} {
 		assembly := configured(t, name)
 		_, pool := assembly.one(t, "AWS::Cognito::UserPool", "")
 		p := pool.Properties
-		if got := strings.Join([]string{p["MfaConfiguration"].(string), p["UserPoolTier"].(string), assembly.text(t, p["UserPoolAddOns"])}, " "); got != want {
+		if got := strings.Join([]string{
+			p["MfaConfiguration"].(string), p["UserPoolTier"].(string), assembly.text(t, p["UserPoolAddOns"]),
+		}, " "); got != want {
 			t.Errorf("%s: pool has %q, want %q", name, got, want)
 		}
 	}

@@ -189,7 +189,8 @@ func compile(t *testing.T, files map[string]string, packages []string) {
 // documentation is the comment on a function of the constructs' package, or on the package.
 func documentation(t *testing.T, file, function string) string {
 	t.Helper()
-	parsed, err := parser.ParseFile(token.NewFileSet(), filepath.Join(moduleRoot, "tokenizerlayer", file), nil, parser.ParseComments)
+	parsed, err := parser.ParseFile(token.NewFileSet(), filepath.Join(moduleRoot, "tokenizerlayer", file), nil,
+		parser.ParseComments)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -20,15 +20,15 @@ type GoAssetProps struct {
 	Package string
 	// Architecture is the instruction set to compile for; "" means [ARM64].
 	Architecture Architecture
-	// BuildOS is the operating system to compile for; "" means linux, the only one that Lambda runs. Anything else is for
-	// running the program on the developer's own machine.
+	// BuildOS is the operating system to compile for; "" means linux, the only one that Lambda runs. Anything else is
+	// for running the program on the developer's own machine.
 	BuildOS string
 	// ModuleDir is a directory inside the module to build in; "" means the working directory.
 	ModuleDir string
 }
 
-// NewGoAsset compiles a Go program for Lambda while the app is synthesized, without Docker, and makes it an asset. The same
-// source gives the same asset on every machine with the same release of Go. The binary is named bootstrap, as
+// NewGoAsset compiles a Go program for Lambda while the app is synthesized, without Docker, and makes it an asset. The
+// same source gives the same asset on every machine with the same release of Go. The binary is named bootstrap, as
 // Lambda's custom runtimes expect (https://docs.aws.amazon.com/lambda/latest/dg/golang-package.html):
 //
 //	asset, err := tokenizerlayer.NewGoAsset(stack, "OrderCode", &tokenizerlayer.GoAssetProps{Package: "example.com/shop/order"})
@@ -43,10 +43,12 @@ type GoAssetProps struct {
 //	})
 //	err = layer.Attach(order, vault, tokenizerlayer.Tokenize, nil)
 //
-// An error says that the go command or the module is not found, that the architecture is unknown, or what the compiler says.
+// An error says that the go command or the module is not found, that the architecture is unknown, or what the compiler
+// says.
 func NewGoAsset(scope constructs.Construct, id string, props *GoAssetProps) (awss3assets.Asset, error) {
 	if props == nil || props.Package == "" {
-		return nil, fmt.Errorf("%s: %w", childPath(scope, id), errors.New("GoAssetProps.Package: got none, want the import path of a main package"))
+		return nil, fmt.Errorf("%s: %w", childPath(scope, id),
+			errors.New("GoAssetProps.Package: got none, want the import path of a main package"))
 	}
 	return newGoAsset(scope, id, props, goBuild{output: "bootstrap"})
 }
@@ -79,8 +81,10 @@ func newGoAsset(scope constructs.Construct, id string, props *GoAssetProps, buil
 		scope.Node().TryRemoveChild(&id)
 		return nil, fmt.Errorf("%s: %w", childPath(scope, id), bundler.err)
 	}
-	// The CDK asks for the version of the object, to notice new content. The object's key is the hash of its content already.
-	awscdk.Annotations_Of(asset).AcknowledgeWarning(new("@aws-cdk/aws-lambda:codeFromBucketObjectVersionNotSpecified"), nil)
+	// The CDK asks for the version of the object, to notice new content. The object's key is the hash of its content
+	// already.
+	awscdk.Annotations_Of(asset).AcknowledgeWarning(new("@aws-cdk/aws-lambda:codeFromBucketObjectVersionNotSpecified"),
+		nil)
 	return asset, nil
 }
 

@@ -50,7 +50,8 @@ type AttachOptions struct {
 	LogLevel LogLevel
 	// MaxBodyBytes bounds the body of a request to the extension, from 64 to 32768 bytes; 0 means 32768.
 	MaxBodyBytes int
-	// ReadRate is how many tokens the extension opens or looks up a second in one environment, from 1 to 10000; 0 means 100.
+	// ReadRate is how many tokens the extension opens or looks up a second in one environment, from 1 to 10000; 0
+	// means 100.
 	ReadRate int
 	// MaxConnections is how many connections the extension serves at a time, from 1 to 1024; 0 means 64. Others wait.
 	MaxConnections int
@@ -61,8 +62,8 @@ type AttachOptions struct {
 	KeysAhead int
 	// Purposes are the purposes for which the function may tokenize or detokenize; none means tokens that are bound to no purpose.
 	Purposes []string
-	// Index lets a function that may tokenize make deterministic tokens and idempotent requests: see [Grants.Index], which is a way to read
-	// deterministic tokens.
+	// Index lets a function that may tokenize make deterministic tokens and idempotent requests: see [Grants.Index],
+	// which is a way to read deterministic tokens.
 	Index bool
 	// IdempotencyScope is a common name for functions that share idempotency keys: 1 to 128 of A-Z a-z 0-9 . _ : -; "" means that this
 	// function shares its keys with no other.
@@ -103,7 +104,8 @@ func (l *Layer) Attach(fn awslambda.Function, vault IVault, access Access, optio
 	a := &attachment{layer: l, fn: fn, vault: vault, access: access, options: *cmp.Or(options, &AttachOptions{})}
 	state := a.resolve()
 	if fn.Node().TryFindChild(new(attachmentID)) != nil {
-		return fmt.Errorf("%s: the tokenizer layer is attached already: attach it once, and for more access use IVault.Grants", *fn.Node().Path())
+		return fmt.Errorf("%s: the tokenizer layer is attached already: attach it once, and for more access use "+
+			"IVault.Grants", *fn.Node().Path())
 	}
 	problems := slices.Concat(a.options.problems(access), a.problems(state))
 	if len(state.layers) >= maxLayers {
@@ -122,7 +124,8 @@ func (l *Layer) Attach(fn awslambda.Function, vault IVault, access Access, optio
 	for _, name := range slices.Sorted(maps.Keys(variables)) { // in one order, for the same template every time
 		fn.AddEnvironment(&name, variables[name], nil)
 	}
-	if role := roleResource(fn.Role()); role != nil && role.Path() == nil && access == Tokenize && vault.RolePath() != AnyRolePath {
+	if role := roleResource(fn.Role()); role != nil && role.Path() == nil && access == Tokenize &&
+		vault.RolePath() != AnyRolePath {
 		role.SetPath(new(a.neededPath())) // IAM cannot move a role: CloudFormation replaces a deployed one
 	}
 	a.attached = true
@@ -185,12 +188,15 @@ func (a *attachment) variables(architecture Architecture) map[string]*string {
 	return variables
 }
 
-// toldAccess is what the extension may prepare itself for. Of a role that has its rights to tokenize already, the purposes are not known.
+// toldAccess is what the extension may prepare itself for. Of a role that has its rights to tokenize already, the
+// purposes are not known.
 func (a *attachment) toldAccess() string {
 	if a.access == Tokenize && a.granted() {
 		return ""
 	}
-	return map[Access]string{Tokenize: settings.AccessTokenize, Detokenize: settings.AccessDetokenize, Revoke: settings.AccessRevoke}[a.access]
+	return map[Access]string{
+		Tokenize: settings.AccessTokenize, Detokenize: settings.AccessDetokenize, Revoke: settings.AccessRevoke,
+	}[a.access]
 }
 
 func (a *attachment) keysAhead() string {
@@ -230,30 +236,37 @@ func (o AttachOptions) problems(access Access) (problems []error) {
 		{"KeysAhead", max(o.KeysAhead, 0), 1, api.MaxKeysAhead, api.DefaultKeysAhead},
 	} {
 		if n.got != 0 && (n.got < n.least || n.got > n.most) {
-			problems = append(problems, fmt.Errorf("AttachOptions.%s: got %d, want %d to %d: leave it out for %d", n.property, n.got, n.least, n.most, n.def))
+			problems = append(problems, fmt.Errorf("AttachOptions.%s: got %d, want %d to %d: leave it out for %d",
+				n.property, n.got, n.least, n.most, n.def))
 		}
 	}
 	if levels := []LogLevel{"", LogDebug, LogInfo, LogWarn, LogError}; !slices.Contains(levels, o.LogLevel) {
-		problems = append(problems, fmt.Errorf("AttachOptions.LogLevel: got %q, want one of %v: leave it out for INFO", o.LogLevel, levels[1:]))
+		problems = append(problems, fmt.Errorf("AttachOptions.LogLevel: got %q, want one of %v: leave it out for INFO",
+			o.LogLevel, levels[1:]))
 	}
 	for _, purpose := range o.Purposes {
 		problems = append(problems, checkPurpose("AttachOptions.Purposes", purpose))
 	}
 	if len(o.Purposes) > 0 && access == Revoke {
-		problems = append(problems, errors.New("AttachOptions.Purposes: got some for Revoke, which is for tokens of every purpose: leave them out"))
+		problems = append(problems, errors.New(
+			"AttachOptions.Purposes: got some for Revoke, which is for tokens of every purpose: leave them out"))
 	}
 	if o.KeysAhead < NoKeysAhead {
-		problems = append(problems, fmt.Errorf("AttachOptions.KeysAhead: got %d, want 1 to %d, or NoKeysAhead: leave it out for %d",
-			o.KeysAhead, api.MaxKeysAhead, api.DefaultKeysAhead))
+		problems = append(problems,
+			fmt.Errorf("AttachOptions.KeysAhead: got %d, want 1 to %d, or NoKeysAhead: leave it out for %d",
+				o.KeysAhead, api.MaxKeysAhead, api.DefaultKeysAhead))
 	}
 	if o.KeysAhead != 0 && access != Tokenize {
-		problems = append(problems, fmt.Errorf("AttachOptions.KeysAhead: got %d for a function that does not tokenize, and needs no data keys: leave it out", o.KeysAhead))
+		problems = append(problems, fmt.Errorf("AttachOptions.KeysAhead: got %d for a function that does not "+
+			"tokenize, and needs no data keys: leave it out", o.KeysAhead))
 	}
 	if o.IdempotencyScope != "" && !api.IsName(o.IdempotencyScope) {
-		problems = append(problems, fmt.Errorf("AttachOptions.IdempotencyScope: got %q, want 1 to 128 of A-Z a-z 0-9 . _ : -, the first a letter or digit", o.IdempotencyScope))
+		problems = append(problems, fmt.Errorf("AttachOptions.IdempotencyScope: got %q, want 1 to 128 of A-Z a-z 0-9 "+
+			". _ : -, the first a letter or digit", o.IdempotencyScope))
 	}
 	if o.Index && access != Tokenize {
-		problems = append(problems, errors.New("AttachOptions.Index: got true for a function that does not tokenize, and cannot use it: leave it out"))
+		problems = append(problems, errors.New(
+			"AttachOptions.Index: got true for a function that does not tokenize, and cannot use it: leave it out"))
 	}
 	return problems
 }

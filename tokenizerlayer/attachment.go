@@ -24,7 +24,8 @@ const attachmentID = "TokenizerLayer"
 // maxLayers is Lambda's limit (https://docs.aws.amazon.com/lambda/latest/dg/chapter-layers.html).
 const maxLayers = 5
 
-// attachment checks a function that has the layer, or is to get it: at once, and again at synthesis, after all changes to it.
+// attachment checks a function that has the layer, or is to get it: at once, and again at synthesis, after all changes
+// to it.
 type attachment struct {
 	layer   *Layer
 	fn      awslambda.Function
@@ -47,23 +48,29 @@ func (a *attachment) Validate() *[]*string {
 // problems are those that Lambda would report late, or never. They hold before the function is changed and afterwards.
 func (a *attachment) problems(state state) (found []error) {
 	if *a.fn.Runtime().Name() == *awslambda.Runtime_FROM_IMAGE().Name() {
-		return []error{errors.New("Runtime: got a container image, which takes no layers: package the function as a zip file")}
+		return []error{errors.New(
+			"Runtime: got a container image, which takes no layers: package the function as a zip file")}
 	}
 	if a.layer.Version(state.architecture) == nil {
-		found = append(found, fmt.Errorf("Architecture: got %s, but the layer is for %v: give the function another architecture, or the layer %[1]s in %[3]s",
+		found = append(found, fmt.Errorf("Architecture: got %s, but the layer is for %v: give the function another "+
+			"architecture, or the layer %[1]s in %[3]s",
 			state.architecture, a.layer.architectures, a.layer.source))
 	}
 	if state.timeout > 0 && state.timeout <= api.ClientTimeout.Seconds() {
-		found = append(found, fmt.Errorf("Timeout: got %g s, want more than the %g s that a client waits for the extension: set another, or leave it out for %d s",
+		found = append(found, fmt.Errorf("Timeout: got %g s, want more than the %g s that a client waits for the "+
+			"extension: set another, or leave it out for %d s",
 			state.timeout, api.ClientTimeout.Seconds(), defaultTimeout))
 	}
 	if state.snapStart {
-		found = append(found, errors.New("SnapStart: got PublishedVersions, and a snapshot would clone data keys: turn it off"))
+		found = append(found,
+			errors.New("SnapStart: got PublishedVersions, and a snapshot would clone data keys: turn it off"))
 	}
 	if state.capacity {
-		found = append(found, errors.New("CapacityProviderConfig: got a capacity provider, where invocations share an environment: use Lambda's own capacity"))
+		found = append(found, errors.New("CapacityProviderConfig: got a capacity provider, where invocations share "+
+			"an environment: use Lambda's own capacity"))
 	}
-	return slices.Concat(found, a.environmentProblems(state), a.loggingProblems(state), a.roleProblems(), a.madeRoleProblems(state), a.placeProblems())
+	return slices.Concat(found, a.environmentProblems(state), a.loggingProblems(state), a.roleProblems(),
+		a.madeRoleProblems(state), a.placeProblems())
 }
 
 // state is what the function's resource says, without the tokens of the CDK.
@@ -87,8 +94,10 @@ func (a *attachment) resolve() state {
 	resource := a.resource()
 	resolved := awscdk.Stack_Of(a.fn).Resolve(map[string]any{
 		"architectures": resource.Architectures(), "layers": resource.Layers(), "timeout": resource.Timeout(),
-		"snapStart": resource.SnapStart(), "capacity": resource.CapacityProviderConfig(), "environment": resource.Environment(),
-		"logging": resource.LoggingConfig(), "name": resource.FunctionName(),
+		"snapStart":   resource.SnapStart(),
+		"capacity":    resource.CapacityProviderConfig(),
+		"environment": resource.Environment(),
+		"logging":     resource.LoggingConfig(), "name": resource.FunctionName(),
 	}).(map[string]any)
 	s := state{architecture: X86_64, capacity: resolved["capacity"] != nil, name: resolved["name"]}
 	if architectures, _ := resolved["architectures"].([]any); len(architectures) == 1 {
@@ -107,9 +116,13 @@ func (a *attachment) resolve() state {
 
 // setBy are the options behind the variables that are not always set.
 var setBy = map[string]string{
-	settings.Port: "AttachOptions.Port", settings.LogLevel: "AttachOptions.LogLevel", settings.MaxBodyBytes: "AttachOptions.MaxBodyBytes",
-	settings.IdempotencyScope: "AttachOptions.IdempotencyScope", settings.ReadRate: "AttachOptions.ReadRate", settings.MaxConnections: "AttachOptions.MaxConnections",
-	settings.KeysAhead: "AttachOptions.KeysAhead", settings.Purposes: "AttachOptions.Purposes",
+	settings.Port:             "AttachOptions.Port",
+	settings.LogLevel:         "AttachOptions.LogLevel",
+	settings.MaxBodyBytes:     "AttachOptions.MaxBodyBytes",
+	settings.IdempotencyScope: "AttachOptions.IdempotencyScope",
+	settings.ReadRate:         "AttachOptions.ReadRate",
+	settings.MaxConnections:   "AttachOptions.MaxConnections",
+	settings.KeysAhead:        "AttachOptions.KeysAhead", settings.Purposes: "AttachOptions.Purposes",
 }
 
 // environmentProblems are variables that contradict the extension's, and a port that cannot be.
@@ -124,7 +137,8 @@ func (a *attachment) environmentProblems(s state) (found []error) {
 		if !optional {
 			by = "Attach"
 		}
-		found = append(found, fmt.Errorf("Environment: got %s=%v, but %s sets it to %v: leave it out of the function's environment", name, own, by, wanted[name]))
+		found = append(found, fmt.Errorf("Environment: got %s=%v, but %s sets it to %v: leave it out of the "+
+			"function's environment", name, own, by, wanted[name]))
 	}
 	if err := a.portProblem(s.environment); err != nil {
 		found = append(found, err)
@@ -150,7 +164,8 @@ func (a *attachment) portProblem(variables map[string]any) error {
 		}
 		n, err := strconv.Atoi(text)
 		if err != nil || n < api.MinPort || n > api.MaxPort {
-			return fmt.Errorf("Environment: got %s=%q, want %d to %d: leave it out for %d", settings.Port, text, api.MinPort, api.MaxPort, api.DefaultPort)
+			return fmt.Errorf("Environment: got %s=%q, want %d to %d: leave it out for %d", settings.Port, text,
+				api.MinPort, api.MaxPort, api.DefaultPort)
 		}
 		if port == 0 {
 			port, property = n, "the environment variable "+settings.Port
@@ -161,8 +176,10 @@ func (a *attachment) portProblem(variables map[string]any) error {
 	}
 	owner := takenPorts[port]
 	for _, name := range slices.Sorted(maps.Keys(variables)) {
-		// PARAMETERS_SECRETS_EXTENSION_HTTP_PORT, AWS_APPCONFIG_EXTENSION_HTTP_PORT; the last is the Lambda Web Adapter's.
-		if (strings.HasSuffix(name, "_EXTENSION_HTTP_PORT") || name == "AWS_LWA_PORT") && variables[name] == strconv.Itoa(port) {
+		// PARAMETERS_SECRETS_EXTENSION_HTTP_PORT, AWS_APPCONFIG_EXTENSION_HTTP_PORT; the last is the Lambda Web
+		// Adapter's.
+		if (strings.HasSuffix(name, "_EXTENSION_HTTP_PORT") || name == "AWS_LWA_PORT") &&
+			variables[name] == strconv.Itoa(port) {
 			owner = name
 		}
 	}
@@ -186,7 +203,8 @@ func (a *attachment) neededPath() string {
 	return base + TokenizePath
 }
 
-// mayBe tells whether a role may have its path: one below what is needed, one among the operators', or none if Attach will set it.
+// mayBe tells whether a role may have its path: one below what is needed, one among the operators', or none if Attach
+// will set it.
 func (a *attachment) mayBe(role awsiam.IRole, path, needed string) bool {
 	if strings.HasPrefix(path, needed) || strings.HasPrefix(path, a.vault.RolePath()+OperatePath) {
 		return true
@@ -205,31 +223,35 @@ func (a *attachment) roleProblems() (found []error) {
 	role := a.fn.Role()
 	path, known := pathOf(role)
 	if needed := a.neededPath(); known && !a.mayBe(role, path, needed) {
-		found = append(found, fmt.Errorf("Role: got one with the IAM path %s, but the keys' policies let only roles below %s do this: give the function a role with that RoleProps.Path",
+		found = append(found, fmt.Errorf("Role: got one with the IAM path %s, but the keys' policies let only roles "+
+			"below %s do this: give the function a role with that RoleProps.Path",
 			path, needed))
 	}
 	if !a.granted() && takesNoPolicy(role) {
-		found = append(found, fmt.Errorf("Role: got %s, to which the CDK adds no policies (imported with Mutable false or from another account, or made with WithoutPolicyUpdates), "+
+		found = append(found, fmt.Errorf("Role: got %s, to which the CDK adds no policies (imported with Mutable "+
+			"false or from another account, or made with WithoutPolicyUpdates), "+
 			"so nothing would be granted: use a role that it does", *role.Node().Path()))
 	}
 	return found
 }
 
-// written are the levels of a log in JSON from which on Lambda keeps an event of the extension, whose level is INFO or above; "" means
-// Lambda's default, INFO.
+// written are the levels of a log in JSON from which on Lambda keeps an event of the extension, whose level is INFO or
+// above; "" means Lambda's default, INFO.
 var written = []any{nil, "", "TRACE", "DEBUG", "INFO"}
 
-// loggingProblems are settings with which Lambda itself would drop the extension's events: those of successful operations have the level
-// INFO. SystemLogLevel is about Lambda's own lines, and may be any.
+// loggingProblems are settings with which Lambda itself would drop the extension's events: those of successful
+// operations have the level INFO. SystemLogLevel is about Lambda's own lines, and may be any.
 func (a *attachment) loggingProblems(s state) (found []error) {
 	format, level := s.logging["logFormat"], s.logging["applicationLogLevel"]
 	// A format that is known at deployment only may be JSON.
 	if text := format == nil || format == "" || format == "Text"; !text && !slices.Contains(written, level) {
-		found = append(found, fmt.Errorf("LoggingConfig.ApplicationLogLevel: got %v, with which Lambda drops the extension's events, of level INFO: "+
+		found = append(found, fmt.Errorf("LoggingConfig.ApplicationLogLevel: got %v, with which Lambda drops the "+
+			"extension's events, of level INFO: "+
 			"set FunctionProps.ApplicationLogLevelV2 to INFO or below, or leave it out", level))
 	}
 	if group, exists := s.logging["logGroup"]; exists && group == "" {
-		found = append(found, errors.New("LoggingConfig.LogGroup: got an empty name, with which the extension's events go nowhere: set FunctionProps.LogGroup, or leave it out"))
+		found = append(found, errors.New("LoggingConfig.LogGroup: got an empty name, with which the extension's "+
+			"events go nowhere: set FunctionProps.LogGroup, or leave it out"))
 	}
 	return found
 }
@@ -237,7 +259,8 @@ func (a *attachment) loggingProblems(s state) (found []error) {
 // madeRoleProblems are about a role that has its rights already: it is for one function, one log group and one access.
 func (a *attachment) madeRoleProblems(s state) (found []error) {
 	if a.granted() && (len(a.options.Purposes) > 0 || a.options.Index) {
-		found = append(found, errors.New("AttachOptions: got Purposes or Index, but the role has its rights already, and Attach adds none: leave them out"))
+		found = append(found, errors.New("AttachOptions: got Purposes or Index, but the role has its rights already, "+
+			"and Attach adds none: leave them out"))
 	}
 	name, logGroup, made := marks(a.fn.Role())
 	if !made {
@@ -247,10 +270,12 @@ func (a *attachment) madeRoleProblems(s state) (found []error) {
 		found = append(found, errors.New("access: got one other than Detokenize for a role of NewDetokenizeRole: give the function another role"))
 	}
 	if s.name != name {
-		found = append(found, fmt.Errorf("FunctionName: got %v, but the role of NewDetokenizeRole is for the function %s only: set FunctionProps.FunctionName to that", orNone(s.name), name))
+		found = append(found, fmt.Errorf("FunctionName: got %v, but the role of NewDetokenizeRole is for the "+
+			"function %s only: set FunctionProps.FunctionName to that", orNone(s.name), name))
 	}
 	if want := awscdk.Stack_Of(a.fn).Resolve(logGroup); !reflect.DeepEqual(s.logging["logGroup"], want) {
-		found = append(found, fmt.Errorf("LoggingConfig.LogGroup: got %v, but the role may write to %v only: set FunctionProps.LogGroup to DetokenizeRole.LogGroup",
+		found = append(found, fmt.Errorf("LoggingConfig.LogGroup: got %v, but the role may write to %v only: set "+
+			"FunctionProps.LogGroup to DetokenizeRole.LogGroup",
 			orNone(s.logging["logGroup"]), want))
 	}
 	return found
@@ -277,7 +302,8 @@ func (a *attachment) placeProblems() (found []error) {
 	} {
 		known := !*awscdk.Token_IsUnresolved(place.function) && !*awscdk.Token_IsUnresolved(place.vault)
 		if known && place.function != place.vault {
-			found = append(found, fmt.Errorf("vault: got one in %s %s, but the function is in %s, where the extension looks for its tables: use a vault there",
+			found = append(found, fmt.Errorf("vault: got one in %s %s, but the function is in %s, where the "+
+				"extension looks for its tables: use a vault there",
 				place.what, place.vault, place.function))
 		}
 	}

@@ -23,13 +23,13 @@ type DetokenizeRoleProps struct {
 	Purposes []string
 	// Revoke lets the function revoke tokens too: see [Grants.Revoke].
 	Revoke bool
-	// ApplicationTables are the names of the application's own tables, in the role's account and region, that the application may give
-	// the role access to: to get, put, update, delete and query their items. None means no table.
+	// ApplicationTables are the names of the application's own tables, in the role's account and region, that the
+	// application may give the role access to: to get, put, update, delete and query their items. None means no table.
 	ApplicationTables []string
 	// InVPC lets Lambda make network interfaces for the function, which a function in a VPC needs.
 	InVPC bool
-	// LogGroup is the function's log group; nil means that the construct makes one, encrypted with the vault's StorageKey and kept for a
-	// year. StorageKey's policy must name it: see [StorageKeyProps].
+	// LogGroup is the function's log group; nil means that the construct makes one, encrypted with the vault's
+	// StorageKey and kept for a year. StorageKey's policy must name it: see [StorageKeyProps].
 	LogGroup awslogs.ILogGroup
 	// Destroyable deletes the log group that the construct makes with its stack. The zero value keeps it.
 	Destroyable bool
@@ -66,7 +66,9 @@ func NewDetokenizeRole(scope constructs.Construct, id string, props *DetokenizeR
 	constructs.NewConstruct_Override(r, scope, &id)
 	if r.logGroup == nil {
 		r.logGroup = awslogs.NewLogGroup(r, new("LogGroup"), &awslogs.LogGroupProps{
-			EncryptionKey: props.Vault.StorageKey(), Retention: awslogs.RetentionDays_ONE_YEAR, RemovalPolicy: removalPolicy(props.Destroyable),
+			EncryptionKey: props.Vault.StorageKey(),
+			Retention:     awslogs.RetentionDays_ONE_YEAR,
+			RemovalPolicy: removalPolicy(props.Destroyable),
 		})
 	}
 	rights := props.rights(awscdk.Stack_Of(r), r.logGroup)
@@ -110,18 +112,21 @@ var (
 
 func (p *DetokenizeRoleProps) problems() (problems []error) {
 	if p.Vault == nil {
-		problems = append(problems, errors.New("DetokenizeRoleProps.Vault: got none, want one of NewVault or VaultFromAttributes"))
+		problems = append(problems,
+			errors.New("DetokenizeRoleProps.Vault: got none, want one of NewVault or VaultFromAttributes"))
 	}
 	if !functionNameForm.MatchString(p.FunctionName) {
-		problems = append(problems, fmt.Errorf("DetokenizeRoleProps.FunctionName: got %q, want 1 to 64 of A-Z a-z 0-9 - _, without wildcards and tokens: "+
-			"choose a name, and give it to the function too", p.FunctionName))
+		problems = append(problems, fmt.Errorf(
+			"DetokenizeRoleProps.FunctionName: got %q, want 1 to 64 of A-Z a-z 0-9 - _, without wildcards and tokens: "+
+				"choose a name, and give it to the function too", p.FunctionName))
 	}
 	for _, purpose := range p.Purposes {
 		problems = append(problems, checkPurpose("DetokenizeRoleProps.Purposes", purpose))
 	}
 	for _, name := range p.ApplicationTables {
 		if !tableNameForm.MatchString(name) {
-			problems = append(problems, fmt.Errorf("DetokenizeRoleProps.ApplicationTables: got %q, want the name of a table, without wildcards and tokens", name))
+			problems = append(problems, fmt.Errorf("DetokenizeRoleProps.ApplicationTables: got %q, want the name of "+
+				"a table, without wildcards and tokens", name))
 		}
 	}
 	return problems
@@ -132,7 +137,10 @@ type roleRights struct{ granted, allowed []permission }
 
 func (p *DetokenizeRoleProps) rights(stack awscdk.Stack, logGroup awslogs.ILogGroup) roleRights {
 	function := stack.FormatArn(&awscdk.ArnComponents{
-		Service: new("lambda"), Resource: new("function"), ResourceName: &p.FunctionName, ArnFormat: awscdk.ArnFormat_COLON_RESOURCE_NAME,
+		Service:      new("lambda"),
+		Resource:     new("function"),
+		ResourceName: &p.FunctionName,
+		ArnFormat:    awscdk.ArnFormat_COLON_RESOURCE_NAME,
 	})
 	grants := p.Vault.Grants()
 	ofVault, storage := grants.reading(stack.Account(), p.Purposes), grants.readingStorage()
@@ -141,52 +149,62 @@ func (p *DetokenizeRoleProps) rights(stack awscdk.Stack, logGroup awslogs.ILogGr
 	}
 	// storage is without the function: DynamoDB makes these calls to KMS, for the role.
 	granted := append(calledBy(function, ofVault), storage...)
-	granted = append(granted, on(logGroup.LogGroupArn(), "logs:CreateLogStream", "logs:PutLogEvents"), on(new("*"), "xray:PutTelemetryRecords", "xray:PutTraceSegments"))
+	granted = append(granted, on(logGroup.LogGroupArn(), "logs:CreateLogStream", "logs:PutLogEvents"),
+		on(new("*"), "xray:PutTelemetryRecords", "xray:PutTraceSegments"))
 	if p.InVPC {
 		granted = append(granted, interfaces)
 	}
 	return roleRights{granted, append(granted, p.application(stack, function)...)}
 }
 
-// interfaces lets Lambda manage a function's network interfaces. Lambda acts with the function's role, and checks for these actions on
-// every resource. Calls of the function's own code carry lambda:SourceFunctionArn, and so are not allowed
-// (https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html).
+// interfaces lets Lambda manage a function's network interfaces. Lambda acts with the function's role, and checks for
+// these actions on every resource. Calls of the function's own code carry lambda:SourceFunctionArn, and so are not
+// allowed (https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html).
 var interfaces = permission{
 	[]string{
-		"ec2:AssignPrivateIpAddresses", "ec2:CreateNetworkInterface", "ec2:DeleteNetworkInterface", "ec2:DescribeNetworkInterfaces",
-		"ec2:DescribeSubnets", "ec2:UnassignPrivateIpAddresses",
+		"ec2:AssignPrivateIpAddresses", "ec2:CreateNetworkInterface", "ec2:DeleteNetworkInterface",
+		"ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets", "ec2:UnassignPrivateIpAddresses",
 	},
 	[]*string{new("*")}, conditions{"Null": {"lambda:SourceFunctionArn": "true"}},
 }
 
-// application is what the application may give the role: items of its tables, by the named function, and StorageKey for these tables.
+// application is what the application may give the role: items of its tables, by the named function, and StorageKey for
+// these tables.
 func (p *DetokenizeRoleProps) application(stack awscdk.Stack, function *string) (allowed []permission) {
 	if len(p.ApplicationTables) == 0 {
 		return nil
 	}
 	items := permission{actions: []string{
-		"dynamodb:ConditionCheckItem", "dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem",
+		"dynamodb:ConditionCheckItem", "dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query",
+		"dynamodb:UpdateItem",
 	}}
 	for _, name := range p.ApplicationTables {
-		arn := stack.FormatArn(&awscdk.ArnComponents{Service: new("dynamodb"), Resource: new("table"), ResourceName: &name})
+		arn := stack.FormatArn(&awscdk.ArnComponents{
+			Service: new("dynamodb"), Resource: new("table"), ResourceName: &name,
+		})
 		items.resources = append(items.resources, arn)
 	}
-	storage := permission{[]string{"kms:Decrypt"}, []*string{p.Vault.StorageKey().KeyArn()}, conditions{"StringEquals": {
-		"kms:ViaService": "dynamodb." + *stack.Region() + ".amazonaws.com",
-		"kms:EncryptionContext:aws:dynamodb:tableName": p.ApplicationTables,
-	}}}
+	storage := permission{[]string{"kms:Decrypt"}, []*string{p.Vault.StorageKey().KeyArn()},
+		conditions{"StringEquals": {
+			"kms:ViaService": "dynamodb." + *stack.Region() + ".amazonaws.com",
+			"kms:EncryptionContext:aws:dynamodb:tableName": p.ApplicationTables,
+		}}}
 	return append(calledBy(function, []permission{items}), storage)
 }
 
-// beyond is denied outright, whatever a policy says: other uses of keys than Decrypt, and whatever changes code or rights.
+// beyond is denied outright, whatever a policy says: other uses of keys than Decrypt, and whatever changes code or
+// rights.
 var beyond = []string{
-	"iam:*", "kms:CreateGrant", "kms:Encrypt", "kms:GenerateDataKey*", "kms:GenerateMac", "kms:PutKeyPolicy", "kms:ReEncrypt*", "lambda:*",
-	"sts:AssumeRole",
+	"iam:*", "kms:CreateGrant", "kms:Encrypt", "kms:GenerateDataKey*", "kms:GenerateMac", "kms:PutKeyPolicy",
+	"kms:ReEncrypt*", "lambda:*", "sts:AssumeRole",
 }
 
 func (r roleRights) boundary(scope constructs.Construct, id, path string) awsiam.ManagedPolicy {
 	statements := []awsiam.PolicyStatement{awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
-		Sid: new("NoOtherKeyUseNoOtherCodeNoOtherRights"), Effect: awsiam.Effect_DENY, Actions: pointers(beyond), Resources: &[]*string{new("*")},
+		Sid:       new("NoOtherKeyUseNoOtherCodeNoOtherRights"),
+		Effect:    awsiam.Effect_DENY,
+		Actions:   pointers(beyond),
+		Resources: &[]*string{new("*")},
 	})}
 	for _, p := range r.allowed {
 		statements = append(statements, p.statement())

@@ -1,5 +1,5 @@
-// Package tokenizerlayer has the AWS CDK constructs of the tokenizer layer. A CDK app in Go makes a vault for card numbers with
-// them, and attaches the layer to functions in any runtime, which then swap a card number for a token.
+// Package tokenizerlayer has the AWS CDK constructs of the tokenizer layer. A CDK app in Go makes a vault for card
+// numbers with them, and attaches the layer to functions in any runtime, which then swap a card number for a token.
 //
 // A security team makes three keys, the vault around them, and the layer:
 //
@@ -52,8 +52,8 @@
 //		return err
 //	}
 //
-// In its code, the order function calls one of the layer's clients, such as tokenize("4111 1111 1111 1111") in Python. A Go
-// function imports the package tokenizerlayer/client.
+// In its code, the order function calls one of the layer's clients, such as tokenize("4111 1111 1111 1111") in Python.
+// A Go function imports the package tokenizerlayer/client.
 //
 // # What is made
 //

@@ -5,10 +5,10 @@ import (
 	"io/fs"
 )
 
-// opt is what the layer puts below /opt for other languages, and where the thin clients are developed. The directories are those
-// on the runtimes' search paths: /opt/python and /opt/nodejs/node_modules
-// (https://docs.aws.amazon.com/lambda/latest/dg/packaging-layers.html). It is embedded, not read from the source tree, so that
-// the constructs find it wherever their module lies.
+// opt is what the layer puts below /opt for other languages, and where the thin clients are developed. The directories
+// are those on the runtimes' search paths: /opt/python and /opt/nodejs/node_modules
+// (https://docs.aws.amazon.com/lambda/latest/dg/packaging-layers.html). It is embedded, not read from the source tree,
+// so that the constructs find it wherever their module lies.
 //
 //go:embed layer/python/*.py layer/nodejs/node_modules
 var opt embed.FS

@@ -19,31 +19,40 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// newStack is where the examples make their constructs. Your app calls awscdk.NewApp(nil); this one has no assets built.
+// newStack is where the examples make their constructs. Your app calls awscdk.NewApp(nil); this one has no assets
+// built.
 func newStack() awscdk.Stack {
 	dir, err := os.MkdirTemp("", "example")
 	if err != nil {
 		panic(err)
 	}
-	app := awscdk.NewApp(&awscdk.AppProps{Outdir: &dir, Context: &map[string]any{"aws:cdk:bundling-stacks": []string{}}})
+	app := awscdk.NewApp(&awscdk.AppProps{
+		Outdir: &dir, Context: &map[string]any{"aws:cdk:bundling-stacks": []string{}},
+	})
 	return awscdk.NewStack(app, new("Shop"), nil)
 }
 
 func newFunction(stack awscdk.Stack, id string) awslambda.Function {
 	return awslambda.NewFunction(stack, &id, &awslambda.FunctionProps{
-		Runtime: awslambda.Runtime_PYTHON_3_13(), Handler: new("index.handler"), Code: awslambda.Code_FromInline(new("import lambda_tokenizer")),
+		Runtime: awslambda.Runtime_PYTHON_3_13(),
+		Handler: new("index.handler"),
+		Code:    awslambda.Code_FromInline(new("import lambda_tokenizer")),
 	})
 }
 
-// A function that may make tokens needs nothing but Attach, which gives its role the path that the keys' policies demand. One that is to
-// read cards back needs a role of that path, and Attach says so if it has none.
+// A function that may make tokens needs nothing but Attach, which gives its role the path that the keys' policies
+// demand. One that is to read cards back needs a role of that path, and Attach says so if it has none.
 func ExampleLayer_Attach() {
 	stack := newStack()
 	defer os.RemoveAll(*awscdk.Stage_Of(stack).Outdir())
 	vault, err := tokenizerlayer.NewVault(stack, "Vault", &tokenizerlayer.VaultProps{
-		TokenKeys:       []tokenizerlayer.KeyVersion{{Version: "1", Key: tokenizerlayer.NewTokenKey(stack, "TokenKey", nil)}},
-		FingerprintKeys: []tokenizerlayer.KeyVersion{{Version: "1", Key: tokenizerlayer.NewFingerprintKey(stack, "FingerprintKey", nil)}},
-		StorageKey:      tokenizerlayer.NewStorageKey(stack, "StorageKey", nil),
+		TokenKeys: []tokenizerlayer.KeyVersion{{
+			Version: "1", Key: tokenizerlayer.NewTokenKey(stack, "TokenKey", nil),
+		}},
+		FingerprintKeys: []tokenizerlayer.KeyVersion{{
+			Version: "1", Key: tokenizerlayer.NewFingerprintKey(stack, "FingerprintKey", nil),
+		}},
+		StorageKey: tokenizerlayer.NewStorageKey(stack, "StorageKey", nil),
 	})
 	if err != nil {
 		fmt.Println(err)
@@ -72,12 +81,16 @@ func ExampleVaultFromAttributes() {
 		key   = "arn:aws:kms:eu-central-1:123456789012:key/"
 	)
 	vault, err := tokenizerlayer.VaultFromAttributes(stack, "Vault", &tokenizerlayer.VaultAttributes{
-		TableArn:        table + tokenizerlayer.DefaultVaultTable,
-		StateArn:        table + tokenizerlayer.DefaultStateTable,
-		IndexArn:        table + tokenizerlayer.DefaultIndexTable,
-		TokenKeys:       []tokenizerlayer.KeyVersionAttributes{{Version: "1", KeyArn: key + "11111111-2222-3333-4444-555555555555"}},
-		FingerprintKeys: []tokenizerlayer.KeyVersionAttributes{{Version: "1", KeyArn: key + "33333333-2222-3333-4444-555555555555"}},
-		StorageKeyArn:   key + "22222222-2222-3333-4444-555555555555",
+		TableArn: table + tokenizerlayer.DefaultVaultTable,
+		StateArn: table + tokenizerlayer.DefaultStateTable,
+		IndexArn: table + tokenizerlayer.DefaultIndexTable,
+		TokenKeys: []tokenizerlayer.KeyVersionAttributes{{
+			Version: "1", KeyArn: key + "11111111-2222-3333-4444-555555555555",
+		}},
+		FingerprintKeys: []tokenizerlayer.KeyVersionAttributes{{
+			Version: "1", KeyArn: key + "33333333-2222-3333-4444-555555555555",
+		}},
+		StorageKeyArn: key + "22222222-2222-3333-4444-555555555555",
 	})
 	if err != nil {
 		fmt.Println(err)

@@ -12,8 +12,8 @@ import (
 // through an endpoint of vpc. So if somebody takes a function's credentials out of the VPC, AWS refuses them. The VPC needs endpoints
 // for DynamoDB and KMS.
 //
-// It makes a policy below scope, which is in the VPC's stack, and so works for roles of an earlier stack, whose own policy cannot name the
-// VPC. The policy can deny the use of further tables: see [DenyOutsideVPC].
+// It makes a policy below scope, which is in the VPC's stack, and so works for roles of an earlier stack, whose own
+// policy cannot name the VPC. The policy can deny the use of further tables: see [DenyOutsideVPC].
 //
 // Left out: StorageKey. DynamoDB uses it in its caller's name, but from outside the VPC, and would be refused.
 func (g Grants) OnlyFromVPC(scope constructs.Construct, id string, vpc awsec2.IVpc, roles ...awsiam.IRole) awsiam.Policy {

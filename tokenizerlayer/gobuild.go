@@ -17,13 +17,13 @@ import (
 const (
 	// ownModule is the module that these constructs and the extension are part of.
 	ownModule = "github.com/lambda-tokenizer/lambda-tokenizer"
-	// toolchain is the exact Go release that compiles the extension, whichever one runs the CDK app. go.mod's toolchain line
-	// names the same release.
+	// toolchain is the exact Go release that compiles the extension, whichever one runs the CDK app. go.mod's toolchain
+	// line names the same release.
 	toolchain = "go1.26.8"
 )
 
-// goBuild compiles one Go program reproducibly: the same sources give the same bytes in any directory, under any umask and for
-// every user, because an asset's hash decides what CloudFormation deploys.
+// goBuild compiles one Go program reproducibly: the same sources give the same bytes in any directory, under any umask
+// and for every user, because an asset's hash decides what CloudFormation deploys.
 type goBuild struct {
 	moduleDir string // root of the module whose go.mod the go command reads
 	module    string // if not "", build in this module's own directory, wherever moduleDir's go.mod finds it
@@ -65,7 +65,8 @@ func (b *goBuild) compile(binary string) error {
 		if dir, err = moduleDir(b.moduleDir, b.module); err != nil {
 			return err
 		}
-		flags = append(flags, "-mod=readonly") // its go.mod and go.sum decide, and the module cache cannot be written to
+		// its go.mod and go.sum decide, and the module cache cannot be written to
+		flags = append(flags, "-mod=readonly")
 	}
 	environment := append(settings,
 		"GOOS="+b.goos, "GOARCH="+b.goarch, "GOARM64=v8.0", "GOAMD64=v1", "CGO_ENABLED=0",
@@ -75,29 +76,33 @@ func (b *goBuild) compile(binary string) error {
 	}
 	// lambda.norpc leaves the pre-2018 RPC mode out of functions; -s -w and an empty build id leave out what would
 	// differ between machines or only serve debuggers.
-	arguments := slices.Concat([]string{"build"}, flags, []string{"-trimpath", "-buildvcs=false", "-tags", "lambda.norpc",
-		"-ldflags", "-s -w -buildid=", "-o", binary, b.pkg})
+	arguments := slices.Concat([]string{"build"}, flags,
+		[]string{"-trimpath", "-buildvcs=false", "-tags", "lambda.norpc",
+			"-ldflags", "-s -w -buildid=", "-o", binary, b.pkg})
 	if _, err := runGo(dir, environment, arguments...); err != nil {
 		return fmt.Errorf("go build %s for %s/%s: %w%s", b.pkg, b.goos, b.goarch, err, b.advice(err))
 	}
 	return nil
 }
 
-// toolchainTrouble matches what the go command says if it cannot switch to another release, and what releases before 1.21, which
-// know no GOTOOLCHAIN, say about a newer go.mod.
-var toolchainTrouble = regexp.MustCompile(`(?m)^go: (cannot find|download go|toolchain|errors parsing go\.mod)|golang\.org/toolchain|module requires Go`)
+// toolchainTrouble matches what the go command says if it cannot switch to another release, and what releases before
+// 1.21, which know no GOTOOLCHAIN, say about a newer go.mod.
+var toolchainTrouble = regexp.MustCompile(
+	`(?m)^go: (cannot find|download go|toolchain|errors parsing go\.mod)|golang\.org/toolchain|module requires Go`)
 
 // advice is what to do about an error whose own message does not say so.
 func (b *goBuild) advice(err error) string {
 	if b.toolchain == "" || !toolchainTrouble.MatchString(err.Error()) {
 		return ""
 	}
-	return fmt.Sprintf("\nThe extension is compiled with exactly %s, so that every app gets the same binary. Let the go command (1.21 or later) "+
-		"download that release, as GOPROXY allows, or put it on the PATH as %[1]s: go install golang.org/dl/%[1]s@latest && %[1]s download", b.toolchain)
+	return fmt.Sprintf("\nThe extension is compiled with exactly %s, so that every app gets the same binary. Let the "+
+		"go command (1.21 or later) "+
+		"download that release, as GOPROXY allows, or put it on the PATH as %[1]s: go install "+
+		"golang.org/dl/%[1]s@latest && %[1]s download", b.toolchain)
 }
 
-// moduleDir is the directory of a module's source, as the go.mod in consumer resolves it: a directory of the module cache, the
-// target of a replace directive, or consumer itself.
+// moduleDir is the directory of a module's source, as the go.mod in consumer resolves it: a directory of the module
+// cache, the target of a replace directive, or consumer itself.
 func moduleDir(consumer, module string) (string, error) {
 	list := func() (string, error) {
 		output, err := runGo(consumer, []string{"GOWORK=off"}, "list", "-m", "-f", "{{.Dir}}", module)
@@ -106,12 +111,14 @@ func moduleDir(consumer, module string) (string, error) {
 	dir, err := list()
 	vendored := vendors(consumer)
 	if err != nil && !vendored {
-		return "", fmt.Errorf("module %s is not found from %s: run `go get %[1]s` there, or set ModuleDir to a directory of the module "+
-			"whose go.mod requires it: %[3]w", module, consumer, err)
+		return "", fmt.Errorf(
+			"module %s is not found from %s: run `go get %[1]s` there, or set ModuleDir to a directory of the module "+
+				"whose go.mod requires it: %[3]w", module, consumer, err)
 	}
 	if dir == "" && vendored {
 		return "", fmt.Errorf("%s has a vendor directory, which holds no source of the layer: "+
-			"synthesize with GOFLAGS=-mod=readonly, which uses the module cache, or remove the vendor directory", consumer)
+			"synthesize with GOFLAGS=-mod=readonly, which uses the module cache, or remove the vendor directory",
+			consumer)
 	}
 	if dir == "" { // required, but not in the module cache: the app was compiled elsewhere
 		if _, err := runGo(consumer, []string{"GOWORK=off"}, "mod", "download", module); err != nil {
@@ -137,11 +144,12 @@ func vendors(dir string) bool {
 	return err == nil && !strings.Contains(flags, "-mod=mod") && !strings.Contains(flags, "-mod=readonly")
 }
 
-// downloadSettings are the user's settings for where modules and Go itself come from. GOENV=off, needed because an empty
-// environment variable does not override the file that `go env -w` writes, would lose them.
+// downloadSettings are the user's settings for where modules and Go itself come from. GOENV=off, needed because an
+// empty environment variable does not override the file that `go env -w` writes, would lose them.
 func downloadSettings(dir string) ([]string, error) {
 	names := []string{
-		"GOAUTH", "GOCACHE", "GOINSECURE", "GOMODCACHE", "GONOPROXY", "GONOSUMDB", "GOPRIVATE", "GOPROXY", "GOSUMDB", "GOTOOLCHAIN", "GOVCS",
+		"GOAUTH", "GOCACHE", "GOINSECURE", "GOMODCACHE", "GONOPROXY", "GONOSUMDB", "GOPRIVATE", "GOPROXY", "GOSUMDB",
+		"GOTOOLCHAIN", "GOVCS",
 	}
 	output, err := runGo(dir, nil, append([]string{"env", "-json"}, names...)...)
 	if err != nil {
@@ -162,7 +170,8 @@ func downloadSettings(dir string) ([]string, error) {
 func runGo(dir string, environment []string, arguments ...string) (string, error) {
 	cmd := exec.Command("go", arguments...)
 	cmd.Dir = dir
-	// `go run` and `go test` set GOROOT for their children to their own release, which may not be the one that these select.
+	// `go run` and `go test` set GOROOT for their children to their own release, which may not be the one that these
+	// select.
 	cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "GOROOT=") })
 	cmd.Env = append(cmd.Env, environment...)
 	var stdout, stderr strings.Builder

@@ -22,22 +22,32 @@ func TestModuleDir_SaysWhyThereIsNoSource(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	required := "module example.com/app\n\ngo 1.26\n\nrequire " + ownModule + " v0.0.0\n\nreplace " + ownModule + " => " + root + "\n"
-	vendored := "# " + ownModule + " v0.0.0 => " + root + "\n## explicit; go 1.26\n# " + ownModule + " => " + root + "\n"
+	required := "module example.com/app\n\ngo 1.26\n\nrequire " + ownModule + " v0.0.0\n\nreplace " + ownModule +
+		" => " + root + "\n"
+	vendored := "# " + ownModule + " v0.0.0 => " + root + "\n## explicit; go 1.26\n# " + ownModule + " => " + root +
+		"\n"
 	for name, test := range map[string]struct {
 		goMod, modules string // content of go.mod and vendor/modules.txt
 		flags          string // GOFLAGS
 		want           []string
 	}{
 		"not required": {goMod: "module example.com/app\n\ngo 1.26\n",
-			want: []string{"module " + ownModule + " is not found from ", ": run `go get " + ownModule + "` there, or set ModuleDir", "not a known dependency"}},
+			want: []string{
+				"module " + ownModule + " is not found from ",
+				": run `go get " + ownModule + "` there, or set ModuleDir", "not a known dependency",
+			}},
 		"vendored": {goMod: required, modules: vendored,
-			want: []string{"has a vendor directory, which holds no source of the layer", "GOFLAGS=-mod=readonly", "remove the vendor directory"}},
+			want: []string{
+				"has a vendor directory, which holds no source of the layer", "GOFLAGS=-mod=readonly",
+				"remove the vendor directory",
+			}},
 		"vendored, without using it": {goMod: required, modules: vendored, flags: "-mod=readonly"},
 		"not in the cache": {goMod: strings.ReplaceAll(strings.Split(required, "\nreplace")[0], "v0.0.0", "v0.0.1"),
 			want: []string{ownModule, "module lookup disabled by GOPROXY=off"}},
-		"no release of Go": {goMod: strings.Replace(required, "go 1.26", "go 99.1", 1), want: []string{"go.mod requires go >= 99.1"}},
-		"replaced":         {goMod: required},
+		"no release of Go": {
+			goMod: strings.Replace(required, "go 1.26", "go 99.1", 1), want: []string{"go.mod requires go >= 99.1"},
+		},
+		"replaced": {goMod: required},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Setenv("GOFLAGS", test.flags)
@@ -80,13 +90,31 @@ func TestGoBuild_SaysWhatIsMissing(t *testing.T) {
 		toolchain   string
 		want        []string
 	}{
-		"the go command": {environment: map[string]string{"PATH": ""}, want: []string{"the go command is not on the PATH: install Go 1.21 or later from https://go.dev/dl/"}},
+		"the go command": {
+			environment: map[string]string{"PATH": ""},
+			want: []string{
+				"the go command is not on the PATH: install Go 1.21 or later from https://go.dev/dl/",
+			},
+		},
 		"the release of Go": {environment: map[string]string{"GOPROXY": "off"}, toolchain: "go1.26.99",
-			want: []string{"go: download go1.26.99", "The extension is compiled with exactly go1.26.99", "go install golang.org/dl/go1.26.99@latest"}},
-		"a cache to write to": {environment: map[string]string{"GOCACHE": "/dev/null/cache"}, want: []string{"/dev/null", "not a directory"}},
+			want: []string{
+				"go: download go1.26.99", "The extension is compiled with exactly go1.26.99",
+				"go install golang.org/dl/go1.26.99@latest",
+			}},
+		"a cache to write to": {
+			environment: map[string]string{"GOCACHE": "/dev/null/cache"},
+			want:        []string{"/dev/null", "not a directory"},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			build := goBuild{moduleDir: module(t), toolchain: test.toolchain, pkg: "example.com/program", goos: "linux", goarch: "arm64", output: "bootstrap"}
+			build := goBuild{
+				moduleDir: module(t),
+				toolchain: test.toolchain,
+				pkg:       "example.com/program",
+				goos:      "linux",
+				goarch:    "arm64",
+				output:    "bootstrap",
+			}
 			for variable, value := range test.environment {
 				t.Setenv(variable, value)
 			}

@@ -9,9 +9,9 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
 )
 
-// Grants gives roles access to a vault, one of this app or of another ([IVault]): exact actions, on exact resources, under conditions. It
-// replaces the CDK's own Table.GrantReadData and GrantWriteData, which add scans, batch operations and deletion, and Key.GrantDecrypt,
-// which adds no condition.
+// Grants gives roles access to a vault, one of this app or of another ([IVault]): exact actions, on exact resources,
+// under conditions. It replaces the CDK's own Table.GrantReadData and GrantWriteData, which add scans, batch operations
+// and deletion, and Key.GrantDecrypt, which adds no condition.
 //
 // A purpose that no token can have ends the synthesis with an error.
 type Grants struct{ vault IVault }
@@ -30,8 +30,9 @@ func on(resource *string, actions ...string) permission {
 	return permission{actions, []*string{resource}, nil}
 }
 
-// Tokenize lets grantee turn values into tokens, and nothing more: tokens that are bound to one of the purposes or, without purposes, tokens
-// that are bound to none. The role must be below [TokenizePath]: a grant cannot override the key's Deny.
+// Tokenize lets grantee turn values into tokens, and nothing more: tokens that are bound to one of the purposes or,
+// without purposes, tokens that are bound to none. The role must be below [TokenizePath]: a grant cannot override the
+// key's Deny.
 //
 //   - On TokenKey's current version: GenerateDataKey. Left out: Encrypt (the envelope needs a fresh data key for each token) and
 //     Decrypt (it would read every value).
@@ -41,20 +42,24 @@ func on(resource *string, actions ...string) permission {
 func (g Grants) Tokenize(grantee awsiam.IGrantable, purposes ...string) awsiam.Grant {
 	g.check(purposes)
 	return grantAll(grantee, append(g.storage(g.vault.Table()),
-		permission{[]string{"kms:GenerateDataKey"}, keyARNs(g.vault.TokenKeys()[:1]), g.sealedHere(accountOf(grantee), purposes)},
+		permission{
+			[]string{"kms:GenerateDataKey"}, keyARNs(g.vault.TokenKeys()[:1]),
+			g.sealedHere(accountOf(grantee), purposes),
+		},
 		permission{[]string{"dynamodb:PutItem"}, []*string{g.vault.Table().TableArn()}, noOldRow},
 	))
 }
 
-// noOldRow: PutItem can be asked for the row it replaces, a read through the back door. IfExists, because requests that ask for
-// nothing need not carry the key.
+// noOldRow: PutItem can be asked for the row it replaces, a read through the back door. IfExists, because requests that
+// ask for nothing need not carry the key.
 var noOldRow = conditions{"StringEqualsIfExists": {"dynamodb:ReturnValues": "NONE"}}
 
-// Index lets grantee, which may tokenize, make deterministic tokens and idempotent requests too. The role must be below [IndexPath].
+// Index lets grantee, which may tokenize, make deterministic tokens and idempotent requests too. The role must be below
+// [IndexPath].
 //
-// Treat this as a grant to read deterministic tokens: grantee can try card numbers against the index, one call each, which CloudTrail
-// records, and learn which of them are in the vault and under which token. It can also point an entry of the index at another token. Give
-// it to one small function.
+// Treat this as a grant to read deterministic tokens: grantee can try card numbers against the index, one call each,
+// which CloudTrail records, and learn which of them are in the vault and under which token. It can also point an entry
+// of the index at another token. Give it to one small function.
 //
 //   - On the index: GetItem and PutItem. Left out: Query and Scan, and changing or deleting entries. The vault stays write-only.
 //   - On FingerprintKey: GenerateMac in all versions.
@@ -66,8 +71,9 @@ func (g Grants) Index(grantee awsiam.IGrantable) awsiam.Grant {
 	))
 }
 
-// Detokenize lets grantee read values back: those that are bound to one of the purposes or, without purposes, those that are bound to none.
-// KMS itself refuses others. The role must be below [DetokenizePath]: a grant cannot override the key's Deny.
+// Detokenize lets grantee read values back: those that are bound to one of the purposes or, without purposes, those
+// that are bound to none. KMS itself refuses others. The role must be below [DetokenizePath]: a grant cannot override
+// the key's Deny.
 //
 //   - On TokenKey: Decrypt, in all versions. Left out: GenerateDataKey and Encrypt (a reader must not be able to forge a row).
 //   - On the vault: GetItem. Left out: Query and Scan (nobody lists the vault: a caller knows a token or does not) and every kind of
@@ -95,13 +101,16 @@ func (g Grants) reading(account *string, purposes []string) []permission {
 	return []permission{
 		{[]string{"kms:Decrypt"}, keyARNs(g.vault.TokenKeys()), g.sealedHere(account, purposes)},
 		on(g.vault.Table().TableArn(), "dynamodb:GetItem"),
-		{[]string{"dynamodb:GetItem"}, []*string{g.vault.State().TableArn()}, onItems(append([]string{tombstones}, uses...))},
+		{
+			[]string{"dynamodb:GetItem"}, []*string{g.vault.State().TableArn()},
+			onItems(append([]string{tombstones}, uses...)),
+		},
 		{[]string{"dynamodb:UpdateItem"}, []*string{g.vault.State().TableArn()}, counting},
 	}
 }
 
-// check ends the synthesis if there is a purpose that no token can have. In the conditions of [Grants.Detokenize], a "*" in a purpose
-// would stand for every purpose.
+// check ends the synthesis if there is a purpose that no token can have. In the conditions of [Grants.Detokenize], a
+// "*" in a purpose would stand for every purpose.
 func (g Grants) check(purposes []string) {
 	for _, purpose := range purposes {
 		if err := checkPurpose("Grants", purpose); err != nil {
@@ -110,17 +119,19 @@ func (g Grants) check(purposes []string) {
 	}
 }
 
-// onItems holds an operation to items whose partition key is like one of keys. ForAllValues also holds for a request without partition
-// keys, so Null demands that there is one.
+// onItems holds an operation to items whose partition key is like one of keys. ForAllValues also holds for a request
+// without partition keys, so Null demands that there is one.
 func onItems(keys []string) conditions {
-	return conditions{"ForAllValues:StringLike": {"dynamodb:LeadingKeys": keys}, "Null": {"dynamodb:LeadingKeys": "false"}}
+	return conditions{
+		"ForAllValues:StringLike": {"dynamodb:LeadingKeys": keys}, "Null": {"dynamodb:LeadingKeys": "false"},
+	}
 }
 
 // tombstones are the keys of the state's items that say that a token was revoked.
 const tombstones = "gone#*"
 
-// usesOf are the keys of the state's items that count the uses of tokens of these purposes or, without purposes, of tokens that are bound
-// to none.
+// usesOf are the keys of the state's items that count the uses of tokens of these purposes or, without purposes, of
+// tokens that are bound to none.
 func usesOf(purposes []string) (keys []string) {
 	if len(purposes) == 0 {
 		return []string{"use##*"}
@@ -154,8 +165,9 @@ func (g Grants) revoking() []permission {
 // accountOf is the account of a grantee; nil if the CDK does not know it.
 func accountOf(grantee awsiam.IGrantable) *string { return grantee.GrantPrincipal().PrincipalAccount() }
 
-// sealedHere holds a use of TokenKey to messages of this vault, of an account (nil for the vault's) and of these purposes. The token's ref
-// is in the encryption context as well, but needs no condition: KMS already binds a data key to it.
+// sealedHere holds a use of TokenKey to messages of this vault, of an account (nil for the vault's) and of these
+// purposes. The token's ref is in the encryption context as well, but needs no condition: KMS already binds a data key
+// to it.
 func (g Grants) sealedHere(account *string, purposes []string) conditions {
 	if account == nil {
 		account = g.vault.Table().Env().Account
@@ -184,8 +196,8 @@ func (g Grants) storage(table awsdynamodb.ITable) []permission {
 	return storagePermissions(g.vault.StorageKey(), table)
 }
 
-// storagePermissions let a role use a table that storageKey encrypts at rest. DynamoDB reads and writes such a table with
-// the *caller's* right to the key, so every role that touches it needs this, next to its own DynamoDB actions
+// storagePermissions let a role use a table that storageKey encrypts at rest. DynamoDB reads and writes such a table
+// with the *caller's* right to the key, so every role that touches it needs this, next to its own DynamoDB actions
 // (https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/encryption.usagenotes.html).
 //
 // Left out: Encrypt, GenerateDataKey, ReEncrypt and CreateGrant, which whoever creates the table needs, not its users.
@@ -198,7 +210,10 @@ func storagePermissions(storageKey awskms.IKey, table awsdynamodb.ITable) []perm
 			"kms:EncryptionContext:aws:dynamodb:tableName": table.TableName(),
 		}}},
 		// DescribeKey has no encryption context, hence a statement of its own.
-		{[]string{"kms:DescribeKey"}, []*string{storageKey.KeyArn()}, conditions{"StringEquals": {"kms:ViaService": viaDynamoDB}}},
+		{
+			[]string{"kms:DescribeKey"}, []*string{storageKey.KeyArn()},
+			conditions{"StringEquals": {"kms:ViaService": viaDynamoDB}},
+		},
 	}
 }
 

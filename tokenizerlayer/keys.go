@@ -25,8 +25,8 @@ type KeyProps struct {
 
 // StorageKeyProps describes the key that encrypts at rest. Every field is optional.
 type StorageKeyProps struct {
-	// LogGroups are the names of the log groups that may use the key; "*" stands for any characters. None means that the key
-	// encrypts tables only.
+	// LogGroups are the names of the log groups that may use the key; "*" stands for any characters. None means that
+	// the key encrypts tables only.
 	LogGroups []string
 	// RolePath is as in [KeyProps]. It says who may disable or delete the key, not who may use it.
 	RolePath string
@@ -36,9 +36,10 @@ type StorageKeyProps struct {
 	Destroyable bool
 }
 
-// NewTokenKey makes the key that seals values. IAM may give its use to principals of the account, for calls of their own only: no AWS
-// service can use it on anybody's behalf, and nobody can make a KMS grant for it. GenerateDataKey is denied to everyone but roles below
-// [TokenizePath] and [OperatePath], Decrypt to everyone but roles below [DetokenizePath] and [OperatePath]. props may be nil.
+// NewTokenKey makes the key that seals values. IAM may give its use to principals of the account, for calls of their
+// own only: no AWS service can use it on anybody's behalf, and nobody can make a KMS grant for it. GenerateDataKey is
+// denied to everyone but roles below [TokenizePath] and [OperatePath], Decrypt to everyone but roles below
+// [DetokenizePath] and [OperatePath]. props may be nil.
 //
 // A path that is malformed ends the synthesis with an error.
 func NewTokenKey(scope constructs.Construct, id string, props *KeyProps) awskms.Key {
@@ -47,9 +48,9 @@ func NewTokenKey(scope constructs.Construct, id string, props *KeyProps) awskms.
 	}, []string{"kms:Decrypt", "kms:GenerateDataKey"}, func(i int) []string { return rolePaths[i].tokenKey })
 }
 
-// NewFingerprintKey makes the key for keyed fingerprints of values (HMAC-SHA-256). IAM may give its use to principals of the account, for
-// calls of their own only. GenerateMac is denied to everyone but roles below [IndexPath] and [OperatePath]. KMS cannot rotate such a key:
-// a new version is another key. props may be nil.
+// NewFingerprintKey makes the key for keyed fingerprints of values (HMAC-SHA-256). IAM may give its use to principals
+// of the account, for calls of their own only. GenerateMac is denied to everyone but roles below [IndexPath] and
+// [OperatePath]. KMS cannot rotate such a key: a new version is another key. props may be nil.
 //
 // A path that is malformed ends the synthesis with an error.
 func NewFingerprintKey(scope constructs.Construct, id string, props *KeyProps) awskms.Key {
@@ -59,9 +60,11 @@ func NewFingerprintKey(scope constructs.Construct, id string, props *KeyProps) a
 }
 
 // newUsedKey makes a key whose uses are each for the roles below some paths.
-func newUsedKey(scope constructs.Construct, id string, from *KeyProps, props keyProps, uses []string, list func(i int) []string) awskms.Key {
+func newUsedKey(scope constructs.Construct, id string, from *KeyProps, props keyProps, uses []string,
+	list func(i int) []string) awskms.Key {
 	from = cmp.Or(from, &KeyProps{})
-	props.rolePath, props.property, props.alias, props.destroyable = from.RolePath, "KeyProps.RolePath", from.Alias, from.Destroyable
+	props.rolePath, props.property, props.alias, props.destroyable = from.RolePath, "KeyProps.RolePath", from.Alias,
+		from.Destroyable
 	props.use = []awsiam.PolicyStatement{
 		statement("UseByRolesOfTheAccountAndByNoService", awsiam.NewAccountRootPrincipal(), uses, directly),
 	}
@@ -74,15 +77,16 @@ func newUsedKey(scope constructs.Construct, id string, from *KeyProps, props key
 	return key
 }
 
-// NewStorageKey makes the key that encrypts tables and logs at rest. IAM may give its use to principals of the account, through
-// DynamoDB only; CloudWatch Logs uses it for the log groups of props. props may be nil.
+// NewStorageKey makes the key that encrypts tables and logs at rest. IAM may give its use to principals of the account,
+// through DynamoDB only; CloudWatch Logs uses it for the log groups of props. props may be nil.
 func NewStorageKey(scope constructs.Construct, id string, props *StorageKeyProps) awskms.Key {
 	props = cmp.Or(props, &StorageKeyProps{})
 	stack := awscdk.Stack_Of(scope)
 	viaDynamoDB := map[string]any{"kms:ViaService": "dynamodb." + *stack.Region() + ".amazonaws.com"}
 	use := []awsiam.PolicyStatement{
 		// What DynamoDB needs of whoever creates a table, and of its users: [Grants] give these Decrypt only.
-		statement("TablesThroughDynamoDB", awsiam.NewAccountRootPrincipal(), envelopeActions, conditions{"StringEquals": &viaDynamoDB}),
+		statement("TablesThroughDynamoDB", awsiam.NewAccountRootPrincipal(), envelopeActions,
+			conditions{"StringEquals": &viaDynamoDB}),
 		statement("TablesOutliveTheirCreator", awsiam.NewAccountRootPrincipal(), []string{"kms:CreateGrant"},
 			conditions{"StringEquals": &viaDynamoDB, "Bool": {"kms:GrantIsForAWSResource": "true"}}),
 	}
@@ -93,7 +97,10 @@ func NewStorageKey(scope constructs.Construct, id string, props *StorageKeyProps
 	}
 	return newKey(scope, id, keyProps{
 		description: "Encrypts tables and logs at rest", spec: awskms.KeySpec_SYMMETRIC_DEFAULT, use: use,
-		rolePath: props.RolePath, property: "StorageKeyProps.RolePath", alias: props.Alias, destroyable: props.Destroyable,
+		rolePath:    props.RolePath,
+		property:    "StorageKeyProps.RolePath",
+		alias:       props.Alias,
+		destroyable: props.Destroyable,
 	})
 }
 
@@ -102,17 +109,19 @@ var directly = conditions{"Null": {"kms:ViaService": "true"}}
 
 // envelopeActions are those of a service that encrypts at rest.
 var envelopeActions = []string{
-	"kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey", "kms:GenerateDataKeyWithoutPlaintext", "kms:ReEncryptFrom", "kms:ReEncryptTo",
+	"kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey", "kms:GenerateDataKeyWithoutPlaintext", "kms:ReEncryptFrom",
+	"kms:ReEncryptTo",
 }
 
 // administrationActions keep a key in order. Left out is every use of the key, and CreateGrant, which would hand it out
-// around the policy. PutKeyPolicy is in: without it nobody could ever correct the policy, and KMS refuses to make such a
-// key. So an administrator can still give use away, in two steps that CloudTrail records.
+// around the policy. PutKeyPolicy is in: without it nobody could ever correct the policy, and KMS refuses to make such
+// a key. So an administrator can still give use away, in two steps that CloudTrail records.
 var administrationActions = []string{
-	"kms:CancelKeyDeletion", "kms:CreateAlias", "kms:DeleteAlias", "kms:DescribeKey", "kms:DisableKey", "kms:DisableKeyRotation",
-	"kms:EnableKey", "kms:EnableKeyRotation", "kms:GetKeyPolicy", "kms:GetKeyRotationStatus", "kms:ListGrants", "kms:ListKeyPolicies",
-	"kms:ListKeyRotations", "kms:ListResourceTags", "kms:PutKeyPolicy", "kms:RevokeGrant", "kms:RotateKeyOnDemand",
-	"kms:ScheduleKeyDeletion", "kms:TagResource", "kms:UntagResource", "kms:UpdateAlias", "kms:UpdateKeyDescription",
+	"kms:CancelKeyDeletion", "kms:CreateAlias", "kms:DeleteAlias", "kms:DescribeKey", "kms:DisableKey",
+	"kms:DisableKeyRotation", "kms:EnableKey", "kms:EnableKeyRotation", "kms:GetKeyPolicy", "kms:GetKeyRotationStatus",
+	"kms:ListGrants", "kms:ListKeyPolicies", "kms:ListKeyRotations", "kms:ListResourceTags", "kms:PutKeyPolicy",
+	"kms:RevokeGrant", "kms:RotateKeyOnDemand", "kms:ScheduleKeyDeletion", "kms:TagResource", "kms:UntagResource",
+	"kms:UpdateAlias", "kms:UpdateKeyDescription",
 }
 
 // keyProps describes any of a vault's keys.
@@ -131,7 +140,8 @@ func newKey(scope constructs.Construct, id string, props keyProps) awskms.Key {
 	if props.destroyable {
 		window = 7
 	}
-	administration := statement("AdministrationWithoutUse", awsiam.NewAccountRootPrincipal(), administrationActions, nil)
+	administration := statement("AdministrationWithoutUse", awsiam.NewAccountRootPrincipal(), administrationActions,
+		nil)
 	statements := append([]awsiam.PolicyStatement{administration}, props.use...)
 	key := &awskms.KeyProps{
 		Description: &props.description,
@@ -160,8 +170,8 @@ func newKey(scope constructs.Construct, id string, props keyProps) awskms.Key {
 	return made
 }
 
-// protect keeps a key from being lost: only administrators' roles can disable it or schedule its deletion, and not sooner than in 30 days.
-// Everybody else who may administer the key can still take a deletion back.
+// protect keeps a key from being lost: only administrators' roles can disable it or schedule its deletion, and not
+// sooner than in 30 days. Everybody else who may administer the key can still take a deletion back.
 func protect(key awskms.Key, rolePath string) {
 	deny(key, "DenyDeletionWithoutNotice", "kms:ScheduleKeyDeletion", map[string]any{
 		"NumericLessThan": map[string]any{"kms:ScheduleKeyDeletionPendingWindowInDays": "30"},
@@ -171,7 +181,8 @@ func protect(key awskms.Key, rolePath string) {
 	}
 	list := func(i int) []string { return rolePaths[i].anyKey }
 	for _, action := range []string{"kms:DisableKey", "kms:ScheduleKeyDeletion"} {
-		denyOutside(key, "Deny"+strings.TrimPrefix(action, "kms:")+"OutsideItsRoles", action, rolePath, pathsOf(action, list))
+		denyOutside(key, "Deny"+strings.TrimPrefix(action, "kms:")+"OutsideItsRoles", action, rolePath,
+			pathsOf(action, list))
 	}
 }
 
@@ -196,7 +207,10 @@ func logGroupARNs(stack awscdk.Stack, names []string) []*string {
 	var arns []*string
 	for _, name := range names {
 		arns = append(arns, stack.FormatArn(&awscdk.ArnComponents{
-			Service: new("logs"), Resource: new("log-group"), ResourceName: &name, ArnFormat: awscdk.ArnFormat_COLON_RESOURCE_NAME,
+			Service:      new("logs"),
+			Resource:     new("log-group"),
+			ResourceName: &name,
+			ArnFormat:    awscdk.ArnFormat_COLON_RESOURCE_NAME,
 		}))
 	}
 	return arns

@@ -26,8 +26,8 @@ type ILayer interface {
 	Architectures() []Architecture
 	// Version is the layer version for functions of an architecture; nil if the layer has none.
 	Version(architecture Architecture) awslambda.ILayerVersion
-	// Digest identifies the content of the version for an architecture: hexadecimal SHA-256. The extension reports the same
-	// digest as its release, which it reads from a file in the layer. It is "" if it is not known.
+	// Digest identifies the content of the version for an architecture: hexadecimal SHA-256. The extension reports the
+	// same digest as its release, which it reads from a file in the layer. It is "" if it is not known.
 	Digest(architecture Architecture) string
 	// Attach adds the layer to a function and grants the function access to a vault: see [Layer.Attach].
 	Attach(fn awslambda.Function, vault IVault, access Access, options *AttachOptions) error
@@ -39,16 +39,16 @@ type LayerProps struct {
 	LayerVersionName string
 	// OrganizationID lets every account of this AWS organization use the layer; "" shares it with nobody.
 	OrganizationID string
-	// Architectures are the instruction sets of the functions that the layer will serve; none means [ARM64] and [X86_64].
-	// Each has a layer version of its own, because a version holds one binary.
+	// Architectures are the instruction sets of the functions that the layer will serve; none means [ARM64] and
+	// [X86_64]. Each has a layer version of its own, because a version holds one binary.
 	Architectures []Architecture
 	// Destroyable deletes a layer version when a newer one replaces it or its stack is deleted. The zero value keeps it: a function of
 	// another stack that still names an old version could not be updated otherwise.
 	Destroyable bool
 	// BuildOS is the operating system to compile the extension for; "" means linux, the only one that Lambda runs.
 	BuildOS string
-	// ModuleDir is a directory inside the module of the CDK app, whose go.mod says which release of the layer is built; ""
-	// means the working directory, which is right for `cdk synth`.
+	// ModuleDir is a directory inside the module of the CDK app, whose go.mod says which release of the layer is built;
+	// "" means the working directory, which is right for `cdk synth`.
 	ModuleDir string
 }
 
@@ -83,7 +83,11 @@ func NewLayer(scope constructs.Construct, id string, props *LayerProps) (layer *
 	if err := refuse(childPath(scope, id), checkArchitectures(architectures)); err != nil {
 		return nil, err
 	}
-	layer = &Layer{architectures: slices.Clone(architectures), releases: map[Architecture]release{}, source: "LayerProps.Architectures"}
+	layer = &Layer{
+		architectures: slices.Clone(architectures),
+		releases:      map[Architecture]release{},
+		source:        "LayerProps.Architectures",
+	}
 	constructs.NewConstruct_Override(layer, scope, &id)
 	for _, architecture := range architectures {
 		if layer.releases[architecture], err = layer.build(architecture, props); err != nil {
@@ -98,7 +102,8 @@ func checkArchitectures(architectures []Architecture) (problems []error) {
 	seen := map[Architecture]bool{}
 	for _, architecture := range architectures {
 		if architecture != ARM64 && architecture != X86_64 || seen[architecture] {
-			problems = append(problems, fmt.Errorf("LayerProps.Architectures: got %q, want %q and %q, each at most once: leave it out for both", architectures, ARM64, X86_64))
+			problems = append(problems, fmt.Errorf("LayerProps.Architectures: got %q, want %q and %q, each at most "+
+				"once: leave it out for both", architectures, ARM64, X86_64))
 			break
 		}
 		seen[architecture] = true
@@ -122,8 +127,9 @@ func (l *Layer) build(architecture Architecture, props *LayerProps) (release, er
 		return release{}, err
 	}
 	version := awslambda.NewLayerVersion(l, new("Version"+architecture.constructID()), &awslambda.LayerVersionProps{
-		LayerVersionName:        new(cmp.Or(props.LayerVersionName, "TokenizeData")),
-		Description:             new("Tokenizer extension on 127.0.0.1:2774 for " + string(architecture) + ", with clients for Python and Node"),
+		LayerVersionName: new(cmp.Or(props.LayerVersionName, "TokenizeData")),
+		Description: new("Tokenizer extension on 127.0.0.1:2774 for " + string(architecture) +
+			", with clients for Python and Node"),
 		License:                 new("Apache-2.0"),
 		Code:                    code(asset),
 		CompatibleArchitectures: &[]awslambda.Architecture{architecture.Lambda()},
@@ -143,14 +149,16 @@ func (l *Layer) build(architecture Architecture, props *LayerProps) (release, er
 // function of another account that uses an old version could not be updated otherwise.
 func share(version awslambda.LayerVersion, organization string, destroyable bool) {
 	const id = "Organization"
-	version.AddPermission(new(id), &awslambda.LayerVersionPermission{AccountId: new("*"), OrganizationId: &organization})
+	version.AddPermission(new(id), &awslambda.LayerVersionPermission{
+		AccountId: new("*"), OrganizationId: &organization,
+	})
 	version.Node().FindChild(new(id)).(awscdk.CfnResource).ApplyRemovalPolicy(removalPolicy(destroyable), nil)
 }
 
 // LayerAttributes describes a layer that another app or another repository has made.
 type LayerAttributes struct {
-	// Versions are the layer versions by architecture; at least one. The stacks of this project put the ARNs into the SSM
-	// parameters /tokenizer/layer-version-arn/arm64 and /tokenizer/layer-version-arn/x86_64.
+	// Versions are the layer versions by architecture; at least one. The stacks of this project put the ARNs into the
+	// SSM parameters /tokenizer/layer-version-arn/arm64 and /tokenizer/layer-version-arn/x86_64.
 	Versions map[Architecture]LayerVersionAttributes
 }
 
@@ -158,27 +166,30 @@ type LayerAttributes struct {
 type LayerVersionAttributes struct {
 	// LayerVersionArn is the ARN with the version's number, or a CDK token, such as the value of an SSM parameter.
 	LayerVersionArn string
-	// Digest is what [ILayer].Digest says in the app that made the version; "" if it is not known. It becomes part of the
-	// functions' environment, so that a new release changes their template even if LayerVersionArn is a token.
+	// Digest is what [ILayer].Digest says in the app that made the version; "" if it is not known. It becomes part of
+	// the functions' environment, so that a new release changes their template even if LayerVersionArn is a token.
 	Digest string
 }
 
-// LayerFromAttributes refers to a layer of another app. It makes no resources. An error says which attribute is missing or
-// malformed.
+// LayerFromAttributes refers to a layer of another app. It makes no resources. An error says which attribute is missing
+// or malformed.
 func LayerFromAttributes(scope constructs.Construct, id string, attributes *LayerAttributes) (ILayer, error) {
 	attributes = cmp.Or(attributes, &LayerAttributes{})
 	if err := refuse(childPath(scope, id), attributes.problems()); err != nil {
 		return nil, err
 	}
 	layer := &Layer{
-		architectures: slices.Sorted(maps.Keys(attributes.Versions)), releases: map[Architecture]release{}, source: "LayerAttributes.Versions",
+		architectures: slices.Sorted(maps.Keys(attributes.Versions)),
+		releases:      map[Architecture]release{},
+		source:        "LayerAttributes.Versions",
 	}
 	constructs.NewConstruct_Override(layer, scope, &id)
 	for _, architecture := range layer.architectures {
 		version := attributes.Versions[architecture]
 		layer.releases[architecture] = release{
-			version: awslambda.LayerVersion_FromLayerVersionArn(layer, new("Version"+architecture.constructID()), &version.LayerVersionArn),
-			digest:  version.Digest,
+			version: awslambda.LayerVersion_FromLayerVersionArn(layer, new("Version"+architecture.constructID()),
+				&version.LayerVersionArn),
+			digest: version.Digest,
 		}
 	}
 	return layer, nil
@@ -191,7 +202,8 @@ var (
 
 func (a *LayerAttributes) problems() (problems []error) {
 	if len(a.Versions) == 0 {
-		problems = append(problems, fmt.Errorf("LayerAttributes.Versions: got none, want one for %q, %q or both", ARM64, X86_64))
+		problems = append(problems, fmt.Errorf("LayerAttributes.Versions: got none, want one for %q, %q or both", ARM64,
+			X86_64))
 	}
 	for _, architecture := range slices.Sorted(maps.Keys(a.Versions)) {
 		version := a.Versions[architecture]
@@ -200,9 +212,11 @@ func (a *LayerAttributes) problems() (problems []error) {
 			problems = append(problems, fmt.Errorf("%s: want the key %q or %q", property, ARM64, X86_64))
 		}
 		problems = append(problems,
-			attribute(property+".LayerVersionArn", version.LayerVersionArn, layerVersionForm.MatchString, "arn:aws:lambda:REGION:ACCOUNT:layer:NAME:VERSION"))
+			attribute(property+".LayerVersionArn", version.LayerVersionArn, layerVersionForm.MatchString,
+				"arn:aws:lambda:REGION:ACCOUNT:layer:NAME:VERSION"))
 		if version.Digest != "" {
-			problems = append(problems, attribute(property+".Digest", version.Digest, digestForm.MatchString, "64 hexadecimal digits, or none"))
+			problems = append(problems, attribute(property+".Digest", version.Digest, digestForm.MatchString,
+				"64 hexadecimal digits, or none"))
 		}
 	}
 	return problems

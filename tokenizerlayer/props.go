@@ -21,7 +21,8 @@ func refuse(path string, problems []error) error {
 	return fmt.Errorf("%s: %s", path, strings.ReplaceAll(errors.Join(problems...).Error(), "\n", "; "))
 }
 
-// attribute is the error about an attribute whose value is not of a form. A token is right: its value comes at deployment.
+// attribute is the error about an attribute whose value is not of a form. A token is right: its value comes at
+// deployment.
 func attribute(property, value string, hasForm func(string) bool, form string) error {
 	if hasForm(value) || value != "" && *awscdk.Token_IsUnresolved(value) {
 		return nil
@@ -32,13 +33,15 @@ func attribute(property, value string, hasForm func(string) bool, form string) e
 // rolePathForm has no "*" and no "?", which would be wildcards in the keys' policies.
 var rolePathForm = regexp.MustCompile(`^/([A-Za-z0-9+=,.@_-]+/)*$`)
 
-// checkRolePath is the error about an IAM path of roles. A token is wrong too: the path is compared when the app is synthesized.
+// checkRolePath is the error about an IAM path of roles. A token is wrong too: the path is compared when the app is
+// synthesized.
 func checkRolePath(property, path string) error {
 	const longest = 512 - len(IndexPath) // IAM's limit is 512 with the longest of the paths below
 	if rolePathForm.MatchString(path) && len(path) <= longest {
 		return nil
 	}
-	return fmt.Errorf("%s: got %q, want a path of IAM roles that starts and ends with a slash, without wildcards and tokens, such as %s",
+	return fmt.Errorf("%s: got %q, want a path of IAM roles that starts and ends with a slash, without wildcards and "+
+		"tokens, such as %s",
 		property, path, DefaultRolePath)
 }
 
@@ -47,7 +50,8 @@ func checkPurpose(property, purpose string) error {
 	if api.IsPurpose(purpose) {
 		return nil
 	}
-	return fmt.Errorf("%s: got the purpose %q, want 1 to 64 of a-z 0-9 _ -, the first a letter or digit: no token can have another", property, purpose)
+	return fmt.Errorf("%s: got the purpose %q, want 1 to 64 of a-z 0-9 _ -, the first a letter or digit: no token "+
+		"can have another", property, purpose)
 }
 
 // refusal ends the synthesis with a problem of a construct whose constructor returns no error.

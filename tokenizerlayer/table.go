@@ -19,8 +19,9 @@ type tableProps struct {
 	destroyable           bool
 }
 
-// newTable makes a table that is encrypted with a customer key, paid per request, recoverable to any second of the last 35 days,
-// and protected from deletion unless destroyable. DynamoDB removes rows whose expiry has passed, within about two days.
+// newTable makes a table that is encrypted with a customer key, paid per request, recoverable to any second of the last
+// 35 days, and protected from deletion unless destroyable. DynamoDB removes rows whose expiry has passed, within about
+// two days.
 //
 // Table, not TableV2: with a customer key the latter wants a concrete region, and these stacks must synthesize without.
 func newTable(scope constructs.Construct, id string, props tableProps) awsdynamodb.Table {
@@ -33,13 +34,14 @@ func newTable(scope constructs.Construct, id string, props tableProps) awsdynamo
 		PartitionKey: stringAttribute(props.partitionKey),
 		SortKey:      sortKey,
 		// Only purges: what must not be forged, such as an expiry that is enforced, is inside the envelope.
-		TimeToLiveAttribute:              orNil(props.expiryAttribute),
-		BillingMode:                      awsdynamodb.BillingMode_PAY_PER_REQUEST,
-		Encryption:                       awsdynamodb.TableEncryption_CUSTOMER_MANAGED,
-		EncryptionKey:                    props.storageKey,
-		PointInTimeRecoverySpecification: &awsdynamodb.PointInTimeRecoverySpecification{PointInTimeRecoveryEnabled: new(true)},
-		DeletionProtection:               new(!props.destroyable),
-		RemovalPolicy:                    removalPolicy(props.destroyable),
+		TimeToLiveAttribute: orNil(props.expiryAttribute),
+		BillingMode:         awsdynamodb.BillingMode_PAY_PER_REQUEST,
+		Encryption:          awsdynamodb.TableEncryption_CUSTOMER_MANAGED,
+		EncryptionKey:       props.storageKey,
+		PointInTimeRecoverySpecification: &awsdynamodb.PointInTimeRecoverySpecification{PointInTimeRecoveryEnabled: new(
+			true)},
+		DeletionProtection: new(!props.destroyable),
+		RemovalPolicy:      removalPolicy(props.destroyable),
 	})
 }
 

@@ -46,7 +46,8 @@ type IVault interface {
 
 // KeyVersion is a version of TokenKey or of FingerprintKey.
 type KeyVersion struct {
-	// Version has 1 to 16 of a-z and 0-9. That of FingerprintKey is part of the rows in the index, so never give a version another key.
+	// Version has 1 to 16 of a-z and 0-9. That of FingerprintKey is part of the rows in the index, so never give a
+	// version another key.
 	Version string
 	// Key is one of [NewTokenKey] or [NewFingerprintKey].
 	Key awskms.IKey
@@ -54,21 +55,23 @@ type KeyVersion struct {
 
 // VaultProps describes a [Vault].
 type VaultProps struct {
-	// TokenKeys are the versions of TokenKey; required, at most 4. The first seals new values; all of them open. KMS rotates the material
-	// of a key each year by itself. To replace a key that may be compromised, deploy the new one behind it, so that all functions can open
-	// what it will seal, and then in front of it. Grant the keys to no AWS service and to no role except through [Vault.Grants].
+	// TokenKeys are the versions of TokenKey; required, at most 4. The first seals new values; all of them open. KMS
+	// rotates the material of a key each year by itself. To replace a key that may be compromised, deploy the new one
+	// behind it, so that all functions can open what it will seal, and then in front of it. Grant the keys to no AWS
+	// service and to no role except through [Vault.Grants].
 	TokenKeys []KeyVersion
 	// StorageKey encrypts the tables at rest; required, and another key than TokenKey: every role that touches a
 	// table must be able to decrypt with it.
 	StorageKey awskms.IKey
-	// FingerprintKeys are the versions of FingerprintKey; required, at most 4. The first makes new fingerprints; those after it
-	// find what earlier releases made. KMS cannot rotate an HMAC key: to rotate, put a new key in front.
+	// FingerprintKeys are the versions of FingerprintKey; required, at most 4. The first makes new fingerprints; those
+	// after it find what earlier releases made. KMS cannot rotate an HMAC key: to rotate, put a new key in front.
 	FingerprintKeys []KeyVersion
-	// RolePath is that of the keys: see [KeyProps]. "" means [DefaultRolePath]; [AnyRolePath] says that the policies of your own keys name
-	// no paths. [Layer.Attach] refuses a role that the policies would.
+	// RolePath is that of the keys: see [KeyProps]. "" means [DefaultRolePath]; [AnyRolePath] says that the policies of
+	// your own keys name no paths. [Layer.Attach] refuses a role that the policies would.
 	RolePath string
-	// TableName, StateName and IndexName are the tables' physical names; "" means [DefaultVaultTable], [DefaultStateTable] and
-	// [DefaultIndexTable]. The name of the vault's table is sealed into every row: if you rename it, its rows cannot be opened any more.
+	// TableName, StateName and IndexName are the tables' physical names; "" means [DefaultVaultTable],
+	// [DefaultStateTable] and [DefaultIndexTable]. The name of the vault's table is sealed into every row: if you
+	// rename it, its rows cannot be opened any more.
 	TableName, StateName, IndexName string
 	// Destroyable deletes the tables with their stack. The zero value keeps them and protects them from deletion.
 	Destroyable bool
@@ -93,8 +96,10 @@ func NewVault(scope constructs.Construct, id string, props *VaultProps) (*Vault,
 		return nil, err
 	}
 	vault := &Vault{
-		tokenKeys: slices.Clone(props.TokenKeys), fingerprintKeys: slices.Clone(props.FingerprintKeys), storageKey: props.StorageKey,
-		rolePath: cmp.Or(props.RolePath, DefaultRolePath),
+		tokenKeys:       slices.Clone(props.TokenKeys),
+		fingerprintKeys: slices.Clone(props.FingerprintKeys),
+		storageKey:      props.StorageKey,
+		rolePath:        cmp.Or(props.RolePath, DefaultRolePath),
 	}
 	constructs.NewConstruct_Override(vault, scope, &id)
 	vault.table = newTable(vault, "Table", tableProps{
@@ -110,7 +115,8 @@ func NewVault(scope constructs.Construct, id string, props *VaultProps) (*Vault,
 		storageKey: props.StorageKey, destroyable: props.Destroyable,
 	})
 	// Strong, whatever the app's default is: CloudFormation then refuses to replace a table or key that functions of
-	// another stack still use. Losing the table or TokenKey loses every value, losing the others every way to find one again.
+	// another stack still use. Losing the table or TokenKey loses every value, losing the others every way to find one
+	// again.
 	needed := []constructs.IConstruct{vault.table, vault.state, vault.index, props.StorageKey}
 	for _, key := range slices.Concat(props.TokenKeys, props.FingerprintKeys) {
 		needed = append(needed, key.Key)
@@ -123,11 +129,13 @@ func NewVault(scope constructs.Construct, id string, props *VaultProps) (*Vault,
 
 func (p *VaultProps) problems() (problems []error) {
 	problems = slices.Concat(
-		checkKeys("VaultProps.TokenKeys", "NewTokenKey", p.TokenKeys), checkKeys("VaultProps.FingerprintKeys", "NewFingerprintKey", p.FingerprintKeys))
+		checkKeys("VaultProps.TokenKeys", "NewTokenKey", p.TokenKeys),
+		checkKeys("VaultProps.FingerprintKeys", "NewFingerprintKey", p.FingerprintKeys))
 	if p.StorageKey == nil {
 		problems = append(problems, errors.New("VaultProps.StorageKey: got none: make one with NewStorageKey"))
 	} else if slices.ContainsFunc(p.TokenKeys, func(key KeyVersion) bool { return key.Key == p.StorageKey }) {
-		problems = append(problems, errors.New("VaultProps.StorageKey: got TokenKey, which no role may have for storage: make another with NewStorageKey"))
+		problems = append(problems, errors.New(
+			"VaultProps.StorageKey: got TokenKey, which no role may have for storage: make another with NewStorageKey"))
 	}
 	if p.RolePath != "" {
 		problems = append(problems, checkRolePath("VaultProps.RolePath", p.RolePath))
@@ -141,8 +149,8 @@ func (p *VaultProps) problems() (problems []error) {
 // table is a property that names a table, and its value.
 type table struct{ property, value string }
 
-// checkDistinct are the errors about a table that is named twice. Whoever tokenizes may write the vault's table, so what must be out of
-// its reach has to be in another one.
+// checkDistinct are the errors about a table that is named twice. Whoever tokenizes may write the vault's table, so
+// what must be out of its reach has to be in another one.
 func checkDistinct(props string, tables []table) (problems []error) {
 	for i, t := range tables {
 		for _, earlier := range tables[:i] {
@@ -161,7 +169,8 @@ func checkKeys(property, maker string, keys []KeyVersion) (problems []error) {
 	for _, key := range keys {
 		versions = append(versions, key.Version)
 		if key.Key == nil {
-			problems = append(problems, fmt.Errorf("%s: got version %q without a key: make one with %s", property, key.Version, maker))
+			problems = append(problems, fmt.Errorf("%s: got version %q without a key: make one with %s", property,
+				key.Version, maker))
 		}
 	}
 	return append(problems, checkKeyVersions(property, versions))
@@ -178,11 +187,12 @@ func checkKeyVersions(property string, versions []string) error {
 	if right {
 		return nil
 	}
-	return fmt.Errorf("%s: got versions %q, want 1 to %d, each of 1 to 16 of a-z and 0-9, and none twice", property, versions, api.MaxKeyVersions)
+	return fmt.Errorf("%s: got versions %q, want 1 to %d, each of 1 to 16 of a-z and 0-9, and none twice", property,
+		versions, api.MaxKeyVersions)
 }
 
-// VaultAttributes describes a vault that another app or another repository has made. ARNs can be CDK tokens, such as the value
-// of an SSM parameter. Every field is required, but for RolePath.
+// VaultAttributes describes a vault that another app or another repository has made. ARNs can be CDK tokens, such as
+// the value of an SSM parameter. Every field is required, but for RolePath.
 type VaultAttributes struct {
 	// TableArn, StateArn and IndexArn are the ARNs of the three tables.
 	TableArn, StateArn, IndexArn string
@@ -202,11 +212,11 @@ type KeyVersionAttributes struct {
 	KeyArn string
 }
 
-// VaultFromAttributes refers to a vault of another app, in the account and region of the functions that will use it. It makes no
-// resources. An error says which attribute is missing or wrong.
+// VaultFromAttributes refers to a vault of another app, in the account and region of the functions that will use it. It
+// makes no resources. An error says which attribute is missing or wrong.
 //
-// The keys' policies must let IAM give their use away inside the account, as those of [NewTokenKey], [NewFingerprintKey] and
-// [NewStorageKey] do.
+// The keys' policies must let IAM give their use away inside the account, as those of [NewTokenKey],
+// [NewFingerprintKey] and [NewStorageKey] do.
 func VaultFromAttributes(scope constructs.Construct, id string, attributes *VaultAttributes) (IVault, error) {
 	attributes = cmp.Or(attributes, &VaultAttributes{})
 	if err := refuse(childPath(scope, id), attributes.problems()); err != nil {
@@ -220,7 +230,9 @@ func VaultFromAttributes(scope constructs.Construct, id string, attributes *Vaul
 	vault.storageKey = awskms.Key_FromKeyArn(vault, new("StorageKey"), &attributes.StorageKeyArn)
 	keys := func(name string, attributes []KeyVersionAttributes) (keys []KeyVersion) {
 		for _, key := range attributes {
-			keys = append(keys, KeyVersion{Version: key.Version, Key: awskms.Key_FromKeyArn(vault, new(name+key.Version), &key.KeyArn)})
+			keys = append(keys, KeyVersion{
+				Version: key.Version, Key: awskms.Key_FromKeyArn(vault, new(name+key.Version), &key.KeyArn),
+			})
 		}
 		return keys
 	}
@@ -249,9 +261,11 @@ func (a *VaultAttributes) problems() (problems []error) {
 		var versions []string
 		for _, key := range keys.versions {
 			versions = append(versions, key.Version)
-			problems = append(problems, attribute(fmt.Sprintf("%s[%q].KeyArn", keys.property, key.Version), key.KeyArn, api.IsKeyARN, keyARN))
+			problems = append(problems, attribute(fmt.Sprintf("%s[%q].KeyArn", keys.property, key.Version), key.KeyArn,
+				api.IsKeyARN, keyARN))
 			if key.KeyArn != "" && key.KeyArn == a.StorageKeyArn {
-				problems = append(problems, fmt.Errorf("VaultAttributes.StorageKeyArn: got a key of %s, want the ARN of another", keys.property))
+				problems = append(problems, fmt.Errorf(
+					"VaultAttributes.StorageKeyArn: got a key of %s, want the ARN of another", keys.property))
 			}
 		}
 		problems = append(problems, checkKeyVersions(keys.property, versions))

@@ -1,7 +1,8 @@
 // Package fulltests is the switch between the tests that a developer waits for and all of them.
 //
-// With TESTS=full in the environment, as in CI, tests run every case. Without it, those that take long run a representative part, which
-// is the same each time. A test asks Enabled and says in its comment what it leaves out; one that has no such part calls Only.
+// With TESTS=full in the environment, as in CI, tests run every case. Without it, those that take long run a
+// representative part, which is the same each time. A test asks Enabled and says in its comment what it leaves out; one
+// that has no such part calls Only.
 package fulltests
 
 import (

@@ -1,5 +1,5 @@
-// Package assembly reads what `cdk synth` leaves (a cloud assembly: manifest, CloudFormation templates, staged assets) and
-// resolves the templates' values, so that a program can create what they describe.
+// Package assembly reads what `cdk synth` leaves (a cloud assembly: manifest, CloudFormation templates, staged assets)
+// and resolves the templates' values, so that a program can create what they describe.
 //
 //	a, err := assembly.Load("cdk.out")
 //	r := assembly.NewResolver(a, "123456789012", "us-east-1")
@@ -16,8 +16,8 @@
 // (nested assemblies), and intrinsic functions that [Resolver] does not list. Parameters and rules are ignored, because the CDK adds
 // them only to check its bootstrap version. So is its resource AWS::CDK::Metadata, which has a condition.
 //
-// Sources: https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/intrinsic-function-reference.html and, for
-// the files, the package cloud-assembly-schema of the AWS CDK.
+// Sources: https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/intrinsic-function-reference.html
+// and, for the files, the package cloud-assembly-schema of the AWS CDK.
 package assembly
 
 import (
@@ -50,14 +50,15 @@ type Stack struct {
 	paths  map[string]string // of constructs, by logical id
 }
 
-// asset is a directory that the CDK has staged. In an assembly that was synthesized without building anything, it does not exist.
+// asset is a directory that the CDK has staged. In an assembly that was synthesized without building anything, it does
+// not exist.
 type asset struct {
 	dir string // absolute
 	err error  // why there is none
 }
 
-// Template is the part of a CloudFormation template that describes resources. Values keep their JSON types: map[string]any,
-// []any, string, bool, nil and, so that no digit changes, [json.Number].
+// Template is the part of a CloudFormation template that describes resources. Values keep their JSON types:
+// map[string]any, []any, string, bool, nil and, so that no digit changes, [json.Number].
 type Template struct {
 	Resources map[string]Resource // by logical id
 	Outputs   map[string]Output
@@ -106,7 +107,8 @@ type loader struct {
 	manifest
 }
 
-// Load reads the cloud assembly in dir. Its errors name the file that is missing, malformed or asks for what is not supported.
+// Load reads the cloud assembly in dir. Its errors name the file that is missing, malformed or asks for what is not
+// supported.
 func Load(dir string) (*Assembly, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
@@ -129,9 +131,12 @@ func (l *loader) load() (*Assembly, error) {
 		return nil, err
 	}
 	if len(l.Missing) > 0 {
-		return nil, errors.New("manifest.json: the app looks things up in an account: run cdk synth with credentials first")
+		return nil,
+			errors.New("manifest.json: the app looks things up in an account: run cdk synth with credentials first")
 	}
-	order, err := sorted(slices.Collect(maps.Keys(l.Artifacts)), func(id string) []string { return l.Artifacts[id].Dependencies })
+	order, err := sorted(slices.Collect(maps.Keys(l.Artifacts)), func(id string) []string {
+		return l.Artifacts[id].Dependencies
+	})
 	if err != nil {
 		return nil, fmt.Errorf("manifest.json: %w", err)
 	}
@@ -139,7 +144,8 @@ func (l *loader) load() (*Assembly, error) {
 	for _, id := range order {
 		switch l.Artifacts[id].Type {
 		case "cdk:cloud-assembly":
-			return nil, fmt.Errorf("manifest.json: %s is a CDK stage, which is not supported: put its stacks into the app itself", id)
+			return nil, fmt.Errorf(
+				"manifest.json: %s is a CDK stage, which is not supported: put its stacks into the app itself", id)
 		case "aws:cloudformation:stack":
 			s, err := l.stack(id)
 			if err != nil {
@@ -183,7 +189,8 @@ func (l *loader) stack(id string) (*Stack, error) {
 	return s, nil
 }
 
-// environment returns account and region of a stack. The CDK writes unknown-account and unknown-region where they are open.
+// environment returns account and region of a stack. The CDK writes unknown-account and unknown-region where they are
+// open.
 func environment(uri string) (account, region string) {
 	account, region, _ = strings.Cut(strings.TrimPrefix(uri, "aws://"), "/")
 	return known(account), known(region)
@@ -196,7 +203,8 @@ func known(name string) string {
 	return name
 }
 
-// paths adds the paths of the constructs, by the logical ids of what they made, to the map. The file is for people, so it may be gone.
+// paths adds the paths of the constructs, by the logical ids of what they made, to the map. The file is for people, so
+// it may be gone.
 func (l *loader) paths(file string, into map[string]string) error {
 	var entries map[string][]struct {
 		Type string
@@ -234,7 +242,8 @@ func (t *Template) check() error {
 	return nil
 }
 
-// assets adds the directories that an asset manifest lists to the map. It skips assets that are single files, such as templates.
+// assets adds the directories that an asset manifest lists to the map. It skips assets that are single files, such as
+// templates.
 func (l *loader) assets(file string, into map[string]asset) error {
 	var list assetManifest
 	if err := l.read(file, &list); err != nil {
@@ -273,8 +282,8 @@ func (l *loader) read(name string, into any) error {
 	return nil
 }
 
-// AssetPath is the absolute path of the directory that the CDK has staged for a function's or a layer's S3Key. It is an error if the
-// assembly has no such directory, as when it was synthesized without building anything.
+// AssetPath is the absolute path of the directory that the CDK has staged for a function's or a layer's S3Key. It is an
+// error if the assembly has no such directory, as when it was synthesized without building anything.
 func (s *Stack) AssetPath(objectKey string) (string, error) {
 	if staged, ok := s.assets[objectKey]; ok {
 		return staged.dir, staged.err
@@ -282,8 +291,8 @@ func (s *Stack) AssetPath(objectKey string) (string, error) {
 	return "", fmt.Errorf("stack %s has no directory asset with the object key %q", s.Name, objectKey)
 }
 
-// ConstructPath is the path of the construct that made a resource, such as AppStack/OrderRole/Resource. Where the assembly does not tell,
-// it is the stack's name and the logical id.
+// ConstructPath is the path of the construct that made a resource, such as AppStack/OrderRole/Resource. Where the
+// assembly does not tell, it is the stack's name and the logical id.
 func (s *Stack) ConstructPath(logicalID string) string {
 	if path, ok := s.paths[logicalID]; ok {
 		return path
@@ -291,8 +300,8 @@ func (s *Stack) ConstructPath(logicalID string) string {
 	return s.Name + "/" + logicalID
 }
 
-// Order lists the logical ids of the stack's resources, each after those that it refers to or depends on, in the same order
-// every time. A cycle, or a reference to a resource that the template lacks, is an error that names it.
+// Order lists the logical ids of the stack's resources, each after those that it refers to or depends on, in the same
+// order every time. A cycle, or a reference to a resource that the template lacks, is an error that names it.
 func (s *Stack) Order() ([]string, error) {
 	order, err := sorted(slices.Collect(maps.Keys(s.Template.Resources)), func(id string) []string {
 		resource := s.Template.Resources[id]

@@ -13,8 +13,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// testdata/cdk.out is what aws-cdk-lib 2.270.0 has written for two stacks: a key, a table and a layer that the other stack's
-// function refers to (the layer weakly), and a REST API. The feature-flag report is left out of its manifest.
+// testdata/cdk.out is what aws-cdk-lib 2.270.0 has written for two stacks: a key, a table and a layer that the other
+// stack's function refers to (the layer weakly), and a REST API. The feature-flag report is left out of its manifest.
 func loadCDK(t *testing.T) *Assembly {
 	t.Helper()
 	a, err := Load("testdata/cdk.out")
@@ -138,8 +138,11 @@ func TestWholeCDKAppResolvesInItsOrder(t *testing.T) {
 	if d := cmp.Diff(map[string]any{"AWS": "arn:aws:iam::123456789012:root"}, statement["Principal"]); d != "" {
 		t.Errorf("key policy: %s", d)
 	}
-	url, err := r.String(a.Stacks[1], "Outputs/PaymentMethodApiURL", a.Stacks[1].Template.Outputs["PaymentMethodApiURL"].Value)
-	if want := "https://ref:ApiF70053CD.execute-api.eu-west-1.amazonaws.com/ref:ApiDeploymentStagedev51EE5D56/"; err != nil || url != want {
+	url, err := r.String(a.Stacks[1], "Outputs/PaymentMethodApiURL",
+		a.Stacks[1].Template.Outputs["PaymentMethodApiURL"].Value)
+	if want :=
+		"https://ref:ApiF70053CD.execute-api.eu-west-1.amazonaws.com/ref:ApiDeploymentStagedev51EE5D56/"; err != nil ||
+		url != want {
 		t.Errorf("output: got %q, %v", url, err)
 	}
 }
@@ -182,7 +185,8 @@ func TestOrderNamesTheCycleAndTheUnknown(t *testing.T) {
 		`"A":{"Type":"T","Properties":{"x":{"Ref":"No"}}}`: `A refers to "No"`,
 	} {
 		stack, _ := oneStack(t, `{"Resources":{`+needing+`}}`)
-		if _, err := stack.Order(); err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "stack S") {
+		if _, err := stack.Order(); err == nil || !strings.Contains(err.Error(), want) ||
+			!strings.Contains(err.Error(), "stack S") {
 			t.Errorf("%s: got %v, want %q", needing, err, want)
 		}
 	}
@@ -190,19 +194,34 @@ func TestOrderNamesTheCycleAndTheUnknown(t *testing.T) {
 
 func TestResolve(t *testing.T) {
 	tests := []struct{ name, in, want string }{
-		{"constants stay, numbers to the digit", `{"a":[1.10,12345678901234567890,true,null,"x"]}`, `{"a":[1.10,12345678901234567890,true,null,"x"]}`},
-		{"pseudo parameters", `[{"Ref":"AWS::AccountId"},{"Ref":"AWS::Region"},{"Ref":"AWS::Partition"},{"Ref":"AWS::URLSuffix"},{"Ref":"AWS::StackName"}]`,
+		{
+			"constants stay, numbers to the digit", `{"a":[1.10,12345678901234567890,true,null,"x"]}`,
+			`{"a":[1.10,12345678901234567890,true,null,"x"]}`,
+		},
+		{"pseudo parameters",
+			`[{"Ref":"AWS::AccountId"},{"Ref":"AWS::Region"},{"Ref":"AWS::Partition"},{"Ref":"AWS::URLSuffix"},{"Ref":"AWS::StackName"}]`,
 			`["123456789012","us-east-1","aws","amazonaws.com","S"]`},
 		{"stack id", `{"Fn::Select":[1,{"Fn::Split":["/",{"Ref":"AWS::StackId"}]}]}`, `"S"`},
 		{"no value", `{"a":{"Ref":"AWS::NoValue"},"b":[1,{"Ref":"AWS::NoValue"},2]}`, `{"b":[1,2]}`},
 		{"no value alone", `{"Ref":"AWS::NoValue"}`, `null`},
-		{"ref and attributes", `[{"Ref":"Thing"},{"Fn::GetAtt":["Thing","Arn"]},{"Fn::GetAtt":["Thing","Endpoint.Port"]}]`, `["thing-1","arn:thing","80"]`},
+		{
+			"ref and attributes",
+			`[{"Ref":"Thing"},{"Fn::GetAtt":["Thing","Arn"]},{"Fn::GetAtt":["Thing","Endpoint.Port"]}]`,
+			`["thing-1","arn:thing","80"]`,
+		},
 		{"join", `{"Fn::Join":["-",["a",{"Ref":"Thing"},1,true,{"Ref":"AWS::NoValue"}]]}`, `"a-thing-1-1-true"`},
 		{"join of a split", `{"Fn::Join":["",{"Fn::Split":[":",{"Fn::GetAtt":["Thing","Arn"]}]}]}`, `"arnthing"`},
 		{"split", `{"Fn::Split":[",","a,b,"]}`, `["a","b",""]`},
 		{"select", `{"Fn::Select":["1",["a",{"Fn::Sub":"${Thing}!"}]]}`, `"thing-1!"`},
-		{"sub", `{"Fn::Sub":"${Thing} ${Thing.Arn} ${Thing.Endpoint.Port} ${AWS::Region} ${!Literal} $x"}`, `"thing-1 arn:thing 80 us-east-1 ${Literal} $x"`},
-		{"sub with variables", `{"Fn::Sub":["${Thing}/${n}/${a.b}",{"Thing":"mine","n":{"Fn::GetAtt":["Thing","Arn"]},"a.b":7}]}`, `"mine/arn:thing/7"`},
+		{
+			"sub", `{"Fn::Sub":"${Thing} ${Thing.Arn} ${Thing.Endpoint.Port} ${AWS::Region} ${!Literal} $x"}`,
+			`"thing-1 arn:thing 80 us-east-1 ${Literal} $x"`,
+		},
+		{
+			"sub with variables",
+			`{"Fn::Sub":["${Thing}/${n}/${a.b}",{"Thing":"mine","n":{"Fn::GetAtt":["Thing","Arn"]},"a.b":7}]}`,
+			`"mine/arn:thing/7"`,
+		},
 		{"zones", `{"Fn::Select":[1,{"Fn::GetAZs":""}]}`, `"us-east-1b"`},
 		{"a member named Ref beside others is data", `{"Ref":"main","Repo":"x"}`, `{"Ref":"main","Repo":"x"}`},
 	}
@@ -254,7 +273,8 @@ func TestResolveErrorsNameThePlace(t *testing.T) {
 	}
 	for _, test := range tests {
 		stack, r := oneStack(t, things)
-		if got, err := r.Resolve(stack, "Here", parse(t, test.in)); err == nil || !strings.Contains(err.Error(), test.want) {
+		if got, err := r.Resolve(stack, "Here", parse(t, test.in)); err == nil ||
+			!strings.Contains(err.Error(), test.want) {
 			t.Errorf("%s: got %v, %v; want %q", test.in, got, err, test.want)
 		}
 	}
@@ -281,11 +301,14 @@ func TestOutputsThatReferToEachOtherEnd(t *testing.T) {
 	stack, r := oneStack(t, `{"Resources":{"Thing":{"Type":"T"}},"Outputs":{
 		"A":{"Value":{"Fn::ImportValue":"b"},"Export":{"Name":"a"}},
 		"B":{"Value":{"Fn::GetStackOutput":{"StackName":"S","OutputName":"A"}},"Export":{"Name":"b"}}}}`)
-	if _, err := r.Resolve(stack, "Here", parse(t, `{"Fn::ImportValue":"a"}`)); err == nil || !strings.Contains(err.Error(), "cycle") {
+	if _, err := r.Resolve(stack, "Here", parse(t, `{"Fn::ImportValue":"a"}`)); err == nil ||
+		!strings.Contains(err.Error(), "cycle") {
 		t.Errorf("got %v", err)
 	}
-	stack, r = oneStack(t, `{"Resources":{"Thing":{"Type":"T"}},"Outputs":{"A":{"Value":"x","Export":{"Name":{"Fn::ImportValue":"b"}}}}}`)
-	if _, err := r.Resolve(stack, "Here", parse(t, `{"Fn::ImportValue":"a"}`)); err == nil || !strings.Contains(err.Error(), "cycle") {
+	stack, r = oneStack(t,
+		`{"Resources":{"Thing":{"Type":"T"}},"Outputs":{"A":{"Value":"x","Export":{"Name":{"Fn::ImportValue":"b"}}}}}`)
+	if _, err := r.Resolve(stack, "Here", parse(t, `{"Fn::ImportValue":"a"}`)); err == nil ||
+		!strings.Contains(err.Error(), "cycle") {
 		t.Errorf("got %v", err)
 	}
 }
@@ -293,7 +316,8 @@ func TestOutputsThatReferToEachOtherEnd(t *testing.T) {
 func TestWeakReferenceIsToOneStackOnly(t *testing.T) {
 	stack, r := oneStack(t, `{"Resources":{"Thing":{"Type":"T"}},"Outputs":{"O":{"Value":"x"}}}`)
 	for name, want := range map[string]any{"S": "x", "Other": nil} {
-		got, err := r.Resolve(stack, "Here", parse(t, `{"Fn::GetStackOutput":{"StackName":"`+name+`","OutputName":"O","Region":{"Ref":"AWS::Region"}}}`))
+		got, err := r.Resolve(stack, "Here",
+			parse(t, `{"Fn::GetStackOutput":{"StackName":"`+name+`","OutputName":"O","Region":{"Ref":"AWS::Region"}}}`))
 		if got != want || (err != nil) != (want == nil) {
 			t.Errorf("%s: got %v, %v", name, got, err)
 		}
@@ -317,14 +341,17 @@ func TestStringConvertsScalarsOnly(t *testing.T) {
 		}
 	}
 	for _, in := range []string{`[]`, `{}`, `null`, `{"Ref":"AWS::NoValue"}`} {
-		if got, err := r.String(stack, "Here", parse(t, in)); err == nil || !strings.HasPrefix(err.Error(), "S/Here: ") {
+		if got, err := r.String(stack, "Here", parse(t, in)); err == nil ||
+			!strings.HasPrefix(err.Error(), "S/Here: ") {
 			t.Errorf("%s: got %q, %v", in, got, err)
 		}
 	}
 }
 
 func TestCDKMetadataIsDropped(t *testing.T) {
-	stack, _ := oneStack(t, `{"Resources":{"Thing":{"Type":"T"},"CDKMetadata":{"Type":"AWS::CDK::Metadata","Condition":"CDKMetadataAvailable"}},
+	stack, _ :=
+		oneStack(
+			t, `{"Resources":{"Thing":{"Type":"T"},"CDKMetadata":{"Type":"AWS::CDK::Metadata","Condition":"CDKMetadataAvailable"}},
 		"Conditions":{"CDKMetadataAvailable":{"Fn::Or":[]}},"Parameters":{"BootstrapVersion":{"Type":"AWS::SSM::Parameter::Value<String>"}}}`)
 	if _, ok := stack.Template.Resources["CDKMetadata"]; ok || len(stack.Template.Resources) != 1 {
 		t.Errorf("got %v", stack.Template.Resources)
@@ -334,7 +361,8 @@ func TestCDKMetadataIsDropped(t *testing.T) {
 func TestUnusableAssembliesAreRefusedByFile(t *testing.T) {
 	withManifest := func(content string) string { return writeFiles(t, map[string]string{"manifest.json": content}) }
 	stackWith := func(properties, more string) string {
-		return `{"artifacts":{"S":{"type":"aws:cloudformation:stack","dependencies":["S.assets"],"properties":` + properties + `}` + more + `}}`
+		return `{"artifacts":{"S":{"type":"aws:cloudformation:stack","dependencies":["S.assets"],"properties":` +
+			properties + `}` + more + `}}`
 	}
 	assets := `,"S.assets":{"type":"cdk:asset-manifest","properties":{"file":"S.assets.json"}}`
 	tests := []struct{ dir, want string }{
@@ -346,15 +374,28 @@ func TestUnusableAssembliesAreRefusedByFile(t *testing.T) {
 		{withManifest(`{"missing":[{}]}`), "run cdk synth with credentials"},
 		{withManifest(`{"artifacts":{"Stage":{"type":"cdk:cloud-assembly"}}}`), "Stage is a CDK stage"},
 		{withManifest(`{"artifacts":{"A":{"dependencies":["A"]}}}`), "manifest.json: cycle"},
-		{withManifest(`{"artifacts":{"S":{"type":"aws:cloudformation:stack","properties":{"templateFile":"gone.json"}}}}`), "gone.json"},
-		{withManifest(`{"artifacts":{"S":{"type":"aws:cloudformation:stack","properties":{"templateFile":"../../etc/passwd"}}}}`), "escapes"},
+		{withManifest(
+			`{"artifacts":{"S":{"type":"aws:cloudformation:stack","properties":{"templateFile":"gone.json"}}}}`),
+			"gone.json"},
+		{withManifest(
+			`{"artifacts":{"S":{"type":"aws:cloudformation:stack","properties":{"templateFile":"../../etc/passwd"}}}}`),
+			"escapes"},
 		{write(t, `{"Resources":{"A":[]}}`), "S.template.json: malformed"},
 		{write(t, `{}`), "S.template.json: there are no resources"},
 		{write(t, `{"Resources":{"A":{}}}`), "S.template.json: resource A"},
 		{write(t, `{"Resources":{"A":{"Type":"T","Condition":"C"}}}`), "S.template.json: resource A"},
-		{write(t, `{"Resources":{"A":{"Type":"T"}},"Outputs":{"O":{"Value":1,"Condition":"C"}}}`), "S.template.json: output O"},
-		{writeFiles(t, map[string]string{"manifest.json": stackWith(`{"templateFile":"t.json"}`, assets), "t.json": things}), "S.assets.json"},
-		{writeFiles(t, map[string]string{"manifest.json": `{"artifacts":{"S":{"type":"aws:cloudformation:stack","additionalMetadataFile":"m.json"}}}`, "m.json": `[]`}), "m.json: malformed"},
+		{
+			write(t, `{"Resources":{"A":{"Type":"T"}},"Outputs":{"O":{"Value":1,"Condition":"C"}}}`),
+			"S.template.json: output O",
+		},
+		{writeFiles(t, map[string]string{
+			"manifest.json": stackWith(`{"templateFile":"t.json"}`, assets), "t.json": things,
+		}), "S.assets.json"},
+		{writeFiles(t,
+			map[string]string{
+				"manifest.json": `{"artifacts":{"S":{"type":"aws:cloudformation:stack","additionalMetadataFile":"m.json"}}}`,
+				"m.json":        `[]`,
+			}), "m.json: malformed"},
 	}
 	for _, test := range tests {
 		if _, err := Load(test.dir); err == nil || !strings.Contains(err.Error(), test.want) {

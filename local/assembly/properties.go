@@ -5,8 +5,8 @@ import (
 	"strconv"
 )
 
-// Properties are the properties of a resource, or an object within them, without intrinsic functions. A number or a boolean may be a
-// string, as CloudFormation allows. Absent members read as zero values.
+// Properties are the properties of a resource, or an object within them, without intrinsic functions. A number or a
+// boolean may be a string, as CloudFormation allows. Absent members read as zero values.
 type Properties map[string]any
 
 // Str is a text, a number or a boolean, as text.

@@ -9,9 +9,10 @@ import (
 	"strings"
 )
 
-// Resolver replaces the intrinsic functions in values of the templates. It knows Ref, Fn::GetAtt, Fn::Sub, Fn::Join, Fn::Select,
-// Fn::Split, Fn::GetAZs, Fn::ImportValue and Fn::GetStackOutput, and all pseudo parameters but AWS::NotificationARNs, for the partition
-// aws. Any other function, and a dynamic reference like {{resolve:…}}, is an error that names it and its place.
+// Resolver replaces the intrinsic functions in values of the templates. It knows Ref, Fn::GetAtt, Fn::Sub, Fn::Join,
+// Fn::Select, Fn::Split, Fn::GetAZs, Fn::ImportValue and Fn::GetStackOutput, and all pseudo parameters but
+// AWS::NotificationARNs, for the partition aws. Any other function, and a dynamic reference like {{resolve:…}}, is an
+// error that names it and its place.
 //
 // One goroutine may use it at a time.
 type Resolver struct {
@@ -37,9 +38,10 @@ func (r *Resolver) SetResource(stack *Stack, logicalID, ref string, attributes m
 	r.resources[resourceKey{stack.Name, logicalID}] = physical{ref, attributes}
 }
 
-// Resolve returns a copy of v, a value of the stack's template. Every intrinsic function in it is replaced by its value, and members
-// and elements that are AWS::NoValue are left out. The argument where says what v is, such as a logical id: errors begin with the
-// stack, where, and the path within v. It is an error if v needs a resource that does not exist yet.
+// Resolve returns a copy of v, a value of the stack's template. Every intrinsic function in it is replaced by its
+// value, and members and elements that are AWS::NoValue are left out. The argument where says what v is, such as a
+// logical id: errors begin with the stack, where, and the path within v. It is an error if v needs a resource that does
+// not exist yet.
 func (r *Resolver) Resolve(stack *Stack, where string, v any) (any, error) {
 	out, err := evaluation{r, stack, 0}.value(v)
 	if out == (noValue{}) {
@@ -192,7 +194,8 @@ func (e evaluation) ref(argument any) (any, error) {
 	case "AWS::StackName":
 		return e.stack.Name, nil
 	case "AWS::StackId": // on AWS its last part is random
-		return "arn:aws:cloudformation:" + e.region + ":" + e.account + ":stack/" + e.stack.Name + "/00000000-0000-0000-0000-000000000000", nil
+		return "arn:aws:cloudformation:" + e.region + ":" + e.account + ":stack/" + e.stack.Name +
+			"/00000000-0000-0000-0000-000000000000", nil
 	}
 	return e.attribute(name, "")
 }
@@ -205,14 +208,16 @@ func (e evaluation) attribute(id, attribute string) (any, error) {
 	}
 	found, ok := e.resources[resourceKey{e.stack.Name, id}]
 	if !ok {
-		return nil, fmt.Errorf("resource %s of stack %s does not exist yet: its %s is not known", id, e.stack.Name, cmp.Or(attribute, "Ref"))
+		return nil, fmt.Errorf("resource %s of stack %s does not exist yet: its %s is not known", id, e.stack.Name,
+			cmp.Or(attribute, "Ref"))
 	}
 	if attribute == "" {
 		return found.ref, nil
 	}
 	v, ok := found.attributes[attribute]
 	if !ok {
-		return nil, fmt.Errorf("attribute %s of resource %s (%s) in stack %s is not known here", attribute, id, resource.Type, e.stack.Name)
+		return nil, fmt.Errorf("attribute %s of resource %s (%s) in stack %s is not known here", attribute, id,
+			resource.Type, e.stack.Name)
 	}
 	return v, nil
 }

@@ -2,7 +2,8 @@ package assembly
 
 import "strings"
 
-// intrinsic returns name and argument of the intrinsic function that v calls. The name is "" if v is an ordinary object.
+// intrinsic returns name and argument of the intrinsic function that v calls. The name is "" if v is an ordinary
+// object.
 func intrinsic(v map[string]any) (name string, argument any) {
 	for key, member := range v {
 		if len(v) == 1 && (key == "Ref" || strings.HasPrefix(key, "Fn::")) {
@@ -21,8 +22,8 @@ func attributeOf(argument any) (id, attribute string) {
 	return id, attribute
 }
 
-// substitution returns the parts of a text that Fn::Sub would join. Its argument is the text, or a list of the text and its variables.
-// ${!name} stands for the literal ${name}.
+// substitution returns the parts of a text that Fn::Sub would join. Its argument is the text, or a list of the text and
+// its variables. ${!name} stands for the literal ${name}.
 func substitution(argument any) (parts []any) {
 	var variables map[string]any
 	if list, ok := argument.([]any); ok && len(list) == 2 {

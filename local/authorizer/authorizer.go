@@ -5,10 +5,11 @@
 //	a.AddTable("Orders", authorizer.Table{PartitionKey: "Number", StorageKeyARN: storageKeyARN})
 //	proxy := awsproxy.New(awsproxy.Config{Targets: targets, Authorize: a.Authorize})
 //
-// It finds out which permissions a call needs (actions, resources and condition keys), and asks [policy.Account] for each. So it
-// works with every implementation of the services. A call whose permissions it cannot tell is denied.
+// It finds out which permissions a call needs (actions, resources and condition keys), and asks [policy.Account] for
+// each. So it works with every implementation of the services. A call whose permissions it cannot tell is denied.
 //
-// Source: https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html
+// Source:
+// https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html
 package authorizer
 
 import (
@@ -25,8 +26,8 @@ import (
 type Config struct {
 	Account, Region string
 	Policies        *policy.Account
-	// Denied gets an error for every denied call, for the log. It names role, action, resource and the statement that is missing or
-	// denies the call, and no values of the call, such as an encryption context.
+	// Denied gets an error for every denied call, for the log. It names role, action, resource and the statement that
+	// is missing or denies the call, and no values of the call, such as an encryption context.
 	Denied func(error)
 }
 
@@ -39,7 +40,11 @@ type Authorizer struct {
 // New returns an authorizer that knows no aliases and no tables.
 func New(config Config) *Authorizer {
 	return &Authorizer{config, resources{
-		account: config.Account, region: config.Region, aliases: map[string]string{}, tables: map[string]Table{}, endpoints: map[string]bool{},
+		account:   config.Account,
+		region:    config.Region,
+		aliases:   map[string]string{},
+		tables:    map[string]Table{},
+		endpoints: map[string]bool{},
 	}}
 }
 
@@ -58,7 +63,8 @@ func (a *Authorizer) AddTable(name string, t Table) {
 	a.resources.tables[name] = t
 }
 
-// AddEndpoint says that calls of a service, such as kms, leave a VPC through an endpoint. Such calls carry aws:SourceVpc.
+// AddEndpoint says that calls of a service, such as kms, leave a VPC through an endpoint. Such calls carry
+// aws:SourceVpc.
 func (a *Authorizer) AddEndpoint(vpc, service string) {
 	a.resources.mu.Lock()
 	defer a.resources.mu.Unlock()
@@ -77,11 +83,13 @@ func (a *Authorizer) Authorize(_ context.Context, call awsproxy.Call) error {
 		p.Context["aws:principalaccount"] = []string{a.config.Account}
 		p.Context["aws:principalisawsservice"] = []string{"false"}
 		p.Context["lambda:sourcefunctionarn"] = []string{call.Function}
-		if p.why == "" && a.resources.hasEndpoint(call.VPC, call.Service) { // a service that acts in the caller's name is elsewhere
+		// a service that acts in the caller's name is elsewhere
+		if p.why == "" && a.resources.hasEndpoint(call.VPC, call.Service) {
 			p.Context["aws:sourcevpc"] = []string{call.VPC}
 		}
 		if denial := a.config.Policies.Evaluate(p.Request); denial != nil {
-			a.config.Denied(fmt.Errorf("access denied: role %s: %s on %s%s: %s", denial.Role, denial.Action, denial.Resource, p.why, denial.Missing))
+			a.config.Denied(fmt.Errorf("access denied: role %s: %s on %s%s: %s", denial.Role, denial.Action,
+				denial.Resource, p.why, denial.Missing))
 			return awsjson.Errorf("AccessDeniedException", "%s", denial)
 		}
 	}

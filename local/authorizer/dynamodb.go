@@ -24,8 +24,8 @@ type tableAccess struct {
 	UpdateExpression, ConditionExpression, ProjectionExpression, FilterExpression, KeyConditionExpression string
 }
 
-// names finds the names in an expression: attributes, functions and keywords. A name after a colon or # is a placeholder, and one
-// after a dot belongs to a nested attribute.
+// names finds the names in an expression: attributes, functions and keywords. A name after a colon or # is a
+// placeholder, and one after a dot belongs to a nested attribute.
 var names = regexp.MustCompile(`[:#.]?[A-Za-z_][A-Za-z0-9_]*`)
 
 // words are the functions and keywords of expressions, in lower case.
@@ -34,12 +34,17 @@ var words = []string{
 	"attribute_exists", "attribute_not_exists", "attribute_type", "begins_with", "contains", "size",
 }
 
-// attributes returns the top-level attributes that the operation names, which are the condition key dynamodb:Attributes. See
+// attributes returns the top-level attributes that the operation names, which are the condition key
+// dynamodb:Attributes. See
 // https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/specifying-conditions.html
 func (t tableAccess) attributes() []string {
-	all := slices.Concat(slices.Collect(maps.Keys(t.Key)), slices.Collect(maps.Keys(t.Item)), slices.Collect(maps.Values(t.ExpressionAttributeNames)),
+	all := slices.Concat(slices.Collect(maps.Keys(t.Key)), slices.Collect(maps.Keys(t.Item)),
+		slices.Collect(maps.Values(t.ExpressionAttributeNames)),
 		slices.Collect(maps.Keys(t.AttributeUpdates)), slices.Collect(maps.Keys(t.Expected)), t.AttributesToGet)
-	for _, expression := range []string{t.UpdateExpression, t.ConditionExpression, t.ProjectionExpression, t.FilterExpression, t.KeyConditionExpression} {
+	for _, expression := range []string{
+		t.UpdateExpression, t.ConditionExpression, t.ProjectionExpression, t.FilterExpression,
+		t.KeyConditionExpression,
+	} {
 		for _, name := range names.FindAllString(expression, -1) {
 			if !strings.ContainsAny(name[:1], ":#.") && !slices.Contains(words, strings.ToLower(name)) {
 				all = append(all, name)
@@ -50,11 +55,12 @@ func (t tableAccess) attributes() []string {
 	return slices.Compact(all)
 }
 
-// unknownKey is the partition key of an operation whose keys this package cannot tell. No sensible pattern of a policy matches it.
+// unknownKey is the partition key of an operation whose keys this package cannot tell. No sensible pattern of a policy
+// matches it.
 const unknownKey = "\x00 unknown"
 
-// leadingKeys returns the partition keys that the operation is about, which are the condition key dynamodb:LeadingKeys. A scan is about
-// none, as on AWS, and a condition with ForAllValues lets it pass. See
+// leadingKeys returns the partition keys that the operation is about, which are the condition key dynamodb:LeadingKeys.
+// A scan is about none, as on AWS, and a condition with ForAllValues lets it pass. See
 // https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/specifying-conditions.html
 func (t tableAccess) leadingKeys(operation, partitionKey string) []string {
 	switch operation {
@@ -73,8 +79,8 @@ func (t tableAccess) leadingKeys(operation, partitionKey string) []string {
 	return []string{unknownKey}
 }
 
-// dynamoDBPermissions returns the permissions that a call to DynamoDB needs: for the operation on each table, and for the keys that
-// encrypt the tables. A transaction needs the permissions of its members. See
+// dynamoDBPermissions returns the permissions that a call to DynamoDB needs: for the operation on each table, and for
+// the keys that encrypt the tables. A transaction needs the permissions of its members. See
 // https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis-iam.html
 func (r *resources) dynamoDBPermissions(call awsproxy.Call) ([]permission, error) {
 	var in struct {
@@ -88,7 +94,8 @@ func (r *resources) dynamoDBPermissions(call awsproxy.Call) ([]permission, error
 		return nil, unreadable(call)
 	}
 	if in.Statement != nil || in.Statements != nil {
-		return nil, awsjson.Errorf("AccessDeniedException", "the local run cannot tell which tables a PartiQL statement is about: use the operations on items")
+		return nil, awsjson.Errorf("AccessDeniedException",
+			"the local run cannot tell which tables a PartiQL statement is about: use the operations on items")
 	}
 	var permissions []permission
 	switch call.Operation { // not the body's members, because a service ignores those of other operations
@@ -105,14 +112,15 @@ func (r *resources) dynamoDBPermissions(call awsproxy.Call) ([]permission, error
 	default:
 		return r.tablePermissions(call.Operation, in.tableAccess), nil
 	}
-	if len(permissions) == 0 { // the call is malformed, which only the service may say, and only to those who may call it
+	// the call is malformed, which only the service may say, and only to those who may call it
+	if len(permissions) == 0 {
 		permissions = []permission{newPermission("dynamodb:"+call.Operation, "*")}
 	}
 	return permissions, nil
 }
 
-// hasOwnNames reports whether the names of the members that this package reads differ in more than case. The service tells TableName
-// from tablename, and encoding/json does not.
+// hasOwnNames reports whether the names of the members that this package reads differ in more than case. The service
+// tells TableName from tablename, and encoding/json does not.
 func hasOwnNames(body []byte) bool {
 	var top map[string]json.RawMessage
 	if json.Unmarshal(body, &top) != nil || !differInMoreThanCase(slices.Collect(maps.Keys(top))) {
@@ -130,10 +138,14 @@ func hasOwnNames(body []byte) bool {
 	return true
 }
 
-// members holds the actions for which the members of transactions need permission. For any other member the action has no name, so
-// that nothing allows it.
+// members holds the actions for which the members of transactions need permission. For any other member the action has
+// no name, so that nothing allows it.
 var members = map[string]string{
-	"Put": "PutItem", "Update": "UpdateItem", "Delete": "DeleteItem", "ConditionCheck": "ConditionCheckItem", "Get": "GetItem",
+	"Put":            "PutItem",
+	"Update":         "UpdateItem",
+	"Delete":         "DeleteItem",
+	"ConditionCheck": "ConditionCheckItem",
+	"Get":            "GetItem",
 }
 
 func (r *resources) tablePermissions(operation string, on tableAccess) []permission {
@@ -157,14 +169,17 @@ func (r *resources) tablePermissions(operation string, on tableAccess) []permiss
 	return append([]permission{p}, r.storageKeyPermissions(name, table.StorageKeyARN)...)
 }
 
-// storageKeyPermissions returns the permissions for the key that encrypts a table. DynamoDB uses a customer managed key with the
-// rights of its caller. See https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/encryption.howitworks.html
+// storageKeyPermissions returns the permissions for the key that encrypts a table. DynamoDB uses a customer managed key
+// with the rights of its caller. See
+// https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/encryption.howitworks.html
 func (r *resources) storageKeyPermissions(table, key string) []permission {
 	if key == "" {
 		return nil
 	}
 	needed := []permission{
-		r.keyPermission("kms:Decrypt", key, map[string]string{"aws:dynamodb:tableName": table, "aws:dynamodb:subscriberId": r.account}),
+		r.keyPermission("kms:Decrypt", key, map[string]string{
+			"aws:dynamodb:tableName": table, "aws:dynamodb:subscriberId": r.account,
+		}),
 		r.keyPermission("kms:DescribeKey", key, nil),
 	}
 	for i := range needed {

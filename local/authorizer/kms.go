@@ -24,14 +24,17 @@ func (r *resources) kmsPermissions(call awsproxy.Call) ([]permission, error) {
 	}
 	switch call.Operation {
 	case "ReEncrypt", "CreateAlias", "UpdateAlias", "DeleteAlias": // which are about two resources each
-		return nil, awsjson.Errorf("AccessDeniedException", "the local run cannot tell which keys %s is about", call.Operation)
+		return nil, awsjson.Errorf("AccessDeniedException", "the local run cannot tell which keys %s is about",
+			call.Operation)
 	case "Decrypt":
 		if in.KeyId == "" {
-			return nil, awsjson.Errorf("AccessDeniedException", "the local run cannot tell which keys %s is about: name the key in KeyId", call.Operation)
+			return nil, awsjson.Errorf("AccessDeniedException",
+				"the local run cannot tell which keys %s is about: name the key in KeyId", call.Operation)
 		}
 	}
 	if !differInMoreThanCase(slices.Collect(maps.Keys(in.EncryptionContext))) {
-		return nil, awsjson.Errorf("AccessDeniedException", "the encryption context has two names that differ only in case, which conditions cannot tell apart")
+		return nil, awsjson.Errorf("AccessDeniedException",
+			"the encryption context has two names that differ only in case, which conditions cannot tell apart")
 	}
 	p := r.keyPermission("kms:"+call.Operation, in.KeyId, in.EncryptionContext)
 	if in.PendingWindowInDays != nil {
@@ -40,7 +43,8 @@ func (r *resources) kmsPermissions(call awsproxy.Call) ([]permission, error) {
 	return []permission{p}, nil
 }
 
-// differInMoreThanCase reports whether names stay different where case does not count, as in the names of condition keys.
+// differInMoreThanCase reports whether names stay different where case does not count, as in the names of condition
+// keys.
 func differInMoreThanCase(names []string) bool {
 	lower := map[string]bool{}
 	for _, name := range names {

@@ -73,5 +73,6 @@ func newPermission(action, resource string) permission {
 }
 
 func unreadable(call awsproxy.Call) error {
-	return awsjson.Errorf("SerializationException", "the body of %s is not JSON of this operation's shape", call.Operation)
+	return awsjson.Errorf("SerializationException", "the body of %s is not JSON of this operation's shape",
+		call.Operation)
 }

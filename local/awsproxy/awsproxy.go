@@ -1,12 +1,12 @@
-// Package awsproxy passes the calls of local functions to AWS services on to the services' endpoints. It knows each function by its
-// credentials, and can refuse a call before the service gets it.
+// Package awsproxy passes the calls of local functions to AWS services on to the services' endpoints. It knows each
+// function by its credentials, and can refuse a call before the service gets it.
 //
 //	proxy := awsproxy.New(awsproxy.Config{Targets: endpoints, Authorize: authorizer.Authorize})
 //	proxy.Register("AKIDORDER", orderSessionToken, "arn:aws:iam::123456789012:role/order", "arn:aws:lambda:us-east-1:123456789012:function:order", "")
 //	// then start the function with AWS_ENDPOINT_URL and these credentials in its environment
 //
-// Access key id and session token identify a caller. The signature is not verified, because the session token is a secret that only
-// the caller has. Bodies are read (at most [awsjson.MaxBody] bytes) and never logged.
+// Access key id and session token identify a caller. The signature is not verified, because the session token is a
+// secret that only the caller has. Bodies are read (at most [awsjson.MaxBody] bytes) and never logged.
 package awsproxy
 
 import (
@@ -32,11 +32,11 @@ type Config struct {
 	Targets endpoint.Set
 	// Trouble, if set, gets an error for every call that an endpoint does not answer as the service would.
 	Trouble func(error)
-	// Authorize decides whether a call may pass; nil lets all pass. The caller gets an [*awsjson.Error] as it is, and any other error as
-	// an AccessDeniedException with its text.
+	// Authorize decides whether a call may pass; nil lets all pass. The caller gets an [*awsjson.Error] as it is, and
+	// any other error as an AccessDeniedException with its text.
 	Authorize func(context.Context, Call) error
-	// Around, if set, carries out every call that may pass, by calling next. It is for tests that watch calls or lose them: if it panics
-	// with [http.ErrAbortHandler], the caller's connection breaks.
+	// Around, if set, carries out every call that may pass, by calling next. It is for tests that watch calls or lose
+	// them: if it panics with [http.ErrAbortHandler], the caller's connection breaks.
 	Around Around
 	// Timeout bounds one call, from connecting to the answer's last byte. 0 means 10 seconds.
 	Timeout time.Duration
@@ -84,8 +84,8 @@ func New(config Config) *Proxy {
 	return p
 }
 
-// Register makes a caller known by its credentials, which calls from a VPC or, with "", from none. A second caller with the same access key
-// id replaces the first.
+// Register makes a caller known by its credentials, which calls from a VPC or, with "", from none. A second caller with
+// the same access key id replaces the first.
 func (p *Proxy) Register(accessKeyID, sessionToken, principalARN, functionARN, vpc string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -118,7 +118,8 @@ func (p *Proxy) admit(ctx context.Context, r *http.Request) (Call, error) {
 		return Call{}, err
 	}
 	if p.routes[call.Service] == nil {
-		return Call{}, awsjson.Errorf("UnknownOperationException", "the local run has no service %q (asked for %q)", call.Service, call.Operation)
+		return Call{}, awsjson.Errorf("UnknownOperationException", "the local run has no service %q (asked for %q)",
+			call.Service, call.Operation)
 	}
 	if call.Body, err = awsjson.ReadBody(r); err != nil {
 		return Call{}, err
@@ -135,7 +136,8 @@ func (p *Proxy) admit(ctx context.Context, r *http.Request) (Call, error) {
 
 // signature is the start of a Signature Version 4 Authorization header, which says who calls which service:
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html
-var signature = regexp.MustCompile(`^AWS4-HMAC-SHA256 Credential=(\w{1,128})/[0-9]{8}/([a-z0-9-]{1,64})/([a-z0-9-]{1,64})/aws4_request,`)
+var signature = regexp.MustCompile(
+	`^AWS4-HMAC-SHA256 Credential=(\w{1,128})/[0-9]{8}/([a-z0-9-]{1,64})/([a-z0-9-]{1,64})/aws4_request,`)
 
 func (p *Proxy) identify(r *http.Request) (Call, error) {
 	header := r.Header.Get("Authorization")
@@ -144,27 +146,39 @@ func (p *Proxy) identify(r *http.Request) (Call, error) {
 	}
 	scope := signature.FindStringSubmatch(header)
 	if scope == nil {
-		return Call{}, forbidden("InvalidSignatureException", "the Authorization header is not a Signature Version 4 with a credential scope")
+		return Call{}, forbidden("InvalidSignatureException",
+			"the Authorization header is not a Signature Version 4 with a credential scope")
 	}
 	p.mu.RLock()
 	known, ok := p.callers[scope[1]]
 	p.mu.RUnlock()
-	if !ok || subtle.ConstantTimeCompare([]byte(r.Header.Get("X-Amz-Security-Token")), []byte(known.sessionToken)) == 0 {
-		return Call{}, forbidden("UnrecognizedClientException", "The security token included in the request is invalid.")
+	if !ok || subtle.ConstantTimeCompare([]byte(r.Header.Get("X-Amz-Security-Token")),
+		[]byte(known.sessionToken)) == 0 {
+		return Call{}, forbidden("UnrecognizedClientException",
+			"The security token included in the request is invalid.")
 	}
-	return Call{Principal: known.principal, Function: known.function, VPC: known.vpc, Region: scope[2], Service: scope[3], Operation: awsjson.Operation(r)}, nil
+	return Call{
+		Principal: known.principal,
+		Function:  known.function,
+		VPC:       known.vpc,
+		Region:    scope[2],
+		Service:   scope[3],
+		Operation: awsjson.Operation(r),
+	}, nil
 }
 
 func forbidden(code, message string) error {
 	return &awsjson.Error{Code: code, Message: message, Status: http.StatusForbidden}
 }
 
-// unavailable answers for an endpoint that fails. It tells only what an [endpoint.Error] says, because the text of another error may
-// quote the request.
+// unavailable answers for an endpoint that fails. It tells only what an [endpoint.Error] says, because the text of
+// another error may quote the request.
 func unavailable(w http.ResponseWriter, r *http.Request, err error) {
 	message := awsjson.Operation(r) + " got no answer"
 	if e, ok := errors.AsType[*endpoint.Error](err); ok {
 		message = e.Error()
 	}
-	awsjson.WriteError(w, r, &awsjson.Error{Code: "ServiceUnavailableException", Status: http.StatusServiceUnavailable, Message: message})
+	awsjson.WriteError(w, r, &awsjson.Error{
+		Code: "ServiceUnavailableException", Status: http.StatusServiceUnavailable, Message: message,
+	})
 }

@@ -86,7 +86,8 @@ func wantError(t *testing.T, err error, code string, parts ...string) {
 func TestProxy_PassesCallsUnderTheirCallersNames(t *testing.T) {
 	var mu sync.Mutex
 	var seen []awsproxy.Call
-	proxyURL := startProxy(t, awsproxy.Config{Around: func(w http.ResponseWriter, r *http.Request, call awsproxy.Call, next http.Handler) {
+	proxyURL := startProxy(t, awsproxy.Config{Around: func(w http.ResponseWriter, r *http.Request, call awsproxy.Call,
+		next http.Handler) {
 		mu.Lock()
 		seen = append(seen, call)
 		mu.Unlock()
@@ -96,12 +97,27 @@ func TestProxy_PassesCallsUnderTheirCallersNames(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := kmsClient(proxyURL, "AKIDPAYBILL", "paybill-session").DescribeKey(t.Context(), &kms.DescribeKeyInput{KeyId: created.KeyMetadata.Arn}); err != nil {
+	if _, err := kmsClient(proxyURL, "AKIDPAYBILL", "paybill-session").DescribeKey(t.Context(),
+		&kms.DescribeKeyInput{KeyId: created.KeyMetadata.Arn}); err != nil {
 		t.Fatal(err)
 	}
 	want := []awsproxy.Call{
-		{Principal: orderARN, Function: functionARN, Service: "kms", Operation: "CreateKey", Region: "us-east-1", Body: []byte(`{}`)},
-		{Principal: paybillARN, Function: functionARN, Service: "kms", Operation: "DescribeKey", Region: "us-east-1", Body: []byte(`{"KeyId":"` + *created.KeyMetadata.Arn + `"}`)},
+		{
+			Principal: orderARN,
+			Function:  functionARN,
+			Service:   "kms",
+			Operation: "CreateKey",
+			Region:    "us-east-1",
+			Body:      []byte(`{}`),
+		},
+		{
+			Principal: paybillARN,
+			Function:  functionARN,
+			Service:   "kms",
+			Operation: "DescribeKey",
+			Region:    "us-east-1",
+			Body:      []byte(`{"KeyId":"` + *created.KeyMetadata.Arn + `"}`),
+		},
 	}
 	mu.Lock()
 	defer mu.Unlock()
@@ -113,18 +129,26 @@ func TestProxy_PassesCallsUnderTheirCallersNames(t *testing.T) {
 func TestProxy_ReachesEachServiceAndKeepsItsErrors(t *testing.T) {
 	both := kmsAt(start(t, localKMS()))
 	both["dynamodb"] = endpoint.Endpoint{
-		Service: "dynamodb", URL: start(t, dynamoserver.New(dynamoserver.Config{AccountID: "123456789012", Region: "us-east-1"})),
+		Service: "dynamodb",
+		URL:     start(t, dynamoserver.New(dynamoserver.Config{AccountID: "123456789012", Region: "us-east-1"})),
 	}
 	proxyURL := startProxy(t, awsproxy.Config{Targets: both})
-	_, err := kmsClient(proxyURL, "AKIDORDER", "order-session").DescribeKey(t.Context(), &kms.DescribeKeyInput{KeyId: new("alias/none")})
+	_, err := kmsClient(proxyURL, "AKIDORDER", "order-session").DescribeKey(t.Context(),
+		&kms.DescribeKeyInput{KeyId: new("alias/none")})
 	wantError(t, err, "NotFoundException", "alias/none")
-	tables := dynamodb.New(dynamodb.Options{BaseEndpoint: &proxyURL, Region: "us-east-1", Credentials: credentials.NewStaticCredentialsProvider("AKIDORDER", "secret", "order-session")})
+	tables := dynamodb.New(dynamodb.Options{
+		BaseEndpoint: &proxyURL,
+		Region:       "us-east-1",
+		Credentials:  credentials.NewStaticCredentialsProvider("AKIDORDER", "secret", "order-session"),
+	})
 	_, err = tables.DescribeTable(t.Context(), &dynamodb.DescribeTableInput{TableName: new("None")})
 	wantError(t, err, "ResourceNotFoundException")
 }
 
 func TestProxy_RefusesUnknownCallers(t *testing.T) {
-	target := start(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("the call reached the service") }))
+	target := start(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		t.Error("the call reached the service")
+	}))
 	proxyURL := startProxy(t, awsproxy.Config{
 		Targets: kmsAt(target),
 		Around: func(_ http.ResponseWriter, _ *http.Request, call awsproxy.Call, _ http.Handler) {
@@ -179,15 +203,19 @@ func TestProxy_RefusesMalformedCalls(t *testing.T) {
 		status              int
 		code                string
 	}{
-		"unsigned":        {"", "{}", 403, "MissingAuthenticationTokenException"},
-		"another scheme":  {"Bearer x", "{}", 403, "InvalidSignatureException"},
-		"half a scope":    {"AWS4-HMAC-SHA256 Credential=AKIDORDER/20260102/us-east-1, SignedHeaders=host", "{}", 403, "InvalidSignatureException"},
+		"unsigned":       {"", "{}", 403, "MissingAuthenticationTokenException"},
+		"another scheme": {"Bearer x", "{}", 403, "InvalidSignatureException"},
+		"half a scope": {
+			"AWS4-HMAC-SHA256 Credential=AKIDORDER/20260102/us-east-1, SignedHeaders=host", "{}", 403,
+			"InvalidSignatureException",
+		},
 		"another service": {strings.Replace(good, "/kms/", "/s3/", 1), "{}", 400, "UnknownOperationException"},
 		"too large":       {good, strings.Repeat(" ", awsjson.MaxBody+1), 413, "RequestEntityTooLargeException"},
 		"passing on":      {good, "{}", 400, "ValidationException"}, // KMS's own
 	} {
 		t.Run(name, func(t *testing.T) {
-			if status, code := do(t, proxyURL, test.authorization, test.body); status != test.status || code != test.code {
+			if status, code := do(t, proxyURL, test.authorization, test.body); status != test.status ||
+				code != test.code {
 				t.Errorf("got %d %s, want %d %s", status, code, test.status, test.code)
 			}
 		})
@@ -196,7 +224,11 @@ func TestProxy_RefusesMalformedCalls(t *testing.T) {
 
 func TestProxy_NamesAServiceThatItLacks(t *testing.T) {
 	proxyURL := startProxy(t, awsproxy.Config{})
-	tables := dynamodb.New(dynamodb.Options{BaseEndpoint: &proxyURL, Region: "us-east-1", Credentials: credentials.NewStaticCredentialsProvider("AKIDORDER", "secret", "order-session")})
+	tables := dynamodb.New(dynamodb.Options{
+		BaseEndpoint: &proxyURL,
+		Region:       "us-east-1",
+		Credentials:  credentials.NewStaticCredentialsProvider("AKIDORDER", "secret", "order-session"),
+	})
 	_, err := tables.ListTables(t.Context(), &dynamodb.ListTablesInput{})
 	wantError(t, err, "UnknownOperationException", `"dynamodb"`, `"ListTables"`)
 }
@@ -219,7 +251,8 @@ func TestAuthorize_DecidesBeforeTheServiceSeesTheCall(t *testing.T) {
 			next.ServeHTTP(w, r)
 		},
 	})
-	_, err := kmsClient(proxyURL, "AKIDORDER", "order-session").Decrypt(t.Context(), &kms.DecryptInput{CiphertextBlob: []byte("x")})
+	_, err := kmsClient(proxyURL, "AKIDORDER", "order-session").Decrypt(t.Context(),
+		&kms.DecryptInput{CiphertextBlob: []byte("x")})
 	wantError(t, err, "AccessDeniedException", "order may not kms:Decrypt")
 	paybill := kmsClient(proxyURL, "AKIDPAYBILL", "paybill-session")
 	_, err = paybill.CreateKey(t.Context(), &kms.CreateKeyInput{})
@@ -243,7 +276,8 @@ func TestProxy_NamesAnEndpointThatDoesNotAnswerInTime(t *testing.T) {
 			proxyURL := startProxy(t, awsproxy.Config{Targets: kmsAt(target), Timeout: 100 * time.Millisecond})
 			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 			defer cancel()
-			_, err := kmsClient(proxyURL, "AKIDORDER", "order-session").DescribeKey(ctx, &kms.DescribeKeyInput{KeyId: new("alias/secret-name")})
+			_, err := kmsClient(proxyURL, "AKIDORDER", "order-session").DescribeKey(ctx,
+				&kms.DescribeKeyInput{KeyId: new("alias/secret-name")})
 			wantError(t, err, "ServiceUnavailableException", target.String(), "kms", "DescribeKey")
 			if strings.Contains(err.Error(), "secret-name") {
 				t.Errorf("%v repeats the request", err)
@@ -288,7 +322,8 @@ func TestProxy_PassesAnswersUnchanged(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential=AKIDORDER/20260102/us-east-1/kms/aws4_request, SignedHeaders=host, Signature=0")
+	r.Header.Set("Authorization",
+		"AWS4-HMAC-SHA256 Credential=AKIDORDER/20260102/us-east-1/kms/aws4_request, SignedHeaders=host, Signature=0")
 	r.Header.Set("X-Amz-Security-Token", "order-session")
 	answer, err := http.DefaultClient.Do(r)
 	if err != nil {
@@ -296,7 +331,8 @@ func TestProxy_PassesAnswersUnchanged(t *testing.T) {
 	}
 	defer answer.Body.Close()
 	got, err := io.ReadAll(answer.Body)
-	if err != nil || string(got) != body || answer.StatusCode != http.StatusTeapot || answer.Header.Get("X-Amzn-Requestid") != "request-7" {
+	if err != nil || string(got) != body || answer.StatusCode != http.StatusTeapot ||
+		answer.Header.Get("X-Amzn-Requestid") != "request-7" {
 		t.Errorf("got %d %v %q, %v", answer.StatusCode, answer.Header, got, err)
 	}
 }
@@ -334,7 +370,8 @@ func TestRegister_WorksWhileOthersCall(t *testing.T) {
 	for range 30 {
 		group.Go(func() {
 			proxy.Register("AKIDORDER", "order-session", orderARN, functionARN, "")
-			if _, err := kmsClient(proxyURL, "AKIDORDER", "order-session").CreateKey(t.Context(), &kms.CreateKeyInput{}); err != nil {
+			if _, err := kmsClient(proxyURL, "AKIDORDER", "order-session").CreateKey(t.Context(),
+				&kms.CreateKeyInput{}); err != nil {
 				t.Error(err)
 			}
 		})

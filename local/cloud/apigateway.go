@@ -87,8 +87,10 @@ var userPool = regexp.MustCompile(`^arn:aws:cognito-idp:([a-z0-9-]+):[0-9]+:user
 
 func (a *api) createAuthorizer(r *resource) (created, error) {
 	pools := r.Strings("ProviderARNs")
-	if r.Str("Type") != "COGNITO_USER_POOLS" || len(pools) != 1 || r.Str("IdentitySource") != "method.request.header.Authorization" {
-		return created{}, errors.New("only an authorizer for one Cognito user pool on the Authorization header is simulated")
+	if r.Str("Type") != "COGNITO_USER_POOLS" || len(pools) != 1 ||
+		r.Str("IdentitySource") != "method.request.header.Authorization" {
+		return created{},
+			errors.New("only an authorizer for one Cognito user pool on the Authorization header is simulated")
 	}
 	pool := userPool.FindStringSubmatch(pools[0])
 	if pool == nil {
@@ -160,7 +162,8 @@ func (a *api) route(m *resource, functions map[string]*function) (gateway.Route,
 	return route, nil
 }
 
-// serve starts a gateway for each API, and returns the URL of the stage that listens on addr. A second API gets a port of its own.
+// serve starts a gateway for each API, and returns the URL of the stage that listens on addr. A second API gets a port
+// of its own.
 func (s *apis) serve(on *servers, addr string) (stage string, err error) {
 	for _, a := range s.byID {
 		for _, m := range a.methods {

@@ -29,7 +29,9 @@ func properties(t *testing.T, a *assembly.Assembly, kind, prefix string) map[str
 // reads are what a role needs to read a card back, each as a call.
 func (s system) reads(t *testing.T, a actor) map[string]func() error {
 	t.Helper()
-	sealed := map[string]string{"table": vaultTable, "account_id": synth.Account, "ref": "00000000000000000000000000000000"}
+	sealed := map[string]string{
+		"table": vaultTable, "account_id": synth.Account, "ref": "00000000000000000000000000000000",
+	}
 	dataKey, err := s.Clients.KMS.GenerateDataKey(t.Context(), &kms.GenerateDataKeyInput{
 		KeyId: new(s.Outputs["KMSKeyID"]), KeySpec: "AES_256", EncryptionContext: sealed,
 	})
@@ -40,10 +42,16 @@ func (s system) reads(t *testing.T, a actor) map[string]func() error {
 	return map[string]func() error{
 		"decrypt": func() error { return a.decrypt(t, dataKey.CiphertextBlob, sealed) },
 		"read the row": func() error {
-			return a.get(t, vaultTable, map[string]types.AttributeValue{"Hash_Key": &types.AttributeValueMemberS{Value: token}, "Account_Id": account})
+			return a.get(t, vaultTable,
+				map[string]types.AttributeValue{
+					"Hash_Key": &types.AttributeValueMemberS{Value: token}, "Account_Id": account,
+				})
 		},
 		"read the state": func() error {
-			return a.get(t, stateTable, map[string]types.AttributeValue{"State_Key": &types.AttributeValueMemberS{Value: "gone#" + token}, "Account_Id": account})
+			return a.get(t, stateTable,
+				map[string]types.AttributeValue{
+					"State_Key": &types.AttributeValueMemberS{Value: "gone#" + token}, "Account_Id": account,
+				})
 		},
 	}
 }
@@ -51,7 +59,8 @@ func (s system) reads(t *testing.T, a actor) map[string]func() error {
 // Somebody passes the role that reads to another function. Its credentials carry that function's ARN.
 func TestBoundary_TheReadingRoleIsWorthNothingInAnotherFunction(t *testing.T) {
 	a := load(t)
-	properties(t, a, "AWS::Lambda::Function", "OrderFunction")["Role"] = properties(t, a, "AWS::Lambda::Function", "PaybillFunction")["Role"]
+	properties(t, a, "AWS::Lambda::Function", "OrderFunction")["Role"] = properties(t, a, "AWS::Lambda::Function",
+		"PaybillFunction")["Role"]
 	s := deploy(t, a)
 	for what, call := range s.reads(t, s.actAs(t, "AppStack-Paybill")) {
 		if err := call(); err != nil {
@@ -70,12 +79,16 @@ func TestBoundary_APolicyBeyondItIsWorthNothing(t *testing.T) {
 	widened := func() *assembly.Assembly {
 		a := load(t)
 		document := properties(t, a, "AWS::IAM::Policy", "PaybillPolicy")["PolicyDocument"].(map[string]any)
-		document["Statement"] = append(document["Statement"].([]any), map[string]any{"Effect": "Allow", "Action": "*", "Resource": "*"})
+		document["Statement"] = append(document["Statement"].([]any),
+			map[string]any{"Effect": "Allow", "Action": "*", "Resource": "*"})
 		return a
 	}
-	sealed := map[string]string{"table": vaultTable, "account_id": synth.Account, "ref": "00000000000000000000000000000000"}
+	sealed := map[string]string{
+		"table": vaultTable, "account_id": synth.Account, "ref": "00000000000000000000000000000000",
+	}
 	row := map[string]types.AttributeValue{
-		"Hash_Key": &types.AttributeValueMemberS{Value: token}, "Account_Id": &types.AttributeValueMemberS{Value: synth.Account},
+		"Hash_Key":   &types.AttributeValueMemberS{Value: token},
+		"Account_Id": &types.AttributeValueMemberS{Value: synth.Account},
 	}
 	more := func(s system) map[string]func() error {
 		paybill := s.actAs(t, "AppStack-Paybill")
@@ -114,7 +127,8 @@ func TestBoundary_APolicyBeyondItIsWorthNothing(t *testing.T) {
 
 func stateKey(name string) map[string]types.AttributeValue {
 	return map[string]types.AttributeValue{
-		"State_Key": &types.AttributeValueMemberS{Value: name}, "Account_Id": &types.AttributeValueMemberS{Value: synth.Account},
+		"State_Key":  &types.AttributeValueMemberS{Value: name},
+		"Account_Id": &types.AttributeValueMemberS{Value: synth.Account},
 	}
 }
 

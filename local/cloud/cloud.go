@@ -1,5 +1,5 @@
-// Package cloud runs a synthesized system on this machine. It creates the keys, tables and user pools that the templates describe,
-// starts the functions with their layers from the built assets, and serves the API.
+// Package cloud runs a synthesized system on this machine. It creates the keys, tables and user pools that the
+// templates describe, starts the functions with their layers from the built assets, and serves the API.
 //
 //	c, err := cloud.Deploy(ctx, cloud.Options{Assembly: a, Account: "123456789012", Region: "us-east-1"})
 //	defer c.Close()
@@ -35,8 +35,8 @@ type Options struct {
 	Addr string
 	// External are the services that are served elsewhere. The others are served in process.
 	External endpoint.Set
-	// Log gets what functions, extensions and the API print, and the codes that would be mailed; nil discards it. It must be safe for
-	// concurrent use.
+	// Log gets what functions, extensions and the API print, and the codes that would be mailed; nil discards it. It
+	// must be safe for concurrent use.
 	Log io.Writer
 	// Around, if set, carries out every call of a function to a service. It is for tests.
 	Around awsproxy.Around
@@ -107,10 +107,13 @@ func Deploy(ctx context.Context, o Options) (_ *Cloud, err error) {
 	return c, nil
 }
 
-// prepare starts the functions' way to the services, which the policies restrict, and returns a deployment that has created nothing.
+// prepare starts the functions' way to the services, which the policies restrict, and returns a deployment that has
+// created nothing.
 func (c *Cloud) prepare(o Options) (*deployment, error) {
 	policies := policy.NewAccount(o.Account)
-	auth := authorizer.New(authorizer.Config{Account: o.Account, Region: o.Region, Policies: policies, Denied: c.troubles.add})
+	auth := authorizer.New(authorizer.Config{
+		Account: o.Account, Region: o.Region, Policies: policies, Denied: c.troubles.add,
+	})
 	proxy := awsproxy.New(awsproxy.Config{
 		Targets: c.services.endpoints, Trouble: c.troubles.add, Authorize: auth.Authorize, Around: o.Around,
 	})
@@ -121,27 +124,36 @@ func (c *Cloud) prepare(o Options) (*deployment, error) {
 	networks := &networks{authorizer: auth, vpcs: map[string]string{}}
 	c.functions = newFunctions(proxy, proxyURL, networks, c.temp, o.Log)
 	return &deployment{
-		assembly: o.Assembly, resolver: assembly.NewResolver(o.Assembly, o.Account, o.Region), account: o.Account, region: o.Region,
-		resources: &resources{clients: c.Clients, policies: policies, authorizer: auth, roles: map[string]string{}, managed: map[string]any{}},
+		assembly: o.Assembly,
+		resolver: assembly.NewResolver(o.Assembly, o.Account, o.Region),
+		account:  o.Account,
+		region:   o.Region,
+		resources: &resources{
+			clients:    c.Clients,
+			policies:   policies,
+			authorizer: auth,
+			roles:      map[string]string{},
+			managed:    map[string]any{},
+		},
 		functions: c.functions, networks: networks,
 		apis:    &apis{c.services.endpoints[endpoint.Cognito].URL, c.functions, o.Log, map[string]*api{}},
 		skipped: map[string]bool{},
 	}, nil
 }
 
-// Trouble lists what went wrong between functions and services so far, each kind once: calls that were denied, with what the
-// policies lack, and endpoints that did not answer.
+// Trouble lists what went wrong between functions and services so far, each kind once: calls that were denied, with
+// what the policies lack, and endpoints that did not answer.
 func (c *Cloud) Trouble() []string { return c.troubles.list() }
 
-// StartExtension starts the layer's extension as one of the functions would have it, without the function. The function is named by
-// the start of its name. The variables override those of the function: with TOKENIZER_PORT among them you choose the port. ctx
-// bounds the start; the extension runs until its Stop, or until the Cloud is closed.
+// StartExtension starts the layer's extension as one of the functions would have it, without the function. The function
+// is named by the start of its name. The variables override those of the function: with TOKENIZER_PORT among them you
+// choose the port. ctx bounds the start; the extension runs until its Stop, or until the Cloud is closed.
 func (c *Cloud) StartExtension(ctx context.Context, function string, variables map[string]string) (*Extension, error) {
 	return c.functions.startExtension(ctx, function, variables)
 }
 
-// ActAs returns an SDK configuration that calls the services as a function would: with credentials like those of a new environment,
-// through the proxy that enforces its role's policies. The function is named by the start of its name.
+// ActAs returns an SDK configuration that calls the services as a function would: with credentials like those of a new
+// environment, through the proxy that enforces its role's policies. The function is named by the start of its name.
 func (c *Cloud) ActAs(function string) (aws.Config, error) {
 	return c.functions.actAs(function, false)
 }
@@ -151,8 +163,9 @@ func (c *Cloud) ActAsFromOutside(function string) (aws.Config, error) {
 	return c.functions.actAs(function, true)
 }
 
-// Kill ends, with SIGKILL, a process of every environment of the functions that have the role: "bootstrap", or the file name of an
-// extension. It returns how many it ended, when they are gone. It is for tests that crash a function at a moment of their choice.
+// Kill ends, with SIGKILL, a process of every environment of the functions that have the role: "bootstrap", or the file
+// name of an extension. It returns how many it ended, when they are gone. It is for tests that crash a function at a
+// moment of their choice.
 func (c *Cloud) Kill(roleARN, process string) int { return c.functions.kill(roleARN, process) }
 
 // Close ends functions and servers, and removes what they left on disk.

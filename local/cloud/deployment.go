@@ -34,36 +34,52 @@ type kind struct {
 // kinds are the types of resource that the local run knows.
 func (d *deployment) kinds() map[string]kind {
 	kinds := map[string]kind{
-		"AWS::KMS::Key":                       {create: d.resources.createKey, skipped: "rotation and deletion windows"},
-		"AWS::KMS::Alias":                     {create: d.resources.createAlias},
-		"AWS::DynamoDB::Table":                {create: d.resources.createTable, skipped: "encryption at rest, point-in-time recovery, deletion protection, removal of expired rows"},
-		"AWS::Cognito::UserPool":              {create: d.resources.createUserPool, skipped: "second factors, threat protection, how long tokens are valid"},
-		"AWS::Cognito::UserPoolClient":        {create: d.resources.createUserPoolClient},
-		"AWS::Lambda::LayerVersion":           {create: d.functions.createLayerVersion},
-		"AWS::Lambda::Function":               {create: d.functions.createFunction},
-		"AWS::ApiGateway::RestApi":            {create: d.apis.createAPI},
-		"AWS::ApiGateway::Authorizer":         {create: d.apis.part((*api).createAuthorizer)},
-		"AWS::ApiGateway::Model":              {create: d.apis.part((*api).createModel)},
-		"AWS::ApiGateway::RequestValidator":   {create: d.apis.part((*api).createValidator)},
-		"AWS::ApiGateway::Resource":           {create: d.apis.part((*api).createResource)},
-		"AWS::ApiGateway::Method":             {create: d.apis.part((*api).createMethod)},
-		"AWS::ApiGateway::Deployment":         {create: createNamed},
-		"AWS::ApiGateway::Stage":              {create: d.apis.part((*api).createStage), skipped: "access log, throttling, traces, TLS"},
-		"AWS::IAM::Role":                      {create: d.resources.createRole, skipped: "who may assume it"},
-		"AWS::IAM::Policy":                    {create: d.resources.createPolicy},
-		"AWS::IAM::ManagedPolicy":             {create: d.resources.createManagedPolicy},
-		"AWS::Lambda::CodeSigningConfig":      {create: createNamed, skipped: "signatures are not checked"},
-		"AWS::Lambda::Permission":             {create: createNamed, skipped: "the API may always invoke its functions"},
+		"AWS::KMS::Key": {
+			create: d.resources.createKey, skipped: "rotation and deletion windows",
+		},
+		"AWS::KMS::Alias": {create: d.resources.createAlias},
+		"AWS::DynamoDB::Table": {
+			create:  d.resources.createTable,
+			skipped: "encryption at rest, point-in-time recovery, deletion protection, removal of expired rows",
+		},
+		"AWS::Cognito::UserPool": {
+			create:  d.resources.createUserPool,
+			skipped: "second factors, threat protection, how long tokens are valid",
+		},
+		"AWS::Cognito::UserPoolClient":      {create: d.resources.createUserPoolClient},
+		"AWS::Lambda::LayerVersion":         {create: d.functions.createLayerVersion},
+		"AWS::Lambda::Function":             {create: d.functions.createFunction},
+		"AWS::ApiGateway::RestApi":          {create: d.apis.createAPI},
+		"AWS::ApiGateway::Authorizer":       {create: d.apis.part((*api).createAuthorizer)},
+		"AWS::ApiGateway::Model":            {create: d.apis.part((*api).createModel)},
+		"AWS::ApiGateway::RequestValidator": {create: d.apis.part((*api).createValidator)},
+		"AWS::ApiGateway::Resource":         {create: d.apis.part((*api).createResource)},
+		"AWS::ApiGateway::Method":           {create: d.apis.part((*api).createMethod)},
+		"AWS::ApiGateway::Deployment":       {create: createNamed},
+		"AWS::ApiGateway::Stage": {
+			create: d.apis.part((*api).createStage), skipped: "access log, throttling, traces, TLS",
+		},
+		"AWS::IAM::Role":                 {create: d.resources.createRole, skipped: "who may assume it"},
+		"AWS::IAM::Policy":               {create: d.resources.createPolicy},
+		"AWS::IAM::ManagedPolicy":        {create: d.resources.createManagedPolicy},
+		"AWS::Lambda::CodeSigningConfig": {create: createNamed, skipped: "signatures are not checked"},
+		"AWS::Lambda::Permission": {
+			create: createNamed, skipped: "the API may always invoke its functions",
+		},
 		"AWS::Lambda::LayerVersionPermission": {create: createNamed, skipped: "sharing with other accounts"},
-		"AWS::Logs::LogGroup":                 {create: createLogGroup, skipped: "functions log to this terminal, and nothing is masked"},
-		"AWS::SSM::Parameter":                 {create: createNamed, skipped: "nothing here reads it"},
-		"AWS::WAFv2::LoggingConfiguration":    {create: createNamed},
-		"AWS::WAFv2::WebACL":                  {create: createNamed, skipped: "requests are not filtered"},
-		"AWS::WAFv2::WebACLAssociation":       {create: createNamed},
-		"AWS::EC2::SecurityGroup":             {create: createNamed, skipped: "nothing is filtered"},
-		"AWS::EC2::VPC":                       {create: createNamed, skipped: "functions share this machine's network"},
-		"AWS::EC2::Subnet":                    {create: d.networks.createSubnet},
-		"AWS::EC2::VPCEndpoint":               {create: d.networks.createEndpoint, skipped: "endpoint policies are not evaluated"},
+		"AWS::Logs::LogGroup": {
+			create: createLogGroup, skipped: "functions log to this terminal, and nothing is masked",
+		},
+		"AWS::SSM::Parameter":              {create: createNamed, skipped: "nothing here reads it"},
+		"AWS::WAFv2::LoggingConfiguration": {create: createNamed},
+		"AWS::WAFv2::WebACL":               {create: createNamed, skipped: "requests are not filtered"},
+		"AWS::WAFv2::WebACLAssociation":    {create: createNamed},
+		"AWS::EC2::SecurityGroup":          {create: createNamed, skipped: "nothing is filtered"},
+		"AWS::EC2::VPC":                    {create: createNamed, skipped: "functions share this machine's network"},
+		"AWS::EC2::Subnet":                 {create: d.networks.createSubnet},
+		"AWS::EC2::VPCEndpoint": {
+			create: d.networks.createEndpoint, skipped: "endpoint policies are not evaluated",
+		},
 	}
 	for _, partOfVPC := range []string{
 		"EIP", "FlowLog", "InternetGateway", "NatGateway", "Route", "RouteTable", "SecurityGroupIngress",
@@ -72,7 +88,8 @@ func (d *deployment) kinds() map[string]kind {
 		kinds["AWS::EC2::"+partOfVPC] = kind{create: createNamed}
 	}
 	for _, partOfDNS := range []string{
-		"FirewallDomainList", "FirewallRuleGroupAssociation", "ResolverQueryLoggingConfig", "ResolverQueryLoggingConfigAssociation",
+		"FirewallDomainList", "FirewallRuleGroupAssociation", "ResolverQueryLoggingConfig",
+		"ResolverQueryLoggingConfigAssociation",
 	} {
 		kinds["AWS::Route53Resolver::"+partOfDNS] = kind{create: createNamed}
 	}
@@ -111,8 +128,10 @@ func (d *deployment) createOne(ctx context.Context, kind kind, stack *assembly.S
 		return err
 	}
 	made, err := kind.create(ctx, &resource{stack, id, d.account, d.region, resolved.(map[string]any)})
-	if e, ok := errors.AsType[smithy.APIError](err); ok && (e.ErrorCode() == "AlreadyExistsException" || e.ErrorCode() == "ResourceInUseException") {
-		return fmt.Errorf("it exists already: if an endpoint has kept it from an earlier run, restart that endpoint without its data (%w)", err)
+	if e, ok := errors.AsType[smithy.APIError](err); ok &&
+		(e.ErrorCode() == "AlreadyExistsException" || e.ErrorCode() == "ResourceInUseException") {
+		return fmt.Errorf("it exists already: if an endpoint has kept it from an earlier run, restart that endpoint "+
+			"without its data (%w)", err)
 	}
 	if err != nil {
 		return endpoint.Explain(err)

@@ -63,10 +63,13 @@ func TestExternalEndpoint_IsUsedAndItsTroubleNamed(t *testing.T) {
 			c.Close()
 			t.Fatal("it was deployed")
 		}
-		wantAll(t, err.Error(), "dynamodb CreateTable: "+options.External["dynamodb"].URL.String(), "lacks this operation", "unset it")
+		wantAll(t, err.Error(), "dynamodb CreateTable: "+options.External["dynamodb"].URL.String(),
+			"lacks this operation", "unset it")
 	})
 	for operation, path := range map[string]string{"TransactWriteItems": "/order", "UpdateItem": "/paybill"} {
-		for problem, answer := range map[string]http.HandlerFunc{"lacks this operation": lacking, "no JSON of this API": foreign} {
+		for problem, answer := range map[string]http.HandlerFunc{
+			"lacks this operation": lacking, "no JSON of this API": foreign,
+		} {
 			t.Run(operation+" "+problem, func(t *testing.T) {
 				options.External = externalDynamoDB(t, operation, answer)
 				s := deployWith(t, options)
@@ -75,7 +78,8 @@ func TestExternalEndpoint_IsUsedAndItsTroubleNamed(t *testing.T) {
 					t.Fatal("it goes without")
 				}
 				wantAll(t, err.Error(), path)
-				wantAll(t, strings.Join(s.Trouble(), "\n"), "dynamodb "+operation+": "+options.External["dynamodb"].URL.String(), problem, "AWS_ENDPOINT_URL_DYNAMODB")
+				wantAll(t, strings.Join(s.Trouble(), "\n"), "dynamodb "+operation+": "+
+					options.External["dynamodb"].URL.String(), problem, "AWS_ENDPOINT_URL_DYNAMODB")
 			})
 		}
 	}

@@ -43,7 +43,8 @@ func TestStartExtension_HasTheRightsOfItsFunction(t *testing.T) {
 	if _, err := order.Detokenize(t.Context(), read); !errors.Is(err, client.ErrDenied) {
 		t.Errorf("order detokenizes: error = %v, want ErrDenied", err)
 	}
-	if trouble := strings.Join(s.Trouble(), "\n"); !strings.Contains(trouble, "OrderRole") || !strings.Contains(trouble, ": dynamodb:GetItem on ") {
+	if trouble := strings.Join(s.Trouble(), "\n"); !strings.Contains(trouble, "OrderRole") ||
+		!strings.Contains(trouble, ": dynamodb:GetItem on ") {
 		t.Errorf("the refused calls are %q", trouble)
 	}
 }
@@ -82,7 +83,9 @@ func TestStartExtension_TakesVariablesInPlaceOfTheFunctions(t *testing.T) {
 
 func TestStartExtension_WantsOneFunction(t *testing.T) {
 	s := deploy(t, load(t))
-	for name, want := range map[string]string{"Nobody": `no function's name begins with "Nobody"`, "AppStack-": "several functions"} {
+	for name, want := range map[string]string{
+		"Nobody": `no function's name begins with "Nobody"`, "AppStack-": "several functions",
+	} {
 		if _, err := s.StartExtension(t.Context(), name, nil); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: error = %v, want %s", name, err, want)
 		}

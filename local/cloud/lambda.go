@@ -27,8 +27,8 @@ import (
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/lambdahost"
 )
 
-// environments is the highest number of environments that a function has at once. Lambda starts one for each concurrent invocation.
-// This machine has fewer cores, so further invocations wait.
+// environments is the highest number of environments that a function has at once. Lambda starts one for each concurrent
+// invocation. This machine has fewer cores, so further invocations wait.
 const environments = 4
 
 // portVariable tells a function and its extension where the extension listens.
@@ -118,7 +118,8 @@ func (f *functions) variables(declared assembly.Properties) map[string]string {
 	return variables
 }
 
-// unpack copies layers over each other, in their order, as Lambda does below /opt. It returns the directory, or "" without layers.
+// unpack copies layers over each other, in their order, as Lambda does below /opt. It returns the directory, or ""
+// without layers.
 func (f *functions) unpack(function string, layers []string) (string, error) {
 	if len(layers) == 0 {
 		return "", nil
@@ -154,8 +155,8 @@ func overlay(dst, src string) error {
 	})
 }
 
-// newEnvironment gives an execution environment credentials of its own, and a port for the extension. On Lambda environments do not
-// share a loopback interface, so there they can all use the same port.
+// newEnvironment gives an execution environment credentials of its own, and a port for the extension. On Lambda
+// environments do not share a loopback interface, so there they can all use the same port.
 func (f *functions) newEnvironment(role, functionARN, vpc string) (map[string]string, error) {
 	port, err := f.ports.free()
 	if err != nil {
@@ -163,14 +164,20 @@ func (f *functions) newEnvironment(role, functionARN, vpc string) (map[string]st
 	}
 	c := f.assume(role, functionARN, vpc)
 	return map[string]string{
-		"AWS_ACCESS_KEY_ID": c.AccessKeyID, "AWS_SECRET_ACCESS_KEY": c.SecretAccessKey, "AWS_SESSION_TOKEN": c.SessionToken,
-		portVariable: strconv.Itoa(port),
+		"AWS_ACCESS_KEY_ID":     c.AccessKeyID,
+		"AWS_SECRET_ACCESS_KEY": c.SecretAccessKey,
+		"AWS_SESSION_TOKEN":     c.SessionToken,
+		portVariable:            strconv.Itoa(port),
 	}, nil
 }
 
 // assume makes credentials by which the proxy knows a function, its role and the VPC that it calls from.
 func (f *functions) assume(role, functionARN, vpc string) aws.Credentials {
-	c := aws.Credentials{AccessKeyID: "ASIA" + crand.Text()[:16], SecretAccessKey: crand.Text(), SessionToken: crand.Text() + crand.Text()}
+	c := aws.Credentials{
+		AccessKeyID:     "ASIA" + crand.Text()[:16],
+		SecretAccessKey: crand.Text(),
+		SessionToken:    crand.Text() + crand.Text(),
+	}
 	f.proxy.Register(c.AccessKeyID, c.SessionToken, role, functionARN, vpc)
 	return c
 }
@@ -229,8 +236,8 @@ func (f *functions) close() {
 	wg.Wait()
 }
 
-// Extension is the layer's extension in an environment of its own, in which the function does not run. It has the function's
-// settings and credentials, so it may do what the function's role may do.
+// Extension is the layer's extension in an environment of its own, in which the function does not run. It has the
+// function's settings and credentials, so it may do what the function's role may do.
 type Extension struct {
 	// Port is where the extension listens on 127.0.0.1.
 	Port int
@@ -243,7 +250,8 @@ type Extension struct {
 // Stop ends the extension and returns when it is gone. It may be called more than once.
 func (x *Extension) Stop() { x.running.Stop() }
 
-func (f *functions) startExtension(ctx context.Context, prefix string, variables map[string]string) (*Extension, error) {
+func (f *functions) startExtension(ctx context.Context, prefix string,
+	variables map[string]string) (*Extension, error) {
 	fn, err := f.find(prefix)
 	if err != nil {
 		return nil, err
@@ -269,8 +277,8 @@ func (f *functions) startExtension(ctx context.Context, prefix string, variables
 	return &Extension{port, own["AWS_SESSION_TOKEN"], running}, nil
 }
 
-// ports gives out ports of 127.0.0.1. They are below the ranges from which systems take ports for outgoing connections, so that no
-// connection gets one first. It never gives a port twice, because environments bind their ports only later.
+// ports gives out ports of 127.0.0.1. They are below the ranges from which systems take ports for outgoing connections,
+// so that no connection gets one first. It never gives a port twice, because environments bind their ports only later.
 type ports struct {
 	mu    sync.Mutex
 	given map[int]bool

@@ -32,7 +32,8 @@ func (n *networks) vpcOf(subnets []string) (vpc string, err error) {
 	for _, subnet := range subnets {
 		of, known := n.vpcs[subnet]
 		if !known || vpc != "" && vpc != of {
-			return "", fmt.Errorf("subnet %s is not of this app's, or of another VPC than the function's others", subnet)
+			return "", fmt.Errorf("subnet %s is not of this app's, or of another VPC than the function's others",
+				subnet)
 		}
 		vpc = of
 	}

@@ -29,12 +29,16 @@ func TestCredentials_AreWorthNothingOutsideTheVPC(t *testing.T) {
 	if err := s.use(t.Context()); err != nil {
 		t.Fatalf("%v\n%s", err, s.log)
 	}
-	sealed := map[string]string{"table": vaultTable, "account_id": synth.Account, "ref": "00000000000000000000000000000000"}
+	sealed := map[string]string{
+		"table": vaultTable, "account_id": synth.Account, "ref": "00000000000000000000000000000000",
+	}
 	row := map[string]types.AttributeValue{
-		"Hash_Key": &types.AttributeValueMemberS{Value: token}, "Account_Id": &types.AttributeValueMemberS{Value: synth.Account},
+		"Hash_Key":   &types.AttributeValueMemberS{Value: token},
+		"Account_Id": &types.AttributeValueMemberS{Value: synth.Account},
 	}
 	tombstone := map[string]types.AttributeValue{
-		"State_Key": &types.AttributeValueMemberS{Value: "gone#" + token}, "Account_Id": &types.AttributeValueMemberS{Value: synth.Account},
+		"State_Key":  &types.AttributeValueMemberS{Value: "gone#" + token},
+		"Account_Id": &types.AttributeValueMemberS{Value: synth.Account},
 	}
 	dataKey, err := s.actAs(t, "AppStack-Order").generate(t, sealed)
 	if err != nil {
@@ -46,18 +50,25 @@ func TestCredentials_AreWorthNothingOutsideTheVPC(t *testing.T) {
 	}{
 		{"order makes a data key", "AppStack-Order", func(a actor) error { return second(a.generate(t, sealed)) }},
 		{"order puts a row", "AppStack-Order", func(a actor) error { return a.put(t, vaultTable, row, "") }},
-		{"order reads an order", "AppStack-Order", func(a actor) error { return a.get(t, orderTable, key("CustomerOrder", "1")) }},
+		{"order reads an order", "AppStack-Order", func(a actor) error {
+			return a.get(t, orderTable, key("CustomerOrder", "1"))
+		}},
 		{"paybill opens a data key", "AppStack-Paybill", func(a actor) error { return a.decrypt(t, dataKey, sealed) }},
 		{"paybill reads a row", "AppStack-Paybill", func(a actor) error { return a.get(t, vaultTable, row) }},
 		{"paybill reads the state", "AppStack-Paybill", func(a actor) error { return a.get(t, stateTable, tombstone) }},
-		{"paybill reads an order", "AppStack-Paybill", func(a actor) error { return a.get(t, orderTable, key("CustomerOrder", "1")) }},
-		{"paybill reads the ledger", "AppStack-Paybill", func(a actor) error { return a.get(t, ledgerTable, key("PaymentId", "1")) }},
+		{"paybill reads an order", "AppStack-Paybill", func(a actor) error {
+			return a.get(t, orderTable, key("CustomerOrder", "1"))
+		}},
+		{"paybill reads the ledger", "AppStack-Paybill", func(a actor) error {
+			return a.get(t, ledgerTable, key("PaymentId", "1"))
+		}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			if err := tt.do(s.actAs(t, tt.function)); err != nil {
 				t.Errorf("from the VPC: %v", err)
 			}
-			if err := tt.do(s.actAsFromOutside(t, tt.function)); err == nil || !strings.Contains(err.Error(), "explicit deny in an identity-based policy") {
+			if err := tt.do(s.actAsFromOutside(t, tt.function)); err == nil ||
+				!strings.Contains(err.Error(), "explicit deny in an identity-based policy") {
 				t.Errorf("from outside: error = %v, want an explicit deny", err)
 			}
 		})
@@ -90,7 +101,8 @@ func TestDenyOutsideVPC_OfStorageKeyWouldStopEveryTable(t *testing.T) {
 		}
 	}
 	s := deploy(t, a)
-	if err := s.use(t.Context()); err == nil || !strings.Contains(strings.Join(s.Trouble(), "\n"), "(through DynamoDB, whose table ") {
+	if err := s.use(t.Context()); err == nil ||
+		!strings.Contains(strings.Join(s.Trouble(), "\n"), "(through DynamoDB, whose table ") {
 		t.Errorf("error = %v, trouble %q", err, s.Trouble())
 	}
 }
@@ -106,7 +118,8 @@ func TestDenyOutsideVPC_NeedsTheEndpoints(t *testing.T) {
 		}
 	}
 	s := deploy(t, a)
-	if err := s.use(t.Context()); err == nil || !strings.Contains(strings.Join(s.Trouble(), "\n"), "kms:GenerateDataKey on ") {
+	if err := s.use(t.Context()); err == nil ||
+		!strings.Contains(strings.Join(s.Trouble(), "\n"), "kms:GenerateDataKey on ") {
 		t.Errorf("error = %v, trouble %q", err, s.Trouble())
 	}
 }

@@ -100,9 +100,9 @@ func deployWith(t *testing.T, options cloud.Options) system {
 	return system{c, log}
 }
 
-// use drives the application through everything that it does: an order, its repeat, its payment, the repeat of that, and the
-// payment of an order that was charged by a function that died before it said so, from a token for one use. It returns what did
-// not go as expected.
+// use drives the application through everything that it does: an order, its repeat, its payment, the repeat of that,
+// and the payment of an order that was charged by a function that died before it said so, from a token for one use. It
+// returns what did not go as expected.
 func (s system) use(ctx context.Context) error {
 	_, err := s.used(ctx)
 	return err
@@ -111,8 +111,14 @@ func (s system) use(ctx context.Context) error {
 // used is use, and gives the user's ID token.
 func (s system) used(ctx context.Context) (idToken string, err error) {
 	w := walkthrough.Walk{
-		System: walkthrough.System{Cognito: s.Clients.Cognito, DynamoDB: s.Clients.DynamoDB, Outputs: s.Outputs, Tables: s.Tables, Code: s.Code},
-		Order:  "1", Card: walkthrough.SampleCard, Print: progress.New(io.Discard),
+		System: walkthrough.System{
+			Cognito:  s.Clients.Cognito,
+			DynamoDB: s.Clients.DynamoDB,
+			Outputs:  s.Outputs,
+			Tables:   s.Tables,
+			Code:     s.Code,
+		},
+		Order: "1", Card: walkthrough.SampleCard, Print: progress.New(io.Discard),
 	}
 	if idToken, err = w.SignIn(ctx); err != nil {
 		return "", err
@@ -148,7 +154,8 @@ func (s system) token(ctx context.Context, in client.TokenizeInput) (string, err
 	if err != nil {
 		return "", err
 	}
-	order, err := s.Clients.DynamoDB.GetItem(ctx, &dynamodb.GetItemInput{TableName: new(orderTable), Key: key("CustomerOrder", "1")})
+	order, err := s.Clients.DynamoDB.GetItem(ctx,
+		&dynamodb.GetItemInput{TableName: new(orderTable), Key: key("CustomerOrder", "1")})
 	if err != nil {
 		return "", err
 	}
@@ -171,8 +178,9 @@ func (s system) payWith(ctx context.Context, idToken, token string, status int) 
 		UpdateExpression:         new("SET #State = :charging, LeaseUntil = :past, CreditCard = :token"),
 		ExpressionAttributeNames: map[string]string{"#State": "State"},
 		ExpressionAttributeValues: map[string]types.AttributeValue{
-			":charging": &types.AttributeValueMemberS{Value: "CHARGING"}, ":past": &types.AttributeValueMemberN{Value: "1"},
-			":token": &types.AttributeValueMemberS{Value: token},
+			":charging": &types.AttributeValueMemberS{Value: "CHARGING"},
+			":past":     &types.AttributeValueMemberN{Value: "1"},
+			":token":    &types.AttributeValueMemberS{Value: token},
 		},
 	}); err != nil {
 		return err
@@ -181,7 +189,8 @@ func (s system) payWith(ctx context.Context, idToken, token string, status int) 
 }
 
 func (s system) post(ctx context.Context, path, idToken, body string, status int) error {
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, s.Outputs["PaymentMethodApiURL"]+path, strings.NewReader(body))
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, s.Outputs["PaymentMethodApiURL"]+path,
+		strings.NewReader(body))
 	if err != nil {
 		return err
 	}
@@ -199,7 +208,8 @@ func (s system) post(ctx context.Context, path, idToken, body string, status int
 	return err
 }
 
-// The test cache sees what a test reads, not what TestMain does, nor the child processes that build the programs under test.
+// The test cache sees what a test reads, not what TestMain does, nor the child processes that build the programs under
+// test.
 func TestResultsDependOnTheSources(t *testing.T) {
 	if err := localtest.ReadSources(); err != nil {
 		t.Error(err)
@@ -293,8 +303,8 @@ func remove(a *assembly.Assembly, x action) {
 	}
 }
 
-// A grant is neither larger than needed nor ignored: without any single action the application fails, and the log says what is
-// missing.
+// A grant is neither larger than needed nor ignored: without any single action the application fails, and the log says
+// what is missing.
 func TestRoles_NeedEveryGrantedAction(t *testing.T) {
 	all := granted(load(t))
 	if len(all) < 20 {
@@ -319,7 +329,9 @@ func TestRoles_NeedEveryGrantedAction(t *testing.T) {
 					break
 				}
 			}
-			for _, want := range []string{role, ": " + x.name + " on arn:aws:", "the role's policies lack {Allow " + x.name + " on arn:aws:"} {
+			for _, want := range []string{
+				role, ": " + x.name + " on arn:aws:", "the role's policies lack {Allow " + x.name + " on arn:aws:",
+			} {
 				if !strings.Contains(denial, want) {
 					t.Errorf("the log says %q, which lacks %q", denial, want)
 				}
@@ -336,7 +348,9 @@ func TestRoles_AllowNothingElse(t *testing.T) {
 		t.Fatalf("%v\n%s", err, s.log)
 	}
 	order, paybill := s.actAs(t, "AppStack-Order"), s.actAs(t, "AppStack-Paybill")
-	sealed := map[string]string{"table": vaultTable, "account_id": synth.Account, "ref": "00000000000000000000000000000000"}
+	sealed := map[string]string{
+		"table": vaultTable, "account_id": synth.Account, "ref": "00000000000000000000000000000000",
+	}
 	with := func(name, value string) map[string]string {
 		c := map[string]string{name: value}
 		for k, v := range sealed {
@@ -360,11 +374,13 @@ func TestRoles_AllowNothingElse(t *testing.T) {
 		t.Fatal(err)
 	}
 	row := map[string]types.AttributeValue{
-		"Hash_Key": &types.AttributeValueMemberS{Value: token}, "Account_Id": &types.AttributeValueMemberS{Value: synth.Account},
+		"Hash_Key":   &types.AttributeValueMemberS{Value: token},
+		"Account_Id": &types.AttributeValueMemberS{Value: synth.Account},
 	}
 	state := func(name string) map[string]types.AttributeValue {
 		return map[string]types.AttributeValue{
-			"State_Key": &types.AttributeValueMemberS{Value: name + "#" + token}, "Account_Id": &types.AttributeValueMemberS{Value: synth.Account},
+			"State_Key":  &types.AttributeValueMemberS{Value: name + "#" + token},
+			"Account_Id": &types.AttributeValueMemberS{Value: synth.Account},
 		}
 	}
 	set := func(a actor, key map[string]types.AttributeValue, attribute string) error {
@@ -374,13 +390,15 @@ func TestRoles_AllowNothingElse(t *testing.T) {
 		}))
 	}
 	// What paybill needs, so that the refusals below are about what is different in them.
-	if err := errors.Join(paybill.get(t, stateTable, state("gone")), paybill.get(t, stateTable, state("use#")), set(paybill, state("use#"), "Uses")); err != nil {
+	if err := errors.Join(paybill.get(t, stateTable, state("gone")), paybill.get(t, stateTable, state("use#")),
+		set(paybill, state("use#"), "Uses")); err != nil {
 		t.Fatal(err)
 	}
 	orderRow := func(attribute string) map[string]types.AttributeValue {
 		return map[string]types.AttributeValue{
-			"CustomerOrder": &types.AttributeValueMemberS{Value: "2"}, "State": &types.AttributeValueMemberS{Value: "PLACED"},
-			attribute: &types.AttributeValueMemberS{Value: "x"},
+			"CustomerOrder": &types.AttributeValueMemberS{Value: "2"},
+			"State":         &types.AttributeValueMemberS{Value: "PLACED"},
+			attribute:       &types.AttributeValueMemberS{Value: "x"},
 		}
 	}
 	if err := order.put(t, orderTable, orderRow("Address"), ""); err != nil {
@@ -388,22 +406,35 @@ func TestRoles_AllowNothingElse(t *testing.T) {
 	}
 	ctx := t.Context()
 	refused := map[string]func() error{
-		"order decrypts a message":              func() error { return order.decrypt(t, dataKey, sealed) },
-		"order reads the vault":                 func() error { return order.get(t, vaultTable, row) },
-		"order queries the vault":               func() error { return order.query(t, vaultTable, "Hash_Key", token) },
-		"order scans the vault":                 func() error { return order.scan(t, vaultTable) },
-		"order asks for the row that it puts":   func() error { return order.put(t, vaultTable, row, types.ReturnValueAllOld) },
-		"order deletes from the vault":          func() error { return order.delete(t, vaultTable, row) },
-		"order reads the ledger":                func() error { return order.get(t, ledgerTable, key("PaymentId", "1")) },
-		"order writes to the ledger":            func() error { return order.put(t, ledgerTable, key("PaymentId", "1"), "") },
-		"order scans the orders":                func() error { return order.scan(t, orderTable) },
-		"order deletes an order":                func() error { return order.delete(t, orderTable, key("CustomerOrder", "1")) },
-		"order makes a key for another table":   func() error { return second(order.generate(t, with("table", "Other"))) },
-		"order makes a key for another account": func() error { return second(order.generate(t, with("account_id", "210987654321"))) },
-		"order makes a key for a purpose":       func() error { return second(order.generate(t, with("purpose", "refund"))) },
-		"order makes a key for nothing":         func() error { return second(order.generate(t, nil)) },
+		"order decrypts a message": func() error { return order.decrypt(t, dataKey, sealed) },
+		"order reads the vault":    func() error { return order.get(t, vaultTable, row) },
+		"order queries the vault":  func() error { return order.query(t, vaultTable, "Hash_Key", token) },
+		"order scans the vault":    func() error { return order.scan(t, vaultTable) },
+		"order asks for the row that it puts": func() error {
+			return order.put(t, vaultTable, row, types.ReturnValueAllOld)
+		},
+		"order deletes from the vault": func() error { return order.delete(t, vaultTable, row) },
+		"order reads the ledger": func() error {
+			return order.get(t, ledgerTable, key("PaymentId", "1"))
+		},
+		"order writes to the ledger": func() error {
+			return order.put(t, ledgerTable, key("PaymentId", "1"), "")
+		},
+		"order scans the orders": func() error { return order.scan(t, orderTable) },
+		"order deletes an order": func() error {
+			return order.delete(t, orderTable, key("CustomerOrder", "1"))
+		},
+		"order makes a key for another table": func() error {
+			return second(order.generate(t, with("table", "Other")))
+		},
+		"order makes a key for another account": func() error {
+			return second(order.generate(t, with("account_id", "210987654321")))
+		},
+		"order makes a key for a purpose": func() error { return second(order.generate(t, with("purpose", "refund"))) },
+		"order makes a key for nothing":   func() error { return second(order.generate(t, nil)) },
 		"order encrypts": func() error {
-			_, err := order.kms.Encrypt(ctx, &kms.EncryptInput{KeyId: &order.tokenKey, Plaintext: []byte("x"), EncryptionContext: sealed})
+			_, err := order.kms.Encrypt(ctx,
+				&kms.EncryptInput{KeyId: &order.tokenKey, Plaintext: []byte("x"), EncryptionContext: sealed})
 			return err
 		},
 		"paybill makes a data key":       func() error { return second(paybill.generate(t, sealed)) },
@@ -413,87 +444,137 @@ func TestRoles_AllowNothingElse(t *testing.T) {
 		"paybill changes a sealed row": func() error {
 			return second(paybill.dynamo.UpdateItem(ctx, &dynamodb.UpdateItemInput{
 				TableName: new(vaultTable), Key: row, UpdateExpression: new("SET CandidateString = :x"),
-				ExpressionAttributeValues: map[string]types.AttributeValue{":x": &types.AttributeValueMemberB{Value: []byte("x")}},
+				ExpressionAttributeValues: map[string]types.AttributeValue{
+					":x": &types.AttributeValueMemberB{Value: []byte("x")},
+				},
 			}))
 		},
 		"paybill changes a row under another name": func() error {
 			return second(paybill.dynamo.UpdateItem(ctx, &dynamodb.UpdateItemInput{
-				TableName: new(vaultTable), Key: row, UpdateExpression: new("SET #x = :x"), ExpressionAttributeNames: map[string]string{"#x": "Purpose"},
-				ExpressionAttributeValues: map[string]types.AttributeValue{":x": &types.AttributeValueMemberS{Value: "x"}},
+				TableName:                new(vaultTable),
+				Key:                      row,
+				UpdateExpression:         new("SET #x = :x"),
+				ExpressionAttributeNames: map[string]string{"#x": "Purpose"},
+				ExpressionAttributeValues: map[string]types.AttributeValue{
+					":x": &types.AttributeValueMemberS{Value: "x"},
+				},
 			}))
 		},
 		"paybill changes a row by the parameters of old": func() error {
 			return second(paybill.dynamo.UpdateItem(ctx, &dynamodb.UpdateItemInput{
 				TableName: new(vaultTable), Key: row,
-				AttributeUpdates: map[string]types.AttributeValueUpdate{"Purpose": {Value: &types.AttributeValueMemberS{Value: "x"}}},
+				AttributeUpdates: map[string]types.AttributeValueUpdate{
+					"Purpose": {Value: &types.AttributeValueMemberS{Value: "x"}},
+				},
 			}))
 		},
 		"order counts a use": func() error {
 			return second(order.dynamo.UpdateItem(ctx, &dynamodb.UpdateItemInput{
 				TableName: new(vaultTable), Key: row, UpdateExpression: new("SET Uses = :x"),
-				ExpressionAttributeValues: map[string]types.AttributeValue{":x": &types.AttributeValueMemberN{Value: "0"}},
+				ExpressionAttributeValues: map[string]types.AttributeValue{
+					":x": &types.AttributeValueMemberN{Value: "0"},
+				},
 			}))
 		},
-		"order reads a tombstone":                  func() error { return order.get(t, stateTable, state("gone")) },
-		"order reads uses":                         func() error { return order.get(t, stateTable, state("use#")) },
-		"order puts uses":                          func() error { return order.put(t, stateTable, state("use#"), "") },
-		"order changes uses":                       func() error { return set(order, state("use#"), "Uses") },
-		"order deletes a tombstone":                func() error { return order.delete(t, stateTable, state("gone")) },
-		"order scans the state":                    func() error { return order.scan(t, stateTable) },
-		"paybill deletes a tombstone":              func() error { return paybill.delete(t, stateTable, state("gone")) },
-		"paybill deletes uses":                     func() error { return paybill.delete(t, stateTable, state("use#")) },
-		"paybill puts a tombstone":                 func() error { return paybill.put(t, stateTable, state("gone"), "") },
-		"paybill puts uses":                        func() error { return paybill.put(t, stateTable, state("use#"), "") },
-		"paybill changes a tombstone":              func() error { return set(paybill, state("gone"), "Uses") },
-		"paybill reads uses of a purpose":          func() error { return paybill.get(t, stateTable, state("use#refund")) },
-		"paybill changes uses of a purpose":        func() error { return set(paybill, state("use#refund"), "Uses") },
-		"paybill adds to uses what is none":        func() error { return set(paybill, state("use#"), "RevokedAt") },
-		"paybill scans the state":                  func() error { return paybill.scan(t, stateTable) },
-		"paybill queries the state":                func() error { return paybill.query(t, stateTable, "State_Key", "gone#"+token) },
-		"order leases the order that it puts":      func() error { return order.put(t, orderTable, orderRow("LeaseId"), "") },
-		"order puts a payment":                     func() error { return order.put(t, orderTable, orderRow("PaidAt"), "") },
-		"order asks for the order that it puts":    func() error { return order.put(t, orderTable, orderRow("Address"), types.ReturnValueAllOld) },
+		"order reads a tombstone":   func() error { return order.get(t, stateTable, state("gone")) },
+		"order reads uses":          func() error { return order.get(t, stateTable, state("use#")) },
+		"order puts uses":           func() error { return order.put(t, stateTable, state("use#"), "") },
+		"order changes uses":        func() error { return set(order, state("use#"), "Uses") },
+		"order deletes a tombstone": func() error { return order.delete(t, stateTable, state("gone")) },
+		"order scans the state":     func() error { return order.scan(t, stateTable) },
+		"paybill deletes a tombstone": func() error {
+			return paybill.delete(t, stateTable, state("gone"))
+		},
+		"paybill deletes uses": func() error {
+			return paybill.delete(t, stateTable, state("use#"))
+		},
+		"paybill puts a tombstone": func() error {
+			return paybill.put(t, stateTable, state("gone"), "")
+		},
+		"paybill puts uses": func() error {
+			return paybill.put(t, stateTable, state("use#"), "")
+		},
+		"paybill changes a tombstone": func() error { return set(paybill, state("gone"), "Uses") },
+		"paybill reads uses of a purpose": func() error {
+			return paybill.get(t, stateTable, state("use#refund"))
+		},
+		"paybill changes uses of a purpose": func() error { return set(paybill, state("use#refund"), "Uses") },
+		"paybill adds to uses what is none": func() error { return set(paybill, state("use#"), "RevokedAt") },
+		"paybill scans the state":           func() error { return paybill.scan(t, stateTable) },
+		"paybill queries the state": func() error {
+			return paybill.query(t, stateTable, "State_Key", "gone#"+token)
+		},
+		"order leases the order that it puts": func() error {
+			return order.put(t, orderTable, orderRow("LeaseId"), "")
+		},
+		"order puts a payment": func() error {
+			return order.put(t, orderTable, orderRow("PaidAt"), "")
+		},
+		"order asks for the order that it puts": func() error {
+			return order.put(t, orderTable, orderRow("Address"), types.ReturnValueAllOld)
+		},
 		"order makes a MAC with the index's key":   func() error { return order.mac(t) },
 		"paybill makes a MAC with the index's key": func() error { return paybill.mac(t) },
-		"order reads the index":                    func() error { return order.get(t, indexTable, key("Index_Key", "1")) },
-		"paybill reads the index":                  func() error { return paybill.get(t, indexTable, key("Index_Key", "1")) },
-		"order makes a MAC with the token key": func() error {
-			return second(order.kms.GenerateMac(ctx, &kms.GenerateMacInput{KeyId: &order.tokenKey, Message: []byte("x"), MacAlgorithm: "HMAC_SHA_256"}))
+		"order reads the index": func() error {
+			return order.get(t, indexTable, key("Index_Key", "1"))
 		},
-		"paybill puts an order":            func() error { return paybill.put(t, orderTable, key("CustomerOrder", "2"), "") },
-		"paybill decrypts a purpose's key": func() error { return paybill.decrypt(t, purposed.CiphertextBlob, with("purpose", "refund")) },
+		"paybill reads the index": func() error { return paybill.get(t, indexTable, key("Index_Key", "1")) },
+		"order makes a MAC with the token key": func() error {
+			return second(order.kms.GenerateMac(ctx,
+				&kms.GenerateMacInput{KeyId: &order.tokenKey, Message: []byte("x"), MacAlgorithm: "HMAC_SHA_256"}))
+		},
+		"paybill puts an order": func() error {
+			return paybill.put(t, orderTable, key("CustomerOrder", "2"), "")
+		},
+		"paybill decrypts a purpose's key": func() error {
+			return paybill.decrypt(t, purposed.CiphertextBlob, with("purpose", "refund"))
+		},
 		"paybill decrypts without context": func() error { return paybill.decrypt(t, dataKey, nil) },
 		"paybill puts into the vault in a transaction": func() error {
-			_, err := paybill.dynamo.TransactWriteItems(ctx, &dynamodb.TransactWriteItemsInput{TransactItems: []types.TransactWriteItem{
-				{Put: &types.Put{TableName: new(vaultTable), Item: row}},
-			}})
+			_, err := paybill.dynamo.TransactWriteItems(ctx,
+				&dynamodb.TransactWriteItemsInput{TransactItems: []types.TransactWriteItem{
+					{Put: &types.Put{TableName: new(vaultTable), Item: row}},
+				}})
 			return err
 		},
 		"order checks a vault row in a transaction": func() error {
-			_, err := order.dynamo.TransactWriteItems(ctx, &dynamodb.TransactWriteItemsInput{TransactItems: []types.TransactWriteItem{
-				{ConditionCheck: &types.ConditionCheck{TableName: new(vaultTable), Key: row, ConditionExpression: new("attribute_exists(Hash_Key)")}},
-			}})
+			_, err := order.dynamo.TransactWriteItems(ctx,
+				&dynamodb.TransactWriteItemsInput{TransactItems: []types.TransactWriteItem{
+					{ConditionCheck: &types.ConditionCheck{
+						TableName:           new(vaultTable),
+						Key:                 row,
+						ConditionExpression: new("attribute_exists(Hash_Key)"),
+					}},
+				}})
 			return err
 		},
 		"paybill reads the vault in a batch": func() error {
-			_, err := paybill.dynamo.BatchGetItem(ctx, &dynamodb.BatchGetItemInput{RequestItems: map[string]types.KeysAndAttributes{
-				vaultTable: {Keys: []map[string]types.AttributeValue{row}},
-			}})
+			_, err := paybill.dynamo.BatchGetItem(ctx,
+				&dynamodb.BatchGetItemInput{RequestItems: map[string]types.KeysAndAttributes{
+					vaultTable: {Keys: []map[string]types.AttributeValue{row}},
+				}})
 			return err
 		},
 		"paybill reads the vault with PartiQL": func() error {
-			_, err := paybill.dynamo.ExecuteStatement(ctx, &dynamodb.ExecuteStatementInput{Statement: new("SELECT * FROM " + vaultTable)})
+			_, err := paybill.dynamo.ExecuteStatement(ctx,
+				&dynamodb.ExecuteStatementInput{Statement: new("SELECT * FROM " + vaultTable)})
 			return err
 		},
 		"order reads the vault beside a transaction that it may do": func() error {
-			_, err := order.dynamo.GetItem(ctx, &dynamodb.GetItemInput{TableName: new(vaultTable), Key: row}, beside(map[string]any{
-				"TransactItems": []any{map[string]any{"Put": map[string]any{"TableName": orderTable, "Item": map[string]any{"CustomerOrder": map[string]string{"S": "2"}}}}},
-			}))
+			_, err := order.dynamo.GetItem(ctx, &dynamodb.GetItemInput{TableName: new(vaultTable), Key: row},
+				beside(map[string]any{
+					"TransactItems": []any{map[string]any{"Put": map[string]any{
+						"TableName": orderTable,
+						"Item":      map[string]any{"CustomerOrder": map[string]string{"S": "2"}},
+					}}},
+				}))
 			return err
 		},
 		"paybill decrypts with the storage key": func() error {
 			_, err := paybill.kms.Decrypt(ctx, &kms.DecryptInput{
-				KeyId: new("alias/tokenizer/storage"), CiphertextBlob: dataKey, EncryptionContext: map[string]string{"aws:dynamodb:tableName": vaultTable},
+				KeyId:             new("alias/tokenizer/storage"),
+				CiphertextBlob:    dataKey,
+				EncryptionContext: map[string]string{"aws:dynamodb:tableName": vaultTable},
 			})
 			return err
 		},
@@ -501,8 +582,10 @@ func TestRoles_AllowNothingElse(t *testing.T) {
 			_, err := paybill.kms.Decrypt(ctx, &kms.DecryptInput{CiphertextBlob: dataKey, EncryptionContext: sealed})
 			return err
 		},
-		"paybill makes a key":  func() error { return second(paybill.kms.CreateKey(ctx, &kms.CreateKeyInput{})) },
-		"paybill lists tables": func() error { return second(paybill.dynamo.ListTables(ctx, &dynamodb.ListTablesInput{})) },
+		"paybill makes a key": func() error { return second(paybill.kms.CreateKey(ctx, &kms.CreateKeyInput{})) },
+		"paybill lists tables": func() error {
+			return second(paybill.dynamo.ListTables(ctx, &dynamodb.ListTablesInput{}))
+		},
 	}
 	for name, try := range refused {
 		t.Run(name, func(t *testing.T) {
@@ -530,7 +613,8 @@ func TestKeyPolicy_OverridesARolesGrant(t *testing.T) {
 	if err := s.use(t.Context()); err == nil || !strings.Contains(err.Error(), "POST /paybill") {
 		t.Errorf("error = %v", err)
 	}
-	want := regexp.MustCompile(`: kms:Decrypt on \S+: "DenyDecryptOutside\w+" of the policy of key TokenKey\w* denies it\n`)
+	want := regexp.MustCompile(
+		`: kms:Decrypt on \S+: "DenyDecryptOutside\w+" of the policy of key TokenKey\w* denies it\n`)
 	if !want.MatchString(s.log.String()) {
 		t.Errorf("the log lacks %s:\n%s", want, s.log)
 	}
@@ -542,7 +626,8 @@ type place struct {
 	statement map[string]any
 }
 
-// unbound lists the statements that allow an action for tokens without a purpose, of a role's policy and of its boundary.
+// unbound lists the statements that allow an action for tokens without a purpose, of a role's policy and of its
+// boundary.
 func unbound(t *testing.T, a *assembly.Assembly, action string) (found []place) {
 	t.Helper()
 	for _, stack := range a.Stacks {
@@ -576,8 +661,8 @@ func bind(condition any, purpose string) map[string]any {
 	return bound
 }
 
-// A token that is bound to a purpose opens for a function whose grant names it. Another function is refused by KMS, by the
-// policies of the templates: the extension asks KMS for the key all the same.
+// A token that is bound to a purpose opens for a function whose grant names it. Another function is refused by KMS, by
+// the policies of the templates: the extension asks KMS for the key all the same.
 func TestPurpose_IsEnforcedByThePolicies(t *testing.T) {
 	for _, tt := range []struct {
 		name, grant, token string // purposes; "" is none
@@ -585,9 +670,18 @@ func TestPurpose_IsEnforcedByThePolicies(t *testing.T) {
 		failing            string
 	}{
 		{"the right purpose", "charge", "charge", http.StatusOK, ""},
-		{"a wrong purpose", "charge", "refund", http.StatusServiceUnavailable, "StringEquals kms:EncryptionContext:purpose"},
-		{"a token without a purpose", "charge", "", http.StatusServiceUnavailable, "StringEquals kms:EncryptionContext:purpose"},
-		{"a grant without a purpose", "", "refund", http.StatusServiceUnavailable, "Null kms:EncryptionContext:purpose"},
+		{
+			"a wrong purpose", "charge", "refund", http.StatusServiceUnavailable,
+			"StringEquals kms:EncryptionContext:purpose",
+		},
+		{
+			"a token without a purpose", "charge", "", http.StatusServiceUnavailable,
+			"StringEquals kms:EncryptionContext:purpose",
+		},
+		{
+			"a grant without a purpose", "", "refund", http.StatusServiceUnavailable,
+			"Null kms:EncryptionContext:purpose",
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			a := load(t)
@@ -604,14 +698,21 @@ func TestPurpose_IsEnforcedByThePolicies(t *testing.T) {
 			}
 			s := deploy(t, a)
 			w := walkthrough.Walk{
-				System: walkthrough.System{Cognito: s.Clients.Cognito, DynamoDB: s.Clients.DynamoDB, Outputs: s.Outputs, Tables: s.Tables, Code: s.Code},
-				Print:  progress.New(io.Discard),
+				System: walkthrough.System{
+					Cognito:  s.Clients.Cognito,
+					DynamoDB: s.Clients.DynamoDB,
+					Outputs:  s.Outputs,
+					Tables:   s.Tables,
+					Code:     s.Code,
+				},
+				Print: progress.New(io.Discard),
 			}
 			idToken, err := w.SignIn(t.Context())
 			if err != nil {
 				t.Fatal(err)
 			}
-			order := `{"CustomerOrder":"1","CustomerName":"N","CreditCard":"` + walkthrough.SampleCard + `","Address":"A"}`
+			order := `{"CustomerOrder":"1","CustomerName":"N","CreditCard":"` + walkthrough.SampleCard +
+				`","Address":"A"}`
 			if err := s.post(t.Context(), "/order", idToken, order, http.StatusCreated); err != nil {
 				t.Fatal(err)
 			}
@@ -623,7 +724,8 @@ func TestPurpose_IsEnforcedByThePolicies(t *testing.T) {
 				t.Errorf("%v\n%s", err, s.log)
 			}
 			trouble := strings.Join(s.Trouble(), "\n")
-			if tt.failing == "" && trouble != "" || !strings.Contains(trouble, tt.failing) || tt.failing != "" && !strings.Contains(trouble, ": kms:Decrypt on ") {
+			if tt.failing == "" && trouble != "" || !strings.Contains(trouble, tt.failing) || tt.failing != "" &&
+				!strings.Contains(trouble, ": kms:Decrypt on ") {
 				t.Errorf("refused: %q, want a condition %q", trouble, tt.failing)
 			}
 		})
@@ -632,10 +734,16 @@ func TestPurpose_IsEnforcedByThePolicies(t *testing.T) {
 
 func TestDeploy_NamesAPolicyThatCannotBeEvaluated(t *testing.T) {
 	for want, change := range map[string]func(statement map[string]any){
-		"NotAction":                       func(s map[string]any) { s["NotAction"] = s["Action"] },
-		"DateLessThan aws:CurrentTime":    func(s map[string]any) { s["Condition"] = object("DateLessThan", "aws:CurrentTime", "2030-01-01") },
-		"StringEquals aws:SourceVpce":     func(s map[string]any) { s["Condition"] = object("StringEquals", "aws:SourceVpce", "vpce-1") },
-		"NumericEquals kms:ViaService":    func(s map[string]any) { s["Condition"] = object("NumericEquals", "kms:ViaService", "1") },
+		"NotAction": func(s map[string]any) { s["NotAction"] = s["Action"] },
+		"DateLessThan aws:CurrentTime": func(s map[string]any) {
+			s["Condition"] = object("DateLessThan", "aws:CurrentTime", "2030-01-01")
+		},
+		"StringEquals aws:SourceVpce": func(s map[string]any) {
+			s["Condition"] = object("StringEquals", "aws:SourceVpce", "vpce-1")
+		},
+		"NumericEquals kms:ViaService": func(s map[string]any) {
+			s["Condition"] = object("NumericEquals", "kms:ViaService", "1")
+		},
 		`variable in "${aws:PrincipalTag`: func(s map[string]any) { s["Resource"] = "${aws:PrincipalTag/x}" },
 	} {
 		a := load(t)
@@ -675,7 +783,8 @@ func (s system) actAs(t *testing.T, function string) actor {
 }
 
 func (a actor) generate(t *testing.T, c map[string]string) ([]byte, error) {
-	out, err := a.kms.GenerateDataKey(t.Context(), &kms.GenerateDataKeyInput{KeyId: &a.tokenKey, KeySpec: "AES_256", EncryptionContext: c})
+	out, err := a.kms.GenerateDataKey(t.Context(),
+		&kms.GenerateDataKeyInput{KeyId: &a.tokenKey, KeySpec: "AES_256", EncryptionContext: c})
 	if err != nil {
 		return nil, err
 	}
@@ -683,7 +792,8 @@ func (a actor) generate(t *testing.T, c map[string]string) ([]byte, error) {
 }
 
 func (a actor) decrypt(t *testing.T, blob []byte, c map[string]string) error {
-	return second(a.kms.Decrypt(t.Context(), &kms.DecryptInput{KeyId: &a.tokenKey, CiphertextBlob: blob, EncryptionContext: c}))
+	return second(a.kms.Decrypt(t.Context(),
+		&kms.DecryptInput{KeyId: &a.tokenKey, CiphertextBlob: blob, EncryptionContext: c}))
 }
 
 // mac asks for a MAC under FingerprintKey.
@@ -709,7 +819,8 @@ func (a actor) query(t *testing.T, table, name, value string) error {
 }
 
 func (a actor) put(t *testing.T, table string, item map[string]types.AttributeValue, returned types.ReturnValue) error {
-	return second(a.dynamo.PutItem(t.Context(), &dynamodb.PutItemInput{TableName: &table, Item: item, ReturnValues: returned}))
+	return second(a.dynamo.PutItem(t.Context(),
+		&dynamodb.PutItemInput{TableName: &table, Item: item, ReturnValues: returned}))
 }
 
 func (a actor) delete(t *testing.T, table string, key map[string]types.AttributeValue) error {
@@ -718,7 +829,8 @@ func (a actor) delete(t *testing.T, table string, key map[string]types.Attribute
 
 // beside adds members to a request's body that its operation does not have.
 func beside(members map[string]any) func(*dynamodb.Options) {
-	add := middleware.SerializeMiddlewareFunc("beside", func(ctx context.Context, in middleware.SerializeInput, next middleware.SerializeHandler) (out middleware.SerializeOutput, meta middleware.Metadata, err error) {
+	add := middleware.SerializeMiddlewareFunc("beside", func(ctx context.Context, in middleware.SerializeInput,
+		next middleware.SerializeHandler) (out middleware.SerializeOutput, meta middleware.Metadata, err error) {
 		request := in.Request.(*smithyhttp.Request)
 		body := maps.Clone(members)
 		if err := json.NewDecoder(request.GetStream()).Decode(&body); err != nil {
@@ -733,7 +845,9 @@ func beside(members map[string]any) func(*dynamodb.Options) {
 		}
 		return next.HandleSerialize(ctx, in)
 	})
-	return dynamodb.WithAPIOptions(func(stack *middleware.Stack) error { return stack.Serialize.Add(add, middleware.After) })
+	return dynamodb.WithAPIOptions(func(stack *middleware.Stack) error {
+		return stack.Serialize.Add(add, middleware.After)
+	})
 }
 
 func second[T any](_ T, err error) error { return err }

@@ -50,7 +50,8 @@ func (s *resources) createKey(ctx context.Context, r *resource) (created, error)
 func (s *resources) createAlias(ctx context.Context, r *resource) (created, error) {
 	name := r.Str("AliasName")
 	s.authorizer.AddAlias(name, r.Str("TargetKeyId"))
-	_, err := s.clients.KMS.CreateAlias(ctx, &kms.CreateAliasInput{AliasName: &name, TargetKeyId: r.Optional("TargetKeyId")})
+	_, err := s.clients.KMS.CreateAlias(ctx,
+		&kms.CreateAliasInput{AliasName: &name, TargetKeyId: r.Optional("TargetKeyId")})
 	return created{ref: name}, err
 }
 
@@ -59,7 +60,8 @@ func (s *resources) createTable(ctx context.Context, r *resource) (created, erro
 	in := &dynamodb.CreateTableInput{TableName: &name, BillingMode: dynamotypes.BillingModePayPerRequest}
 	for _, a := range r.Objects("AttributeDefinitions") {
 		in.AttributeDefinitions = append(in.AttributeDefinitions, dynamotypes.AttributeDefinition{
-			AttributeName: a.Optional("AttributeName"), AttributeType: dynamotypes.ScalarAttributeType(a.Str("AttributeType")),
+			AttributeName: a.Optional("AttributeName"),
+			AttributeType: dynamotypes.ScalarAttributeType(a.Str("AttributeType")),
 		})
 	}
 	table := authorizer.Table{StorageKeyARN: r.Object("SSESpecification").Str("KMSMasterKeyId")}
@@ -106,7 +108,10 @@ func (s *resources) createUserPool(ctx context.Context, r *resource) (created, e
 	id := *out.UserPool.Id
 	host := "cognito-idp." + r.region + ".amazonaws.com/" + id
 	return created{id, map[string]string{
-		"Arn": r.arn("cognito-idp", "userpool/"+id), "UserPoolId": id, "ProviderName": host, "ProviderURL": "https://" + host,
+		"Arn":          r.arn("cognito-idp", "userpool/"+id),
+		"UserPoolId":   id,
+		"ProviderName": host,
+		"ProviderURL":  "https://" + host,
 	}}, nil
 }
 
@@ -126,7 +131,8 @@ func (s *resources) createUserPoolClient(ctx context.Context, r *resource) (crea
 
 func (s *resources) createRole(_ context.Context, r *resource) (created, error) {
 	if r.Properties["ManagedPolicyArns"] != nil {
-		return created{}, errors.New("ManagedPolicyArns of a role is not evaluated here: give the role exact permissions of its own")
+		return created{},
+			errors.New("ManagedPolicyArns of a role is not evaluated here: give the role exact permissions of its own")
 	}
 	name := r.physicalName("RoleName")
 	arn := "arn:aws:iam::" + r.account + ":role" + cmp.Or(r.Str("Path"), "/") + name
@@ -158,7 +164,8 @@ func (s *resources) bind(role, boundary string) error {
 func (s *resources) createManagedPolicy(_ context.Context, r *resource) (created, error) {
 	for _, holders := range []string{"Roles", "Users", "Groups"} {
 		if r.Properties[holders] != nil {
-			return created{}, fmt.Errorf("%s of a managed policy is not evaluated here: use it as a boundary only", holders)
+			return created{}, fmt.Errorf("%s of a managed policy is not evaluated here: use it as a boundary only",
+				holders)
 		}
 	}
 	arn := "arn:aws:iam::" + r.account + ":policy" + cmp.Or(r.Str("Path"), "/") + r.physicalName("ManagedPolicyName")

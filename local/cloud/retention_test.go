@@ -34,8 +34,14 @@ func TestRetention_OrdersAreKeptForAWhileAndEndWhenTheyArePaid(t *testing.T) {
 	}
 	s := deploy(t, a)
 	w := walkthrough.Walk{
-		System: walkthrough.System{Cognito: s.Clients.Cognito, DynamoDB: s.Clients.DynamoDB, Outputs: s.Outputs, Tables: s.Tables, Code: s.Code},
-		Print:  progress.New(io.Discard),
+		System: walkthrough.System{
+			Cognito:  s.Clients.Cognito,
+			DynamoDB: s.Clients.DynamoDB,
+			Outputs:  s.Outputs,
+			Tables:   s.Tables,
+			Code:     s.Code,
+		},
+		Print: progress.New(io.Discard),
 	}
 	idToken, err := w.SignIn(t.Context())
 	if err != nil {

@@ -32,7 +32,9 @@ func startServices(account, region string, elsewhere endpoint.Set, log io.Writer
 	for service, handler := range map[string]http.Handler{
 		endpoint.KMS:      kmsserver.New(kmsserver.Config{AccountID: account, Region: region}),
 		endpoint.DynamoDB: dynamoserver.New(dynamoserver.Config{AccountID: account, Region: region}),
-		endpoint.Cognito:  cognitoserver.New(cognitoserver.Config{AccountID: account, Region: region, Mail: s.mail.deliver}),
+		endpoint.Cognito: cognitoserver.New(cognitoserver.Config{
+			AccountID: account, Region: region, Mail: s.mail.deliver,
+		}),
 	} {
 		if _, ok := s.endpoints[service]; ok {
 			continue

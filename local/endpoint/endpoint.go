@@ -4,9 +4,9 @@
 //	err = set.Check(ctx)
 //	client := kms.NewFromConfig(set[endpoint.KMS].Config("us-east-1"))
 //
-// An endpoint can fail in three ways: nothing answers, something else answers, or what answers lacks the operation. For each,
-// calls fail with an [Error] that says so and what to do, where the SDK alone would say "EOF". Errors that the service's own API
-// defines pass unchanged.
+// An endpoint can fail in three ways: nothing answers, something else answers, or what answers lacks the operation. For
+// each, calls fail with an [Error] that says so and what to do, where the SDK alone would say "EOF". Errors that the
+// service's own API defines pass unchanged.
 package endpoint
 
 import (
@@ -60,8 +60,8 @@ func Config(at *url.URL, region string, credentials aws.CredentialsProvider, tra
 // Set holds endpoints by the signing names of their services.
 type Set map[string]Endpoint
 
-// FromEnvironment reads the SDK's endpoint settings: those of single services, and AWS_ENDPOINT_URL for the others. The error names
-// every setting that is wrong.
+// FromEnvironment reads the SDK's endpoint settings: those of single services, and AWS_ENDPOINT_URL for the others. The
+// error names every setting that is wrong.
 func FromEnvironment(getenv func(string) string) (Set, error) {
 	set := Set{}
 	var errs []error
@@ -75,7 +75,8 @@ func FromEnvironment(getenv func(string) string) (Set, error) {
 		}
 		u, err := url.Parse(getenv(setting))
 		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
-			errs = append(errs, fmt.Errorf("%s is not a URL such as http://127.0.0.1:5000: correct or unset it", setting))
+			errs = append(errs, fmt.Errorf("%s is not a URL such as http://127.0.0.1:5000: correct or unset it",
+				setting))
 		}
 		set[service] = Endpoint{service, u, setting}
 	}
@@ -91,8 +92,9 @@ func (s Set) String() string {
 	return strings.Join(parts, ", ")
 }
 
-// Check finds out whether each endpoint speaks its service's API, before time is spent on anything else. It returns the first
-// error. An endpoint that lacks only the operation that Check calls passes, because nothing else needs that operation.
+// Check finds out whether each endpoint speaks its service's API, before time is spent on anything else. It returns the
+// first error. An endpoint that lacks only the operation that Check calls passes, because nothing else needs that
+// operation.
 func (s Set) Check(ctx context.Context) error {
 	for _, service := range slices.Sorted(maps.Keys(s)) {
 		config := s[service].Config("us-east-1")
@@ -116,7 +118,8 @@ var probes = map[string]func(context.Context, aws.Config) error{
 		return err
 	},
 	Cognito: func(ctx context.Context, c aws.Config) error {
-		_, err := cognitoidentityprovider.NewFromConfig(c).ListUserPools(ctx, &cognitoidentityprovider.ListUserPoolsInput{MaxResults: new(int32(1))})
+		_, err := cognitoidentityprovider.NewFromConfig(c).ListUserPools(ctx,
+			&cognitoidentityprovider.ListUserPoolsInput{MaxResults: new(int32(1))})
 		return err
 	},
 }

@@ -12,13 +12,16 @@ import (
 
 func TestFromEnvironment_PrefersTheSettingOfTheService(t *testing.T) {
 	set, err := endpoint.FromEnvironment(func(name string) string {
-		return map[string]string{"AWS_ENDPOINT_URL": "http://127.0.0.1:1", "AWS_ENDPOINT_URL_KMS": "https://user:password@kms.test"}[name]
+		return map[string]string{
+			"AWS_ENDPOINT_URL": "http://127.0.0.1:1", "AWS_ENDPOINT_URL_KMS": "https://user:password@kms.test",
+		}[name]
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := "cognito-idp at http://127.0.0.1:1, dynamodb at http://127.0.0.1:1, kms at https://user:xxxxx@kms.test"
-	if set.String() != want || set["kms"].Setting != "AWS_ENDPOINT_URL_KMS" || set["dynamodb"].Setting != "AWS_ENDPOINT_URL" {
+	if set.String() != want || set["kms"].Setting != "AWS_ENDPOINT_URL_KMS" ||
+		set["dynamodb"].Setting != "AWS_ENDPOINT_URL" {
 		t.Errorf("endpoints are %s, want %s", set, want)
 	}
 }

@@ -37,7 +37,8 @@ type Error struct {
 func (e *Error) Error() string {
 	todo := ""
 	if e.Setting != "" {
-		todo = fmt.Sprintf(" (set by %s: correct it there, or unset it to have %s served in process)", e.Setting, e.Service)
+		todo = fmt.Sprintf(" (set by %s: correct it there, or unset it to have %s served in process)", e.Setting,
+			e.Service)
 	}
 	return fmt.Sprintf("%s %s: %s %s%s", e.Service, e.Operation, e.URL.Redacted(), e.Problem, todo)
 }
@@ -99,7 +100,9 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 const maxError = 64 << 10
 
 // missing are the exceptions by which implementations say that they lack an operation.
-var missing = []string{"UnknownOperationException", "UnknownOperation", "InvalidAction", "NotImplemented", "NotImplementedException"}
+var missing = []string{
+	"UnknownOperationException", "UnknownOperation", "InvalidAction", "NotImplemented", "NotImplementedException",
+}
 
 // inspect says what is wrong with an answer, and leaves one with nothing wrong as it was.
 func inspect(resp *http.Response) *Error {
@@ -116,7 +119,8 @@ func inspect(resp *http.Response) *Error {
 		io.Reader
 		io.Closer
 	}{body, resp.Body}
-	foreign := &Error{Problem: fmt.Sprintf("answered with status %d and no JSON of this API: it speaks something else, or lacks or fails in this operation", resp.StatusCode)}
+	foreign := &Error{Problem: fmt.Sprintf("answered with status %d and no JSON of this API: it speaks something "+
+		"else, or lacks or fails in this operation", resp.StatusCode)}
 	if resp.StatusCode < http.StatusBadRequest {
 		if len(start) > 0 && start[0] != '{' && string(start) != "null" {
 			return foreign

@@ -20,9 +20,12 @@ func call(t *testing.T, u *url.URL, report func(error)) (string, error) {
 	base := &http.Transport{ResponseHeaderTimeout: 100 * time.Millisecond}
 	t.Cleanup(base.CloseIdleConnections)
 	client := &http.Client{Transport: &endpoint.Transport{
-		Endpoint: endpoint.Endpoint{Service: "kms", URL: u, Setting: "AWS_ENDPOINT_URL_KMS"}, Report: report, Base: base,
+		Endpoint: endpoint.Endpoint{Service: "kms", URL: u, Setting: "AWS_ENDPOINT_URL_KMS"},
+		Report:   report,
+		Base:     base,
 	}}
-	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, u.String(), strings.NewReader(`{"KeyId":"secret"}`))
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, u.String(),
+		strings.NewReader(`{"KeyId":"secret"}`))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -61,13 +64,19 @@ func TestTransport_NamesTheEndpointAndWhatToDo(t *testing.T) {
 		want    string
 		missing bool
 	}{
-		"a web server":            {answering(200, "<html>secret</html>"), "status 200 and no JSON", false},
-		"a web server's error":    {answering(404, "secret"), "status 404 and no JSON", false},
-		"another JSON API":        {answering(403, `{"error":"secret"}`), "status 403 and no JSON", false},
-		"an unknown operation":    {answering(400, `{"__type":"com.amazon#UnknownOperationException","message":"secret"}`), "lacks this operation (UnknownOperationException)", true},
-		"one not implemented yet": {answering(501, `{"__type":"InternalFailure"}`), "lacks this operation (InternalFailure)", true},
-		"silence":                 {func(http.ResponseWriter, *http.Request) { <-release }, "does not answer", false},
-		"a broken connection":     {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, "does not answer", false},
+		"a web server":         {answering(200, "<html>secret</html>"), "status 200 and no JSON", false},
+		"a web server's error": {answering(404, "secret"), "status 404 and no JSON", false},
+		"another JSON API":     {answering(403, `{"error":"secret"}`), "status 403 and no JSON", false},
+		"an unknown operation": {answering(400,
+			`{"__type":"com.amazon#UnknownOperationException","message":"secret"}`),
+			"lacks this operation (UnknownOperationException)", true},
+		"one not implemented yet": {
+			answering(501, `{"__type":"InternalFailure"}`), "lacks this operation (InternalFailure)", true,
+		},
+		"silence": {func(http.ResponseWriter, *http.Request) { <-release }, "does not answer", false},
+		"a broken connection": {func(http.ResponseWriter, *http.Request) {
+			panic(http.ErrAbortHandler)
+		}, "does not answer", false},
 		"half an answer": {func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Length", "100")
 			w.WriteHeader(400)
@@ -85,7 +94,9 @@ func TestTransport_NamesTheEndpointAndWhatToDo(t *testing.T) {
 			if !ok || e.Missing != tt.missing || reported != error(e) || endpoint.Explain(err) != error(e) {
 				t.Fatalf("error = %v, reported %v", err, reported)
 			}
-			for _, want := range []string{"kms DescribeKey: http://user:xxxxx@" + u.Host, tt.want, "set by AWS_ENDPOINT_URL_KMS: correct it"} {
+			for _, want := range []string{
+				"kms DescribeKey: http://user:xxxxx@" + u.Host, tt.want, "set by AWS_ENDPOINT_URL_KMS: correct it",
+			} {
 				if !strings.Contains(e.Error(), want) {
 					t.Errorf("%q lacks %q", e, want)
 				}
@@ -102,7 +113,10 @@ func TestTransport_PassesAnswersOfTheAPIUnchanged(t *testing.T) {
 	for _, tt := range []struct {
 		status int
 		body   string
-	}{{200, `{"KeyMetadata":{}}`}, {200, ``}, {200, `{}`}, {200, `null`}, {400, long}, {500, `{"__type":"KMSInternalException"}`}} {
+	}{
+		{200, `{"KeyMetadata":{}}`}, {200, ``}, {200, `{}`}, {200, `null`}, {400, long},
+		{500, `{"__type":"KMSInternalException"}`},
+	} {
 		got, err := call(t, serve(t, answering(tt.status, tt.body)), func(err error) { t.Errorf("reported %v", err) })
 		if err != nil || got != tt.body {
 			t.Errorf("%d: got %q, %v", tt.status, got, err)

@@ -12,8 +12,10 @@ import (
 )
 
 // event is what the function gets.
-// See https://docs.aws.amazon.com/apigateway/latest/developerguide/set-up-lambda-proxy-integrations.html#api-gateway-simple-proxy-for-lambda-input-format
-func (g *Gateway) event(route *route, r *http.Request, body []byte, claims map[string]string, id string, now time.Time) events.APIGatewayProxyRequest {
+// See
+// https://docs.aws.amazon.com/apigateway/latest/developerguide/set-up-lambda-proxy-integrations.html#api-gateway-simple-proxy-for-lambda-input-format
+func (g *Gateway) event(route *route, r *http.Request, body []byte, claims map[string]string, id string,
+	now time.Time) events.APIGatewayProxyRequest {
 	headers := r.Header.Clone()
 	headers.Set("Host", r.Host) // net/http takes it out of the headers
 	var query map[string][]string
@@ -33,7 +35,8 @@ func (g *Gateway) event(route *route, r *http.Request, body []byte, claims map[s
 	return event
 }
 
-func (g *Gateway) requestContext(route *route, r *http.Request, id string, now time.Time) events.APIGatewayProxyRequestContext {
+func (g *Gateway) requestContext(route *route, r *http.Request, id string,
+	now time.Time) events.APIGatewayProxyRequestContext {
 	sourceIP, _, err := net.SplitHostPort(r.RemoteAddr)
 	if err != nil {
 		sourceIP = r.RemoteAddr
@@ -63,10 +66,13 @@ func lastValues(all map[string][]string) map[string]string {
 
 // remapped are headers of the connection, which a function cannot set.
 // See https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-known-issues.html
-var remapped = []string{"Connection", "Content-Length", "Date", "Server", "Trailer", "Transfer-Encoding", "Upgrade", "Www-Authenticate"}
+var remapped = []string{
+	"Connection", "Content-Length", "Date", "Server", "Trailer", "Transfer-Encoding", "Upgrade", "Www-Authenticate",
+}
 
 // respond writes the function's answer. If the answer is malformed, respond writes nothing and says so.
-// See https://docs.aws.amazon.com/apigateway/latest/developerguide/set-up-lambda-proxy-integrations.html#api-gateway-simple-proxy-for-lambda-output-format
+// See
+// https://docs.aws.amazon.com/apigateway/latest/developerguide/set-up-lambda-proxy-integrations.html#api-gateway-simple-proxy-for-lambda-output-format
 func respond(w http.ResponseWriter, answer []byte) (status int, _ *failure) {
 	var response events.APIGatewayProxyResponse
 	if json.Unmarshal(answer, &response) != nil || response.StatusCode < 200 || response.StatusCode > 599 {

@@ -1,4 +1,5 @@
-// Package gateway is an [http.Handler] that behaves like a stage of an API Gateway REST API with Lambda proxy integrations:
+// Package gateway is an [http.Handler] that behaves like a stage of an API Gateway REST API with Lambda proxy
+// integrations:
 //
 //	g, err := gateway.New(gateway.Config{
 //		APIID: "abc123", Stage: "dev", AccountID: "123456789012", Region: "us-east-1",
@@ -6,9 +7,9 @@
 //	})
 //	err = http.Serve(listener, g) // POST /dev/order
 //
-// A request passes the same checks in the same order as on AWS, and the first check that fails answers in AWS's words: whether there
-// is such a route (403), whether the token is valid (401), whether the body fits its model (400), and whether the function gives a
-// valid answer in time (502, 504).
+// A request passes the same checks in the same order as on AWS, and the first check that fails answers in AWS's words:
+// whether there is such a route (403), whether the token is valid (401), whether the body fits its model (400), and
+// whether the function gives a valid answer in time (502, 504).
 // Neither its own answers nor its access log ever hold a body, a token, or a path that is not one of its routes.
 package gateway
 
@@ -27,7 +28,8 @@ import (
 	"github.com/google/uuid"
 )
 
-// The quotas of https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-execution-service-limits-table.html
+// The quotas of
+// https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-execution-service-limits-table.html
 const (
 	maxBody        = 10 << 20 // bytes
 	defaultTimeout = 29 * time.Second
@@ -39,7 +41,8 @@ type Config struct {
 	Routes                          []Route
 	// Now is the clock by which tokens expire; nil means [time.Now].
 	Now func() time.Time
-	// Log gets one line for each request, without bodies, tokens or query strings; nil discards it. Writes are serialized.
+	// Log gets one line for each request, without bodies, tokens or query strings; nil discards it. Writes are
+	// serialized.
 	Log io.Writer
 }
 
@@ -51,8 +54,9 @@ type Route struct {
 	Path string
 	// Authorizer checks the header Authorization; nil lets anyone call.
 	Authorizer *CognitoAuthorizer
-	// Models are JSON schemas (draft 4 unless they say otherwise) by content type, which are used if ValidateBody is set. As on AWS, a
-	// body of a content type without a model is not validated, unless there is a model for "$default".
+	// Models are JSON schemas (draft 4 unless they say otherwise) by content type, which are used if ValidateBody is
+	// set. As on AWS, a body of a content type without a model is not validated, unless there is a model for
+	// "$default".
 	Models       map[string]json.RawMessage
 	ValidateBody bool
 	// Timeout bounds the integration; 0 means 29 seconds.
@@ -75,7 +79,8 @@ type route struct {
 	models   models
 }
 
-// New checks the configuration and compiles its models. It makes no connections: a pool's keys are fetched when first needed.
+// New checks the configuration and compiles its models. It makes no connections: a pool's keys are fetched when first
+// needed.
 func New(config Config) (*Gateway, error) {
 	if config.Stage == "" || strings.Contains(config.Stage, "/") {
 		return nil, fmt.Errorf("stage %q: give the API a stage, without a slash", config.Stage)
@@ -181,7 +186,8 @@ func (g *Gateway) find(r *http.Request) *route {
 	return g.routes[r.Method+" "+cmp.Or(path, "/")]
 }
 
-// invoke returns at the timeout even if the function's host does not. As on AWS, a client that leaves does not stop the function.
+// invoke returns at the timeout even if the function's host does not. As on AWS, a client that leaves does not stop the
+// function.
 func (r *route) invoke(ctx context.Context, payload []byte) ([]byte, *failure) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.Timeout)
 	defer cancel()
@@ -231,7 +237,8 @@ func (g *Gateway) log(r *route, started time.Time, id string, status int, failed
 	now := g.config.Now()
 	g.logMu.Lock()
 	defer g.logMu.Unlock()
-	_, _ = fmt.Fprintf(g.config.Log, "%s %s %s %d %dms%s\n", now.UTC().Format(time.RFC3339), id, name, status, now.Sub(started).Milliseconds(), reason)
+	_, _ = fmt.Fprintf(g.config.Log, "%s %s %s %d %dms%s\n", now.UTC().Format(time.RFC3339), id, name, status,
+		now.Sub(started).Milliseconds(), reason)
 }
 
 // failure is an answer that the gateway itself gives.
@@ -243,10 +250,22 @@ type failure struct {
 }
 
 var (
-	noRoute     = &failure{http.StatusForbidden, "MissingAuthenticationTokenException", `{"message":"Missing Authentication Token"}`, "no such route"}
-	bodyTooLong = &failure{http.StatusRequestEntityTooLarge, "RequestTooLargeException", `{"message":"Request Too Long"}`, "the body is over 10 MB"}
-	timedOut    = &failure{http.StatusGatewayTimeout, "InternalServerErrorException", `{"message": "Endpoint request timed out"}`, "the function did not answer in time"}
-	noKeys      = &failure{http.StatusInternalServerError, "AuthorizerConfigurationException", `{"message": "Internal server error"}`, "the user pool's keys could not be fetched"}
+	noRoute = &failure{
+		http.StatusForbidden, "MissingAuthenticationTokenException", `{"message":"Missing Authentication Token"}`,
+		"no such route",
+	}
+	bodyTooLong = &failure{
+		http.StatusRequestEntityTooLarge, "RequestTooLargeException", `{"message":"Request Too Long"}`,
+		"the body is over 10 MB",
+	}
+	timedOut = &failure{
+		http.StatusGatewayTimeout, "InternalServerErrorException", `{"message": "Endpoint request timed out"}`,
+		"the function did not answer in time",
+	}
+	noKeys = &failure{
+		http.StatusInternalServerError, "AuthorizerConfigurationException", `{"message": "Internal server error"}`,
+		"the user pool's keys could not be fetched",
+	}
 )
 
 func unauthorized(reason string) *failure {
@@ -258,5 +277,7 @@ func badRequest(reason string) *failure {
 }
 
 func badIntegration(reason string) *failure {
-	return &failure{http.StatusBadGateway, "InternalServerErrorException", `{"message": "Internal server error"}`, reason}
+	return &failure{
+		http.StatusBadGateway, "InternalServerErrorException", `{"message": "Internal server error"}`, reason,
+	}
 }

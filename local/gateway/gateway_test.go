@@ -100,7 +100,10 @@ var (
 
 func TestUnknownRouteMethodAndStageAreForbidden(t *testing.T) {
 	g := mustNew(t, stage(gateway.Route{}, nil))
-	for _, target := range []string{"POST /dev/other", "GET /dev/order", "POST /prod/order", "POST /order", "POST /devorder", "POST /dev", "POST /dev/order/", "POST /dev//order"} {
+	for _, target := range []string{
+		"POST /dev/other", "GET /dev/order", "POST /prod/order", "POST /order", "POST /devorder", "POST /dev",
+		"POST /dev/order/", "POST /dev//order",
+	} {
 		t.Run(target, func(t *testing.T) {
 			method, path, _ := strings.Cut(target, " ")
 			w := httptest.NewRecorder()
@@ -111,7 +114,9 @@ func TestUnknownRouteMethodAndStageAreForbidden(t *testing.T) {
 }
 
 func TestModelAppliesToItsContentTypeOnly(t *testing.T) {
-	g := mustNew(t, stage(gateway.Route{Models: map[string]json.RawMessage{"application/json": json.RawMessage(model)}, ValidateBody: true}, nil))
+	g := mustNew(t, stage(gateway.Route{
+		Models: map[string]json.RawMessage{"application/json": json.RawMessage(model)}, ValidateBody: true,
+	}, nil))
 	tests := map[string]struct {
 		contentType, body string
 		refused           bool
@@ -141,21 +146,26 @@ func TestModelAppliesToItsContentTypeOnly(t *testing.T) {
 }
 
 func TestModelsAreIgnoredWithoutAValidator(t *testing.T) {
-	g := mustNew(t, stage(gateway.Route{Models: map[string]json.RawMessage{"application/json": json.RawMessage(model)}}, nil))
+	g := mustNew(t, stage(gateway.Route{Models: map[string]json.RawMessage{"application/json": json.RawMessage(model)}},
+		nil))
 	if w := call(g, "", "Content-Type", "application/json"); w.Code != 201 {
 		t.Errorf("status %d", w.Code)
 	}
 }
 
 func TestDefaultModelAppliesToEveryOtherContentType(t *testing.T) {
-	g := mustNew(t, stage(gateway.Route{Models: map[string]json.RawMessage{"$default": json.RawMessage(model)}, ValidateBody: true}, nil))
+	g := mustNew(t, stage(gateway.Route{
+		Models: map[string]json.RawMessage{"$default": json.RawMessage(model)}, ValidateBody: true,
+	}, nil))
 	check(t, call(g, `{"CreditCard":1}`, "Content-Type", "text/plain"), invalidBody)
 }
 
 func TestModelDefaultsToDraft4(t *testing.T) {
 	// exclusiveMaximum is a boolean in draft 4 and a number in later ones.
 	schema := `{"properties":{"n":{"maximum":3,"exclusiveMaximum":true}}}`
-	g := mustNew(t, stage(gateway.Route{Models: map[string]json.RawMessage{"application/json": json.RawMessage(schema)}, ValidateBody: true}, nil))
+	g := mustNew(t, stage(gateway.Route{
+		Models: map[string]json.RawMessage{"application/json": json.RawMessage(schema)}, ValidateBody: true,
+	}, nil))
 	check(t, call(g, `{"n":3}`), invalidBody)
 }
 
@@ -193,7 +203,8 @@ func TestFailedIntegrationIsABadGateway(t *testing.T) {
 		"status too small": reply(`{"statusCode":101}`, false, nil),
 		"status too large": reply(`{"statusCode":1000}`, false, nil),
 		"body not text":    reply(`{"statusCode":200,"body":{"a":1}}`, false, nil),
-		"not base64":       reply(`{"statusCode":200,"headers":{"X-Canary":"`+canary+`"},"body":"?","isBase64Encoded":true}`, false, nil),
+		"not base64": reply(`{"statusCode":200,"headers":{"X-Canary":"`+canary+
+			`"},"body":"?","isBase64Encoded":true}`, false, nil),
 	}
 	for name, invoke := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -209,7 +220,9 @@ func TestFailedIntegrationIsABadGateway(t *testing.T) {
 
 func TestTimeout(t *testing.T) {
 	never := func(ctx context.Context, _ []byte) ([]byte, bool, error) { <-ctx.Done(); return nil, false, ctx.Err() }
-	for _, test := range []struct{ set, want time.Duration }{{3 * time.Second, 3 * time.Second}, {0, 29 * time.Second}} {
+	for _, test := range []struct{ set, want time.Duration }{
+		{3 * time.Second, 3 * time.Second}, {0, 29 * time.Second},
+	} {
 		synctest.Test(t, func(t *testing.T) {
 			g, started := mustNew(t, stage(gateway.Route{Timeout: test.set, Invoke: never}, nil)), time.Now()
 			check(t, call(g, order), late)
@@ -264,7 +277,9 @@ func TestEventSaysWhatWasAsked(t *testing.T) {
 	}
 	want := events.APIGatewayProxyRequest{
 		Resource: "/order", Path: "/order", HTTPMethod: "POST",
-		Headers: map[string]string{"X-Twice": "two", "User-Agent": "curl", "Authorization": "token", "Host": "api.example"},
+		Headers: map[string]string{
+			"X-Twice": "two", "User-Agent": "curl", "Authorization": "token", "Host": "api.example",
+		},
 		MultiValueHeaders: map[string][]string{
 			"X-Twice": {"one", "two"}, "User-Agent": {"curl"}, "Authorization": {"token"}, "Host": {"api.example"},
 		},
@@ -274,8 +289,10 @@ func TestEventSaysWhatWasAsked(t *testing.T) {
 			AccountID: "123456789012", APIID: "abc123", Stage: "dev",
 			DomainName: "abc123.execute-api.us-east-1.amazonaws.com", DomainPrefix: "abc123",
 			ResourcePath: "/order", Path: "/dev/order", HTTPMethod: "POST", Protocol: "HTTP/1.1",
-			RequestID: w.Header().Get("x-amzn-RequestId"), RequestTime: "02/Jan/2026:03:04:05 +0000", RequestTimeEpoch: clock().UnixMilli(),
-			Identity: events.APIGatewayRequestIdentity{SourceIP: "192.0.2.7", UserAgent: "curl"},
+			RequestID:        w.Header().Get("x-amzn-RequestId"),
+			RequestTime:      "02/Jan/2026:03:04:05 +0000",
+			RequestTimeEpoch: clock().UnixMilli(),
+			Identity:         events.APIGatewayRequestIdentity{SourceIP: "192.0.2.7", UserAgent: "curl"},
 		},
 		Body: order,
 	}
@@ -317,7 +334,9 @@ func TestAnswerOfTheFunctionIsPassedOn(t *testing.T) {
 }
 
 func TestRootIsARoute(t *testing.T) {
-	g := mustNew(t, gateway.Config{Stage: "dev", Routes: []gateway.Route{{Method: "GET", Invoke: reply(ok, false, nil)}}})
+	g := mustNew(t, gateway.Config{
+		Stage: "dev", Routes: []gateway.Route{{Method: "GET", Invoke: reply(ok, false, nil)}},
+	})
 	for _, path := range []string{"/dev", "/dev/"} {
 		w := httptest.NewRecorder()
 		g.ServeHTTP(w, httptest.NewRequest("GET", path, nil))
@@ -333,7 +352,10 @@ func TestAccessLogHasALineARequestAndNothingOfTheRequest(t *testing.T) {
 	w := call(g, order, "Authorization", "Bearer token-canary")
 	g.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("4111111111111111", "/dev/"+canary+"%0Aforged", nil))
 	lines := strings.Split(log.String(), "\n")
-	want := []string{"2026-01-02T03:04:05Z " + w.Header().Get("x-amzn-RequestId") + " POST /order 201 0ms", "(no route) 403 0ms: no such route", ""}
+	want := []string{
+		"2026-01-02T03:04:05Z " + w.Header().Get("x-amzn-RequestId") + " POST /order 201 0ms",
+		"(no route) 403 0ms: no such route", "",
+	}
 	if len(lines) != 3 || lines[0] != want[0] || !strings.HasSuffix(lines[1], want[1]) {
 		t.Errorf("log %q, want %q", lines, want)
 	}
@@ -346,7 +368,9 @@ func TestAccessLogHasALineARequestAndNothingOfTheRequest(t *testing.T) {
 
 func TestRefusedBodyIsNotRepeated(t *testing.T) {
 	var log bytes.Buffer
-	g := mustNew(t, stage(gateway.Route{Models: map[string]json.RawMessage{"application/json": json.RawMessage(model)}, ValidateBody: true}, &log))
+	g := mustNew(t, stage(gateway.Route{
+		Models: map[string]json.RawMessage{"application/json": json.RawMessage(model)}, ValidateBody: true,
+	}, &log))
 	for _, body := range []string{`{"CreditCard":` + canary + `}`, canary + "}", `"` + canary + `"`} {
 		w := call(g, body)
 		check(t, w, invalidBody)
@@ -385,20 +409,31 @@ func TestRequestsAreServedConcurrently(t *testing.T) {
 func TestNewNamesWhatIsWrong(t *testing.T) {
 	invoke := reply(ok, false, nil)
 	schema := func(s string) gateway.Route {
-		return gateway.Route{Method: "POST", Path: "/a", Invoke: invoke, ValidateBody: true, Models: map[string]json.RawMessage{"application/json": json.RawMessage(s)}}
+		return gateway.Route{
+			Method:       "POST",
+			Path:         "/a",
+			Invoke:       invoke,
+			ValidateBody: true,
+			Models:       map[string]json.RawMessage{"application/json": json.RawMessage(s)},
+		}
 	}
 	tests := map[string][]gateway.Route{
-		"route GET /a/{id}: path parameters":      {{Method: "GET", Path: "/a/{id}", Invoke: invoke}},
-		"route GET a: the path must begin":        {{Method: "GET", Path: "a", Invoke: invoke}},
-		"route ANY /a: name one HTTP method":      {{Method: "ANY", Path: "/a", Invoke: invoke}},
-		"route GET /a: Invoke is missing":         {{Method: "GET", Path: "/a"}},
-		"route GET /a: the timeout is negative":   {{Method: "GET", Path: "/a", Invoke: invoke, Timeout: -1}},
-		"route GET /a is given twice":             {{Method: "GET", Path: "/a", Invoke: invoke}, {Method: "GET", Path: "/a", Invoke: invoke}},
-		"needs an Issuer":                         {{Method: "GET", Path: "/a", Invoke: invoke, Authorizer: &gateway.CognitoAuthorizer{JWKSURL: "http://x"}}},
+		"route GET /a/{id}: path parameters":    {{Method: "GET", Path: "/a/{id}", Invoke: invoke}},
+		"route GET a: the path must begin":      {{Method: "GET", Path: "a", Invoke: invoke}},
+		"route ANY /a: name one HTTP method":    {{Method: "ANY", Path: "/a", Invoke: invoke}},
+		"route GET /a: Invoke is missing":       {{Method: "GET", Path: "/a"}},
+		"route GET /a: the timeout is negative": {{Method: "GET", Path: "/a", Invoke: invoke, Timeout: -1}},
+		"route GET /a is given twice": {
+			{Method: "GET", Path: "/a", Invoke: invoke}, {Method: "GET", Path: "/a", Invoke: invoke},
+		},
+		"needs an Issuer": {{
+			Method: "GET", Path: "/a", Invoke: invoke, Authorizer: &gateway.CognitoAuthorizer{JWKSURL: "http://x"},
+		}},
 		"model for application/json is not JSON":  {schema(`{`)},
 		"application/json is not a JSON schema":   {schema(`{"type":"strange"}`)},
 		"references out of a model are not simul": {schema(`{"$ref":"file:///etc/hostname"}`)},
-		"out of a model are not simulated":        {schema(`{"properties":{"a":{"$ref":"http://127.0.0.1:1/a.json"}}}`)},
+		"out of a model are not simulated": {schema(
+			`{"properties":{"a":{"$ref":"http://127.0.0.1:1/a.json"}}}`)},
 	}
 	for _, want := range slices.Sorted(maps.Keys(tests)) {
 		t.Run(want, func(t *testing.T) {

@@ -24,7 +24,9 @@ type CognitoAuthorizer struct {
 	JWKSURL string // where the pool's public keys are; those of a local pool are not at the issuer's address
 }
 
-// verifier checks tokens as https://docs.aws.amazon.com/cognito/latest/developerguide/amazon-cognito-user-pools-using-tokens-verifying-a-jwt.html asks.
+// verifier checks tokens as
+// https://docs.aws.amazon.com/cognito/latest/developerguide/amazon-cognito-user-pools-using-tokens-verifying-a-jwt.html
+// asks.
 type verifier struct {
 	keys   *keySet
 	parser *jwt.Parser
@@ -37,7 +39,8 @@ func newVerifier(a CognitoAuthorizer, now func() time.Time) (*verifier, error) {
 	return &verifier{
 		keys: newKeySet(a.JWKSURL, now),
 		parser: jwt.NewParser(
-			jwt.WithValidMethods([]string{jwt.SigningMethodRS256.Alg()}), // neither none nor an HMAC under the public key
+			// neither none nor an HMAC under the public key
+			jwt.WithValidMethods([]string{jwt.SigningMethodRS256.Alg()}),
 			jwt.WithIssuer(a.Issuer), jwt.WithExpirationRequired(), jwt.WithTimeFunc(now), jwt.WithJSONNumber(),
 		),
 	}, nil
@@ -122,14 +125,16 @@ type keySet struct {
 
 func newKeySet(url string, now func() time.Time) *keySet {
 	return &keySet{url: url, now: now, client: &http.Client{
-		Timeout:       5 * time.Second,
-		Transport:     &http.Transport{Proxy: nil, DisableKeepAlives: true}, // the keys are local, so no proxy must see the request
+		Timeout: 5 * time.Second,
+		// the keys are local, so no proxy must see the request
+		Transport:     &http.Transport{Proxy: nil, DisableKeepAlives: true},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
 }
 
-// find returns a key. Because pools rotate their keys, it fetches them again for an unknown kid, but at most once a minute: anybody
-// can make up a kid. After a fetch that failed it waits only a second, so that a pool that was down is soon found to be up.
+// find returns a key. Because pools rotate their keys, it fetches them again for an unknown kid, but at most once a
+// minute: anybody can make up a kid. After a fetch that failed it waits only a second, so that a pool that was down is
+// soon found to be up.
 func (s *keySet) find(ctx context.Context, kid string) (*rsa.PublicKey, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -174,7 +179,8 @@ func (s *keySet) fetch(ctx context.Context) (map[string]*rsa.PublicKey, error) {
 	for _, k := range set.Keys {
 		n, errN := base64.RawURLEncoding.DecodeString(k.N)
 		e, errE := base64.RawURLEncoding.DecodeString(k.E)
-		if k.Kty != "RSA" || k.Alg != "RS256" || k.Use != "sig" || k.Kid == "" || errN != nil || errE != nil || len(e) > 4 {
+		if k.Kty != "RSA" || k.Alg != "RS256" || k.Use != "sig" || k.Kid == "" || errN != nil || errE != nil ||
+			len(e) > 4 {
 			continue
 		}
 		keys[k.Kid] = &rsa.PublicKey{N: new(big.Int).SetBytes(n), E: int(new(big.Int).SetBytes(e).Int64())}

@@ -75,8 +75,12 @@ func (p *pool) serveKeys(w io.Writer) {
 	}
 	for kid, key := range p.keys {
 		set.Keys = append(set.Keys, map[string]string{
-			"kid": kid, "kty": "RSA", "alg": "RS256", "use": "sig", "n": base64.RawURLEncoding.EncodeToString(key.N.Bytes()),
-			"e": base64.RawURLEncoding.EncodeToString(big.NewInt(int64(key.E)).Bytes()),
+			"kid": kid,
+			"kty": "RSA",
+			"alg": "RS256",
+			"use": "sig",
+			"n":   base64.RawURLEncoding.EncodeToString(key.N.Bytes()),
+			"e":   base64.RawURLEncoding.EncodeToString(big.NewInt(int64(key.E)).Bytes()),
 		})
 	}
 	if err := json.NewEncoder(w).Encode(set); err != nil {
@@ -103,7 +107,13 @@ func (p *pool) gateway(log io.Writer) http.Handler {
 // sign makes an ID token; a nil value takes a claim away.
 func (p *pool) sign(kid string, method jwt.SigningMethod, key any, changes jwt.MapClaims) string {
 	p.t.Helper()
-	claims := jwt.MapClaims{"iss": issuer, "token_use": "id", "sub": "jane", "exp": clock().Add(time.Hour).Unix(), "iat": clock().Unix()}
+	claims := jwt.MapClaims{
+		"iss":       issuer,
+		"token_use": "id",
+		"sub":       "jane",
+		"exp":       clock().Add(time.Hour).Unix(),
+		"iat":       clock().Unix(),
+	}
 	maps.Copy(claims, changes)
 	maps.DeleteFunc(claims, func(_ string, v any) bool { return v == nil })
 	token := jwt.NewWithClaims(method, claims)
@@ -159,12 +169,14 @@ func TestTokensThatAreNotThePoolsIDTokensAreUnauthorized(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w := call(g, order, "Authorization", token)
 			check(t, w, denied)
-			if seen := fmt.Sprint(w.Header(), w.Body, log.String()); len(token) > 20 && strings.Contains(seen, token[len(token)-20:]) {
+			if seen := fmt.Sprint(w.Header(), w.Body, log.String()); len(token) > 20 &&
+				strings.Contains(seen, token[len(token)-20:]) {
 				t.Error("the token shows")
 			}
 		})
 	}
-	for _, prefix := range []string{"", "Bearer "} { // the cases above fail for what they change, not for what they share
+	// the cases above fail for what they change, not for what they share
+	for _, prefix := range []string{"", "Bearer "} {
 		if w := call(g, order, "Authorization", prefix+good); w.Code != 201 {
 			t.Errorf("%q: status %d for a good token", prefix, w.Code)
 		}
@@ -182,15 +194,23 @@ func TestAuthorizerComesBeforeTheBody(t *testing.T) {
 func TestClaimsReachTheFunctionAsStrings(t *testing.T) {
 	p := newPool(t)
 	w := call(p.gateway(nil), order, "Authorization", p.token(jwt.MapClaims{
-		"auth_time": 1767323045, "email_verified": true, "cognito:groups": []string{"a", "b"}, "address": map[string]int{"x": 1},
+		"auth_time":      1767323045,
+		"email_verified": true,
+		"cognito:groups": []string{"a", "b"},
+		"address":        map[string]int{"x": 1},
 	}))
 	var event events.APIGatewayProxyRequest
 	if err := json.Unmarshal(w.Body.Bytes(), &event); err != nil {
 		t.Fatal(err)
 	}
 	want := map[string]any{"claims": map[string]any{
-		"iss": issuer, "token_use": "id", "sub": "jane", "auth_time": "1767323045", "email_verified": "true", "cognito:groups": "a,b",
-		"address": `{"x":1}`, "exp": "Fri Jan 02 04:04:05 UTC 2026", "iat": "Fri Jan 02 03:04:05 UTC 2026",
+		"iss":            issuer,
+		"token_use":      "id",
+		"sub":            "jane",
+		"auth_time":      "1767323045",
+		"email_verified": "true",
+		"cognito:groups": "a,b",
+		"address":        `{"x":1}`, "exp": "Fri Jan 02 04:04:05 UTC 2026", "iat": "Fri Jan 02 03:04:05 UTC 2026",
 	}}
 	if diff := cmp.Diff(want, event.RequestContext.Authorizer); diff != "" {
 		t.Errorf("authorizer (-want +got):\n%s", diff)
@@ -224,7 +244,8 @@ func TestKeyRotationIsNoticedAtMostOnceAMinute(t *testing.T) {
 		p.mu.Unlock()
 		w := call(g, order, "Authorization", step.token)
 		if w.Code != step.status || p.fetches != step.fetches {
-			t.Errorf("%s: status %d after %d fetches, want %d after %d", step.name, w.Code, p.fetches, step.status, step.fetches)
+			t.Errorf("%s: status %d after %d fetches, want %d after %d", step.name, w.Code, p.fetches, step.status,
+				step.fetches)
 		}
 	}
 }
@@ -269,7 +290,8 @@ func TestKeysThatCannotBeFetchedAreTheGatewaysFaultUntilTheyCan(t *testing.T) {
 		"not JSON": func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "<html>") },
 		"no keys":  func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, `{"keys":[]}`) },
 		"malformed keys": func(w http.ResponseWriter, _ *http.Request) {
-			fmt.Fprint(w, `{"keys":[{"kid":"one","kty":"EC"},{"kid":"one","kty":"RSA","alg":"RS256","use":"sig","n":"?","e":"AQAB"}]}`)
+			fmt.Fprint(w,
+				`{"keys":[{"kid":"one","kty":"EC"},{"kid":"one","kty":"RSA","alg":"RS256","use":"sig","n":"?","e":"AQAB"}]}`)
 		},
 	}
 	for name, answer := range tests {

@@ -30,20 +30,20 @@ type Config struct {
 	TaskDir string // absolute path of the unpacked function asset, with an executable bootstrap
 	OptDir  string // absolute path of the unpacked layers; "" means no layers
 
-	// Variables are the environment variables of all processes. PerEnvironment and then the variables that Lambda itself sets override
-	// them. Processes see nothing of the host's own environment.
+	// Variables are the environment variables of all processes. PerEnvironment and then the variables that Lambda
+	// itself sets override them. Processes see nothing of the host's own environment.
 	Variables map[string]string
 
-	// PerEnvironment, if set, is called once for each new execution environment and returns further variables. It must be safe for
-	// concurrent use.
+	// PerEnvironment, if set, is called once for each new execution environment and returns further variables. It must
+	// be safe for concurrent use.
 	PerEnvironment func() (map[string]string, error)
 
 	Timeout        time.Duration // of one invocation, without init; 0 means 3 s
 	MemoryMB       int           // processes are told this, but not limited to it; 0 means 128
 	MaxConcurrency int           // the highest number of environments at once; 0 means 2
 
-	// Log gets what the processes print, in one Write for each line, after the function's name. It must be safe for concurrent use. Nil
-	// discards it.
+	// Log gets what the processes print, in one Write for each line, after the function's name. It must be safe for
+	// concurrent use. Nil discards it.
 	Log io.Writer
 
 	initTimeout time.Duration // 0 means initLimit; tests shorten it

@@ -14,9 +14,9 @@ import (
 	"github.com/google/uuid"
 )
 
-// environment is one execution environment: a server and the processes that use it. Its state is shared by the goroutine that owns
-// it, which calls serve and shutdown, and the handlers of the server. Each change of the state is announced, so that everybody who
-// waits for something looks again.
+// environment is one execution environment: a server and the processes that use it. Its state is shared by the
+// goroutine that owns it, which calls serve and shutdown, and the handlers of the server. Each change of the state is
+// announced, so that everybody who waits for something looks again.
 type environment struct {
 	cfg                               *Config
 	server                            *http.Server
@@ -77,8 +77,8 @@ func newExtension(name string, p *process) *extension {
 // travelTime is how long an answer is held back while its environment becomes free.
 const travelTime = 20 * time.Millisecond
 
-// serve runs one invocation, after init if the environment is new. It returns nil when the environment is free again, or the reason why
-// it must be shut down.
+// serve runs one invocation, after init if the environment is new. It returns nil when the environment is free again,
+// or the reason why it must be shut down.
 func (e *environment) serve(inv *invocation) error {
 	if err := e.init(); err != nil {
 		return err
@@ -98,8 +98,8 @@ func (e *environment) serve(inv *invocation) error {
 		return err
 	}
 	free := func() bool { return e.runtime == runtimeReady && e.extensionsAre(extensionReady) }
-	// On Lambda an answer takes a while to reach the caller. Without that, a caller who sends one event after the other would find the
-	// environment still busy, and get a new one.
+	// On Lambda an answer takes a while to reach the caller. Without that, a caller who sends one event after the other
+	// would find the environment still busy, and get a new one.
 	travel, cancelTravel := context.WithTimeout(ctx, travelTime)
 	defer cancelTravel()
 	_ = e.await(travel, free)
@@ -136,7 +136,8 @@ func (e *environment) startExtensions(ctx context.Context) error {
 	return e.await(ctx, func() bool { return e.extensionsAre(extensionRegistered, extensionReady) })
 }
 
-// start starts the extension at path, or the function. It holds e.mu, so that handlers know every process that calls them.
+// start starts the extension at path, or the function. It holds e.mu, so that handlers know every process that calls
+// them.
 func (e *environment) start(path string) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -191,8 +192,8 @@ func (e *environment) announce() {
 	e.changed = make(chan struct{})
 }
 
-// await returns nil when ok returns true, or the cause of ctx's end if that comes first. It calls ok with e.mu held. ok may change state
-// that nobody else waits for.
+// await returns nil when ok returns true, or the cause of ctx's end if that comes first. It calls ok with e.mu held. ok
+// may change state that nobody else waits for.
 func (e *environment) await(ctx context.Context, ok func() bool) error {
 	for {
 		ended := context.Cause(ctx) // before ok, because what was reached before ctx ended counts
@@ -212,8 +213,8 @@ func (e *environment) await(ctx context.Context, ok func() bool) error {
 	}
 }
 
-// shutdown ends the environment because of trouble, and returns when all its processes are gone. As on Lambda, the function gets a
-// SIGTERM only if there are extensions, and then 30 % of the time.
+// shutdown ends the environment because of trouble, and returns when all its processes are gone. As on Lambda, the
+// function gets a SIGTERM only if there are extensions, and then 30 % of the time.
 func (e *environment) shutdown(trouble error) {
 	e.fail(trouble)
 	start := time.Now()
@@ -238,7 +239,8 @@ func (e *environment) shutdown(trouble error) {
 	_ = e.server.Close()
 }
 
-// extensionsAre tells whether each extension is in one of the states, with no event waiting for it. The caller holds e.mu.
+// extensionsAre tells whether each extension is in one of the states, with no event waiting for it. The caller holds
+// e.mu.
 func (e *environment) extensionsAre(states ...extensionState) bool {
 	return !slices.ContainsFunc(e.extensions, func(x *extension) bool {
 		return x.event != nil || !slices.Contains(states, x.state)

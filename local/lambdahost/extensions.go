@@ -6,15 +6,16 @@ import (
 	"fmt"
 )
 
-// Extensions are the extensions of a function in an execution environment of their own, in which the function does not run. A program
-// that knows the environment's variables can call them as the function would.
+// Extensions are the extensions of a function in an execution environment of their own, in which the function does not
+// run. A program that knows the environment's variables can call them as the function would.
 type Extensions struct {
 	environment *environment
 	ended       chan struct{} // closed when all processes are gone
 }
 
-// StartExtensions starts the extensions that cfg describes, and returns when all of them have registered and ask for their first
-// event, which says that they are ready. They run until Stop, or until one of them ends. ctx bounds the start only.
+// StartExtensions starts the extensions that cfg describes, and returns when all of them have registered and ask for
+// their first event, which says that they are ready. They run until Stop, or until one of them ends. ctx bounds the
+// start only.
 func StartExtensions(ctx context.Context, cfg Config) (_ *Extensions, err error) {
 	defer func() {
 		if err != nil {
@@ -62,8 +63,8 @@ func (x *Extensions) run() {
 	e.shutdown(trouble)
 }
 
-// Stop shuts the environment down as [Function.Close] does, and returns when all processes are gone. It may be called more than
-// once.
+// Stop shuts the environment down as [Function.Close] does, and returns when all processes are gone. It may be called
+// more than once.
 func (x *Extensions) Stop() {
 	x.environment.fail(ErrClosed)
 	<-x.ended

@@ -11,7 +11,8 @@ import (
 )
 
 // newExtensions starts the extensions of a function, which play a part, without the function.
-func newExtensions(t *testing.T, ctx context.Context, part string, change func(*Config), names ...string) (*Extensions, *host, error) {
+func newExtensions(t *testing.T, ctx context.Context, part string, change func(*Config),
+	names ...string) (*Extensions, *host, error) {
 	t.Helper()
 	cfg := testConfig(t, t.TempDir(), names...)
 	h := &host{t: t, trace: cfg.Variables["TRACE"], log: &syncBuffer{}}

@@ -32,7 +32,8 @@ func (e *environment) extensionRegister(w http.ResponseWriter, r *http.Request) 
 	case i < 0 && e.registered:
 		forbid(w, "Extension.RegistrationClosed", "Extension registration closed already")
 	case i < 0:
-		forbid(w, "Extension.InvalidExtensionName", fmt.Sprintf("%q is not the name of a file in /opt/extensions (internal extensions are not simulated)", name))
+		forbid(w, "Extension.InvalidExtensionName", fmt.Sprintf(
+			"%q is not the name of a file in /opt/extensions (internal extensions are not simulated)", name))
 	case e.extensions[i].state != extensionStarted:
 		forbidExtension(w, e.extensions[i], extensionRegistered)
 	default:
@@ -51,7 +52,8 @@ func (e *environment) extensionRegister(w http.ResponseWriter, r *http.Request) 
 	}
 }
 
-// extensionNext gives an extension its next event. By asking for it, the extension says that it is done with the one before.
+// extensionNext gives an extension its next event. By asking for it, the extension says that it is done with the one
+// before.
 func (e *environment) extensionNext(w http.ResponseWriter, r *http.Request) {
 	e.mu.Lock()
 	x := e.caller(w, r)
@@ -81,8 +83,8 @@ func (e *environment) extensionNext(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, http.StatusOK, event)
 }
 
-// extensionError takes an extension's report that it is about to exit because of an error. The environment fails with kind when the
-// extension exits. As on Lambda, init or the invocation goes on until then.
+// extensionError takes an extension's report that it is about to exit because of an error. The environment fails with
+// kind when the extension exits. As on Lambda, init or the invocation goes on until then.
 func (e *environment) extensionError(kind string, allowed ...extensionState) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		e.mu.Lock()
@@ -101,7 +103,8 @@ func (e *environment) extensionError(kind string, allowed ...extensionState) htt
 	}
 }
 
-// caller returns the extension that sent r. If there is none, it answers with an error and returns nil. Its caller holds e.mu.
+// caller returns the extension that sent r. If there is none, it answers with an error and returns nil. Its caller
+// holds e.mu.
 func (e *environment) caller(w http.ResponseWriter, r *http.Request) *extension {
 	id := r.Header.Get("Lambda-Extension-Identifier")
 	i := slices.IndexFunc(e.extensions, func(x *extension) bool { return x.id == id })
@@ -124,7 +127,8 @@ func forbid(w http.ResponseWriter, kind, message string) {
 
 func forbidExtension(w http.ResponseWriter, x *extension, to extensionState) {
 	forbid(w, "Extension.InvalidExtensionState",
-		fmt.Sprintf("State transition from %s to %s failed for extension %s. Error: State transition is not allowed", x.state, to, x.name))
+		fmt.Sprintf("State transition from %s to %s failed for extension %s. Error: State transition is not allowed",
+			x.state, to, x.name))
 }
 
 func writeError(w http.ResponseWriter, code int, kind, message string) {

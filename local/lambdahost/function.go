@@ -1,9 +1,9 @@
 // Package lambdahost runs one Lambda function on this machine the way Lambda does.
 //
-// A [Function] is a pool of execution environments. Each consists of ordinary processes: the function (bootstrap in the task
-// directory, the OS-only runtime provided.al2023) and the external extensions in <opt>/extensions. They speak the real Runtime
-// API (2018-06-01) and Extensions API (2020-01-01) with a small server of their environment, so unmodified binaries run here as they
-// do on Lambda. The life of an environment:
+// A [Function] is a pool of execution environments. Each consists of ordinary processes: the function (bootstrap in the
+// task directory, the OS-only runtime provided.al2023) and the external extensions in <opt>/extensions. They speak the
+// real Runtime API (2018-06-01) and Extensions API (2020-01-01) with a small server of their environment, so unmodified
+// binaries run here as they do on Lambda. The life of an environment:
 //
 //	init      start the extensions, wait until each has registered; start the function;
 //	          wait until it and every extension ask for the next event (10 s in all)
@@ -17,14 +17,14 @@
 //
 // [StartExtensions] makes an environment that has the extensions and not the function.
 //
-// Some things differ from Lambda. /opt is not mounted, and environments share localhost, so [Config.PerEnvironment] gives each its own
-// port and credentials. If there are more invocations than environments, the others wait instead of getting a 429. After a failed
-// init, the next invocation is the next attempt. Nothing is frozen between invocations, and memory is not limited. There is no
-// Telemetry API, and there are no internal extensions.
+// Some things differ from Lambda. /opt is not mounted, and environments share localhost, so [Config.PerEnvironment]
+// gives each its own port and credentials. If there are more invocations than environments, the others wait instead of
+// getting a 429. After a failed init, the next invocation is the next attempt. Nothing is frozen between invocations,
+// and memory is not limited. There is no Telemetry API, and there are no internal extensions.
 //
-// Sources: runtimes-api.html, runtimes-extensions-api.html, lambda-runtime-environment.html and configuration-envvars.html of the
-// Lambda developer guide. Details that these leave open, such as the texts of errors, are those of AWS's own
-// aws-lambda-runtime-interface-emulator.
+// Sources: runtimes-api.html, runtimes-extensions-api.html, lambda-runtime-environment.html and
+// configuration-envvars.html of the Lambda developer guide. Details that these leave open, such as the texts of errors,
+// are those of AWS's own aws-lambda-runtime-interface-emulator.
 package lambdahost
 
 import (
@@ -56,17 +56,19 @@ func New(cfg Config) (*Function, error) {
 	if err != nil {
 		return nil, fmt.Errorf("lambda function %q: %w", cfg.Name, err)
 	}
-	f := &Function{cfg: cfg, slots: make(chan struct{}, cfg.MaxConcurrency), idle: make(chan *environment, cfg.MaxConcurrency)}
+	f := &Function{
+		cfg: cfg, slots: make(chan struct{}, cfg.MaxConcurrency), idle: make(chan *environment, cfg.MaxConcurrency),
+	}
 	f.ctx, f.cancel = context.WithCancelCause(context.Background())
 	return f, nil
 }
 
 // Invoke runs the function synchronously on payload, a JSON event of at most 6 MiB.
 //
-// If the function or an extension fails (with an error, a crash or a timeout), the Result has the FunctionError "Unhandled". Invoke
-// returns an error if the host fails: the event is too large, a process cannot be started, the function is closed ([ErrClosed]), or ctx
-// ends. If ctx ends while the invocation waits for an environment, the invocation never runs. If ctx ends later, the invocation goes on
-// without its caller, as on Lambda.
+// If the function or an extension fails (with an error, a crash or a timeout), the Result has the FunctionError
+// "Unhandled". Invoke returns an error if the host fails: the event is too large, a process cannot be started, the
+// function is closed ([ErrClosed]), or ctx ends. If ctx ends while the invocation waits for an environment, the
+// invocation never runs. If ctx ends later, the invocation goes on without its caller, as on Lambda.
 func (f *Function) Invoke(ctx context.Context, payload []byte) (_ Result, err error) {
 	defer func() {
 		if err != nil {
@@ -99,7 +101,8 @@ func (f *Function) Invoke(ctx context.Context, payload []byte) (_ Result, err er
 	}
 }
 
-// take returns an environment for the caller's own use: an idle one, or a new one if there may be more, or the first that becomes idle.
+// take returns an environment for the caller's own use: an idle one, or a new one if there may be more, or the first
+// that becomes idle.
 func (f *Function) take(ctx context.Context) (*environment, error) {
 	for {
 		var e *environment
@@ -146,9 +149,9 @@ func (f *Function) put(e *environment, trouble error) {
 	<-f.slots
 }
 
-// Kill ends, with SIGKILL, the process of that name in every environment: "bootstrap", or the file name of an extension. It
-// returns how many it ended, when they are gone and no further invocation gets their environments. It is for tests that crash a
-// function at a moment of their choice.
+// Kill ends, with SIGKILL, the process of that name in every environment: "bootstrap", or the file name of an
+// extension. It returns how many it ended, when they are gone and no further invocation gets their environments. It is
+// for tests that crash a function at a moment of their choice.
 func (f *Function) Kill(name string) (killed int) {
 	for key := range f.environments.Range {
 		e := key.(*environment)
@@ -163,8 +166,8 @@ func (f *Function) Kill(name string) (killed int) {
 	return killed
 }
 
-// Close shuts every environment down, interrupting invocations, and returns when all processes are gone, which takes little more
-// than 2 s. It may be called more than once.
+// Close shuts every environment down, interrupting invocations, and returns when all processes are gone, which takes
+// little more than 2 s. It may be called more than once.
 func (f *Function) Close() {
 	f.close.Do(func() {
 		f.cancel(ErrClosed)

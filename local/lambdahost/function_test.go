@@ -36,7 +36,8 @@ func TestInvoke_GivesTheFunctionItsEventAndContext(t *testing.T) {
 	}
 	second := h.do(event{Value: "b"})
 	if second.PID != first.PID || second.Request == first.Request {
-		t.Errorf("second invocation ran in process %d as %s; first in %d as %s", second.PID, second.Request, first.PID, first.Request)
+		t.Errorf("second invocation ran in process %d as %s; first in %d as %s", second.PID, second.Request, first.PID,
+			first.Request)
 	}
 }
 
@@ -103,7 +104,8 @@ func TestInvoke_AnswersBeforeExtensionsFinish(t *testing.T) {
 	h.note("release")
 	h.do(event{Value: "3"})
 	lines := h.lines()
-	if i := slices.Index(lines, "alpha finished"); i < 0 || i > slices.Index(lines, "function invoked 3") || slices.Contains(lines, "function invoked 2") {
+	if i := slices.Index(lines, "alpha finished"); i < 0 || i > slices.Index(lines, "function invoked 3") ||
+		slices.Contains(lines, "function invoked 2") {
 		t.Errorf("trace:\n%s", strings.Join(lines, "\n"))
 	}
 }
@@ -155,7 +157,8 @@ func TestInvoke_WaitsForAnEnvironmentUntilItsContextEnds(t *testing.T) {
 	h.await("function invoked release")
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
-	if _, err := h.Invoke(ctx, []byte(`{"Value":"queued"}`)); !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "environment") {
+	if _, err := h.Invoke(ctx, []byte(`{"Value":"queued"}`)); !errors.Is(err, context.DeadlineExceeded) ||
+		!strings.Contains(err.Error(), "environment") {
 		t.Errorf("got error %v", err)
 	}
 	h.note("release")
@@ -190,7 +193,8 @@ func TestInvoke_ReplacesTheEnvironmentAfterATimeout(t *testing.T) {
 	h := newHost(t, "lambda", "", func(c *Config) { c.Timeout, c.MaxConcurrency = time.Second, 1 }, "alpha")
 	first := h.do(event{})
 	failed := h.failing(event{Do: "hang"})
-	if failed.Type != "Sandbox.Timedout" || !regexp.MustCompile(`^RequestId: [0-9a-f-]{36} Error: Task timed out after 1\.00 seconds$`).MatchString(failed.Message) {
+	if failed.Type != "Sandbox.Timedout" || !regexp.MustCompile(
+		`^RequestId: [0-9a-f-]{36} Error: Task timed out after 1\.00 seconds$`).MatchString(failed.Message) {
 		t.Errorf("got %+v", failed)
 	}
 	if second := h.do(event{}); second.PID == first.PID {
@@ -206,13 +210,34 @@ func TestInvoke_RecoversFromCrashesAndErrors(t *testing.T) {
 		want                      apiError // RequestId is put in
 		survives                  bool
 	}{
-		{"function returns an error", "lambda", "", event{Do: "fail", Value: "x"}, apiError{"errorString", "failed x"}, true},
-		{"function exits", "lambda", "", event{Do: "exit", N: 3}, apiError{"Runtime.ExitError", "RequestId: ID Error: Runtime exited with error: exit status 3"}, false},
-		{"function exits cleanly", "lambda", "", event{Do: "exit"}, apiError{"Runtime.ExitError", "RequestId: ID Error: Runtime exited without providing a reason"}, false},
-		{"extension exits", "lambda", "crash", event{Do: "hang"}, apiError{"Extension.Crash", "RequestId: ID Error: exit status 5"}, false},
-		{"extension reports exit error", "lambda", "exit error", event{Do: "hang"}, apiError{"Extension.ExitError", "RequestId: ID Error: exit code 0"}, false},
-		{"extension reports init error", "lambda", "init error", event{}, apiError{"Extension.InitError", "RequestId: ID Error: exit code 0"}, false},
-		{"extension exits during init", "lambda", "crash early", event{}, apiError{"Extension.Crash", "RequestId: ID Error: exit status 4"}, false},
+		{
+			"function returns an error", "lambda", "", event{Do: "fail", Value: "x"},
+			apiError{"errorString", "failed x"}, true,
+		},
+		{
+			"function exits", "lambda", "", event{Do: "exit", N: 3},
+			apiError{"Runtime.ExitError", "RequestId: ID Error: Runtime exited with error: exit status 3"}, false,
+		},
+		{
+			"function exits cleanly", "lambda", "", event{Do: "exit"},
+			apiError{"Runtime.ExitError", "RequestId: ID Error: Runtime exited without providing a reason"}, false,
+		},
+		{
+			"extension exits", "lambda", "crash", event{Do: "hang"},
+			apiError{"Extension.Crash", "RequestId: ID Error: exit status 5"}, false,
+		},
+		{
+			"extension reports exit error", "lambda", "exit error", event{Do: "hang"},
+			apiError{"Extension.ExitError", "RequestId: ID Error: exit code 0"}, false,
+		},
+		{
+			"extension reports init error", "lambda", "init error", event{},
+			apiError{"Extension.InitError", "RequestId: ID Error: exit code 0"}, false,
+		},
+		{
+			"extension exits during init", "lambda", "crash early", event{},
+			apiError{"Extension.Crash", "RequestId: ID Error: exit status 4"}, false,
+		},
 		{"function reports init error", "init error", "", event{}, apiError{"Config.Missing", "no table"}, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -260,7 +285,8 @@ func TestKill_FailsTheInvocationAndNotTheNext(t *testing.T) {
 
 func TestInvoke_TimesOutAnInitThatTakesTooLong(t *testing.T) {
 	h := newHost(t, "lambda", "mute", func(c *Config) { c.initTimeout = 100 * time.Millisecond }, "alpha")
-	if got := h.failing(event{}); got.Type != "Sandbox.Timedout" || !strings.HasSuffix(got.Message, "Task timed out after 0.10 seconds") {
+	if got := h.failing(event{}); got.Type != "Sandbox.Timedout" ||
+		!strings.HasSuffix(got.Message, "Task timed out after 0.10 seconds") {
 		t.Errorf("got %+v", got)
 	}
 	if slices.Contains(h.lines(), "function started") {
@@ -307,10 +333,14 @@ func TestServer_RefusesIllegalTransitionsWithLambdasErrorTypes(t *testing.T) {
 
 func TestInvoke_AllowsAnswersAsLargeAsLambdaDoes(t *testing.T) {
 	h := newHost(t, "lambda", "", nil)
-	if result := h.invoke(event{Do: "big", N: maxResponse}); result.FunctionError != "" || len(result.Payload) != maxResponse {
+	if result := h.invoke(event{Do: "big", N: maxResponse}); result.FunctionError != "" ||
+		len(result.Payload) != maxResponse {
 		t.Errorf("got %d bytes and %q", len(result.Payload), result.FunctionError)
 	}
-	want := apiError{"Function.ResponseSizeTooLarge", "Response payload size exceeded maximum allowed payload size (6291556 bytes)."}
+	want := apiError{
+		"Function.ResponseSizeTooLarge",
+		"Response payload size exceeded maximum allowed payload size (6291556 bytes).",
+	}
 	if diff := cmp.Diff(want, h.failing(event{Do: "big", N: maxResponse + 1})); diff != "" {
 		t.Error(diff)
 	}
@@ -333,19 +363,25 @@ func TestVariables_AreLambdasAndNoneOfTheHost(t *testing.T) {
 		c.Variables["TZ"] = "reserved"
 	}, "alpha")
 	common := []string{
-		"AWS_DEFAULT_REGION=eu-west-1", "AWS_LAMBDA_FUNCTION_MEMORY_SIZE=256", "AWS_LAMBDA_FUNCTION_NAME=order", "AWS_LAMBDA_FUNCTION_VERSION=$LATEST",
-		"AWS_LAMBDA_INITIALIZATION_TYPE=on-demand", "AWS_LAMBDA_RUNTIME_API=API", "AWS_REGION=eu-west-1", "EXTENSION=environ", "FUNCTION=lambda", "GORACE=atexit_sleep_ms=0", "LANG=en_US.UTF-8",
-		"LD_LIBRARY_PATH=/lib64:/usr/lib64:TASK:TASK/lib:OPT/lib", "PATH=/usr/local/bin:/usr/bin/:/bin:OPT/bin", "TRACE=" + h.trace, "TZ=:UTC",
+		"AWS_DEFAULT_REGION=eu-west-1", "AWS_LAMBDA_FUNCTION_MEMORY_SIZE=256", "AWS_LAMBDA_FUNCTION_NAME=order",
+		"AWS_LAMBDA_FUNCTION_VERSION=$LATEST", "AWS_LAMBDA_INITIALIZATION_TYPE=on-demand", "AWS_LAMBDA_RUNTIME_API=API",
+		"AWS_REGION=eu-west-1", "EXTENSION=environ", "FUNCTION=lambda", "GORACE=atexit_sleep_ms=0", "LANG=en_US.UTF-8",
+		"LD_LIBRARY_PATH=/lib64:/usr/lib64:TASK:TASK/lib:OPT/lib", "PATH=/usr/local/bin:/usr/bin/:/bin:OPT/bin",
+		"TRACE=" + h.trace, "TZ=:UTC",
 	}
-	function := append(slices.Clone(common), "AWS_LAMBDA_LOG_GROUP_NAME=/aws/lambda/order", "AWS_LAMBDA_LOG_STREAM_NAME=STREAM",
-		"LAMBDA_RUNTIME_DIR=TASK", "LAMBDA_TASK_ROOT=TASK", "_HANDLER=bootstrap", "_X_AMZN_TRACE_ID=TRACE") // the last by aws-lambda-go itself
+	function := append(slices.Clone(common), "AWS_LAMBDA_LOG_GROUP_NAME=/aws/lambda/order",
+		"AWS_LAMBDA_LOG_STREAM_NAME=STREAM",
+		// the last by aws-lambda-go itself
+		"LAMBDA_RUNTIME_DIR=TASK", "LAMBDA_TASK_ROOT=TASK", "_HANDLER=bootstrap", "_X_AMZN_TRACE_ID=TRACE")
 	mask := func(vars []string) []string {
 		var masked []string
 		for _, v := range vars {
 			v = strings.NewReplacer(h.cfg.TaskDir, "TASK", h.cfg.OptDir, "OPT").Replace(v)
-			v = regexp.MustCompile(`^AWS_LAMBDA_RUNTIME_API=127\.0\.0\.1:\d+$`).ReplaceAllString(v, "AWS_LAMBDA_RUNTIME_API=API")
+			v = regexp.MustCompile(`^AWS_LAMBDA_RUNTIME_API=127\.0\.0\.1:\d+$`).ReplaceAllString(v,
+				"AWS_LAMBDA_RUNTIME_API=API")
 			v = regexp.MustCompile(`=\d{4}/\d\d/\d\d/\[\$LATEST\][0-9a-f]{32}$`).ReplaceAllString(v, "=STREAM")
-			v = regexp.MustCompile(`=Root=1-[0-9a-f]{8}-[0-9a-f]{24};Parent=[0-9a-f]{16};Sampled=0$`).ReplaceAllString(v, "=TRACE")
+			v = regexp.MustCompile(`=Root=1-[0-9a-f]{8}-[0-9a-f]{24};Parent=[0-9a-f]{16};Sampled=0$`).ReplaceAllString(
+				v, "=TRACE")
 			masked = append(masked, v)
 		}
 		slices.Sort(masked)

@@ -23,9 +23,9 @@ import (
 	"github.com/aws/aws-lambda-go/lambdacontext"
 )
 
-// The test binary plays every part: bootstrap and extensions are symbolic links to it. Which part it plays is in FUNCTION or
-// EXTENSION, so a run of the tests themselves has neither. All write what they do to the file TRACE, one line each: appending is
-// atomic, so the file has one order for all processes.
+// The test binary plays every part: bootstrap and extensions are symbolic links to it. Which part it plays is in
+// FUNCTION or EXTENSION, so a run of the tests themselves has neither. All write what they do to the file TRACE, one
+// line each: appending is atomic, so the file has one order for all processes.
 func TestMain(m *testing.M) {
 	switch {
 	case os.Getenv("HOST") != "":
@@ -182,7 +182,8 @@ func playIllegalFunction() {
 	show("init error too late", "POST", "/2018-06-01/runtime/init/error", nil)
 	show("answer to something else", "POST", invocation+"x/response", nil)
 	show("error for something else", "POST", invocation+"x/error", nil)
-	show("register too late", "POST", "/2020-01-01/extension/register", map[string]string{"Lambda-Extension-Name": "internal"})
+	show("register too late", "POST", "/2020-01-01/extension/register",
+		map[string]string{"Lambda-Extension-Name": "internal"})
 	show("telemetry", "PUT", "/2022-07-01/telemetry", nil)
 	show("answer", "POST", invocation+id+"/response", nil)
 	show("answer twice", "POST", invocation+id+"/response", nil)
@@ -217,7 +218,10 @@ func playExtension(part string) {
 	_, resp, about := call("POST", "/2020-01-01/extension/register", events, header)
 	trace("%s about %s", name, about)
 	identity := map[string]string{"Lambda-Extension-Identifier": resp.Header.Get("Lambda-Extension-Identifier")}
-	typed := map[string]string{"Lambda-Extension-Function-Error-Type": "Extension.Test", "Lambda-Extension-Identifier": identity["Lambda-Extension-Identifier"]}
+	typed := map[string]string{
+		"Lambda-Extension-Function-Error-Type": "Extension.Test",
+		"Lambda-Extension-Identifier":          identity["Lambda-Extension-Identifier"],
+	}
 	switch part {
 	case "illegal":
 		playIllegalExtension(name, identity, typed)
@@ -241,7 +245,8 @@ func playExtension(part string) {
 			panic(err)
 		}
 		left := time.Until(time.UnixMilli(got.DeadlineMs))
-		trace("%s %s %s%s in time %v", name, got.EventType, got.InvokedFunctionArn, got.ShutdownReason, left > 0 && left < 30*time.Second)
+		trace("%s %s %s%s in time %v", name, got.EventType, got.InvokedFunctionArn, got.ShutdownReason, left > 0 &&
+			left < 30*time.Second)
 		switch {
 		case part == "stubborn" && got.EventType == "SHUTDOWN":
 			select {}
@@ -283,7 +288,8 @@ func playIllegalExtension(name string, identity, typed map[string]string) {
 	show("register twice", "POST", "register", map[string]string{"Lambda-Extension-Name": name})
 	show("next without identifier", "GET", "event/next", nil)
 	show("next with nonsense", "GET", "event/next", map[string]string{"Lambda-Extension-Identifier": "me"})
-	show("next with another's", "GET", "event/next", map[string]string{"Lambda-Extension-Identifier": "3b241101-e2bb-4255-8caf-4136c566a962"})
+	show("next with another's", "GET", "event/next",
+		map[string]string{"Lambda-Extension-Identifier": "3b241101-e2bb-4255-8caf-4136c566a962"})
 	show("error without type", "POST", "init/error", identity)
 	call("GET", "/2020-01-01/extension/event/next", "", identity)
 	show("init error too late", "POST", "init/error", typed)

@@ -40,8 +40,8 @@ func newInvocation(payload []byte) *invocation {
 	}
 }
 
-// finish tells the caller how the invocation went. Only the first call counts, because the caller looks once. A failure becomes a
-// result; other errors are the host's.
+// finish tells the caller how the invocation went. Only the first call counts, because the caller looks once. A failure
+// becomes a result; other errors are the host's.
 func (inv *invocation) finish(result Result, err error) {
 	if f, ok := errors.AsType[*failure](err); ok {
 		result, err = f.result(inv.id), nil
@@ -66,7 +66,11 @@ type failure struct {
 }
 
 func timedOut(limit time.Duration) *failure {
-	return &failure{kind: "Sandbox.Timedout", text: fmt.Sprintf("Task timed out after %.2f seconds", limit.Seconds()), reason: "timeout"}
+	return &failure{
+		kind:   "Sandbox.Timedout",
+		text:   fmt.Sprintf("Task timed out after %.2f seconds", limit.Seconds()),
+		reason: "timeout",
+	}
 }
 
 func (f *failure) Error() string { return f.text + " " + f.kind }
@@ -74,7 +78,8 @@ func (f *failure) Error() string { return f.text + " " + f.kind }
 func (f *failure) result(id string) Result {
 	payload := f.payload
 	if payload == nil {
-		payload, _ = json.Marshal(apiError{f.kind, fmt.Sprintf("RequestId: %s Error: %s", id, f.text)}) // two strings: cannot fail
+		// two strings: cannot fail
+		payload, _ = json.Marshal(apiError{f.kind, fmt.Sprintf("RequestId: %s Error: %s", id, f.text)})
 	}
 	return Result{Payload: payload, FunctionError: unhandled}
 }

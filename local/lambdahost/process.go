@@ -22,10 +22,10 @@ type process struct {
 
 // startProcess starts path with env as its whole environment. What the child prints goes to out.
 //
-// The child leads a process group of its own, so that Ctrl-C at the terminal reaches only the host, which then shuts everything down
-// in order. On Linux the child is also killed when the host dies. That signal comes when the *thread* that started the child ends,
-// which the Go scheduler may cause at any time. So the goroutine that starts the child stays locked to its thread until the child is
-// gone.
+// The child leads a process group of its own, so that Ctrl-C at the terminal reaches only the host, which then shuts
+// everything down in order. On Linux the child is also killed when the host dies. That signal comes when the *thread*
+// that started the child ends, which the Go scheduler may cause at any time. So the goroutine that starts the child
+// stays locked to its thread until the child is gone.
 func startProcess(path, dir string, env []string, out *lineWriter) (*process, error) {
 	p := &process{name: filepath.Base(path), exited: make(chan struct{})}
 	started := make(chan error)
@@ -55,7 +55,8 @@ func start(path, dir string, env []string, out *lineWriter) (*exec.Cmd, error) {
 		cmd.SysProcAttr = childAttributes()
 		cmd.WaitDelay = 100 * time.Millisecond // a grandchild may hold the pipe open
 		err := cmd.Start()
-		// A process that is being forked elsewhere can hold a just written executable open for an instant (golang.org/issue/22315).
+		// A process that is being forked elsewhere can hold a just written executable open for an instant
+		// (golang.org/issue/22315).
 		if errors.Is(err, syscall.ETXTBSY) && attempt < 20 {
 			time.Sleep(5 * time.Millisecond)
 			continue
@@ -97,8 +98,8 @@ func (p *process) await(deadline time.Time) {
 // maxLine bounds a line, in bytes, because a child may never print a newline.
 const maxLine = 256 << 10
 
-// lineWriter writes whole lines to w, each after the prefix and in a single Write, so that lines of different processes never mix. One
-// goroutine uses it at a time.
+// lineWriter writes whole lines to w, each after the prefix and in a single Write, so that lines of different processes
+// never mix. One goroutine uses it at a time.
 type lineWriter struct {
 	w      io.Writer
 	prefix string

@@ -17,7 +17,12 @@ func TestProcesses_DieWithTheHost(t *testing.T) {
 	cfg := testConfig(t, t.TempDir())
 	cfg.Variables["FUNCTION"] = "lambda"
 	described, err := json.Marshal(map[string]any{
-		"Name": cfg.Name, "ARN": cfg.ARN, "Region": cfg.Region, "TaskDir": cfg.TaskDir, "Timeout": cfg.Timeout, "Variables": cfg.Variables,
+		"Name":      cfg.Name,
+		"ARN":       cfg.ARN,
+		"Region":    cfg.Region,
+		"TaskDir":   cfg.TaskDir,
+		"Timeout":   cfg.Timeout,
+		"Variables": cfg.Variables,
 	})
 	if err != nil {
 		t.Fatal(err)

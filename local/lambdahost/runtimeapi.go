@@ -37,13 +37,15 @@ func (e *environment) routes() http.Handler {
 	mux.HandleFunc("POST /2018-06-01/runtime/init/error", e.runtimeInitError)
 	mux.HandleFunc("POST /2020-01-01/extension/register", e.extensionRegister)
 	mux.HandleFunc("GET /2020-01-01/extension/event/next", e.extensionNext)
-	mux.HandleFunc("POST /2020-01-01/extension/init/error", e.extensionError("Extension.InitError", extensionRegistered))
-	mux.HandleFunc("POST /2020-01-01/extension/exit/error", e.extensionError("Extension.ExitError", extensionRegistered, extensionReady, extensionRunning))
+	mux.HandleFunc("POST /2020-01-01/extension/init/error",
+		e.extensionError("Extension.InitError", extensionRegistered))
+	mux.HandleFunc("POST /2020-01-01/extension/exit/error",
+		e.extensionError("Extension.ExitError", extensionRegistered, extensionReady, extensionRunning))
 	return mux
 }
 
-// runtimeNext gives the function its next event. A function that asks again without having answered, because its connection broke, gets
-// the same event again.
+// runtimeNext gives the function its next event. A function that asks again without having answered, because its
+// connection broke, gets the same event again.
 func (e *environment) runtimeNext(w http.ResponseWriter, r *http.Request) {
 	e.mu.Lock()
 	switch e.runtime {
@@ -88,10 +90,14 @@ func (e *environment) runtimeAnswer(functionError string) http.HandlerFunc {
 		if err != nil {
 			return // the function died while sending
 		}
-		answer, code, reply := &Result{Payload: body, FunctionError: functionError}, http.StatusAccepted, any(accepted())
+		answer, code, reply := &Result{Payload: body, FunctionError: functionError}, http.StatusAccepted,
+			any(accepted())
 		if len(body) > maxResponse {
 			answer, code = tooLarge(), http.StatusRequestEntityTooLarge
-			reply = apiError{"RequestEntityTooLarge", fmt.Sprintf("Exceeded maximum allowed payload size (%d bytes).", maxResponse)}
+			reply = apiError{
+				"RequestEntityTooLarge",
+				fmt.Sprintf("Exceeded maximum allowed payload size (%d bytes).", maxResponse),
+			}
 			// A client that is still sending would not see the reply, so read on for a while.
 			_, _ = io.Copy(io.Discard, io.LimitReader(r.Body, 10*maxResponse))
 		}
@@ -106,7 +112,8 @@ func tooLarge() *Result {
 		`{"errorMessage":"Response payload size exceeded maximum allowed payload size (%d bytes).","errorType":"Function.ResponseSizeTooLarge"}`, maxResponse)}
 }
 
-// beginAnswer returns the invocation that is being answered. If there is none, it answers with an error and returns nil.
+// beginAnswer returns the invocation that is being answered. If there is none, it answers with an error and returns
+// nil.
 func (e *environment) beginAnswer(w http.ResponseWriter, id string) *invocation {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -139,5 +146,6 @@ func (e *environment) runtimeInitError(w http.ResponseWriter, r *http.Request) {
 
 func forbidRuntime(w http.ResponseWriter, from, to runtimeState) {
 	writeError(w, http.StatusForbidden, "InvalidStateTransition",
-		fmt.Sprintf("State transition from %s to %s failed for runtime. Error: State transition is not allowed", from, to))
+		fmt.Sprintf("State transition from %s to %s failed for runtime. Error: State transition is not allowed", from,
+			to))
 }

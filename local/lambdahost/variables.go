@@ -11,9 +11,10 @@ import (
 	"github.com/google/uuid"
 )
 
-// variables returns the variables of the function and of the extensions in one environment, as name=value. They are those that
-// configuration-envvars.html lists for an OS-only runtime, which has no AWS_EXECUTION_ENV. runtimes-extensions-api.html says which of
-// them extensions do not get. api is the address of the environment's server.
+// variables returns the variables of the function and of the extensions in one environment, as name=value. They are
+// those that configuration-envvars.html lists for an OS-only runtime, which has no AWS_EXECUTION_ENV.
+// runtimes-extensions-api.html says which of them extensions do not get. api is the address of the environment's
+// server.
 func (c *Config) variables(api string) (function, extension []string, err error) {
 	opt, stream := cmp.Or(c.OptDir, "/opt"), uuid.New()
 	vars := map[string]string{ // these are not reserved, so a template may override them
@@ -40,11 +41,12 @@ func (c *Config) variables(api string) (function, extension []string, err error)
 		"TZ":                              ":UTC",
 	})
 	functionOnly := map[string]string{
-		"AWS_LAMBDA_LOG_GROUP_NAME":  "/aws/lambda/" + c.Name,
-		"AWS_LAMBDA_LOG_STREAM_NAME": fmt.Sprintf("%s/[%s]%x", time.Now().UTC().Format("2006/01/02"), version, stream[:]),
-		"LAMBDA_RUNTIME_DIR":         c.TaskDir, // on Lambda /var/runtime, which holds nothing for OS-only runtimes
-		"LAMBDA_TASK_ROOT":           c.TaskDir,
-		"_HANDLER":                   c.Handler,
+		"AWS_LAMBDA_LOG_GROUP_NAME": "/aws/lambda/" + c.Name,
+		"AWS_LAMBDA_LOG_STREAM_NAME": fmt.Sprintf("%s/[%s]%x", time.Now().UTC().Format("2006/01/02"), version,
+			stream[:]),
+		"LAMBDA_RUNTIME_DIR": c.TaskDir, // on Lambda /var/runtime, which holds nothing for OS-only runtimes
+		"LAMBDA_TASK_ROOT":   c.TaskDir,
+		"_HANDLER":           c.Handler,
 	}
 	for name, value := range vars {
 		if _, ok := functionOnly[name]; !ok {

@@ -14,8 +14,8 @@ import (
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/synth"
 )
 
-// ReadSources makes a test's cached result depend on the sources that a synthesis builds. Without it the cache would not know them,
-// because a child process reads them.
+// ReadSources makes a test's cached result depend on the sources that a synthesis builds. Without it the cache would
+// not know them, because a child process reads them.
 func ReadSources() error {
 	root, err := synth.ModuleRoot("")
 	if err != nil {

@@ -19,10 +19,16 @@ func TestEvaluate_CapsARoleByItsBoundary(t *testing.T) {
 		function                     string // "" means that the call comes from no function
 		because                      string // "" means allowed
 	}{
-		"both allow":                         {getByRole, getByRole, "", function, ""},
-		"a boundary grants nothing":          {"", getByRole, "", function, "no identity-based policy allows the dynamodb:GetItem action"},
-		"a policy beyond the boundary":       {everything, decryptByRole, "", function, "no permissions boundary allows the dynamodb:GetItem action"},
-		"a boundary that denies":             {getByRole, everything + `,{"Effect":"Deny","Action":"dynamodb:*","Resource":"*"}`, "", function, "an explicit deny in a permissions boundary"},
+		"both allow": {getByRole, getByRole, "", function, ""},
+		"a boundary grants nothing": {
+			"", getByRole, "", function, "no identity-based policy allows the dynamodb:GetItem action",
+		},
+		"a policy beyond the boundary": {
+			everything, decryptByRole, "", function, "no permissions boundary allows the dynamodb:GetItem action",
+		},
+		"a boundary that denies": {getByRole, everything +
+			`,{"Effect":"Deny","Action":"dynamodb:*","Resource":"*"}`, "", function,
+			"an explicit deny in a permissions boundary"},
 		"an empty boundary":                  {getByRole, "", "", function, "no permissions boundary"},
 		"a resource's policy names the role": {"", decryptByRole, tableByAll, function, "no permissions boundary"},
 		"its function":                       {getByRole, onlyThere, "", function, ""},
@@ -35,7 +41,9 @@ func TestEvaluate_CapsARoleByItsBoundary(t *testing.T) {
 			if err := a.AddBoundary(role, "B", document(t, statementList(tt.boundary)...)); err != nil {
 				t.Fatal(err)
 			}
-			request := policy.Request{Role: role, Action: "dynamodb:GetItem", Resource: tableARN, Context: map[string][]string{}}
+			request := policy.Request{
+				Role: role, Action: "dynamodb:GetItem", Resource: tableARN, Context: map[string][]string{},
+			}
 			if tt.function != "" {
 				request.Context["lambda:sourcefunctionarn"] = []string{tt.function}
 			}
@@ -60,18 +68,22 @@ func statementList(statement string) []string {
 
 func TestEvaluate_NamesWhatABoundaryLacks(t *testing.T) {
 	a := account(t, getByRole, "", "")
-	if err := a.AddBoundary(role, "B", document(t, `{"Sid":"S","Effect":"Allow","Action":"dynamodb:GetItem","Resource":"*","Condition":{"Null":{"kms:ViaService":"false"}}}`)); err != nil {
+	if err := a.AddBoundary(role, "B",
+		document(t,
+			`{"Sid":"S","Effect":"Allow","Action":"dynamodb:GetItem","Resource":"*","Condition":{"Null":{"kms:ViaService":"false"}}}`)); err != nil {
 		t.Fatal(err)
 	}
 	denial := a.Evaluate(policy.Request{Role: role, Action: "dynamodb:GetItem", Resource: tableARN})
-	want := "the role's boundary lacks {Allow dynamodb:GetItem on " + tableARN + `}; "S" of B would allow it, but its condition Null kms:ViaService does not hold`
+	want := "the role's boundary lacks {Allow dynamodb:GetItem on " + tableARN +
+		`}; "S" of B would allow it, but its condition Null kms:ViaService does not hold`
 	if denial == nil || denial.Missing != want {
 		t.Errorf("denial = %+v, want %q", denial, want)
 	}
 }
 
 func TestAddBoundary_RefusesWhatItDoesNotKnow(t *testing.T) {
-	err := policy.NewAccount(accountID).AddBoundary(role, "B", document(t, `{"Effect":"Allow","NotAction":"iam:*","Resource":"*"}`))
+	err := policy.NewAccount(accountID).AddBoundary(role, "B",
+		document(t, `{"Effect":"Allow","NotAction":"iam:*","Resource":"*"}`))
 	if err == nil || !strings.Contains(err.Error(), "policy B") || !strings.Contains(err.Error(), "NotAction") {
 		t.Errorf("error = %v, want one that names policy and element", err)
 	}

@@ -38,7 +38,8 @@ func (c condition) holds(context map[string][]string) bool {
 	return !slices.ContainsFunc(values, func(v string) bool { return c.test(v) == c.negated })
 }
 
-// keys are the condition keys whose values the local run knows, or whose absence it can be sure of. A prefix ends in a colon.
+// keys are the condition keys whose values the local run knows, or whose absence it can be sure of. A prefix ends in a
+// colon.
 var keys = []string{
 	"aws:principalarn", "aws:principalaccount", "aws:principalisawsservice", "aws:sourceaccount", "aws:sourcevpc",
 	"kms:calleraccount", "kms:viaservice", "kms:encryptioncontext:", "kms:grantisforawsresource",
@@ -85,7 +86,14 @@ func newCondition(operator, key string, v any) (condition, error) {
 	}
 	base, forAll := strings.CutPrefix(operator, "ForAllValues:")
 	base, ifExists := strings.CutSuffix(base, "IfExists")
-	c := condition{operator: operator, key: key, values: values, ifExists: ifExists, forAll: forAll, negated: strings.Contains(base, "Not")}
+	c := condition{
+		operator: operator,
+		key:      key,
+		values:   values,
+		ifExists: ifExists,
+		forAll:   forAll,
+		negated:  strings.Contains(base, "Not"),
+	}
 	switch base {
 	case "StringEquals", "StringNotEquals", "Bool":
 		c.test = func(value string) bool { return slices.Contains(values, value) }
@@ -144,12 +152,14 @@ func patterns(v any, flags string) ([]*regexp.Regexp, error) {
 	return compiled, err
 }
 
-// wildcards makes a regular expression of a text: * stands for any number of the characters class, and ? for one of them.
+// wildcards makes a regular expression of a text: * stands for any number of the characters class, and ? for one of
+// them.
 func wildcards(text, class string) string {
 	return strings.NewReplacer(`\*`, class+`*`, `\?`, class).Replace(regexp.QuoteMeta(text))
 }
 
-// arnPattern compiles an ARN with wildcards. A wildcard matches within its part of the ARN only; the sixth part may hold colons.
+// arnPattern compiles an ARN with wildcards. A wildcard matches within its part of the ARN only; the sixth part may
+// hold colons.
 func arnPattern(text string) *regexp.Regexp {
 	parts := strings.SplitN(text, ":", 6)
 	for i, part := range parts {
@@ -160,8 +170,8 @@ func arnPattern(text string) *regexp.Regexp {
 	return regexp.MustCompile("(?s)^" + strings.Join(parts, ":") + "$")
 }
 
-// texts returns the texts of v, which is one text or a list of them. Numbers and booleans count as text. A policy variable is an
-// error.
+// texts returns the texts of v, which is one text or a list of them. Numbers and booleans count as text. A policy
+// variable is an error.
 func texts(v any) (list []string, err error) {
 	switch v := v.(type) {
 	case nil:

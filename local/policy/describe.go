@@ -20,7 +20,8 @@ type Condition struct {
 	Values        []string
 }
 
-// Statements returns the statements of a policy. It refuses what [Account.AddRolePolicy] and [Account.AddResourcePolicy] refuse.
+// Statements returns the statements of a policy. It refuses what [Account.AddRolePolicy] and
+// [Account.AddResourcePolicy] refuse.
 func Statements(name string, document any, hasPrincipal bool) ([]Statement, error) {
 	parsed, err := parse(name, document, hasPrincipal)
 	if err != nil {

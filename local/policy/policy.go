@@ -1,5 +1,5 @@
-// Package policy evaluates IAM policies: may a role do something, by the policies that a CloudFormation template gives to the role
-// and to the resource?
+// Package policy evaluates IAM policies: may a role do something, by the policies that a CloudFormation template gives
+// to the role and to the resource?
 //
 //	account := policy.NewAccount("123456789012")
 //	err := account.AddRolePolicy(roleARN, "OrderPolicy", document)     // the JSON value of a PolicyDocument, resolved
@@ -7,15 +7,16 @@
 //	err = account.AddResourcePolicy(keyARN, "the key policy", document)
 //	denial := account.Evaluate(policy.Request{Role: roleARN, Action: "kms:Decrypt", Resource: keyARN, Context: context})
 //
-// It follows IAM's evaluation logic for resources of one account. An explicit Deny wins. Otherwise a policy of the role, or a policy of
-// the resource that names the role, must allow the request. A KMS key is stricter: its own policy must name the role, or leave the
-// decision to the account's policies by naming the account. A principal of another account needs both: a policy of the resource that
-// names it or its account, and a policy of its own. An AWS service has no policies of its own, so the resource's must name it. A role
-// that has a permissions boundary may do what that allows, too, and nothing else.
+// It follows IAM's evaluation logic for resources of one account. An explicit Deny wins. Otherwise a policy of the
+// role, or a policy of the resource that names the role, must allow the request. A KMS key is stricter: its own policy
+// must name the role, or leave the decision to the account's policies by naming the account. A principal of another
+// account needs both: a policy of the resource that names it or its account, and a policy of its own. An AWS service
+// has no policies of its own, so the resource's must name it. A role that has a permissions boundary may do what that
+// allows, too, and nothing else.
 //
-// A policy with an element, a condition operator or a condition key that this package does not know is an error when it is added.
-// Ignoring it would make the local run more permissive, or stricter, than AWS. Policies of the organization, session
-// policies, grants and VPC endpoint policies are not evaluated.
+// A policy with an element, a condition operator or a condition key that this package does not know is an error when it
+// is added. Ignoring it would make the local run more permissive, or stricter, than AWS. Policies of the organization,
+// session policies, grants and VPC endpoint policies are not evaluated.
 //
 // Sources: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html and, for keys,
 // https://docs.aws.amazon.com/kms/latest/developerguide/determining-access.html
@@ -29,13 +30,13 @@ import (
 
 // Request is one use of one action, as policies see it.
 type Request struct {
-	// Role is the ARN of the role, with its path. Of a user it is the ARN, too, and of an AWS service that acts for itself its name, such
-	// as logs.us-east-1.amazonaws.com.
+	// Role is the ARN of the role, with its path. Of a user it is the ARN, too, and of an AWS service that acts for
+	// itself its name, such as logs.us-east-1.amazonaws.com.
 	Role     string
 	Action   string // such as kms:Decrypt
 	Resource string // ARN, or "*" where the action is not about a resource
-	// Context holds the request's condition keys, in lower case. To conditions, a key that is missing here is absent from the request.
-	// Only keys that the operator ForAllValues is meant for have more than one value.
+	// Context holds the request's condition keys, in lower case. To conditions, a key that is missing here is absent
+	// from the request. Only keys that the operator ForAllValues is meant for have more than one value.
 	Context map[string][]string
 }
 
@@ -51,7 +52,12 @@ type Account struct {
 
 // NewAccount returns an account without policies; id has 12 digits.
 func NewAccount(id string) *Account {
-	return &Account{id: id, roles: map[string][]statement{}, boundaries: map[string][]statement{}, resources: map[string][]statement{}}
+	return &Account{
+		id:         id,
+		roles:      map[string][]statement{},
+		boundaries: map[string][]statement{},
+		resources:  map[string][]statement{},
+	}
 }
 
 // AddRolePolicy adds a policy to a role. Denials name the policy by name.
@@ -80,8 +86,8 @@ func (a *Account) add(to map[string][]statement, owner, name string, document an
 	return nil
 }
 
-// Denial says which request is not allowed, and which statement denies it or is missing. It quotes no other values of the request
-// than the names of role, action and resource.
+// Denial says which request is not allowed, and which statement denies it or is missing. It quotes no other values of
+// the request than the names of role, action and resource.
 type Denial struct {
 	Request
 	// Because ends the sentence "... is not authorized to perform ... because", in AWS's words for the caller.
@@ -92,7 +98,8 @@ type Denial struct {
 
 // Error is what AWS tells the caller.
 func (d *Denial) Error() string {
-	return fmt.Sprintf("User: %s is not authorized to perform: %s on resource: %s because %s", d.Role, d.Action, d.Resource, d.Because)
+	return fmt.Sprintf("User: %s is not authorized to perform: %s on resource: %s because %s", d.Role, d.Action,
+		d.Resource, d.Because)
 }
 
 // Evaluate returns nil if the request is allowed.
@@ -133,13 +140,15 @@ func (a *Account) denied(r Request) *Denial {
 	return nil
 }
 
-// allowedByResource tells whether the resource's policy is enough, because it names the principal. It is not for another account's.
+// allowedByResource tells whether the resource's policy is enough, because it names the principal. It is not for
+// another account's.
 func (a *Account) allowedByResource(r Request) bool {
 	account := accountOf(r.Role)
 	return (account == a.id || account == "") && first(a.resources[r.Resource], allow, r, named) != nil
 }
 
-// missing returns the denial because of a statement that is missing; nil if the policies of resource and principal allow the request.
+// missing returns the denial because of a statement that is missing; nil if the policies of resource and principal
+// allow the request.
 func (a *Account) missing(r Request) *Denial {
 	ofRole, ofResource := a.roles[r.Role], a.resources[r.Resource]
 	isKey := strings.HasPrefix(r.Action, "kms:") && r.Resource != "*"
@@ -149,7 +158,8 @@ func (a *Account) missing(r Request) *Denial {
 			owner = "key"
 		}
 		return &Denial{r, "no resource-based policy allows the " + r.Action + " action", "the " + owner +
-			"'s policy neither names the role nor leaves " + r.Action + " to the account's policies" + nearly(ofResource, r)}
+			"'s policy neither names the role nor leaves " + r.Action + " to the account's policies" +
+			nearly(ofResource, r)}
 	}
 	if first(ofRole, allow, r, anyone) == nil {
 		return &Denial{r, "no identity-based policy allows the " + r.Action + " action",

@@ -41,8 +41,8 @@ func (s *statement) failing(context map[string][]string) string {
 	return ""
 }
 
-// elements are the members of a statement that this package evaluates. NotAction, NotResource and NotPrincipal are left out on
-// purpose: a policy with them is harder to read than one that lists what it allows.
+// elements are the members of a statement that this package evaluates. NotAction, NotResource and NotPrincipal are left
+// out on purpose: a policy with them is harder to read than one that lists what it allows.
 var elements = []string{"Sid", "Effect", "Action", "Resource", "Principal", "Condition"}
 
 func parse(name string, document any, hasPrincipal bool) ([]statement, error) {

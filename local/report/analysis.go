@@ -32,7 +32,8 @@ type principal struct {
 	label string          // for people, in Markdown
 	ids   []string        // for the evaluator: it may do what one of these may
 	role  *inventory.Role // nil for others
-	// statements are all that can allow the principal something: those of its own policies, and those of resources that name it.
+	// statements are all that can allow the principal something: those of its own policies, and those of resources that
+	// name it.
 	statements []policy.Statement
 }
 
@@ -74,24 +75,35 @@ func (a *analysis) addRole(role *inventory.Role) error {
 		}
 	}
 	a.principals = append(a.principals, &principal{
-		label: code(role.Path), ids: []string{role.ARN}, role: role, statements: slices.Concat(a.policies.OfPrincipal(role.ARN), a.naming(role.ARN)),
+		label:      code(role.Path),
+		ids:        []string{role.ARN},
+		role:       role,
+		statements: slices.Concat(a.policies.OfPrincipal(role.ARN), a.naming(role.ARN)),
 	})
 	return nil
 }
 
 func targetsOf(inv *inventory.Inventory) (targets []target) {
 	for _, k := range inv.Keys {
-		targets = append(targets, target{place: place(k.Use), path: k.Path, arn: k.ARN, policies: []inventory.Policy{k.Policy}})
+		targets = append(targets, target{
+			place: place(k.Use), path: k.Path, arn: k.ARN, policies: []inventory.Policy{k.Policy},
+		})
 	}
 	for _, t := range inv.Tables {
 		targets = append(targets, target{
-			place: place(t.Use), path: t.Path, arn: t.ARN, table: t.Name, storageKey: t.StorageKey, policies: t.Policies,
+			place:      place(t.Use),
+			path:       t.Path,
+			arn:        t.ARN,
+			table:      t.Name,
+			storageKey: t.StorageKey,
+			policies:   t.Policies,
 		})
 	}
 	return targets
 }
 
-// naming returns the statements of resources' policies that allow something to a principal by its name, or to everybody.
+// naming returns the statements of resources' policies that allow something to a principal by its name, or to
+// everybody.
 func (a *analysis) naming(name string) (statements []policy.Statement) {
 	for _, t := range a.targets {
 		for _, s := range a.policies.OfResource(t.arn) {
@@ -103,8 +115,8 @@ func (a *analysis) naming(name string) (statements []policy.Statement) {
 	return statements
 }
 
-// addStrangers adds the principals that resources' policies name and that are no roles of the templates. The account itself is none: what
-// is left to it is in the section about keys and tables.
+// addStrangers adds the principals that resources' policies name and that are no roles of the templates. The account
+// itself is none: what is left to it is in the section about keys and tables.
 func (a *analysis) addStrangers() error {
 	for _, name := range a.named() {
 		s := &principal{label: a.nameOf(name), statements: a.naming(name)}
@@ -196,7 +208,8 @@ func (a *analysis) may(q access.Question, t target) (access.Answer, error) {
 	} {
 		use.Principal, use.Resource = q.Principal, t.storageKey
 		if storage, err := a.policies.Ask(use); err != nil || !storage.Allowed {
-			return access.Answer{Refusal: "DynamoDB lacks the principal's " + use.Action + " on the table's StorageKey"}, err
+			return access.Answer{Refusal: "DynamoDB lacks the principal's " + use.Action +
+				" on the table's StorageKey"}, err
 		}
 	}
 	return answer, nil

@@ -38,63 +38,79 @@ type need struct {
 	purposes bool
 }
 
-// Actions on keys. Every action that DynamoDB and KMS know for a table or a symmetric or HMAC key is in one of these lists or in harmless.
+// Actions on keys. Every action that DynamoDB and KMS know for a table or a symmetric or HMAC key is in one of these
+// lists or in harmless.
 var (
 	opens = []string{"kms:Decrypt", "kms:ReEncryptFrom"}
-	seals = []string{"kms:Encrypt", "kms:GenerateDataKey", "kms:GenerateDataKeyPair", "kms:GenerateDataKeyPairWithoutPlaintext", "kms:GenerateDataKeyWithoutPlaintext", "kms:ReEncryptTo"}
+	seals = []string{
+		"kms:Encrypt", "kms:GenerateDataKey", "kms:GenerateDataKeyPair", "kms:GenerateDataKeyPairWithoutPlaintext",
+		"kms:GenerateDataKeyWithoutPlaintext", "kms:ReEncryptTo",
+	}
 	macs  = []string{"kms:GenerateMac", "kms:VerifyMac"}
 	keeps = []string{
-		"kms:CancelKeyDeletion", "kms:CreateAlias", "kms:CreateGrant", "kms:DeleteAlias", "kms:DeleteImportedKeyMaterial", "kms:DisableKey",
-		"kms:DisableKeyRotation", "kms:EnableKey", "kms:EnableKeyRotation", "kms:ImportKeyMaterial", "kms:PutKeyPolicy", "kms:ReplicateKey",
-		"kms:RetireGrant", "kms:RevokeGrant", "kms:RotateKeyOnDemand", "kms:ScheduleKeyDeletion", "kms:SynchronizeMultiRegionKey",
+		"kms:CancelKeyDeletion", "kms:CreateAlias", "kms:CreateGrant", "kms:DeleteAlias",
+		"kms:DeleteImportedKeyMaterial", "kms:DisableKey", "kms:DisableKeyRotation", "kms:EnableKey",
+		"kms:EnableKeyRotation", "kms:ImportKeyMaterial", "kms:PutKeyPolicy", "kms:ReplicateKey", "kms:RetireGrant",
+		"kms:RevokeGrant", "kms:RotateKeyOnDemand", "kms:ScheduleKeyDeletion", "kms:SynchronizeMultiRegionKey",
 		"kms:UpdateAlias", "kms:UpdatePrimaryRegion",
 	}
 )
 
-// Actions on tables. A write whose condition fails, or that asks for what it replaces, returns a row, so a write reads, too.
+// Actions on tables. A write whose condition fails, or that asks for what it replaces, returns a row, so a write reads,
+// too.
 var (
 	reads = []string{
-		"dynamodb:BatchGetItem", "dynamodb:ConditionCheckItem", "dynamodb:CreateBackup", "dynamodb:EnableKinesisStreamingDestination",
-		"dynamodb:ExportTableToPointInTime", "dynamodb:GetItem", "dynamodb:GetRecords", "dynamodb:GetShardIterator", "dynamodb:PartiQLSelect",
-		"dynamodb:Query", "dynamodb:ReadDataForReplication", "dynamodb:RestoreTableFromAwsBackup", "dynamodb:RestoreTableFromBackup",
+		"dynamodb:BatchGetItem", "dynamodb:ConditionCheckItem", "dynamodb:CreateBackup",
+		"dynamodb:EnableKinesisStreamingDestination", "dynamodb:ExportTableToPointInTime", "dynamodb:GetItem",
+		"dynamodb:GetRecords", "dynamodb:GetShardIterator", "dynamodb:PartiQLSelect", "dynamodb:Query",
+		"dynamodb:ReadDataForReplication", "dynamodb:RestoreTableFromAwsBackup", "dynamodb:RestoreTableFromBackup",
 		"dynamodb:RestoreTableToPointInTime", "dynamodb:Scan", "dynamodb:SearchVectors", "dynamodb:StartAwsBackupJob",
 		"dynamodb:UpdateKinesisStreamingDestination",
 	}
 	puts = []string{
-		"dynamodb:BatchWriteItem", "dynamodb:PartiQLInsert", "dynamodb:PartiQLUpdate", "dynamodb:PutItem", "dynamodb:StartBulkPutItems",
-		"dynamodb:UpdateItem", "dynamodb:WriteDataForReplication",
+		"dynamodb:BatchWriteItem", "dynamodb:PartiQLInsert", "dynamodb:PartiQLUpdate", "dynamodb:PutItem",
+		"dynamodb:StartBulkPutItems", "dynamodb:UpdateItem", "dynamodb:WriteDataForReplication",
 	}
-	deletes = []string{"dynamodb:BatchWriteItem", "dynamodb:DeleteItem", "dynamodb:PartiQLDelete", "dynamodb:WriteDataForReplication"}
+	deletes = []string{
+		"dynamodb:BatchWriteItem", "dynamodb:DeleteItem", "dynamodb:PartiQLDelete",
+		"dynamodb:WriteDataForReplication",
+	}
 	manages = []string{
-		"dynamodb:AssociateTableReplica", "dynamodb:CreateGlobalTable", "dynamodb:CreateTable", "dynamodb:CreateTableReplica", "dynamodb:DeleteBackup",
-		"dynamodb:DeleteResourcePolicy", "dynamodb:DeleteTable", "dynamodb:DeleteTableReplica", "dynamodb:DisableKinesisStreamingDestination",
-		"dynamodb:ImportTable", "dynamodb:InjectError", "dynamodb:PutResourcePolicy", "dynamodb:ReplicateSettings", "dynamodb:UpdateAbacStatus",
+		"dynamodb:AssociateTableReplica", "dynamodb:CreateGlobalTable", "dynamodb:CreateTable",
+		"dynamodb:CreateTableReplica", "dynamodb:DeleteBackup", "dynamodb:DeleteResourcePolicy", "dynamodb:DeleteTable",
+		"dynamodb:DeleteTableReplica", "dynamodb:DisableKinesisStreamingDestination", "dynamodb:ImportTable",
+		"dynamodb:InjectError", "dynamodb:PutResourcePolicy", "dynamodb:ReplicateSettings", "dynamodb:UpdateAbacStatus",
 		"dynamodb:UpdateContinuousBackups", "dynamodb:UpdateGlobalTable", "dynamodb:UpdateGlobalTableSettings",
-		"dynamodb:UpdateGlobalTableVersion", "dynamodb:UpdateTable", "dynamodb:UpdateTableReplicaAutoScaling", "dynamodb:UpdateTimeToLive",
+		"dynamodb:UpdateGlobalTableVersion", "dynamodb:UpdateTable", "dynamodb:UpdateTableReplicaAutoScaling",
+		"dynamodb:UpdateTimeToLive",
 	}
 	writes = union(puts, deletes)
-	// items are the actions on items, for which DynamoDB uses the table's StorageKey with its caller's rights. Other actions are about whole
-	// tables, and their requests name no keys of items.
+	// items are the actions on items, for which DynamoDB uses the table's StorageKey with its caller's rights. Other
+	// actions are about whole tables, and their requests name no keys of items.
 	items = []string{
-		"dynamodb:BatchGetItem", "dynamodb:BatchWriteItem", "dynamodb:ConditionCheckItem", "dynamodb:DeleteItem", "dynamodb:GetItem",
-		"dynamodb:PartiQLDelete", "dynamodb:PartiQLInsert", "dynamodb:PartiQLSelect", "dynamodb:PartiQLUpdate", "dynamodb:PutItem",
-		"dynamodb:Query", "dynamodb:Scan", "dynamodb:UpdateItem",
+		"dynamodb:BatchGetItem", "dynamodb:BatchWriteItem", "dynamodb:ConditionCheckItem", "dynamodb:DeleteItem",
+		"dynamodb:GetItem", "dynamodb:PartiQLDelete", "dynamodb:PartiQLInsert", "dynamodb:PartiQLSelect",
+		"dynamodb:PartiQLUpdate", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:Scan", "dynamodb:UpdateItem",
 	}
 )
 
-// deploys are actions that change who can read in other ways: roles, functions, layers, and the records of what was done.
+// deploys are actions that change who can read in other ways: roles, functions, layers, and the records of what was
+// done.
 var deploys = []string{
-	"cloudformation:CreateChangeSet", "cloudformation:CreateStack", "cloudformation:DeleteStack", "cloudformation:ExecuteChangeSet",
-	"cloudformation:UpdateStack", "iam:AddUserToGroup", "iam:AttachGroupPolicy", "iam:AttachRolePolicy", "iam:AttachUserPolicy",
-	"iam:CreateAccessKey", "iam:CreateLoginProfile", "iam:CreatePolicy", "iam:CreatePolicyVersion", "iam:CreateRole", "iam:CreateUser",
-	"iam:DeleteRolePermissionsBoundary", "iam:DeleteRolePolicy", "iam:DetachRolePolicy", "iam:PassRole", "iam:PutGroupPolicy",
-	"iam:PutRolePermissionsBoundary", "iam:PutRolePolicy", "iam:PutUserPolicy", "iam:SetDefaultPolicyVersion", "iam:UpdateAssumeRolePolicy",
-	"lambda:AddLayerVersionPermission", "lambda:AddPermission", "lambda:CreateAlias", "lambda:CreateEventSourceMapping", "lambda:CreateFunction",
-	"lambda:CreateFunctionUrlConfig", "lambda:DeleteFunction", "lambda:DeleteFunctionCodeSigningConfig", "lambda:DeleteLayerVersion",
-	"lambda:InvokeFunction", "lambda:PublishLayerVersion", "lambda:PublishVersion", "lambda:PutFunctionCodeSigningConfig",
-	"lambda:RemovePermission", "lambda:UpdateAlias", "lambda:UpdateCodeSigningConfig", "lambda:UpdateFunctionCode",
-	"lambda:UpdateFunctionConfiguration", "lambda:UpdateFunctionUrlConfig", "logs:DeleteLogGroup", "logs:DeleteLogStream",
-	"logs:PutRetentionPolicy", "logs:PutSubscriptionFilter", "s3:PutObject", "ssm:DeleteParameter", "ssm:PutParameter", "sts:AssumeRole",
+	"cloudformation:CreateChangeSet", "cloudformation:CreateStack", "cloudformation:DeleteStack",
+	"cloudformation:ExecuteChangeSet", "cloudformation:UpdateStack", "iam:AddUserToGroup", "iam:AttachGroupPolicy",
+	"iam:AttachRolePolicy", "iam:AttachUserPolicy", "iam:CreateAccessKey", "iam:CreateLoginProfile", "iam:CreatePolicy",
+	"iam:CreatePolicyVersion", "iam:CreateRole", "iam:CreateUser", "iam:DeleteRolePermissionsBoundary",
+	"iam:DeleteRolePolicy", "iam:DetachRolePolicy", "iam:PassRole", "iam:PutGroupPolicy",
+	"iam:PutRolePermissionsBoundary", "iam:PutRolePolicy", "iam:PutUserPolicy", "iam:SetDefaultPolicyVersion",
+	"iam:UpdateAssumeRolePolicy", "lambda:AddLayerVersionPermission", "lambda:AddPermission", "lambda:CreateAlias",
+	"lambda:CreateEventSourceMapping", "lambda:CreateFunction", "lambda:CreateFunctionUrlConfig",
+	"lambda:DeleteFunction", "lambda:DeleteFunctionCodeSigningConfig", "lambda:DeleteLayerVersion",
+	"lambda:InvokeFunction", "lambda:PublishLayerVersion", "lambda:PublishVersion",
+	"lambda:PutFunctionCodeSigningConfig", "lambda:RemovePermission", "lambda:UpdateAlias",
+	"lambda:UpdateCodeSigningConfig", "lambda:UpdateFunctionCode", "lambda:UpdateFunctionConfiguration",
+	"lambda:UpdateFunctionUrlConfig", "logs:DeleteLogGroup", "logs:DeleteLogStream", "logs:PutRetentionPolicy",
+	"logs:PutSubscriptionFilter", "s3:PutObject", "ssm:DeleteParameter", "ssm:PutParameter", "sts:AssumeRole",
 }
 
 // abilities are what the report is about, in its order.
@@ -145,7 +161,8 @@ var abilities = []ability{
 	},
 	{
 		title: "Use StorageKey", any: true,
-		intro: "DynamoDB encrypts and decrypts a table with the rights of its caller. Without StorageKey for a table, none of its rows can be read " +
+		intro: "DynamoDB encrypts and decrypts a table with the rights of its caller. Without StorageKey for a " +
+			"table, none of its rows can be read " +
 			"or written.",
 		needs: []need{{place: storageKey, actions: union(opens, seals)}},
 	},
@@ -174,8 +191,8 @@ var harmless = map[place][]string{
 	index:          describesTables,
 	application:    union(describesTables, reads, writes, manages), // it holds tokens, not cards
 	elsewhere: {
-		"ec2:AssignPrivateIpAddresses", "ec2:CreateNetworkInterface", "ec2:DeleteNetworkInterface", "ec2:DescribeNetworkInterfaces",
-		"ec2:DescribeSubnets", "ec2:UnassignPrivateIpAddresses",
+		"ec2:AssignPrivateIpAddresses", "ec2:CreateNetworkInterface", "ec2:DeleteNetworkInterface",
+		"ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets", "ec2:UnassignPrivateIpAddresses",
 		"logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents",
 		"xray:PutTelemetryRecords", "xray:PutTraceSegments",
 	},
@@ -183,18 +200,21 @@ var harmless = map[place][]string{
 
 var (
 	describesKeys = []string{
-		"kms:DescribeKey", "kms:GetKeyLastUsage", "kms:GetKeyPolicy", "kms:GetKeyRotationStatus", "kms:GetParametersForImport", "kms:ListGrants",
-		"kms:ListKeyPolicies", "kms:ListKeyRotations", "kms:ListResourceTags", "kms:TagResource", "kms:UntagResource", "kms:UpdateKeyDescription",
+		"kms:DescribeKey", "kms:GetKeyLastUsage", "kms:GetKeyPolicy", "kms:GetKeyRotationStatus",
+		"kms:GetParametersForImport", "kms:ListGrants", "kms:ListKeyPolicies", "kms:ListKeyRotations",
+		"kms:ListResourceTags", "kms:TagResource", "kms:UntagResource", "kms:UpdateKeyDescription",
 	}
 	asymmetric = []string{
 		"kms:Decapsulate", "kms:DeriveSharedSecret", "kms:Encapsulate", "kms:GetPublicKey", "kms:Sign", "kms:Verify",
 	}
 	describesTables = []string{
-		"dynamodb:CancelBulkOperation", "dynamodb:DescribeBackup", "dynamodb:DescribeBulkOperation", "dynamodb:DescribeContinuousBackups",
-		"dynamodb:DescribeContributorInsights", "dynamodb:DescribeExport", "dynamodb:DescribeGlobalTable", "dynamodb:DescribeGlobalTableSettings",
-		"dynamodb:DescribeImport", "dynamodb:DescribeKinesisStreamingDestination", "dynamodb:DescribeStream", "dynamodb:DescribeTable",
-		"dynamodb:DescribeTableReplicaAutoScaling", "dynamodb:DescribeTimeToLive", "dynamodb:GetAbacStatus", "dynamodb:GetResourcePolicy",
-		"dynamodb:ListTagsOfResource", "dynamodb:TagResource", "dynamodb:UntagResource", "dynamodb:UpdateContributorInsights",
+		"dynamodb:CancelBulkOperation", "dynamodb:DescribeBackup", "dynamodb:DescribeBulkOperation",
+		"dynamodb:DescribeContinuousBackups", "dynamodb:DescribeContributorInsights", "dynamodb:DescribeExport",
+		"dynamodb:DescribeGlobalTable", "dynamodb:DescribeGlobalTableSettings", "dynamodb:DescribeImport",
+		"dynamodb:DescribeKinesisStreamingDestination", "dynamodb:DescribeStream", "dynamodb:DescribeTable",
+		"dynamodb:DescribeTableReplicaAutoScaling", "dynamodb:DescribeTimeToLive", "dynamodb:GetAbacStatus",
+		"dynamodb:GetResourcePolicy", "dynamodb:ListTagsOfResource", "dynamodb:TagResource", "dynamodb:UntagResource",
+		"dynamodb:UpdateContributorInsights",
 	}
 )
 

@@ -14,17 +14,20 @@ func TestCatalogue_HasEveryOperationOnKeysAndTables(t *testing.T) {
 	// Operations that are about neither a key nor a table, and those that are authorized as other actions.
 	others := map[string][]string{
 		"kms": {
-			"ConnectCustomKeyStore", "CreateCustomKeyStore", "CreateKey", "DeleteCustomKeyStore", "DescribeCustomKeyStores", "DisconnectCustomKeyStore",
-			"GenerateRandom", "ListAliases", "ListKeys", "ListRetirableGrants", "ReEncrypt", "UpdateCustomKeyStore",
+			"ConnectCustomKeyStore", "CreateCustomKeyStore", "CreateKey", "DeleteCustomKeyStore",
+			"DescribeCustomKeyStores", "DisconnectCustomKeyStore", "GenerateRandom", "ListAliases", "ListKeys",
+			"ListRetirableGrants", "ReEncrypt", "UpdateCustomKeyStore",
 		},
 		"dynamodb": {
-			"BatchExecuteStatement", "DescribeEndpoints", "DescribeLimits", "ExecuteStatement", "ExecuteTransaction", "ListBackups",
-			"ListBulkOperations", "ListContributorInsights", "ListExports", "ListGlobalTables", "ListImports", "ListTables",
-			"TransactGetItems", "TransactWriteItems",
+			"BatchExecuteStatement", "DescribeEndpoints", "DescribeLimits", "ExecuteStatement", "ExecuteTransaction",
+			"ListBackups", "ListBulkOperations", "ListContributorInsights", "ListExports", "ListGlobalTables",
+			"ListImports", "ListTables", "TransactGetItems", "TransactWriteItems",
 		},
 	}
 	for service, client := range map[string]any{"kms": &kms.Client{}, "dynamodb": &dynamodb.Client{}} {
-		places := map[string][]place{"kms": {tokenKey, fingerprintKey, storageKey}, "dynamodb": {vault, state, index, application}}[service]
+		places := map[string][]place{
+			"kms": {tokenKey, fingerprintKey, storageKey}, "dynamodb": {vault, state, index, application},
+		}[service]
 		methods := reflect.TypeOf(client)
 		for i := range methods.NumMethod() {
 			name := methods.Method(i).Name
@@ -74,7 +77,8 @@ func TestExamples_OfNamesInPolicies(t *testing.T) {
 
 func TestBelow_FindsWhatPatternsHaveInCommon(t *testing.T) {
 	for _, tt := range []struct{ prefix, pattern, want string }{
-		{"use#", "use#refund#*", "use#refund#example"}, {"use#", "us*", "use#"}, {"use#", "*#refund#*", "use##refund#example"},
+		{"use#", "use#refund#*", "use#refund#example"}, {"use#", "us*", "use#"},
+		{"use#", "*#refund#*", "use##refund#example"},
 		{"use#", "u?e#x", "use#x"}, {"use#", "gone#*", ""}, {"use#", "use", ""}, {"gone#", "*", "gone#"},
 	} {
 		if got, ok := below(tt.prefix, tt.pattern); got != tt.want || ok != (tt.want != "") {

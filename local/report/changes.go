@@ -6,13 +6,15 @@ import (
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/report/inventory"
 )
 
-// entrances lists who may act as a role, invoke a function or use a layer version, and through which function that leads.
+// entrances lists who may act as a role, invoke a function or use a layer version, and through which function that
+// leads.
 func (a *analysis) entrances() *table {
 	t := &table{heads: []string{"principal", "what", "on", "only if", "through which function"}}
 	for _, role := range a.inv.Roles {
 		for _, s := range role.Trust {
 			for _, name := range s.Principals {
-				t.add(a.nameOf(name), effect(s.Effect)+codes(s.Actions), code(role.Path)+", IAM path "+code(role.IAMPath), conditions(s.Conditions), a.functions(role))
+				t.add(a.nameOf(name), effect(s.Effect)+codes(s.Actions),
+					code(role.Path)+", IAM path "+code(role.IAMPath), conditions(s.Conditions), a.functions(role))
 			}
 		}
 	}
@@ -78,12 +80,14 @@ func (a *analysis) users(l *inventory.Layer) string {
 	return orNone(codes(paths))
 }
 
-// boundaries lists the statements of the roles' permissions boundaries: a role may do nothing else, whatever its policies say.
+// boundaries lists the statements of the roles' permissions boundaries: a role may do nothing else, whatever its
+// policies say.
 func (a *analysis) boundaries() *table {
 	t := &table{heads: []string{"role", "boundary", "what", "on", "only if"}}
 	for _, role := range a.inv.Roles {
 		for _, s := range a.policies.OfBoundary(role.ARN) {
-			t.add(code(role.Path), code(role.Boundary.Name), effect(s.Effect)+codes(s.Actions), a.resources(s.Resources), conditions(s.Conditions))
+			t.add(code(role.Path), code(role.Boundary.Name), effect(s.Effect)+codes(s.Actions),
+				a.resources(s.Resources), conditions(s.Conditions))
 		}
 	}
 	return t

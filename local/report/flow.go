@@ -21,8 +21,9 @@ var notes = map[place]string{
 	application:    "table of the application",
 }
 
-// Flow returns the data flow, for a drawing. In PCI scope are the keys, the tables of the vault, and whoever may use these or runs the
-// extension, with the routes that lead there. An application's tables hold tokens, and StorageKey alone opens no card.
+// Flow returns the data flow, for a drawing. In PCI scope are the keys, the tables of the vault, and whoever may use
+// these or runs the extension, with the routes that lead there. An application's tables hold tokens, and StorageKey
+// alone opens no card.
 func Flow(inv *inventory.Inventory) (dataflow.Flow, error) {
 	a, err := analyse(inv)
 	if err != nil {
@@ -99,11 +100,16 @@ func label(actions []string) string {
 	return fmt.Sprintf("%s and %d more", actions[0], len(actions)-1)
 }
 
-// actors returns the functions that run as a principal, or the principal itself if there are none and it may use something.
+// actors returns the functions that run as a principal, or the principal itself if there are none and it may use
+// something.
 func (a *analysis) actors(p *principal, uses bool) (actors []dataflow.Actor) {
 	if p.role != nil {
 		for _, f := range a.inv.FunctionsOf(p.role.ARN) {
-			actor := dataflow.Actor{Name: f.Path, Notes: []string{"role " + p.role.Path, "IAM path " + p.role.IAMPath}, InScope: f.Tokenizer}
+			actor := dataflow.Actor{
+				Name:    f.Path,
+				Notes:   []string{"role " + p.role.Path, "IAM path " + p.role.IAMPath},
+				InScope: f.Tokenizer,
+			}
 			for _, layer := range f.Layers {
 				actor.Layers = append(actor.Layers, a.layerPath(layer))
 			}
@@ -114,9 +120,14 @@ func (a *analysis) actors(p *principal, uses bool) (actors []dataflow.Actor) {
 		return actors
 	}
 	if p.role != nil {
-		return []dataflow.Actor{{Name: p.role.Path, Notes: []string{"a role without a function", "IAM path " + p.role.IAMPath}}}
+		return []dataflow.Actor{{
+			Name: p.role.Path, Notes: []string{"a role without a function", "IAM path " + p.role.IAMPath},
+		}}
 	}
-	return []dataflow.Actor{{Name: a.withPlaceholders(strings.ReplaceAll(p.label, "`", "")), Notes: []string{"named by a policy of a key or table"}}}
+	return []dataflow.Actor{{
+		Name:  a.withPlaceholders(strings.ReplaceAll(p.label, "`", "")),
+		Notes: []string{"named by a policy of a key or table"},
+	}}
 }
 
 // abilitiesOf returns what a principal can do with cards.
@@ -150,7 +161,9 @@ func (a *analysis) addRoutes(f *dataflow.Flow) {
 		if !slices.Contains(f.Callers, caller) {
 			f.Callers = append(f.Callers, caller)
 		}
-		inScope := slices.ContainsFunc(f.Actors, func(a dataflow.Actor) bool { return a.Name == function.Path && a.InScope })
+		inScope := slices.ContainsFunc(f.Actors, func(a dataflow.Actor) bool {
+			return a.Name == function.Path && a.InScope
+		})
 		f.Routes = append(f.Routes, dataflow.Route{
 			API: r.API, Name: r.Method + " " + r.Path, Caller: caller.Name, Actor: function.Path, InScope: inScope,
 		})

@@ -10,8 +10,8 @@ import (
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/policy"
 )
 
-// loose lists the statements of policies that no role of the templates has. Nobody is there to try them with, so they are shown as they
-// are, with elements that the evaluator does not know.
+// loose lists the statements of policies that no role of the templates has. Nobody is there to try them with, so they
+// are shown as they are, with elements that the evaluator does not know.
 func (a *analysis) loose() (*table, error) {
 	t := &table{heads: []string{"policy", "what", "on", "only if"}}
 	for _, p := range a.inv.Loose {
@@ -23,12 +23,15 @@ func (a *analysis) loose() (*table, error) {
 		for _, element := range list {
 			s, _ := element.(map[string]any)
 			for _, member := range slices.Sorted(maps.Keys(s)) {
-				if !slices.Contains([]string{"Sid", "Effect", "Action", "NotAction", "Resource", "NotResource", "Condition"}, member) {
+				if !slices.Contains([]string{
+					"Sid", "Effect", "Action", "NotAction", "Resource", "NotResource", "Condition",
+				}, member) {
 					return nil, fmt.Errorf("policy %s: the report does not know the element %s", p.Name, member)
 				}
 			}
 			effects, _ := s["Effect"].(string)
-			t.add(code(p.Name), effect(effects)+allBut(s, "Action", codes), allBut(s, "Resource", a.resources), conditions(written(s["Condition"])))
+			t.add(code(p.Name), effect(effects)+allBut(s, "Action", codes), allBut(s, "Resource", a.resources),
+				conditions(written(s["Condition"])))
 		}
 	}
 	return t, nil

@@ -12,7 +12,8 @@ const (
 	stranger     = "arn:aws:iam::" + otherAccount + ":role/example"
 )
 
-// withPlaceholders replaces the account and region of an app that chooses them, so that every deployment has the same report.
+// withPlaceholders replaces the account and region of an app that chooses them, so that every deployment has the same
+// report.
 func (a *analysis) withPlaceholders(text string) string {
 	return strings.NewReplacer(a.inv.Account, "ACCOUNT", a.inv.Region, "REGION").Replace(text)
 }
@@ -33,8 +34,8 @@ func below(prefix, pattern string) (string, bool) {
 	return prefix + access.Example(pattern), true
 }
 
-// examplesIn returns principals of an account that a name in a policy stands for. An account stands for its roles, and a pattern for what
-// it matches.
+// examplesIn returns principals of an account that a name in a policy stands for. An account stands for its roles, and
+// a pattern for what it matches.
 func examplesIn(account, name string) (ids []string) {
 	iam := "arn:aws:iam::" + account
 	name = strings.Replace(name, ":root", ":role/example", 1)
@@ -57,7 +58,8 @@ func accountOf(arn string) string {
 	return parts[4]
 }
 
-// names returns all principals that the policies of keys and tables name: as principals, in conditions, or by their account.
+// names returns all principals that the policies of keys and tables name: as principals, in conditions, or by their
+// account.
 func (a *analysis) names() (names []string) {
 	for _, t := range a.targets {
 		for _, s := range a.policies.OfResource(t.arn) {

@@ -94,7 +94,8 @@ func (w *writer) abilities() error {
 		w.section(of.title, of.intro)
 		t := &table{heads: []string{"principal", "what", "on", "only if", "through which function"}}
 		for _, r := range w.given[i] {
-			t.add(r.principal.label, strings.TrimPrefix(r.gives+": ", ": ")+codes(r.actions), codes(r.on), r.onlyIf, w.through(r.principal))
+			t.add(r.principal.label, strings.TrimPrefix(r.gives+": ", ": ")+codes(r.actions), codes(r.on), r.onlyIf,
+				w.through(r.principal))
 		}
 		t.write(&w.Builder)
 	}

@@ -162,10 +162,12 @@ func TestFlow_ShowsAChangeOfTheTemplates(t *testing.T) {
 	for name, want := range map[string][]string{
 		"the order role gets dynamodb:GetItem on the vault": {">GetItem, PutItem</text>"},
 		"the grant to read is for every action on the key":  {">CancelKeyDeletion and 10 more</text>"},
-		"another function runs with the role that reads":    {">AppStack/Debug</text>", `<rect class="scope"`, ">reads cards</text>"},
-		"a new role that reads":                             {">a role without a function</text>", `<rect class="scope"`},
-		"another account may read the vault's table":        {">account 210987654321</text>"},
-		"a route loses its authorizer":                      {">everybody</text>"},
+		"another function runs with the role that reads": {
+			">AppStack/Debug</text>", `<rect class="scope"`, ">reads cards</text>",
+		},
+		"a new role that reads":                      {">a role without a function</text>", `<rect class="scope"`},
+		"another account may read the vault's table": {">account 210987654321</text>"},
+		"a route loses its authorizer":               {">everybody</text>"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			a := unbounded(t)
@@ -187,13 +189,15 @@ func TestFlow_ShowsAChangeOfTheTemplates(t *testing.T) {
 	}
 }
 
-// A role of the templates that a key's policy names has the policies of the templates, and not those that others are tried with.
+// A role of the templates that a key's policy names has the policies of the templates, and not those that others are
+// tried with.
 func TestFlow_GivesARoleThatIsNamedNothing(t *testing.T) {
 	a := templatesOf{t, app(t)}
 	changes()["a new role below the detokenize path"].change(a)
 	a.allow("FingerprintKey", object{"Action": "kms:DescribeKey", "Principal": "*"})
 	paths := a.statement("TokenKey", "DenyDecryptOutsideItsRoles")["Condition"].(object)["ArnNotLike"].(object)
-	paths["aws:PrincipalArn"] = append(paths["aws:PrincipalArn"].([]any), "arn:aws:iam::ACCOUNT:role/tokenizer/detokenize/debug/AppStack-DebugRole")
+	paths["aws:PrincipalArn"] = append(paths["aws:PrincipalArn"].([]any),
+		"arn:aws:iam::ACCOUNT:role/tokenizer/detokenize/debug/AppStack-DebugRole")
 	if got, err := drawing(a.Assembly); err != nil || strings.Contains(got, "DebugRole") {
 		t.Errorf("the role is in the drawing, error %v", err)
 	}

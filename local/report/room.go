@@ -8,7 +8,8 @@ import (
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/report/access"
 )
 
-// room finds out whom IAM could let in: who may do something with a key or a table, if policies of their own allow them everything.
+// room finds out whom IAM could let in: who may do something with a key or a table, if policies of their own allow them
+// everything.
 type room struct {
 	*analysis
 	policies *access.Policies // of the resources alone
@@ -135,7 +136,8 @@ func (r *room) tried() string {
 	return strings.Join(names, ", ")
 }
 
-// space returns whom IAM could let in for one action. Actions about which the same statements decide have the same answer.
+// space returns whom IAM could let in for one action. Actions about which the same statements decide have the same
+// answer.
 func (r *room) space(t target, action string) (s space, err error) {
 	decides := r.decides(t, action)
 	s, ok := r.found[t.arn+decides]

@@ -32,7 +32,8 @@ func (a *analysis) findAll() error {
 	return nil
 }
 
-// find returns what principals need for an ability and what of it they have, and the statements that are meant to give it and do not.
+// find returns what principals need for an ability and what of it they have, and the statements that are meant to give
+// it and do not.
 func (a *analysis) find(of ability) (given, refused []row, err error) {
 	for _, p := range a.principals {
 		for _, n := range of.needs {
@@ -78,7 +79,11 @@ func (a *analysis) rows(p *principal, n need, s *policy.Statement) (rows []row, 
 				continue
 			}
 			rows = grouped(rows, row{
-				principal: p, on: []string{t.path}, onlyIf: a.onlyIf(p, s, action, t.arn), gives: n.gives, refusal: because(answer, action, t),
+				principal: p,
+				on:        []string{t.path},
+				onlyIf:    a.onlyIf(p, s, action, t.arn),
+				gives:     n.gives,
+				refusal:   because(answer, action, t),
 			}, action)
 		}
 	}
@@ -104,7 +109,9 @@ func policyOf(s policy.Statement) string {
 
 // concerns tells whether a statement is one of a principal's own, or of the target's policy.
 func (a *analysis) concerns(s *policy.Statement, t target) bool {
-	return len(s.Principals) == 0 || slices.ContainsFunc(a.policies.OfResource(t.arn), func(of policy.Statement) bool { return of.Name == s.Name })
+	return len(s.Principals) == 0 || slices.ContainsFunc(a.policies.OfResource(t.arn), func(of policy.Statement) bool {
+		return of.Name == s.Name
+	})
 }
 
 // reaches asks whether a request gets through for a partition key with the prefix.
@@ -162,14 +169,19 @@ func (a *analysis) elsewhere(p *principal, n need, s *policy.Statement) (rows []
 				return nil, err
 			}
 			rows = grouped(rows, row{
-				principal: p, on: []string{resource}, onlyIf: a.onlyIf(p, s, action, resource), gives: n.gives, refusal: because(answer, action, target{}),
+				principal: p,
+				on:        []string{resource},
+				onlyIf:    a.onlyIf(p, s, action, resource),
+				gives:     n.gives,
+				refusal:   because(answer, action, target{}),
 			}, action)
 		}
 	}
 	return rows, nil
 }
 
-// because is why something is refused, without what the row says already, so that it is the same for all actions; "" if it is allowed.
+// because is why something is refused, without what the row says already, so that it is the same for all actions; "" if
+// it is allowed.
 func because(answer access.Answer, action string, t target) string {
 	if answer.Allowed {
 		return ""
@@ -196,7 +208,9 @@ func grouped(rows []row, r row, action string) []row {
 // merge joins rows that differ in what they are on, and sorts them.
 func merge(rows []row) (merged []row) {
 	for _, r := range rows {
-		i := slices.IndexFunc(merged, func(m row) bool { return m.alike() == r.alike() && slices.Equal(m.actions, r.actions) })
+		i := slices.IndexFunc(merged, func(m row) bool {
+			return m.alike() == r.alike() && slices.Equal(m.actions, r.actions)
+		})
 		if i < 0 {
 			merged = append(merged, r)
 			continue
@@ -228,6 +242,7 @@ func (r row) alike() string {
 }
 
 func (r row) compare(other row) int {
-	return cmp.Or(cmp.Compare(r.principal.label, other.principal.label), cmp.Compare(r.gives, other.gives), slices.Compare(r.on, other.on),
+	return cmp.Or(cmp.Compare(r.principal.label, other.principal.label), cmp.Compare(r.gives, other.gives),
+		slices.Compare(r.on, other.on),
 		slices.Compare(r.actions, other.actions), cmp.Compare(r.alike(), other.alike()))
 }

@@ -9,15 +9,18 @@ import (
 	"testing"
 )
 
-// elsewhere is in statements that the report leaves to docs/permissions.md: they give nothing near cards. The last is about reading the
-// state, which tells what became of tokens.
+// elsewhere is in statements that the report leaves to docs/permissions.md: they give nothing near cards. The last is
+// about reading the state, which tells what became of tokens.
 var elsewhere = []string{
 	`"logs:`, `"xray:`, `"ec2:`, `"kms:DescribeKey"`, `"CustomerOrderTable`, `"SimulatedPaymentLedger`,
 	`"dynamodb:GetItem","Condition"`,
 }
 
 // owners have the policies that decide.
-var owners = []string{"OrderRole", "PaybillRole", "TokenKey", "FingerprintKey", "StorageKey", "PaybillBoundary", "DeployersBoundary", "OnlyFromVpc"}
+var owners = []string{
+	"OrderRole", "PaybillRole", "TokenKey", "FingerprintKey", "StorageKey", "PaybillBoundary", "DeployersBoundary",
+	"OnlyFromVpc",
+}
 
 // No part of a policy that decides can change without the report.
 func TestPage_ShowsEveryPartOfEveryPolicy(t *testing.T) {
@@ -50,7 +53,8 @@ func TestPage_ShowsEveryPartOfEveryPolicy(t *testing.T) {
 	}
 }
 
-// edits returns the edits of a statement: that it goes, that it is about every resource, and that it loses one of its conditions.
+// edits returns the edits of a statement: that it goes, that it is about every resource, and that it loses one of its
+// conditions.
 func edits(statement object) []string {
 	names := []string{"goes"}
 	if statement["Resource"] != "*" {

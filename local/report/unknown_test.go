@@ -29,19 +29,28 @@ func TestPage_RefusesWhatItDoesNotKnow(t *testing.T) {
 		},
 		"another key": {
 			func(a templatesOf) {
-				a.allow("OrderRole", object{"Action": "kms:Decrypt", "Resource": "arn:aws:kms:us-east-1:210987654321:key/x"})
+				a.allow("OrderRole", object{
+					"Action": "kms:Decrypt", "Resource": "arn:aws:kms:us-east-1:210987654321:key/x",
+				})
 			},
-			[]string{"kms:Decrypt is allowed on arn:aws:kms:us-east-1:210987654321:key/x", "no key or table of the templates"},
+			[]string{
+				"kms:Decrypt is allowed on arn:aws:kms:us-east-1:210987654321:key/x",
+				"no key or table of the templates",
+			},
 		},
 		"a part of a table": {
 			func(a templatesOf) {
-				a.allow("OrderRole", object{"Action": "dynamodb:GetRecords", "Resource": object{"Fn::Join": []any{"", []any{a.vault(), "/stream/*"}}}})
+				a.allow("OrderRole", object{
+					"Action":   "dynamodb:GetRecords",
+					"Resource": object{"Fn::Join": []any{"", []any{a.vault(), "/stream/*"}}},
+				})
 			},
 			[]string{"/stream/*", "no key or table of the templates"},
 		},
 		"a condition key": {
 			func(a templatesOf) {
-				a.statement("PaybillRole", "kms:Decrypt", "TokenKey")["Condition"].(object)["IpAddress"] = object{"aws:SourceIp": "10.0.0.0/8"}
+				a.statement("PaybillRole", "kms:Decrypt",
+					"TokenKey")["Condition"].(object)["IpAddress"] = object{"aws:SourceIp": "10.0.0.0/8"}
 			},
 			[]string{"TokenizerStack/Paybill/Role/DefaultPolicy", "aws:SourceIp"},
 		},
@@ -53,25 +62,30 @@ func TestPage_RefusesWhatItDoesNotKnow(t *testing.T) {
 		},
 		"an element of a trust policy": {
 			func(a templatesOf) {
-				a.properties("TokenizerStack/Paybill/Role")["AssumeRolePolicyDocument"] = object{"Statement": object{"Effect": "Allow", "Action": "sts:AssumeRole", "NotPrincipal": "x"}}
+				a.properties("TokenizerStack/Paybill/Role")["AssumeRolePolicyDocument"] =
+					object{"Statement": object{"Effect": "Allow", "Action": "sts:AssumeRole", "NotPrincipal": "x"}}
 			},
 			[]string{"TokenizerStack/Paybill/Role", "NotPrincipal"},
 		},
 		"a kind of principal": {
 			func(a templatesOf) {
-				a.allow("TokenKey", object{"Action": "kms:Decrypt", "Principal": object{"AWS": "arn:aws:sts::ACCOUNT:assumed-role/x/y"}})
+				a.allow("TokenKey", object{
+					"Action": "kms:Decrypt", "Principal": object{"AWS": "arn:aws:sts::ACCOUNT:assumed-role/x/y"},
+				})
 			},
 			[]string{`"arn:aws:sts::ACCOUNT:assumed-role/x/y"`, "cannot tell for which roles and users"},
 		},
 		"an element of a policy for somebody else": {
 			func(a templatesOf) {
-				a.add("Support", "AWS::IAM::ManagedPolicy", object{"PolicyDocument": object{"Statement": []any{object{"Effect": "Allow", "Principal": "*"}}}})
+				a.add("Support", "AWS::IAM::ManagedPolicy",
+					object{"PolicyDocument": object{"Statement": []any{object{"Effect": "Allow", "Principal": "*"}}}})
 			},
 			[]string{"AppStack/Support", "Principal"},
 		},
 		"a managed policy of AWS": {
 			func(a templatesOf) {
-				a.properties("AppStack/OrderRole")["ManagedPolicyArns"] = []any{"arn:aws:iam::aws:policy/ReadOnlyAccess"}
+				a.properties("AppStack/OrderRole")["ManagedPolicyArns"] =
+					[]any{"arn:aws:iam::aws:policy/ReadOnlyAccess"}
 			},
 			[]string{"AppStack/OrderRole", "ReadOnlyAccess"},
 		},

@@ -41,7 +41,8 @@ type Options struct {
 	Out string
 	// Context overrides cdk.json's context, as `-c key=value` does.
 	Context map[string]string
-	// TemplatesOnly leaves layer and functions unbuilt. The templates are those of a build, but for the hashes of what is not there.
+	// TemplatesOnly leaves layer and functions unbuilt. The templates are those of a build, but for the hashes of what
+	// is not there.
 	TemplatesOnly bool
 	// App is the app's compiled program; "" means to compile it, as cdk.json's "app" does.
 	App string
@@ -54,7 +55,8 @@ func HostContext() (map[string]string, error) {
 	architectures := map[string]string{"amd64": "x86_64", "arm64": "arm64"}
 	arch, ok := architectures[runtime.GOARCH]
 	if !ok || runtime.GOOS != "linux" && runtime.GOOS != "darwin" {
-		return nil, fmt.Errorf("%s/%s cannot run the functions; use Linux or macOS on amd64 or arm64", runtime.GOOS, runtime.GOARCH)
+		return nil, fmt.Errorf("%s/%s cannot run the functions; use Linux or macOS on amd64 or arm64", runtime.GOOS,
+			runtime.GOARCH)
 	}
 	// Of the layer, the version for another architecture would be built and never run.
 	c := map[string]string{"stage": "dev", "tokenizer:architecture": arch, "tokenizer:layerArchitectures": arch}

@@ -1,5 +1,5 @@
-// Package walkthrough does what a person does who follows the original walkthrough: it signs up, places an order, pays for it, and
-// looks at both tables.
+// Package walkthrough does what a person does who follows the original walkthrough: it signs up, places an order, pays
+// for it, and looks at both tables.
 package walkthrough
 
 import (
@@ -41,8 +41,8 @@ type System struct {
 	Outputs map[string]string
 	// Tables are the names of all tables.
 	Tables []string
-	// Code returns the confirmation code that was mailed to an address. If it is nil, mail goes elsewhere, and an administrator's call
-	// confirms the user instead.
+	// Code returns the confirmation code that was mailed to an address. If it is nil, mail goes elsewhere, and an
+	// administrator's call confirms the user instead.
 	Code func(email string) (string, error)
 }
 
@@ -74,7 +74,8 @@ func (w *Walk) SignIn(ctx context.Context) (string, error) {
 func (w *Walk) Pay(ctx context.Context) error {
 	return w.steps(ctx, []step{
 		{"POST /order", w.order}, {"POST /paybill", w.paybill},
-		{"look at " + OrderTable, w.orderRow}, {"look at " + VaultTable, w.vaultRow}, {"look at " + StateTable, w.stateRows},
+		{"look at " + OrderTable, w.orderRow}, {"look at " + VaultTable, w.vaultRow},
+		{"look at " + StateTable, w.stateRows},
 	})
 }
 
@@ -111,7 +112,8 @@ func (w *Walk) signUp(ctx context.Context) (string, error) {
 func (w *Walk) confirm(ctx context.Context) (string, error) {
 	if w.Code == nil {
 		pool := w.Outputs["UserPoolId"]
-		_, err := w.Cognito.AdminConfirmSignUp(ctx, &cognitoidentityprovider.AdminConfirmSignUpInput{UserPoolId: &pool, Username: &w.email})
+		_, err := w.Cognito.AdminConfirmSignUp(ctx,
+			&cognitoidentityprovider.AdminConfirmSignUpInput{UserPoolId: &pool, Username: &w.email})
 		return "by an administrator", err
 	}
 	code, err := w.Code(w.email)
@@ -119,7 +121,9 @@ func (w *Walk) confirm(ctx context.Context) (string, error) {
 		return "", err
 	}
 	client := w.Outputs["UserPoolAppClientId"]
-	_, err = w.Cognito.ConfirmSignUp(ctx, &cognitoidentityprovider.ConfirmSignUpInput{ClientId: &client, Username: &w.email, ConfirmationCode: &code})
+	_, err = w.Cognito.ConfirmSignUp(ctx, &cognitoidentityprovider.ConfirmSignUpInput{
+		ClientId: &client, Username: &w.email, ConfirmationCode: &code,
+	})
 	return "with the code from the e-mail", err
 }
 
@@ -142,7 +146,10 @@ func (w *Walk) signIn(ctx context.Context) (string, error) {
 func (w *Walk) order(ctx context.Context) (string, error) {
 	var out struct{ Message, CreditCardToken string }
 	err := w.post(ctx, "/order", http.StatusCreated, map[string]string{
-		"CustomerOrder": w.Order, "CustomerName": "Amazon Web Services", "CreditCard": w.Card, "Address": "Reinvent2019, Las Vegas, USA",
+		"CustomerOrder": w.Order,
+		"CustomerName":  "Amazon Web Services",
+		"CreditCard":    w.Card,
+		"Address":       "Reinvent2019, Las Vegas, USA",
 	}, &out)
 	w.token = out.CreditCardToken
 	return fmt.Sprintf("201 %s; token %s", out.Message, out.CreditCardToken), err
@@ -162,7 +169,8 @@ func (w *Walk) post(ctx context.Context, path string, status int, in, out any) e
 	if err != nil {
 		return err
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, w.Outputs["PaymentMethodApiURL"]+path, bytes.NewReader(body))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, w.Outputs["PaymentMethodApiURL"]+path,
+		bytes.NewReader(body))
 	if err != nil {
 		return err
 	}
@@ -185,7 +193,8 @@ func (w *Walk) post(ctx context.Context, path string, status int, in, out any) e
 
 // orderRow checks that the application's row holds the token, and that the order is paid.
 func (w *Walk) orderRow(ctx context.Context) (string, error) {
-	row, err := w.item(ctx, OrderTable, map[string]types.AttributeValue{"CustomerOrder": &types.AttributeValueMemberS{Value: w.Order}})
+	row, err := w.item(ctx, OrderTable,
+		map[string]types.AttributeValue{"CustomerOrder": &types.AttributeValueMemberS{Value: w.Order}})
 	if err != nil {
 		return "", err
 	}
@@ -208,11 +217,12 @@ func (w *Walk) vaultRow(ctx context.Context) (string, error) {
 	if !ok || len(sealed.Value) < 100 || trace(w.Card, string(sealed.Value)) {
 		return "", errors.New("CandidateString is not ciphertext")
 	}
-	return fmt.Sprintf("CandidateString %s... (%d bytes of ciphertext)", base64.StdEncoding.EncodeToString(sealed.Value[:24]), len(sealed.Value)), nil
+	return fmt.Sprintf("CandidateString %s... (%d bytes of ciphertext)",
+		base64.StdEncoding.EncodeToString(sealed.Value[:24]), len(sealed.Value)), nil
 }
 
-// stateRows looks for what must not go back: uses of a token that has a limit of them, and tombstones of revoked tokens. An order's token
-// has neither.
+// stateRows looks for what must not go back: uses of a token that has a limit of them, and tombstones of revoked
+// tokens. An order's token has neither.
 func (w *Walk) stateRows(ctx context.Context) (string, error) {
 	out, err := w.DynamoDB.Scan(ctx, &dynamodb.ScanInput{TableName: new(StateTable), ConsistentRead: new(true)})
 	if err != nil {
@@ -223,7 +233,8 @@ func (w *Walk) stateRows(ctx context.Context) (string, error) {
 			return "", errors.New("the order's token was revoked, or its uses were counted")
 		}
 	}
-	return fmt.Sprintf("%d rows; none for this token: it was not revoked, and has no limit of uses", len(out.Items)), nil
+	return fmt.Sprintf("%d rows; none for this token: it was not revoked, and has no limit of uses", len(out.Items)),
+		nil
 }
 
 // FindNoCard searches every table and everything that was logged for the card's digits.
@@ -234,7 +245,8 @@ func (w *Walk) FindNoCard(ctx context.Context, logged func() []byte) error {
 		}
 		rows := 0
 		for _, table := range w.Tables {
-			pages := dynamodb.NewScanPaginator(w.DynamoDB, &dynamodb.ScanInput{TableName: &table, ConsistentRead: new(true)})
+			pages := dynamodb.NewScanPaginator(w.DynamoDB,
+				&dynamodb.ScanInput{TableName: &table, ConsistentRead: new(true)})
 			for pages.HasMorePages() {
 				page, err := pages.NextPage(ctx)
 				if err != nil {
@@ -259,7 +271,8 @@ func trace(card, s string) bool {
 	return strings.Contains(s, card) || strings.Contains(s, digits(card))
 }
 
-func (w *Walk) item(ctx context.Context, table string, key map[string]types.AttributeValue) (map[string]types.AttributeValue, error) {
+func (w *Walk) item(ctx context.Context, table string,
+	key map[string]types.AttributeValue) (map[string]types.AttributeValue, error) {
 	out, err := w.DynamoDB.GetItem(ctx, &dynamodb.GetItemInput{TableName: &table, Key: key, ConsistentRead: new(true)})
 	if err != nil {
 		return nil, err

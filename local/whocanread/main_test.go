@@ -15,7 +15,8 @@ func TestRun_SaysWhatIsWrong(t *testing.T) {
 		"AmazonAPIGatewayPushToCloudWatchLogs": {"-app", "../assembly/testdata/cdk.out"},
 	} {
 		var out bytes.Buffer
-		if err := run(t.Context(), args, &out); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(out.String(), "# Who can read") {
+		if err := run(t.Context(), args, &out); err == nil || !strings.Contains(err.Error(), want) ||
+			strings.Contains(out.String(), "# Who can read") {
 			t.Errorf("%q: error %v, output %q", args, err, &out)
 		}
 	}

@@ -31,17 +31,23 @@ func parse(args []string, output io.Writer) (options, error) {
 	var o options
 	set := flag.NewFlagSet("bench", flag.ContinueOnError)
 	set.SetOutput(output)
-	set.StringVar(&o.ext, "ext", "", "measure this `binary`; without it, the extension of this tree, built as the layer builds it")
+	set.StringVar(&o.ext, "ext", "",
+		"measure this `binary`; without it, the extension of this tree, built as the layer builds it")
 	set.StringVar(&o.baseline, "baseline", "", "measure this older `binary` beside it")
-	set.StringVar(&o.peer, "peer", "", "`binary` of HashiCorp's Vault Lambda extension; without it, it is built if its module can be downloaded (\"none\": is left out)")
+	set.StringVar(&o.peer, "peer", "", "`binary` of HashiCorp's Vault Lambda extension; without it, it is built if "+
+		"its module can be downloaded (\"none\": is left out)")
 	set.BoolVar(&o.quick, "quick", false, "measure the robust figures only, with small samples, in less than 90 s")
-	set.BoolVar(&o.full, "full", false, "also measure what takes minutes: memory over a million operations, cdk synth, the tests")
-	set.StringVar(&o.json, "json", "", "write the run to this JSON `file`; without it, to performance.json where -out says")
+	set.BoolVar(&o.full, "full", false,
+		"also measure what takes minutes: memory over a million operations, cdk synth, the tests")
+	set.StringVar(&o.json, "json", "",
+		"write the run to this JSON `file`; without it, to performance.json where -out says")
 	set.StringVar(&o.out, "out", defaultOut, "write JSON, document and plots to this `directory`")
 	set.StringVar(&o.compare, "compare", "", "fail if a ratio is worse by half than in the run of this JSON `file`")
-	set.BoolVar(&o.write, "write", false, "make the run the committed one: docs/performance.json, docs/performance.md and its plots")
+	set.BoolVar(&o.write, "write", false,
+		"make the run the committed one: docs/performance.json, docs/performance.md and its plots")
 	set.BoolVar(&o.anyway, "anyway", false, "with -write: also on a busy machine")
-	set.StringVar(&o.from, "from", "", "with -write: do not measure, take the run of this JSON `file`; that of docs/performance.json writes the document anew")
+	set.StringVar(&o.from, "from", "", "with -write: do not measure, take the run of this JSON `file`; that of "+
+		"docs/performance.json writes the document anew")
 	set.Func("only", "measure these `groups` only, separated by commas: "+groupNames(), func(s string) error {
 		for name := range strings.SplitSeq(s, ",") {
 			group := figures.Group(name)
@@ -52,13 +58,14 @@ func parse(args []string, output io.Writer) (options, error) {
 		}
 		return nil
 	})
-	set.Func("env", "set this `NAME=VALUE` in the extensions' environment; may be given several times", func(s string) error {
-		if name, _, found := strings.Cut(s, "="); !found || name == "" {
-			return errors.New("write it as NAME=VALUE")
-		}
-		o.env = append(o.env, s)
-		return nil
-	})
+	set.Func("env", "set this `NAME=VALUE` in the extensions' environment; may be given several times",
+		func(s string) error {
+			if name, _, found := strings.Cut(s, "="); !found || name == "" {
+				return errors.New("write it as NAME=VALUE")
+			}
+			o.env = append(o.env, s)
+			return nil
+		})
 	if err := set.Parse(args); err != nil {
 		return o, err
 	}

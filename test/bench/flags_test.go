@@ -41,7 +41,9 @@ func TestParse_SaysWhatIsWrong(t *testing.T) {
 
 func TestParse_ChoosesWhatIsMeasured(t *testing.T) {
 	for args, want := range map[string][]figures.Group{
-		"": figures.Groups(figures.Standard), "-quick": figures.Groups(figures.Quick), "-full": figures.Groups(figures.Full),
+		"":                                       figures.Groups(figures.Standard),
+		"-quick":                                 figures.Groups(figures.Quick),
+		"-full":                                  figures.Groups(figures.Full),
 		"-only size,units -peer none -env A=B=C": {figures.Size, figures.Units},
 	} {
 		o, err := parse(strings.Fields(args), io.Discard)
@@ -61,7 +63,8 @@ func TestLoadAverage_IsTheFirstNumber(t *testing.T) {
 
 func TestFailure_NamesWhatIsWorse(t *testing.T) {
 	f, _ := figures.ByID("size")
-	if err := failure([]record.Worse{{Figure: f, Was: 10, Is: 20}}, "file"); err == nil || !strings.Contains(err.Error(), "size of the binary: value 20, was 10") {
+	if err := failure([]record.Worse{{Figure: f, Was: 10, Is: 20}}, "file"); err == nil ||
+		!strings.Contains(err.Error(), "size of the binary: value 20, was 10") {
 		t.Error(err)
 	}
 	if failure(nil, "file") != nil {

@@ -23,7 +23,8 @@ type laboratory struct {
 }
 
 // build builds what is measured. The caller removes the laboratory's directory.
-func build(ctx context.Context, o options, root string, r *record.Run, print *progress.Printer) (_ *laboratory, err error) {
+func build(ctx context.Context, o options, root string, r *record.Run,
+	notes *progress.Printer) (_ *laboratory, err error) {
 	dir, err := os.MkdirTemp("", "bench-")
 	if err != nil {
 		return nil, err
@@ -38,18 +39,24 @@ func build(ctx context.Context, o options, root string, r *record.Run, print *pr
 		return nil, err
 	}
 	c := measure.Config{
-		Root: root, Subject: o.ext, Baseline: o.baseline, Bare: filepath.Join(dir, "bare"), Worker: []string{own, workerCommand},
-		Extra: o.env, Extent: o.extent(), Print: print,
+		Root:     root,
+		Subject:  o.ext,
+		Baseline: o.baseline,
+		Bare:     filepath.Join(dir, "bare"),
+		Worker:   []string{own, workerCommand},
+		Extra:    o.env, Extent: o.extent(), Print: notes,
 	}
 	r.Subject, r.Baseline = "the extension of this tree", o.baseline
 	if o.ext != "" {
 		r.Subject = o.ext
 	}
-	err = print.Step("build", func() (string, error) { return "extension and floor", buildPrograms(ctx, root, dir, &c) })
+	err = notes.Step("build", func() (string, error) {
+		return "extension and floor", buildPrograms(ctx, root, dir, &c)
+	})
 	if err != nil {
 		return nil, err
 	}
-	l := &laboratory{print: print, temporary: dir}
+	l := &laboratory{print: notes, temporary: dir}
 	if err := l.addPeer(ctx, o, r, &c); err != nil {
 		return nil, err
 	}

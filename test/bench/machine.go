@@ -55,5 +55,6 @@ func commit(ctx context.Context, root string) (hash string, modified bool) {
 		return strings.TrimSpace(string(output))
 	}
 	hash = git("rev-parse", "--short=12", "HEAD")
-	return hash, git("status", "--porcelain", "--", ".", ":!docs/performance.json", ":!docs/performance.md", ":!docs/images") != ""
+	return hash, git("status", "--porcelain", "--", ".", ":!docs/performance.json", ":!docs/performance.md",
+		":!docs/images") != ""
 }

@@ -5,14 +5,15 @@
 //	go run ./test/bench -quick -compare docs/performance.json  what CI runs
 //	go run ./test/bench -full -write                           makes the run the committed one, in docs
 //
-// It is one process with fakes of KMS and DynamoDB, whose answers take as long as is set, and with the load. What is measured are other
-// processes: the extension, built as the layer builds it and driven through its loopback API; the smallest extension that Go allows;
-// and, where it can be had, HashiCorp's. Nearly every figure is a ratio to a floor, which is measured in turns with it: what the same
-// work costs with the AWS SDK alone, or what a refused request costs. So a figure says little about the machine.
+// It is one process with fakes of KMS and DynamoDB, whose answers take as long as is set, and with the load. What is
+// measured are other processes: the extension, built as the layer builds it and driven through its loopback API; the
+// smallest extension that Go allows; and, where it can be had, HashiCorp's. Nearly every figure is a ratio to a floor,
+// which is measured in turns with it: what the same work costs with the AWS SDK alone, or what a refused request costs.
+// So a figure says little about the machine.
 //
-// The packages below internal each have one part: figures the list of what is measured, measure the measurements, upstream the fakes,
-// load the clients, process the extensions, stat the statistics, record a run and its comparison with another, plot and document what
-// people read.
+// The packages below internal each have one part: figures the list of what is measured, measure the measurements,
+// upstream the fakes, load the clients, process the extensions, stat the statistics, record a run and its comparison
+// with another, plot and document what people read.
 package main
 
 import (
@@ -117,7 +118,8 @@ func prepare(ctx context.Context, o options, root string, notes *progress.Printe
 	r := &record.Run{Date: time.Now().UTC().Truncate(time.Second), Extent: o.extent().String(), Machine: machine()}
 	r.Commit, r.Modified = commit(ctx, root)
 	if r.Machine.Load > busy {
-		notes.Printf("WARNING: the load average is %.2f. Other programs are running, and the figures will be worse than they are.", r.Machine.Load)
+		notes.Printf("WARNING: the load average is %.2f. Other programs are running, and the figures will be worse "+
+			"than they are.", r.Machine.Load)
 		if o.write && !o.anyway {
 			return nil, nil, errors.New("a run on a busy machine is not worth committing: wait, or add -anyway")
 		}

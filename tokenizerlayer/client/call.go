@@ -61,7 +61,9 @@ func (c *Client) request(ctx context.Context, what call) (*http.Request, error) 
 	if what.body != nil {
 		req.Header.Set("Content-Type", "application/json")
 	}
-	for name, value := range map[string]string{api.RequestHeader: what.requestID, api.IdempotencyHeader: what.idempotencyKey} {
+	for name, value := range map[string]string{
+		api.RequestHeader: what.requestID, api.IdempotencyHeader: what.idempotencyKey,
+	} {
 		switch {
 		case !isHeaderValue(value):
 			return nil, NewError(ErrInvalid, name, "must not hold control characters")
@@ -105,5 +107,6 @@ func unreachable(ctx context.Context) *Error {
 	case err != nil:
 		return NewError(ErrUnavailable, "", "the extension did not answer in time")
 	}
-	return NewError(ErrUnavailable, "", "the extension cannot be reached: check that the layer is attached to this function")
+	return NewError(ErrUnavailable, "",
+		"the extension cannot be reached: check that the layer is attached to this function")
 }

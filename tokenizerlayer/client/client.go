@@ -9,8 +9,8 @@
 //	out, err := tokenizer.Tokenize(ctx, client.TokenizeInput{Data: card})
 //	// Store out.Token where the card would have stood.
 //
-// If the function writes a row of its own that holds the token, it uses [Client.Seal] instead and commits both rows in one
-// transaction, so that neither row can exist without the other.
+// If the function writes a row of its own that holds the token, it uses [Client.Seal] instead and commits both rows in
+// one transaction, so that neither row can exist without the other.
 //
 // A function with the Detokenize grant reads the card back, masked unless it asks for more:
 //
@@ -22,9 +22,9 @@
 //
 // # Sensitive values
 //
-// Card numbers travel as a [Secret], or as a [PAN] once they have been checked. Neither can be printed or logged by accident: package
-// fmt, log/slog and encoding/json show [Redacted] instead. Only Reveal returns the text. A Secret can be decoded from JSON
-// directly:
+// Card numbers travel as a [Secret], or as a [PAN] once they have been checked. Neither can be printed or logged by
+// accident: package fmt, log/slog and encoding/json show [Redacted] instead. Only Reveal returns the text. A Secret can
+// be decoded from JSON directly:
 //
 //	var request struct{ CreditCard client.Secret }
 //	err := json.Unmarshal(body, &request)
@@ -46,8 +46,8 @@
 //
 // # Tests
 //
-// Code that takes a [Tokenizer] can be tested with a fake. Package tokenizertest does more: it starts a whole tokenizer in memory,
-// with a client for it, in one line.
+// Code that takes a [Tokenizer] can be tested with a fake. Package tokenizertest does more: it starts a whole tokenizer
+// in memory, with a client for it, in one line.
 package client
 
 import (
@@ -69,7 +69,8 @@ import (
 const (
 	// DefaultPort is the port of 127.0.0.1 on which the extension listens: 2774.
 	DefaultPort = api.DefaultPort
-	// DefaultTimeout is how long one call takes at most: 5 s. The function needs a longer timeout to handle a call that fails.
+	// DefaultTimeout is how long one call takes at most: 5 s. The function needs a longer timeout to handle a call that
+	// fails.
 	DefaultTimeout = api.ClientTimeout
 )
 
@@ -83,8 +84,8 @@ type Config struct {
 	Timeout time.Duration
 }
 
-// Client calls the extension. It is safe for concurrent use and keeps its connections between invocations. Make one with
-// [FromEnvironment] or [New].
+// Client calls the extension. It is safe for concurrent use and keeps its connections between invocations. Make one
+// with [FromEnvironment] or [New].
 type Client struct {
 	base         string
 	sessionToken string
@@ -92,8 +93,8 @@ type Client struct {
 	http         *http.Client
 }
 
-// New returns a client for the extension that c describes. It does not call the extension. The error names the field of c that is
-// wrong.
+// New returns a client for the extension that c describes. It does not call the extension. The error names the field of
+// c that is wrong.
 func New(c Config) (*Client, error) {
 	if c.Port == 0 {
 		c.Port = DefaultPort
@@ -103,13 +104,17 @@ func New(c Config) (*Client, error) {
 	}
 	switch {
 	case c.SessionToken == "":
-		return nil, errors.New("tokenizer client: SessionToken is empty: pass AWS_SESSION_TOKEN, which Lambda sets for every function")
+		return nil, errors.New(
+			"tokenizer client: SessionToken is empty: pass AWS_SESSION_TOKEN, which Lambda sets for every function")
 	case !isHeaderValue(c.SessionToken):
-		return nil, errors.New("tokenizer client: SessionToken has a control character: pass AWS_SESSION_TOKEN as Lambda sets it")
+		return nil, errors.New(
+			"tokenizer client: SessionToken has a control character: pass AWS_SESSION_TOKEN as Lambda sets it")
 	case c.Port < 1 || c.Port > 65535:
-		return nil, fmt.Errorf("tokenizer client: Port is %d: pass one from 1 to 65535, or 0 for %d", c.Port, DefaultPort)
+		return nil, fmt.Errorf("tokenizer client: Port is %d: pass one from 1 to 65535, or 0 for %d", c.Port,
+			DefaultPort)
 	case c.Timeout < 0:
-		return nil, fmt.Errorf("tokenizer client: Timeout is %v: pass a positive one, or 0 for %v", c.Timeout, DefaultTimeout)
+		return nil, fmt.Errorf("tokenizer client: Timeout is %v: pass a positive one, or 0 for %v", c.Timeout,
+			DefaultTimeout)
 	}
 	return &Client{
 		base:         "http://" + net.JoinHostPort(api.Host, strconv.Itoa(c.Port)),
@@ -123,24 +128,26 @@ func New(c Config) (*Client, error) {
 	}, nil
 }
 
-// FromEnvironment returns a client for the extension that runs beside this function. It reads AWS_SESSION_TOKEN, and TOKENIZER_PORT,
-// which Attach sets if the extension listens on another port than [DefaultPort]. It does not call the extension. The error names the
-// variable that is wrong.
+// FromEnvironment returns a client for the extension that runs beside this function. It reads AWS_SESSION_TOKEN, and
+// TOKENIZER_PORT, which Attach sets if the extension listens on another port than [DefaultPort]. It does not call the
+// extension. The error names the variable that is wrong.
 func FromEnvironment() (*Client, error) {
 	c := Config{SessionToken: os.Getenv(settings.SessionToken)}
 	if c.SessionToken == "" {
-		return nil, fmt.Errorf("tokenizer client: %s is not set: Lambda sets it for every function", settings.SessionToken)
+		return nil, fmt.Errorf("tokenizer client: %s is not set: Lambda sets it for every function",
+			settings.SessionToken)
 	}
 	if p := os.Getenv(settings.Port); p != "" {
 		n, err := strconv.Atoi(p)
 		if err != nil || n < 1 || n > 65535 {
-			return nil, fmt.Errorf("tokenizer client: %s is not a port: set it to a number from 1 to 65535, or remove it for %d", settings.Port, DefaultPort)
+			return nil, fmt.Errorf("tokenizer client: %s is not a port: set it to a number from 1 to 65535, or "+
+				"remove it for %d", settings.Port, DefaultPort)
 		}
 		c.Port = n
 	}
 	return New(c)
 }
 
-// isHeaderValue tells whether a text can be sent in a header. Package net/http refuses others with an error that looks as if nobody
-// had answered.
+// isHeaderValue tells whether a text can be sent in a header. Package net/http refuses others with an error that looks
+// as if nobody had answered.
 func isHeaderValue(s string) bool { return !strings.ContainsFunc(s, unicode.IsControl) }

@@ -17,7 +17,8 @@ var (
 	ErrForwarded error = failure.Forwarded
 	// ErrDenied: the function's role lacks a permission. [Error.Detail] names the AWS operation.
 	ErrDenied error = failure.Denied
-	// ErrBindingMismatch: the token is bound to another context than the request names. Nothing was released. Tell the security team.
+	// ErrBindingMismatch: the token is bound to another context than the request names. Nothing was released. Tell the
+	// security team.
 	ErrBindingMismatch error = failure.BindingMismatch
 	// ErrNotFound: the token does not exist, or belongs to another account.
 	ErrNotFound error = failure.NotFound
@@ -37,7 +38,8 @@ var (
 	ErrTooLarge error = failure.TooLarge
 	// ErrRateLimited: this environment reads more tokens a second than its limit. Try again after [Error.RetryAfter].
 	ErrRateLimited error = failure.RateLimited
-	// ErrIntegrity: the stored row was altered, or belongs to another token. Nothing was released. Tell the security team.
+	// ErrIntegrity: the stored row was altered, or belongs to another token. Nothing was released. Tell the security
+	// team.
 	ErrIntegrity error = failure.Integrity
 	// ErrInternal: a defect of the layer, or the port belongs to something else than the extension.
 	ErrInternal error = failure.Internal
@@ -53,7 +55,8 @@ type Error struct {
 	Code string
 	// Status is the HTTP status of the kind, such as 404.
 	Status int
-	// Field names the member of the request that is wrong, as the loopback API calls it, such as "max_uses"; "" if none is.
+	// Field names the member of the request that is wrong, as the loopback API calls it, such as "max_uses"; "" if none
+	// is.
 	Field string
 	// Detail says more than the kind does, such as what to do; it may be "".
 	Detail string
@@ -63,7 +66,8 @@ type Error struct {
 	RequestID string
 }
 
-// NewError returns an error for a test's fake of a [Tokenizer]. Kind is one of the Err variables; anything else means [ErrInternal].
+// NewError returns an error for a test's fake of a [Tokenizer]. Kind is one of the Err variables; anything else means
+// [ErrInternal].
 func NewError(kind error, field, detail string) *Error {
 	k, ok := errors.AsType[*failure.Kind](kind)
 	if !ok {

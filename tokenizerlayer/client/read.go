@@ -25,8 +25,8 @@ type Mask string
 const (
 	// LastFour shows the last four digits: ************1111.
 	LastFour = Mask(api.LastFour)
-	// FirstSixLastFour shows the first six digits, which name the issuer, and the last four: 411111******1111. PCI DSS 3.4.1 lets no more
-	// be displayed. Of a card with fewer than 15 digits it shows only the last four.
+	// FirstSixLastFour shows the first six digits, which name the issuer, and the last four: 411111******1111. PCI DSS
+	// 3.4.1 lets no more be displayed. Of a card with fewer than 15 digits it shows only the last four.
 	FirstSixLastFour = Mask(api.FirstSixLastFour)
 )
 
@@ -39,14 +39,15 @@ type DetokenizeInput struct {
 	Redaction Redaction
 	// Mask says which digits [Masked] shows; "" means [LastFour]. It is refused with [PlainText].
 	Mask Mask
-	// Attempt names this attempt at a token of limited uses. If you repeat the call with the same name within 15 minutes, and no other
-	// attempt was counted since, you get the same answer and both calls count as one use. It has 1 to 128 of A-Z a-z 0-9 . _ : -, the
-	// first a letter or digit; "" makes each call a use of its own.
+	// Attempt names this attempt at a token of limited uses. If you repeat the call with the same name within 15
+	// minutes, and no other attempt was counted since, you get the same answer and both calls count as one use. It has
+	// 1 to 128 of A-Z a-z 0-9 . _ : -, the first a letter or digit; "" makes each call a use of its own.
 	Attempt string
-	// Reason is recorded in the extension's log. It has at most 256 characters, and must not hold control characters or a card number.
+	// Reason is recorded in the extension's log. It has at most 256 characters, and must not hold control characters or
+	// a card number.
 	Reason string
-	// RequestID names the call in the extension's log. It has 1 to 64 of A-Z a-z 0-9 -, the first a letter or digit; the extension makes
-	// up a name in place of "" and of what has another form.
+	// RequestID names the call in the extension's log. It has 1 to 64 of A-Z a-z 0-9 -, the first a letter or digit;
+	// the extension makes up a name in place of "" and of what has another form.
 	RequestID string
 }
 
@@ -58,15 +59,21 @@ type DetokenizeOutput struct {
 	Redaction Redaction
 }
 
-// Detokenize returns what a token stands for. Each call counts as one use of a token of limited uses, whatever it shows, and even if
-// the answer is lost on its way. Give an Attempt to be able to repeat the call.
+// Detokenize returns what a token stands for. Each call counts as one use of a token of limited uses, whatever it
+// shows, and even if the answer is lost on its way. Give an Attempt to be able to repeat the call.
 //
-// IAM: the Detokenize grant, for the token's purpose. Errors: [ErrInvalid], [ErrBindingMismatch], [ErrNotFound], [ErrRevoked], [ErrExpired],
-// [ErrUsedUp], [ErrDenied], [ErrIntegrity], [ErrRateLimited], [ErrUnavailable], [ErrNotReady].
+// IAM: the Detokenize grant, for the token's purpose. Errors: [ErrInvalid], [ErrBindingMismatch], [ErrNotFound],
+// [ErrRevoked], [ErrExpired], [ErrUsedUp], [ErrDenied], [ErrIntegrity], [ErrRateLimited], [ErrUnavailable],
+// [ErrNotReady].
 func (c *Client) Detokenize(ctx context.Context, in DetokenizeInput) (DetokenizeOutput, error) {
 	var out api.DetokenizeResponse
 	err := c.post(ctx, api.PathDetokenize, in.RequestID, api.DetokenizeRequest{
-		Token: in.Token, Binding: api.Presented{Context: in.Context}, Redaction: api.Redaction(in.Redaction), Mask: api.Mask(in.Mask), Attempt: in.Attempt, Reason: in.Reason,
+		Token:     in.Token,
+		Binding:   api.Presented{Context: in.Context},
+		Redaction: api.Redaction(in.Redaction),
+		Mask:      api.Mask(in.Mask),
+		Attempt:   in.Attempt,
+		Reason:    in.Reason,
 	}, &out)
 	switch {
 	case err != nil:
@@ -94,8 +101,8 @@ type ValidateOutput struct {
 
 // Validate reports whether [Client.Detokenize] would return the data now. It counts no use.
 //
-// IAM: the Detokenize grant, for the token's purpose. Errors: [ErrInvalid], [ErrBindingMismatch], [ErrDenied], [ErrIntegrity],
-// [ErrRateLimited], [ErrUnavailable], [ErrNotReady].
+// IAM: the Detokenize grant, for the token's purpose. Errors: [ErrInvalid], [ErrBindingMismatch], [ErrDenied],
+// [ErrIntegrity], [ErrRateLimited], [ErrUnavailable], [ErrNotReady].
 func (c *Client) Validate(ctx context.Context, in ValidateInput) (ValidateOutput, error) {
 	var out api.ValidateResponse
 	body := api.TokenRequest{Token: in.Token, Binding: api.Presented{Context: in.Context}, Reason: in.Reason}
@@ -114,8 +121,8 @@ type MetadataInput struct {
 	Reason, RequestID string
 }
 
-// MetadataOutput is what is known of a token besides its data. All of it but Uses is authenticated: nobody who can only write to the
-// table can change it.
+// MetadataOutput is what is known of a token besides its data. All of it but Uses is authenticated: nobody who can only
+// write to the table can change it.
 type MetadataOutput struct {
 	Type      DataType
 	Purpose   string            // "" if the token is bound to none
@@ -128,8 +135,8 @@ type MetadataOutput struct {
 
 // Metadata returns what is known of a token besides its data. It counts no use.
 //
-// IAM: the Detokenize grant, for the token's purpose. Errors: [ErrInvalid], [ErrBindingMismatch], [ErrNotFound], [ErrRevoked], [ErrExpired],
-// [ErrDenied], [ErrIntegrity], [ErrRateLimited], [ErrUnavailable], [ErrNotReady].
+// IAM: the Detokenize grant, for the token's purpose. Errors: [ErrInvalid], [ErrBindingMismatch], [ErrNotFound],
+// [ErrRevoked], [ErrExpired], [ErrDenied], [ErrIntegrity], [ErrRateLimited], [ErrUnavailable], [ErrNotReady].
 func (c *Client) Metadata(ctx context.Context, in MetadataInput) (MetadataOutput, error) {
 	var out api.MetadataResponse
 	body := api.TokenRequest{Token: in.Token, Binding: api.Presented{Context: in.Context}, Reason: in.Reason}
@@ -151,20 +158,23 @@ type RevokeInput struct {
 
 // RevokeOutput tells that a token has ended.
 type RevokeOutput struct {
-	// Existed tells whether the vault had a row of the token. A token without one is revoked too: its row may still be on its way.
+	// Existed tells whether the vault had a row of the token. A token without one is revoked too: its row may still be
+	// on its way.
 	Existed bool
-	// InBackupsUntil is when the last backup that holds the sealed row is gone: 35 days from now. A row that is restored from one does not
-	// open.
+	// InBackupsUntil is when the last backup that holds the sealed row is gone: 35 days from now. A row that is
+	// restored from one does not open.
 	InBackupsUntil time.Time
 }
 
-// Revoke ends a token for good: nobody can detokenize it any more, even if its row is put back. If you revoke a deterministic token, the
-// same data gets another token next time. It is safe to repeat.
+// Revoke ends a token for good: nobody can detokenize it any more, even if its row is put back. If you revoke a
+// deterministic token, the same data gets another token next time. It is safe to repeat.
 //
-// IAM: the Revoke grant, which cannot read any data. Errors: [ErrInvalid], [ErrInFlight], [ErrDenied], [ErrUnavailable], [ErrNotReady].
+// IAM: the Revoke grant, which cannot read any data. Errors: [ErrInvalid], [ErrInFlight], [ErrDenied],
+// [ErrUnavailable], [ErrNotReady].
 func (c *Client) Revoke(ctx context.Context, in RevokeInput) (RevokeOutput, error) {
 	var out api.RevokeResponse
-	if err := c.post(ctx, api.PathRevoke, in.RequestID, api.RevokeRequest{Token: in.Token, Reason: in.Reason}, &out); err != nil {
+	if err := c.post(ctx, api.PathRevoke, in.RequestID, api.RevokeRequest{Token: in.Token, Reason: in.Reason},
+		&out); err != nil {
 		return RevokeOutput{}, err
 	}
 	return RevokeOutput{Existed: out.Existed, InBackupsUntil: out.InBackupsUntil}, nil

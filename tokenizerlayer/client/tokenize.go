@@ -32,8 +32,9 @@ type Format string
 const (
 	// FormatUUID is a version 4 UUID in lower case, with 122 random bits.
 	FormatUUID = Format(token.UUID)
-	// FormatCard has as many digits as the card. The last four are the card's, the others are random. The check digit never fits, so
-	// the token is not Luhn-valid. So few digits can be guessed: use [FormatUUID] unless something demands digits.
+	// FormatCard has as many digits as the card. The last four are the card's, the others are random. The check digit
+	// never fits, so the token is not Luhn-valid. So few digits can be guessed: use [FormatUUID] unless something
+	// demands digits.
 	FormatCard = Format(token.Card)
 )
 
@@ -49,27 +50,31 @@ type TokenizeInput struct {
 	TTL time.Duration
 	// MaxUses is how often the token can be detokenized, from 1 to 1,000,000; 0 means without limit.
 	MaxUses int64
-	// Purpose binds the token: only a function whose Detokenize grant names the purpose can read it, which KMS enforces. It has 1 to 64
-	// of a-z 0-9 _ -, the first a letter or digit; "" binds the token to no purpose.
+	// Purpose binds the token: only a function whose Detokenize grant names the purpose can read it, which KMS
+	// enforces. It has 1 to 64 of a-z 0-9 _ -, the first a letter or digit; "" binds the token to no purpose.
 	Purpose string
-	// Context binds the token to what it belongs to, such as an order and a user: a request that does not name the same context gets
-	// [ErrBindingMismatch]. It is sealed, at most 8 members and 1024 bytes in all; names, values and refusals are as for Metadata.
+	// Context binds the token to what it belongs to, such as an order and a user: a request that does not name the same
+	// context gets [ErrBindingMismatch]. It is sealed, at most 8 members and 1024 bytes in all; names, values and
+	// refusals are as for Metadata.
 	Context map[string]string
-	// Metadata is sealed beside Data, at most 16 members and 2048 bytes in all. [Client.Metadata] reads it without showing Data. Names
-	// have 1 to 128 of A-Z a-z 0-9 . _ : -, the first a letter or digit; values are texts without control characters. Metadata that
-	// looks like a card number, or is named like a verification code or a PIN, is refused.
+	// Metadata is sealed beside Data, at most 16 members and 2048 bytes in all. [Client.Metadata] reads it without
+	// showing Data. Names have 1 to 128 of A-Z a-z 0-9 . _ : -, the first a letter or digit; values are texts without
+	// control characters. Metadata that looks like a card number, or is named like a verification code or a PIN, is
+	// refused.
 	Metadata map[string]string
-	// Deterministic gives the same data in the same Scope the same token, as long as Type, Format, Purpose and Context are the same too.
-	// The Metadata is that of the first request. It takes the Index grant. You cannot combine it with TTL, MaxUses or an IdempotencyKey.
+	// Deterministic gives the same data in the same Scope the same token, as long as Type, Format, Purpose and Context
+	// are the same too. The Metadata is that of the first request. It takes the Index grant. You cannot combine it with
+	// TTL, MaxUses or an IdempotencyKey.
 	Deterministic bool
-	// Scope separates deterministic tokens, for example by shop. It has 1 to 128 of A-Z a-z 0-9 . _ : -, the first a letter or digit; ""
-	// is a scope too. It is refused without Deterministic.
+	// Scope separates deterministic tokens, for example by shop. It has 1 to 128 of A-Z a-z 0-9 . _ : -, the first a
+	// letter or digit; "" is a scope too. It is refused without Deterministic.
 	Scope string
-	// IdempotencyKey makes it safe to repeat the call: for 24 hours the same input with the same key gets the same token. It takes the
-	// Index grant. It has 1 to 128 of A-Z a-z 0-9 . _ : -, the first a letter or digit; "" means that a repeated call makes another token.
+	// IdempotencyKey makes it safe to repeat the call: for 24 hours the same input with the same key gets the same
+	// token. It takes the Index grant. It has 1 to 128 of A-Z a-z 0-9 . _ : -, the first a letter or digit; "" means
+	// that a repeated call makes another token.
 	IdempotencyKey string
-	// RequestID names the call in the extension's log. It has 1 to 64 of A-Z a-z 0-9 -, the first a letter or digit; the extension makes
-	// up a name in place of "" and of what has another form.
+	// RequestID names the call in the extension's log. It has 1 to 64 of A-Z a-z 0-9 -, the first a letter or digit;
+	// the extension makes up a name in place of "" and of what has another form.
 	RequestID string
 }
 
@@ -83,21 +88,27 @@ type TokenizeOutput struct {
 	Deduplicated bool
 }
 
-// Tokenize stores data in the vault and returns its token. If the call fails with [ErrUnavailable], the data may have been stored
-// under a token that nobody knows; with an IdempotencyKey, repeating the call returns that token.
+// Tokenize stores data in the vault and returns its token. If the call fails with [ErrUnavailable], the data may have
+// been stored under a token that nobody knows; with an IdempotencyKey, repeating the call returns that token.
 //
-// IAM: the Tokenize grant, and the Index grant for Deterministic and IdempotencyKey. Errors: [ErrInvalid], [ErrDenied], [ErrTooLarge],
-// [ErrUnavailable], [ErrNotReady]; with Deterministic also [ErrInFlight], [ErrIntegrity] and [ErrRateLimited]; with IdempotencyKey
-// these and [ErrKeyReused].
+// IAM: the Tokenize grant, and the Index grant for Deterministic and IdempotencyKey. Errors: [ErrInvalid], [ErrDenied],
+// [ErrTooLarge], [ErrUnavailable], [ErrNotReady]; with Deterministic also [ErrInFlight], [ErrIntegrity] and
+// [ErrRateLimited]; with IdempotencyKey these and [ErrKeyReused].
 func (c *Client) Tokenize(ctx context.Context, in TokenizeInput) (TokenizeOutput, error) {
-	body, err := description{in.Data, in.Type, in.Format, in.TTL, in.MaxUses, in.Purpose, in.Context, in.Metadata}.request()
+	body, err := description{
+		in.Data, in.Type, in.Format, in.TTL, in.MaxUses, in.Purpose, in.Context, in.Metadata,
+	}.request()
 	if err != nil {
 		return TokenizeOutput{}, err
 	}
 	body.Deterministic, body.Scope = in.Deterministic, in.Scope
 	var out api.TokenizeResponse
 	err = c.do(ctx, call{
-		method: http.MethodPost, path: api.PathTokenize, requestID: in.RequestID, idempotencyKey: in.IdempotencyKey, body: body,
+		method:         http.MethodPost,
+		path:           api.PathTokenize,
+		requestID:      in.RequestID,
+		idempotencyKey: in.IdempotencyKey,
+		body:           body,
 	}, &out)
 	switch {
 	case err != nil:
@@ -110,7 +121,8 @@ func (c *Client) Tokenize(ctx context.Context, in TokenizeInput) (TokenizeOutput
 	}, nil
 }
 
-// SealInput asks for a token whose row you store yourself. Only Data is required. Each field means what it means in [TokenizeInput].
+// SealInput asks for a token whose row you store yourself. Only Data is required. Each field means what it means in
+// [TokenizeInput].
 type SealInput struct {
 	Data      Secret
 	Type      DataType
@@ -129,19 +141,22 @@ type SealOutput struct {
 	Token string
 	// ExpiresAt is when the token's life ends, in whole seconds; the zero time for a token without a TTL.
 	ExpiresAt time.Time
-	// Put stores the token's row unless a row of the same token exists. Commit it, unchanged, in the TransactWriteItems that also writes
-	// your own row with the token: then neither row can exist without the other. The row holds ciphertext only.
+	// Put stores the token's row unless a row of the same token exists. Commit it, unchanged, in the TransactWriteItems
+	// that also writes your own row with the token: then neither row can exist without the other. The row holds
+	// ciphertext only.
 	Put types.TransactWriteItem
 }
 
-// Seal returns a token for data and leaves it to you to store the vault's row. Until the row is stored, the token opens nothing. If
-// DynamoDB cancels the transaction because of the condition of Put, the token is taken: call Seal again. That is likely for
-// [FormatCard] only.
+// Seal returns a token for data and leaves it to you to store the vault's row. Until the row is stored, the token opens
+// nothing. If DynamoDB cancels the transaction because of the condition of Put, the token is taken: call Seal again.
+// That is likely for [FormatCard] only.
 //
-// IAM: the Tokenize grant, with which the extension seals the row and your function puts it. Errors: [ErrInvalid], [ErrDenied],
-// [ErrTooLarge], [ErrUnavailable], [ErrNotReady].
+// IAM: the Tokenize grant, with which the extension seals the row and your function puts it. Errors: [ErrInvalid],
+// [ErrDenied], [ErrTooLarge], [ErrUnavailable], [ErrNotReady].
 func (c *Client) Seal(ctx context.Context, in SealInput) (SealOutput, error) {
-	body, err := description{in.Data, in.Type, in.Format, in.TTL, in.MaxUses, in.Purpose, in.Context, in.Metadata}.request()
+	body, err := description{
+		in.Data, in.Type, in.Format, in.TTL, in.MaxUses, in.Purpose, in.Context, in.Metadata,
+	}.request()
 	if err != nil {
 		return SealOutput{}, err
 	}
@@ -207,7 +222,10 @@ func (d description) request() (api.TokenizeRequest, error) {
 		return api.TokenizeRequest{}, NewError(ErrInvalid, "ttl", "must be a positive number of whole seconds")
 	}
 	body := api.TokenizeRequest{
-		Data: sensitive.OnWire(d.data.text), Type: api.Type(d.kind), Format: token.Format(d.format), Metadata: d.metadata,
+		Data:     sensitive.OnWire(d.data.text),
+		Type:     api.Type(d.kind),
+		Format:   token.Format(d.format),
+		Metadata: d.metadata,
 	}
 	if d.ttl > 0 {
 		body.TTL = new(int64(d.ttl / time.Second))

@@ -2,8 +2,8 @@ package client
 
 import "context"
 
-// Tokenizer has the methods of a [Client]. Let a function take it, or a smaller interface with the methods that it calls, where tests
-// pass a fake.
+// Tokenizer has the methods of a [Client]. Let a function take it, or a smaller interface with the methods that it
+// calls, where tests pass a fake.
 type Tokenizer interface {
 	Tokenize(context.Context, TokenizeInput) (TokenizeOutput, error)
 	Seal(context.Context, SealInput) (SealOutput, error)

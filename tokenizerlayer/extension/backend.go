@@ -13,8 +13,8 @@ import (
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/vault"
 )
 
-// backend is the vault. It is made before the registration, if the settings tell the account, so that KMS answers while Lambda does. No
-// request may use it earlier: only Lambda's own word for the account is certain.
+// backend is the vault. It is made before the registration, if the settings tell the account, so that KMS answers while
+// Lambda does. No request may use it earlier: only Lambda's own word for the account is certain.
 type backend struct {
 	made  *vault.Vault
 	err   error         // why there is no vault
@@ -47,8 +47,8 @@ func (b *backend) make(s settings.Settings, aws clients, account string) error {
 	return nil
 }
 
-// open lets requests have the vault for the account that Lambda has told, or the reason why there is none: everything that is wrong with
-// the settings.
+// open lets requests have the vault for the account that Lambda has told, or the reason why there is none: everything
+// that is wrong with the settings.
 func (b *backend) open(s settings.Settings, aws clients, problems error, account string) error {
 	defer close(b.ready)
 	switch {
@@ -71,7 +71,8 @@ func (b *backend) close(log *audit.Log) {
 	}
 	b.made.Close()
 	if keys := b.made.Keys(); keys.Fetched+keys.Failed > 0 {
-		log.Notice(context.Background(), slog.LevelInfo, "data keys", slog.Int64("fetched", keys.Fetched), slog.Int64("failed", keys.Failed),
+		log.Notice(context.Background(), slog.LevelInfo, "data keys", slog.Int64("fetched", keys.Fetched),
+			slog.Int64("failed", keys.Failed),
 			slog.Int64("used", keys.Used), slog.Int64("waited_for", keys.Waited), slog.Int64("unused", keys.Unused))
 	}
 }

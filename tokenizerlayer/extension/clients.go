@@ -30,8 +30,8 @@ func newClients(getenv func(string) string) (clients, error) {
 	return c, nil
 }
 
-// warm opens a connection to each service while Lambda waits for the registration anyway, so that the first call need not. There is
-// nothing to be done about a failure: the first call tries for itself, and reports it.
+// warm opens a connection to each service while Lambda waits for the registration anyway, so that the first call need
+// not. There is nothing to be done about a failure: the first call tries for itself, and reports it.
 func (c clients) warm(ctx context.Context) {
 	if c.kms == nil {
 		return // the settings are wrong

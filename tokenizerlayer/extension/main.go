@@ -34,7 +34,8 @@ import (
 )
 
 func main() {
-	// A write to a closed pipe ends a Go program if the pipe is its standard output. Here it fails, and nothing is released.
+	// A write to a closed pipe ends a Go program if the pipe is its standard output. Here it fails, and nothing is
+	// released.
 	signal.Ignore(syscall.SIGPIPE)
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	defer stop()
@@ -89,7 +90,8 @@ func run(ctx context.Context, executable string, getenv func(string) string) err
 
 // refuseToStart makes Lambda end the environment with an error that says why.
 func refuseToStart(ctx context.Context, lambda *extensionsapi.Client, port int) error {
-	message := fmt.Sprintf("port %d of %s cannot be bound; set %s to one that no other extension uses", port, api.Host, settings.Port)
+	message := fmt.Sprintf("port %d of %s cannot be bound; set %s to one that no other extension uses", port, api.Host,
+		settings.Port)
 	if _, err := lambda.Register(ctx); err != nil {
 		return errors.Join(errors.New(message), err)
 	}
@@ -122,9 +124,17 @@ func stopServing(srv *http.Server, served <-chan error) {
 
 func newVault(s settings.Settings, aws clients, account string) (*vault.Vault, error) {
 	return vault.New(vault.Config{
-		TokenKeys: keys(s.TokenKeys), FingerprintKeys: keys(s.FingerprintKeys), Table: s.Table, State: s.StateTable, Index: s.IndexTable,
-		AccountID: account, Actor: s.FunctionName, IdempotencyScope: s.IdempotencyScope, KeysAhead: s.KeysAhead, Purposes: s.TokenizeFor(),
-		KMS: aws.kms, Store: aws.dynamodb,
+		TokenKeys:        keys(s.TokenKeys),
+		FingerprintKeys:  keys(s.FingerprintKeys),
+		Table:            s.Table,
+		State:            s.StateTable,
+		Index:            s.IndexTable,
+		AccountID:        account,
+		Actor:            s.FunctionName,
+		IdempotencyScope: s.IdempotencyScope,
+		KeysAhead:        s.KeysAhead,
+		Purposes:         s.TokenizeFor(),
+		KMS:              aws.kms, Store: aws.dynamodb,
 	})
 }
 

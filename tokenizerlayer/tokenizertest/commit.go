@@ -15,10 +15,10 @@ import (
 // condition keeps a put from overwriting a token.
 const condition = "attribute_not_exists(Hash_Key)"
 
-// Commit carries out a transaction as far as the vault is concerned: it stores the rows that client.Client.Seal returned, all of them
-// or none, and ignores items of other tables. If a token exists already, the error is the [types.TransactionCanceledException] that
-// DynamoDB returns, with a reason for each item. A row without the condition that Seal gave it is refused, although DynamoDB would take
-// it: your code could overwrite a token.
+// Commit carries out a transaction as far as the vault is concerned: it stores the rows that client.Client.Seal
+// returned, all of them or none, and ignores items of other tables. If a token exists already, the error is the
+// [types.TransactionCanceledException] that DynamoDB returns, with a reason for each item. A row without the condition
+// that Seal gave it is refused, although DynamoDB would take it: your code could overwrite a token.
 func (tok *Tokenizer) Commit(items ...types.TransactWriteItem) error {
 	var rows []dynamoapi.TransactWriteItem
 	var positions []int
@@ -28,7 +28,8 @@ func (tok *Tokenizer) Commit(items ...types.TransactWriteItem) error {
 			continue
 		}
 		if put.ConditionExpression == nil || *put.ConditionExpression != condition {
-			return errors.New("tokenizertest: a row of the vault has lost its condition: commit Put as Seal returned it")
+			return errors.New(
+				"tokenizertest: a row of the vault has lost its condition: commit Put as Seal returned it")
 		}
 		rows = append(rows, dynamoapi.TransactWriteItem{Put: &dynamoapi.Put{
 			TableName: *put.TableName, Item: fromSDK(put.Item), ConditionExpression: *put.ConditionExpression,

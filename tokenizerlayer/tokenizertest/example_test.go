@@ -55,7 +55,9 @@ func ExampleTokenizer_Advance() {
 	defer tok.Close()
 
 	ctx := context.Background()
-	made, err := tok.Client.Tokenize(ctx, client.TokenizeInput{Data: client.NewSecret("4111 1111 1111 1111"), TTL: time.Hour})
+	made, err := tok.Client.Tokenize(ctx, client.TokenizeInput{
+		Data: client.NewSecret("4111 1111 1111 1111"), TTL: time.Hour,
+	})
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -71,7 +73,8 @@ func ExampleTokenizer_Fail() {
 	defer tok.Close()
 
 	tok.Fail(client.ErrUnavailable)
-	_, err := tok.Client.Tokenize(context.Background(), client.TokenizeInput{Data: client.NewSecret("4111 1111 1111 1111")})
+	_, err := tok.Client.Tokenize(context.Background(),
+		client.TokenizeInput{Data: client.NewSecret("4111 1111 1111 1111")})
 	fmt.Println(errors.Is(err, client.ErrUnavailable))
 	// Output: true
 }

@@ -1,5 +1,5 @@
-// Package tokenizertest gives a test a whole tokenizer in memory: the extension's own server and vault on a loopback port, with
-// fakes of KMS and DynamoDB behind them. Nothing leaves the machine, and no AWS account is needed.
+// Package tokenizertest gives a test a whole tokenizer in memory: the extension's own server and vault on a loopback
+// port, with fakes of KMS and DynamoDB behind them. Nothing leaves the machine, and no AWS account is needed.
 //
 // Start one, and use its client as your function uses its own:
 //
@@ -11,8 +11,8 @@
 //
 // If your code makes its client with client.FromEnvironment, call [Tokenizer.Setenv] before it.
 //
-// Code that uses client.Client.Seal commits the vault's row together with a row of its own. Let your fake of DynamoDB hand the
-// transaction to [Tokenizer.Commit], which stores the vault's row and fails as DynamoDB does:
+// Code that uses client.Client.Seal commits the vault's row together with a row of its own. Let your fake of DynamoDB
+// hand the transaction to [Tokenizer.Commit], which stores the vault's row and fails as DynamoDB does:
 //
 //	func (f *fakeTable) TransactWriteItems(_ context.Context, in *dynamodb.TransactWriteItemsInput, _ ...func(*dynamodb.Options)) (
 //		*dynamodb.TransactWriteItemsOutput, error) {
@@ -94,8 +94,8 @@ func Start(t testing.TB) *Tokenizer {
 	return tok
 }
 
-// New starts a tokenizer, which the caller must close. It is for where there is no [testing.TB], such as an Example or a TestMain. It
-// panics if the machine lets nobody listen on 127.0.0.1.
+// New starts a tokenizer, which the caller must close. It is for where there is no [testing.TB], such as an Example or
+// a TestMain. It panics if the machine lets nobody listen on 127.0.0.1.
 func New() *Tokenizer {
 	listener, err := net.Listen("tcp", net.JoinHostPort(api.Host, "0"))
 	if err != nil {
@@ -112,7 +112,12 @@ func New() *Tokenizer {
 	log := audit.New(&tok.log, slog.LevelDebug, functionName)
 	log.SetAccount(account)
 	tok.http = server.New(server.Config{
-		Vault: tok.backend, Port: tok.port, SessionToken: sessionToken, Release: "tokenizertest", ReadRate: api.MaxReadRate, Audit: log,
+		Vault:        tok.backend,
+		Port:         tok.port,
+		SessionToken: sessionToken,
+		Release:      "tokenizertest",
+		ReadRate:     api.MaxReadRate,
+		Audit:        log,
 	})
 	tok.http.Handler = tok.watch(tok.http.Handler)
 	go func() { _ = tok.http.Serve(listener) }() // until Close
@@ -129,8 +134,8 @@ func must[T any](v T, err error) T {
 // Close ends the tokenizer. Calls of its Client fail from then on.
 func (tok *Tokenizer) Close() { _ = tok.http.Close() }
 
-// Setenv sets AWS_SESSION_TOKEN and TOKENIZER_PORT for the rest of the test, so that client.FromEnvironment returns a client for this
-// tokenizer. As with [testing.T.Setenv], the test must not be parallel.
+// Setenv sets AWS_SESSION_TOKEN and TOKENIZER_PORT for the rest of the test, so that client.FromEnvironment returns a
+// client for this tokenizer. As with [testing.T.Setenv], the test must not be parallel.
 func (tok *Tokenizer) Setenv(t testing.TB) {
 	t.Helper()
 	t.Setenv(settings.SessionToken, sessionToken)
@@ -153,8 +158,8 @@ func (tok *Tokenizer) now() time.Time {
 // retryAfter is what the extension says to wait where it knows.
 var retryAfter = map[*failure.Kind]time.Duration{failure.InFlight: time.Second, failure.RateLimited: time.Second}
 
-// Fail makes every call fail, until Fail(nil). Kind is one of the Err variables of package client; Fail panics for another error. A
-// call that fails changes nothing.
+// Fail makes every call fail, until Fail(nil). Kind is one of the Err variables of package client; Fail panics for
+// another error. A call that fails changes nothing.
 func (tok *Tokenizer) Fail(kind error) {
 	var e *failure.Error
 	if kind != nil {
@@ -179,8 +184,8 @@ func (tok *Tokenizer) backend(context.Context) (server.Vault, error) {
 	return tok.vault, nil
 }
 
-// Log returns what the extension has logged so far: a line of JSON for each call that has been answered, as docs/api.md describes. Use
-// it to check that no card gets into a log, for example by way of a Reason.
+// Log returns what the extension has logged so far: a line of JSON for each call that has been answered, as docs/api.md
+// describes. Use it to check that no card gets into a log, for example by way of a Reason.
 func (tok *Tokenizer) Log() string {
 	tok.serving.Lock()
 	defer tok.serving.Unlock()

@@ -61,7 +61,8 @@ func TestStart_ServesEveryOperation(t *testing.T) {
 	if diff := cmp.Diff(in.Metadata, out.Metadata); err != nil || diff != "" {
 		t.Errorf("%v, metadata (-want +got):\n%s", err, diff)
 	}
-	if _, err := tok.Client.Revoke(t.Context(), client.RevokeInput{Token: first.Token}); err != nil || live(t, tok.Client, first.Token) {
+	if _, err := tok.Client.Revoke(t.Context(), client.RevokeInput{Token: first.Token}); err != nil ||
+		live(t, tok.Client, first.Token) {
 		t.Errorf("revoke: %v", err)
 	}
 }
@@ -96,7 +97,8 @@ func TestTokenizer_SetenvIsForFromEnvironment(t *testing.T) {
 // own is an item of the caller's own table.
 func own() types.TransactWriteItem {
 	return types.TransactWriteItem{Put: &types.Put{
-		TableName: new("CustomerOrderTable"), Item: map[string]types.AttributeValue{"CustomerOrder": &types.AttributeValueMemberS{Value: "1"}},
+		TableName: new("CustomerOrderTable"),
+		Item:      map[string]types.AttributeValue{"CustomerOrder": &types.AttributeValueMemberS{Value: "1"}},
 	}}
 }
 
@@ -110,7 +112,8 @@ func TestTokenizer_CommitStoresTheRowsOfSeal(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, token := range []string{first.Token, second.Token} {
-		out, err := tok.Client.Detokenize(t.Context(), client.DetokenizeInput{Token: token, Redaction: client.PlainText})
+		out, err := tok.Client.Detokenize(t.Context(),
+			client.DetokenizeInput{Token: token, Redaction: client.PlainText})
 		if err != nil || out.Data.Reveal() != card {
 			t.Errorf("detokenize: %v", err)
 		}
@@ -177,7 +180,10 @@ func TestTokenizer_FailMakesEveryCallFail(t *testing.T) {
 			_, err := c.Tokenize(ctx, client.TokenizeInput{Data: client.NewSecret(card)})
 			return err
 		},
-		"seal":       func() error { _, err := c.Seal(ctx, client.SealInput{Data: client.NewSecret(card)}); return err },
+		"seal": func() error {
+			_, err := c.Seal(ctx, client.SealInput{Data: client.NewSecret(card)})
+			return err
+		},
 		"detokenize": func() error { _, err := c.Detokenize(ctx, client.DetokenizeInput{}); return err },
 		"validate":   func() error { _, err := c.Validate(ctx, client.ValidateInput{}); return err },
 		"metadata":   func() error { _, err := c.Metadata(ctx, client.MetadataInput{}); return err },

@@ -14,12 +14,12 @@ func clock(now func() time.Time) func() time.Time {
 	return now
 }
 
-// graceTime is what work gets that must be attempted although the request's time is up. It is shorter than answerMargin, by which the
-// gateway shortens a request.
+// graceTime is what work gets that must be attempted although the request's time is up. It is shorter than
+// answerMargin, by which the gateway shortens a request.
 const graceTime = 1500 * time.Millisecond
 
-// grace returns a context for such work: to give a lease back, or to find out what became of a write. It outlives ctx, and ends when
-// ctx would have ended or after graceTime, whichever is later.
+// grace returns a context for such work: to give a lease back, or to find out what became of a write. It outlives ctx,
+// and ends when ctx would have ended or after graceTime, whichever is later.
 func grace(ctx context.Context) (context.Context, context.CancelFunc) {
 	until := time.Now().Add(graceTime)
 	if deadline, ok := ctx.Deadline(); ok && deadline.After(until) {

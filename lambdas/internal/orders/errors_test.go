@@ -17,9 +17,9 @@ import (
 
 // kinds are all kinds of error.
 var kinds = []*orders.Kind{
-	orders.ErrInvalid, orders.ErrNoCaller, orders.ErrNotFound, orders.ErrTaken, orders.ErrPlaced, orders.ErrPaid, orders.ErrCharging,
-	orders.ErrTooLarge, orders.ErrMediaType, orders.ErrVaultMissing, orders.ErrCardExpired, orders.ErrVaultDamaged, orders.ErrForeignCard, orders.ErrKeyReused, orders.ErrInternal,
-	orders.ErrUnavailable,
+	orders.ErrInvalid, orders.ErrNoCaller, orders.ErrNotFound, orders.ErrTaken, orders.ErrPlaced, orders.ErrPaid,
+	orders.ErrCharging, orders.ErrTooLarge, orders.ErrMediaType, orders.ErrVaultMissing, orders.ErrCardExpired,
+	orders.ErrVaultDamaged, orders.ErrForeignCard, orders.ErrKeyReused, orders.ErrInternal, orders.ErrUnavailable,
 }
 
 func TestKind_HasACodeOfItsOwnThatIsDocumented(t *testing.T) {
@@ -70,7 +70,12 @@ func TestGateway_AnswersAProblemDocumentForEachKind(t *testing.T) {
 					return orders.Answer{}, fmt.Errorf("context: %w", e)
 				}
 				r := w.handle(t.Context(), "order", fail, event(alice, "{}"))
-				wanted := map[string]any{"type": base + kind.Code, "title": kind.Title, "status": float64(kind.Status), "code": kind.Code}
+				wanted := map[string]any{
+					"type":   base + kind.Code,
+					"title":  kind.Title,
+					"status": float64(kind.Status),
+					"code":   kind.Code,
+				}
 				retry := ""
 				switch {
 				case e.Detail != "":
@@ -82,7 +87,8 @@ func TestGateway_AnswersAProblemDocumentForEachKind(t *testing.T) {
 				if err := json.Unmarshal([]byte(r.Body), &got); err != nil {
 					t.Fatal(err)
 				}
-				if diff := cmp.Diff(wanted, got); diff != "" || r.StatusCode != kind.Status || r.Headers["Retry-After"] != retry {
+				if diff := cmp.Diff(wanted, got); diff != "" || r.StatusCode != kind.Status ||
+					r.Headers["Retry-After"] != retry {
 					t.Errorf("status %d, headers %v, document (-want +got):\n%s", r.StatusCode, r.Headers, diff)
 				}
 			})

@@ -29,11 +29,16 @@ var details = []string{
 func FuzzPlaceRequest(f *testing.F) {
 	const good = `{"CustomerOrder":"1","CustomerName":"N","CreditCard":"4111111111111111","Address":"A"}`
 	for _, s := range []string{
-		good, `{}`, ``, `null`, "{\xff", good + good, strings.Replace(good, `"N"`, `"4111 1111 1111 1111"`, 1), strings.Replace(good, `"A"`, `"No. 4111-1111-1111-1111."`, 1),
-		strings.Replace(good, `"1"`, `"4111111111111111"`, 1), strings.Replace(good, `"1"`, `"4111.1111.1111.1111"`, 1), strings.Replace(good, `"1"`, `"a/b"`, 1),
-		strings.Replace(good, `"N"`, `"\u0000"`, 1), strings.Replace(good, `"N"`, `" \u2003 "`, 1), strings.Replace(good, `"N"`, `"`+strings.Repeat("Ä", 201)+`"`, 1),
-		strings.Replace(good, `"A"`, `"x4111111111111111"`, 1), strings.Replace(good, `"A"`, `"104111111111111111"`, 1), strings.Replace(good, `"4111111111111111"`, `4111111111111111`, 1),
-		strings.Replace(good, `{`, `{"CVV":"123",`, 1), strings.Replace(good, `{`, `{"4111111111111111":1,`, 1), strings.Replace(good, `CreditCard`, `creditCard`, 1),
+		good, `{}`, ``, `null`, "{\xff", good + good, strings.Replace(good, `"N"`, `"4111 1111 1111 1111"`, 1),
+		strings.Replace(good, `"A"`, `"No. 4111-1111-1111-1111."`, 1),
+		strings.Replace(good, `"1"`, `"4111111111111111"`, 1), strings.Replace(good, `"1"`, `"4111.1111.1111.1111"`, 1),
+		strings.Replace(good, `"1"`, `"a/b"`, 1),
+		strings.Replace(good, `"N"`, `"\u0000"`, 1), strings.Replace(good, `"N"`, `" \u2003 "`, 1),
+		strings.Replace(good, `"N"`, `"`+strings.Repeat("Ä", 201)+`"`, 1),
+		strings.Replace(good, `"A"`, `"x4111111111111111"`, 1), strings.Replace(good, `"A"`, `"104111111111111111"`, 1),
+		strings.Replace(good, `"4111111111111111"`, `4111111111111111`, 1),
+		strings.Replace(good, `{`, `{"CVV":"123",`, 1), strings.Replace(good, `{`, `{"4111111111111111":1,`, 1),
+		strings.Replace(good, `CreditCard`, `creditCard`, 1),
 	} {
 		f.Add([]byte(s))
 	}
@@ -52,7 +57,8 @@ func FuzzPlaceRequest(f *testing.F) {
 			if subject == "" {
 				subject = "the body"
 			}
-			if text, found := strings.CutPrefix(e.Detail, subject+" "); !found || !slices.Contains(details, text) || e.Cause != "" {
+			if text, found := strings.CutPrefix(e.Detail, subject+" "); !found || !slices.Contains(details, text) ||
+				e.Cause != "" {
 				t.Fatalf("detail %q of field %q is not a fixed text", e.Detail, e.Field)
 			}
 			return
@@ -60,7 +66,9 @@ func FuzzPlaceRequest(f *testing.F) {
 		if n := len(card.Reveal()); n < 12 || n > 19 {
 			t.Fatalf("a card of %d digits", n)
 		}
-		for limit, text := range map[int]string{MaxNumber: r.CustomerOrder, MaxName: r.CustomerName, MaxAddress: r.Address} {
+		for limit, text := range map[int]string{
+			MaxNumber: r.CustomerOrder, MaxName: r.CustomerName, MaxAddress: r.Address,
+		} {
 			if n := len([]rune(text)); n == 0 || n > limit {
 				t.Errorf("%d characters, at most %d are allowed", n, limit)
 			}
@@ -71,7 +79,10 @@ func FuzzPlaceRequest(f *testing.F) {
 			}
 		}
 		again, err := json.Marshal(map[string]any{
-			fieldNumber: r.CustomerOrder, fieldName: r.CustomerName, fieldCard: r.CreditCard.Reveal(), fieldAddress: r.Address,
+			fieldNumber:  r.CustomerOrder,
+			fieldName:    r.CustomerName,
+			fieldCard:    r.CreditCard.Reveal(),
+			fieldAddress: r.Address,
 		})
 		if err != nil {
 			t.Fatal(err)

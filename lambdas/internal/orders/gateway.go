@@ -33,9 +33,9 @@ type Answer struct {
 	Body any
 }
 
-// Gateway turns events of API Gateway (REST API, Lambda proxy integration, Cognito authorizer) into calls of an Operation, and their
-// results into responses: JSON on success, RFC 9457 problem documents otherwise. It writes one log line a request. No part of the line
-// comes from the request's body or from the text of another service's error.
+// Gateway turns events of API Gateway (REST API, Lambda proxy integration, Cognito authorizer) into calls of an
+// Operation, and their results into responses: JSON on success, RFC 9457 problem documents otherwise. It writes one log
+// line a request. No part of the line comes from the request's body or from the text of another service's error.
 //
 // https://docs.aws.amazon.com/apigateway/latest/developerguide/set-up-lambda-proxy-integrations.html
 type Gateway struct {
@@ -49,7 +49,8 @@ type Gateway struct {
 	Now func() time.Time
 }
 
-// Handle is the Lambda handler. It never returns an error: Lambda would log the error's text, and API Gateway would answer a bare 502.
+// Handle is the Lambda handler. It never returns an error: Lambda would log the error's text, and API Gateway would
+// answer a bare 502.
 func (g *Gateway) Handle(ctx context.Context, r events.APIGatewayProxyRequest) (events.APIGatewayProxyResponse, error) {
 	start := clock(g.Now)()
 	if deadline, ok := ctx.Deadline(); ok {
@@ -69,7 +70,8 @@ func (g *Gateway) Handle(ctx context.Context, r events.APIGatewayProxyRequest) (
 }
 
 // do checks what surrounds the body, and contains a panic: Lambda would log the text and the stack of a panic.
-func (g *Gateway) do(ctx context.Context, r events.APIGatewayProxyRequest) (response events.APIGatewayProxyResponse, err error) {
+func (g *Gateway) do(ctx context.Context, r events.APIGatewayProxyRequest) (response events.APIGatewayProxyResponse,
+	err error) {
 	defer func() {
 		if recover() != nil {
 			err = &Error{Kind: ErrInternal, Cause: "panic in " + panicSite()}
@@ -167,7 +169,8 @@ func (g *Gateway) log(ctx context.Context, r events.APIGatewayProxyRequest, stat
 // panicSite names the place in our code that panicked, by function and line. It shows no value.
 func panicSite() string {
 	callers := make([]uintptr, 32)
-	frames := runtime.CallersFrames(callers[:runtime.Callers(3, callers)]) // skips Callers, panicSite and the deferred function
+	// skips Callers, panicSite and the deferred function
+	frames := runtime.CallersFrames(callers[:runtime.Callers(3, callers)])
 	for more := true; more; {
 		var f runtime.Frame
 		if f, more = frames.Next(); !strings.HasPrefix(f.Function, "runtime.") {

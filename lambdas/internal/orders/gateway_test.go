@@ -20,10 +20,12 @@ import (
 func TestGateway_AnswersTheDocumentedBodies(t *testing.T) {
 	w := newWorld(t)
 	headers := map[string]string{"Content-Type": "application/json", "Cache-Control": "no-store"}
-	got := w.handle(t.Context(), "order", w.place(), event(alice, strings.ReplaceAll(orderBody("123456789"), "4111-1111-1111-1111", "0000-0000-0000-0000")))
+	got := w.handle(t.Context(), "order", w.place(),
+		event(alice, strings.ReplaceAll(orderBody("123456789"), "4111-1111-1111-1111", "0000-0000-0000-0000")))
 	row := w.order()
 	wanted := events.APIGatewayProxyResponse{StatusCode: 201, Headers: headers,
-		Body: `{"message":"Order Created Successfully","CustomerOrder":"123456789","CreditCardToken":"` + row["CreditCard"] + `"}`}
+		Body: `{"message":"Order Created Successfully","CustomerOrder":"123456789","CreditCardToken":"` +
+			row["CreditCard"] + `"}`}
 	if diff := cmp.Diff(wanted, got); diff != "" {
 		t.Errorf("order (-want +got):\n%s", diff)
 	}
@@ -92,7 +94,8 @@ func TestPlace_NamesTheFieldOfAnInvalidRequest(t *testing.T) {
 			if err := json.Unmarshal([]byte(r.Body), &got); err != nil {
 				t.Fatal(err)
 			}
-			if got.Field != tt.field || !strings.HasPrefix(got.Detail, tt.field+" ") || !strings.Contains(got.Detail, tt.reason) {
+			if got.Field != tt.field || !strings.HasPrefix(got.Detail, tt.field+" ") ||
+				!strings.Contains(got.Detail, tt.reason) {
 				t.Errorf("field %q, detail %q; want %q, %q", got.Field, got.Detail, tt.field, tt.reason)
 			}
 			if value, ok := tt.value.(string); ok && len(value) > 2 && strings.Contains(r.Body+w.log.String(), value) {
@@ -144,9 +147,18 @@ func TestPlace_TakesStrictJSONOnly(t *testing.T) {
 		{"a member twice", twice("CustomerOrder"), "CustomerOrder", "CustomerOrder is given twice"},
 		{"a member twice, escaped", twice(`\u0043ustomerOrder`), "CustomerOrder", "CustomerOrder is given twice"},
 		{"a card twice", twice("CreditCard"), "CreditCard", "CreditCard is given twice"},
-		{"invalid UTF-8", strings.Replace(good, "Amazon", "zzz\xff", 1), "CustomerName", "CustomerName is not valid UTF-8"},
-		{"invalid UTF-8 in a name", strings.Replace(good, "CustomerName", "zzz\xff", 1), "", "the body is not valid UTF-8"},
-		{"an object", strings.Replace(good, `"1"`, `{"zzz":"1"}`, 1), "CustomerOrder", "CustomerOrder has the wrong type"},
+		{
+			"invalid UTF-8", strings.Replace(good, "Amazon", "zzz\xff", 1), "CustomerName",
+			"CustomerName is not valid UTF-8",
+		},
+		{
+			"invalid UTF-8 in a name", strings.Replace(good, "CustomerName", "zzz\xff", 1), "",
+			"the body is not valid UTF-8",
+		},
+		{
+			"an object", strings.Replace(good, `"1"`, `{"zzz":"1"}`, 1), "CustomerOrder",
+			"CustomerOrder has the wrong type",
+		},
 		{"true", strings.Replace(good, `"1"`, `true`, 1), "CustomerOrder", "CustomerOrder has the wrong type"},
 		{"a card as a name", twice(canary), "", "the body has an unknown member"},
 		{"a long name", twice(strings.Repeat("z", 65)), "", "the body has an unknown member"},
@@ -158,7 +170,8 @@ func TestPlace_TakesStrictJSONOnly(t *testing.T) {
 			r := w.handle(t.Context(), "order", w.place(), event(alice, tt.body))
 			want(t, r, 400, "invalid-request")
 			var got struct{ Field, Detail string }
-			if err := json.Unmarshal([]byte(r.Body), &got); err != nil || got.Field != tt.field || !strings.HasPrefix(got.Detail, tt.reason) {
+			if err := json.Unmarshal([]byte(r.Body), &got); err != nil || got.Field != tt.field ||
+				!strings.HasPrefix(got.Detail, tt.reason) {
 				t.Errorf("field %q, detail %q (%v); want %q, %q", got.Field, got.Detail, err, tt.field, tt.reason)
 			}
 			if strings.Contains(r.Body+w.log.String(), "zzz") {
@@ -173,7 +186,9 @@ func TestPlace_TakesNoOrdinaryTextForACard(t *testing.T) {
 	for field, values := range map[string][]string{
 		"CustomerOrder": {"123456789", "2026-01-02_0001", "a.b-c_D", strings.Repeat("z", 64)},
 		"CustomerName":  {strings.Repeat("é", 200), "O'Neill, \"Zoë\" 山田"},
-		"Address":       {strings.Repeat("é", 500), "1 Main St, 89109-1234, +1 702 555 0100", "40000000000000000000000000"},
+		"Address": {
+			strings.Repeat("é", 500), "1 Main St, 89109-1234, +1 702 555 0100", "40000000000000000000000000",
+		},
 	} {
 		for _, value := range values {
 			w := newWorld(t)
@@ -210,8 +225,14 @@ func TestGateway_TakesBoundedJSONOnly(t *testing.T) {
 		{"too large", "application/json", padded(orders.MaxBody + 1), false, 413, "request-too-large"},
 		{"base64", "application/json", encode([]byte(orderBody("1"))), true, 201, ""},
 		{"largest base64", "application/json", encode([]byte(padded(orders.MaxBody))), true, 201, ""},
-		{"too large base64", "application/json", encode([]byte(padded(orders.MaxBody + 1))), true, 413, "request-too-large"},
-		{"much too large base64", "application/json", encode([]byte(padded(2 * orders.MaxBody))), true, 413, "request-too-large"},
+		{
+			"too large base64", "application/json", encode([]byte(padded(orders.MaxBody + 1))), true, 413,
+			"request-too-large",
+		},
+		{
+			"much too large base64", "application/json", encode([]byte(padded(2 * orders.MaxBody))), true, 413,
+			"request-too-large",
+		},
 		{"not base64", "application/json", orderBody("1"), true, 400, "invalid-request"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -292,10 +313,18 @@ func TestGateway_LogsOneLineARequest(t *testing.T) {
 	w.failWith("lease", false, errLost)
 	w.handle(ctx, "paybill", w.pay(), event(alice, billBody("my-order")))
 
-	common := map[string]any{"msg": "request", "requestId": "lambda-request-1", "apiRequestId": "api-request-1", "durationMs": 0.0}
+	common := map[string]any{
+		"msg": "request", "requestId": "lambda-request-1", "apiRequestId": "api-request-1", "durationMs": 0.0,
+	}
 	wanted := []map[string]any{
 		{"level": "INFO", "operation": "order", "outcome": "ok", "status": 201.0},
-		{"level": "ERROR", "operation": "paybill", "outcome": "unavailable", "status": 503.0, "cause": "lease order: no usable answer"},
+		{
+			"level":     "ERROR",
+			"operation": "paybill",
+			"outcome":   "unavailable",
+			"status":    503.0,
+			"cause":     "lease order: no usable answer",
+		},
 	}
 	lines := strings.Split(strings.TrimSpace(w.log.String()), "\n")
 	if len(lines) != len(wanted) {
@@ -320,12 +349,17 @@ func TestGateway_LetsScriptsOfTheGivenOriginsReadAnswers(t *testing.T) {
 	refuse := func(context.Context, string, []byte) (orders.Answer, error) {
 		return orders.Answer{}, &orders.Error{Kind: orders.ErrNotFound}
 	}
-	g := orders.Gateway{Name: "order", Do: refuse, Log: slog.New(slog.DiscardHandler), Origins: []string{"https://a.example"}}
-	for origin, want := range map[string]string{"https://a.example": "https://a.example", "https://b.example": "", "": ""} {
+	g := orders.Gateway{
+		Name: "order", Do: refuse, Log: slog.New(slog.DiscardHandler), Origins: []string{"https://a.example"},
+	}
+	for origin, want := range map[string]string{
+		"https://a.example": "https://a.example", "https://b.example": "", "": "",
+	} {
 		r := event(alice, "{}")
 		r.Headers["origin"] = origin
 		response, err := g.Handle(t.Context(), r)
-		if got := response.Headers["Access-Control-Allow-Origin"]; err != nil || got != want || (response.Headers["Vary"] == "Origin") != (want != "") {
+		if got := response.Headers["Access-Control-Allow-Origin"]; err != nil || got != want ||
+			(response.Headers["Vary"] == "Origin") != (want != "") {
 			t.Errorf("%q: answer allows %q (%v), want %q", origin, got, response.Headers, want)
 		}
 	}

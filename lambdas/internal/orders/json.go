@@ -13,8 +13,8 @@ import (
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/client"
 )
 
-// decode reads a request: one JSON object in UTF-8, of known members in their exact case, each given once. The error names the member
-// that is wrong and never repeats a value.
+// decode reads a request: one JSON object in UTF-8, of known members in their exact case, each given once. The error
+// names the member that is wrong and never repeats a value.
 func decode(body []byte, request any) error {
 	if jsontext.Value(body).Kind() != '{' {
 		return invalid("", "must be a JSON object")
@@ -52,7 +52,8 @@ func refuseNull(body []byte) error {
 	}
 }
 
-// unknownMember refuses a member. Sensitive authentication data must not even be sent (PCI DSS 3.3), so it gets a refusal of its own.
+// unknownMember refuses a member. Sensitive authentication data must not even be sent (PCI DSS 3.3), so it gets a
+// refusal of its own.
 func unknownMember(field string) error {
 	switch name := field[strings.LastIndexByte(field, '.')+1:]; {
 	case client.IsAuthenticationData(name):
@@ -63,8 +64,8 @@ func unknownMember(field string) error {
 	return invalid(field, "is not a known member; remove it")
 }
 
-// plain is what the name of a member may look like to be repeated in an answer. A name is input like any other: somebody may put a card
-// number there, so a name with more than two digits is not shown.
+// plain is what the name of a member may look like to be repeated in an answer. A name is input like any other:
+// somebody may put a card number there, so a name with more than two digits is not shown.
 var plain = regexp.MustCompile(`^[A-Za-z_.-]*([0-9][A-Za-z_.-]*){0,2}$`)
 
 // member returns the path of a member, or "" if the path is not fit to be shown.

@@ -39,7 +39,8 @@ func PayOperation(p *Payments) Operation {
 			return Answer{}, err
 		}
 		o := payment.Order
-		return Answer{http.StatusOK, PayResponse{"Payment Submitted Successfully", o.Number, payment.Mask, payment.ID}}, nil
+		return Answer{http.StatusOK, PayResponse{"Payment Submitted Successfully", o.Number, payment.Mask, payment.ID}},
+			nil
 	}
 }
 

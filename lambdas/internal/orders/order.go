@@ -9,8 +9,8 @@
 // nevertheless: a placed order has a readable token, a row of the vault has an order, and an order is charged once, to its own card. A
 // caller who repeats a request always gets it finished: place.go and pay.go say how.
 //
-// [Gateway] translates between API Gateway's events and these calls. errors.go has every kind of error, with its status. No error, log
-// line or answer holds a card number. Only a [Processor] gets to see one.
+// [Gateway] translates between API Gateway's events and these calls. errors.go has every kind of error, with its
+// status. No error, log line or answer holds a card number. Only a [Processor] gets to see one.
 package orders
 
 import (
@@ -31,7 +31,8 @@ const (
 // State is how far an order has come.
 type State string
 
-// The states. An order is CHARGING while a lease on it runs, and after the holder of a lease has died. It never leaves PAID.
+// The states. An order is CHARGING while a lease on it runs, and after the holder of a lease has died. It never leaves
+// PAID.
 const (
 	Placed   State = "PLACED"
 	Charging State = "CHARGING"
@@ -54,16 +55,16 @@ type Order struct {
 	Lease Lease
 }
 
-// binding is what the order's card is bound to. It is sealed with the card, and must be named to read the card: a token that somebody
-// writes into another order, or that is another user's, does not open there.
+// binding is what the order's card is bound to. It is sealed with the card, and must be named to read the card: a token
+// that somebody writes into another order, or that is another user's, does not open there.
 func (o Order) binding() map[string]string {
 	return map[string]string{"order": o.Number, "user": o.Sub}
 }
 
 // Lease is the right of one invocation to charge an order until a point in time.
 type Lease struct {
-	// ID tells this lease from another that ends in the same millisecond. By it a function that lost DynamoDB's answer can see that it
-	// holds the lease.
+	// ID tells this lease from another that ends in the same millisecond. By it a function that lost DynamoDB's answer
+	// can see that it holds the lease.
 	ID    string
 	Until time.Time
 }

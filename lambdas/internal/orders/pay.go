@@ -13,8 +13,8 @@ import (
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/client"
 )
 
-// LeaseTime is how long one invocation may charge an order. It is longer than the function's timeout (20 s), so the holder of a lease
-// that has run out is dead.
+// LeaseTime is how long one invocation may charge an order. It is longer than the function's timeout (20 s), so the
+// holder of a lease that has run out is dead.
 const LeaseTime = 30 * time.Second
 
 // Payments collects what orders owe. It is safe for concurrent use.
@@ -42,13 +42,14 @@ type Payment struct {
 
 // Pay charges the card of the caller's own order. The caller is the Cognito subject.
 //
-// One invocation at a time holds the order's lease. If something fails before the processor is asked, Pay gives the lease back, and
-// nothing has happened. From then on the outcome may be unknown: the lease stays until it runs out, and the next attempt repeats the
-// charge with the same idempotency key, which charges once and tells the outcome.
+// One invocation at a time holds the order's lease. If something fails before the processor is asked, Pay gives the
+// lease back, and nothing has happened. From then on the outcome may be unknown: the lease stays until it runs out, and
+// the next attempt repeats the charge with the same idempotency key, which charges once and tells the outcome.
 //
-// IAM: the layer's Detokenize grant, and Revoke with a Revoker; dynamodb:UpdateItem and GetItem on the order table; what the processor needs.
-// Errors: ErrInvalid, ErrNoCaller, ErrNotFound, ErrPaid, ErrCharging, ErrVaultMissing, ErrCardExpired, ErrVaultDamaged, ErrForeignCard,
-// ErrKeyReused, ErrInternal, ErrUnavailable.
+// IAM: the layer's Detokenize grant, and Revoke with a Revoker; dynamodb:UpdateItem and GetItem on the order table;
+// what the processor needs.
+// Errors: ErrInvalid, ErrNoCaller, ErrNotFound, ErrPaid, ErrCharging, ErrVaultMissing, ErrCardExpired, ErrVaultDamaged,
+// ErrForeignCard, ErrKeyReused, ErrInternal, ErrUnavailable.
 func (p *Payments) Pay(ctx context.Context, caller string, r PayRequest) (Payment, error) {
 	if caller == "" {
 		return Payment{}, &Error{Kind: ErrNoCaller}
@@ -77,9 +78,9 @@ func (p *Payments) Pay(ctx context.Context, caller string, r PayRequest) (Paymen
 	return Payment{ID: id, Order: order, Mask: card.Mask()}, nil
 }
 
-// paymentID is the processor's idempotency key. It follows from the order's place and number and is stored nowhere, so that every attempt
-// to pay the order is the same payment, and nobody who may write to the table can make it another: an order that is put back to PLACED is
-// charged once, as long as the processor remembers the key.
+// paymentID is the processor's idempotency key. It follows from the order's place and number and is stored nowhere, so
+// that every attempt to pay the order is the same payment, and nobody who may write to the table can make it another:
+// an order that is put back to PLACED is charged once, as long as the processor remembers the key.
 func (p *Payments) paymentID(order Order) string {
 	name := strings.Join([]string{p.Account, p.Store.Table, order.Number}, "/") // none of which has a slash
 	return uuid.NewHash(sha256.New(), paymentSpace, []byte(name), 8).String()
@@ -138,7 +139,8 @@ func (p *Payments) giveBack(ctx context.Context, order Order) {
 	_ = p.Store.release(ctx, order)
 }
 
-// finish records that the order is paid. It is attempted even if the request's time is up, because the charge has been made.
+// finish records that the order is paid. It is attempted even if the request's time is up, because the charge has been
+// made.
 func (p *Payments) finish(ctx context.Context, order Order) error {
 	ctx, cancel := grace(ctx)
 	defer cancel()
@@ -153,21 +155,24 @@ func (p *Payments) finish(ctx context.Context, order Order) error {
 	return failure
 }
 
-// retire ends the token of an order that was paid just now. The payment is a fact, so a failure is logged and nothing more: the next request
-// to pay the order tries again.
+// retire ends the token of an order that was paid just now. The payment is a fact, so a failure is logged and nothing
+// more: the next request to pay the order tries again.
 func (p *Payments) retire(ctx context.Context, order Order) {
 	if p.Revoker == nil {
 		return
 	}
 	ctx, cancel := grace(ctx)
 	defer cancel()
-	if _, err := p.Revoker.Revoke(ctx, client.RevokeInput{Token: order.Token, Reason: "the order is paid"}); err != nil {
+	if _, err := p.Revoker.Revoke(ctx, client.RevokeInput{
+		Token: order.Token, Reason: "the order is paid",
+	}); err != nil {
 		p.kept("revoke", err)
 	}
 }
 
-// retireAgain ends the token of an order that was paid before, if that is still live. It asks for the binding first, which no read of the
-// card does in this case: whoever may write to the order table could otherwise have any token revoked, by an order that says it is paid.
+// retireAgain ends the token of an order that was paid before, if that is still live. It asks for the binding first,
+// which no read of the card does in this case: whoever may write to the order table could otherwise have any token
+// revoked, by an order that says it is paid.
 func (p *Payments) retireAgain(ctx context.Context, order Order) {
 	if p.Revoker == nil {
 		return

@@ -299,7 +299,9 @@ func TestPay_ReportsAPaymentIDThatPaidSomethingElse(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
 			w.placed()
-			entry := map[string]string{"PaymentId": paymentOfOrder1, "CustomerOrder": "1", "CreditCardCharged": "************1111"}
+			entry := map[string]string{
+				"PaymentId": paymentOfOrder1, "CustomerOrder": "1", "CreditCardCharged": "************1111",
+			}
 			entry[name] = change
 			w.put(ledgerTable, entry)
 			r := w.postBill(alice, "1")
@@ -314,11 +316,13 @@ func TestPay_ReportsAPaymentIDThatPaidSomethingElse(t *testing.T) {
 	}
 }
 
-// A compromised order function can write rows of orders, with any token that it has seen. A card is charged only for the order and the
-// user that it was given for.
+// A compromised order function can write rows of orders, with any token that it has seen. A card is charged only for
+// the order and the user that it was given for.
 func TestPay_AForeignTokenIsNotCharged(t *testing.T) {
 	for name, change := range map[string]func(w *world, row map[string]string){
-		"bob's order with alice's token":   func(w *world, row map[string]string) { row["CustomerOrder"], row["Sub"] = "666", bob },
+		"bob's order with alice's token": func(w *world, row map[string]string) {
+			row["CustomerOrder"], row["Sub"] = "666", bob
+		},
 		"alice's order, taken over by bob": func(w *world, row map[string]string) { row["Sub"] = bob },
 		"bob's own order, with alice's token": func(w *world, row map[string]string) {
 			want(w.t, w.postOrder(bob, "666"), 201, "")
@@ -341,7 +345,8 @@ func TestPay_AForeignTokenIsNotCharged(t *testing.T) {
 	}
 }
 
-// Whoever may put orders can put a paid one back to PLACED. The payment's key follows from the order, so the processor charges once.
+// Whoever may put orders can put a paid one back to PLACED. The payment's key follows from the order, so the processor
+// charges once.
 func TestPay_AnOrderThatIsPutBackIsChargedOnce(t *testing.T) {
 	w := newWorld(t)
 	w.placed()
@@ -351,7 +356,8 @@ func TestPay_AnOrderThatIsPutBackIsChargedOnce(t *testing.T) {
 	w.put(orderTable, placed)
 	want(t, w.postBill(alice, "1"), 200, "")
 	w.wantRows(ledgerTable, 1)
-	if a, b := w.charged[0].IdempotencyKey, w.charged[1].IdempotencyKey; len(w.charged) != 2 || a != b || a != paymentOfOrder1 {
+	if a, b := w.charged[0].IdempotencyKey, w.charged[1].IdempotencyKey; len(w.charged) != 2 || a != b ||
+		a != paymentOfOrder1 {
 		t.Errorf("charged with the keys %s and %s", a, b)
 	}
 }

@@ -30,12 +30,12 @@ type Orders struct {
 	Now func() time.Time
 }
 
-// Place validates a request, seals its card, and commits the order together with the vault's row, or neither. The caller is the Cognito
-// subject.
+// Place validates a request, seals its card, and commits the order together with the vault's row, or neither. The
+// caller is the Cognito subject.
 //
 // IAM: the layer's Tokenize grant; dynamodb:PutItem and GetItem on the order table.
-// Errors: ErrInvalid, ErrNoCaller, ErrTaken, ErrPlaced, ErrInternal, ErrUnavailable. After ErrUnavailable the order may have been
-// placed; repeating the request then returns ErrPlaced.
+// Errors: ErrInvalid, ErrNoCaller, ErrTaken, ErrPlaced, ErrInternal, ErrUnavailable. After ErrUnavailable the order may
+// have been placed; repeating the request then returns ErrPlaced.
 func (p *Orders) Place(ctx context.Context, caller string, r PlaceRequest) (Order, error) {
 	if caller == "" {
 		return Order{}, &Error{Kind: ErrNoCaller}
@@ -49,7 +49,9 @@ func (p *Orders) Place(ctx context.Context, caller string, r PlaceRequest) (Orde
 		Sub: caller, State: Placed, CreatedAt: clock(p.Now)(),
 	}
 	for range maxSeals {
-		sealed, err := p.Sealer.Seal(ctx, client.SealInput{Data: card.Secret, TTL: p.TokenLife, Context: order.binding()})
+		sealed, err := p.Sealer.Seal(ctx, client.SealInput{
+			Data: card.Secret, TTL: p.TokenLife, Context: order.binding(),
+		})
 		if err != nil {
 			return Order{}, fromTokenizer("tokenize", err)
 		}
@@ -61,8 +63,9 @@ func (p *Orders) Place(ctx context.Context, caller string, r PlaceRequest) (Orde
 	return Order{}, &Error{Kind: ErrUnavailable, Cause: "every token is taken"}
 }
 
-// commit writes both rows, and finds out what happened if the store does not say. After a conflict it repeats the very same
-// transaction: if an earlier attempt was carried out although its answer got lost, the request token makes the repetition the same one.
+// commit writes both rows, and finds out what happened if the store does not say. After a conflict it repeats the very
+// same transaction: if an earlier attempt was carried out although its answer got lost, the request token makes the
+// repetition the same one.
 func (p *Orders) commit(ctx context.Context, order Order, vaultRow types.TransactWriteItem) error {
 	requestToken := uuid.NewString()
 	for attempt := range maxCommits {
@@ -86,9 +89,9 @@ func (p *Orders) commit(ctx context.Context, order Order, vaultRow types.Transac
 	return &Error{Kind: ErrUnavailable, Cause: "place: conflicts do not end"}
 }
 
-// lookUp reads the row of the order's number after a failure. If the row has our token, the order is placed, whatever the store said:
-// its answer got lost, or the SDK repeated a transaction that had been carried out. The token is random, so nobody else can have written
-// it.
+// lookUp reads the row of the order's number after a failure. If the row has our token, the order is placed, whatever
+// the store said: its answer got lost, or the SDK repeated a transaction that had been carried out. The token is
+// random, so nobody else can have written it.
 func (p *Orders) lookUp(ctx context.Context, order Order) (found bool, err error) {
 	ctx, cancel := grace(ctx)
 	defer cancel()

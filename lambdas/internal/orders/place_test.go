@@ -213,7 +213,8 @@ type transactions struct {
 	tokens []string
 }
 
-func (s *transactions) TransactWriteItems(ctx context.Context, in *dynamodb.TransactWriteItemsInput, o ...func(*dynamodb.Options)) (*dynamodb.TransactWriteItemsOutput, error) {
+func (s *transactions) TransactWriteItems(ctx context.Context, in *dynamodb.TransactWriteItemsInput,
+	o ...func(*dynamodb.Options)) (*dynamodb.TransactWriteItemsOutput, error) {
 	s.tokens = append(s.tokens, *in.ClientRequestToken)
 	return s.tables.TransactWriteItems(ctx, in, o...)
 }

@@ -26,7 +26,12 @@ type problem struct {
 func respondProblem(e *Error) events.APIGatewayProxyResponse {
 	k := e.Kind
 	body, err := json.Marshal(problem{
-		Type: problemBase + k.Code, Title: k.Title, Status: k.Status, Detail: cmp.Or(e.Detail, k.Advice), Code: k.Code, Field: e.Field,
+		Type:   problemBase + k.Code,
+		Title:  k.Title,
+		Status: k.Status,
+		Detail: cmp.Or(e.Detail, k.Advice),
+		Code:   k.Code,
+		Field:  e.Field,
 	})
 	if err != nil { // strings and an int always marshal
 		panic(err)

@@ -48,9 +48,9 @@ type LedgerDynamoDB interface {
 	GetItem(context.Context, *dynamodb.GetItemInput, ...func(*dynamodb.Options)) (*dynamodb.GetItemOutput, error)
 }
 
-// SimulatedProcessor stands in for a payment processor: it moves no money and declines nobody. Its ledger is a table with the key
-// PaymentId, outside of the function as a real processor's would be. A row holds the mask of the card, so another card with a repeated
-// key is recognized by its length and last four digits only.
+// SimulatedProcessor stands in for a payment processor: it moves no money and declines nobody. Its ledger is a table
+// with the key PaymentId, outside of the function as a real processor's would be. A row holds the mask of the card, so
+// another card with a repeated key is recognized by its length and last four digits only.
 type SimulatedProcessor struct {
 	DynamoDB LedgerDynamoDB
 	Table    string

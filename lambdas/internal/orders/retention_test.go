@@ -34,7 +34,8 @@ type vaulted struct {
 	tok *tokenizertest.Tokenizer
 }
 
-func (v vaulted) TransactWriteItems(ctx context.Context, in *dynamodb.TransactWriteItemsInput, opts ...func(*dynamodb.Options)) (*dynamodb.TransactWriteItemsOutput, error) {
+func (v vaulted) TransactWriteItems(ctx context.Context, in *dynamodb.TransactWriteItemsInput,
+	opts ...func(*dynamodb.Options)) (*dynamodb.TransactWriteItemsOutput, error) {
 	if err := v.tok.Commit(in.TransactItems...); err != nil {
 		return nil, err
 	}
@@ -57,8 +58,10 @@ func (r *retention) pay(status int, code string) {
 	r.t.Helper()
 	do := orders.PayOperation(&orders.Payments{
 		Account: "123456789012", Store: r.store(), Revealer: r.tok.Client, Revoker: r.revoker,
-		Processor: witness{r.world, &orders.SimulatedProcessor{DynamoDB: tables{r.world}, Table: ledgerTable, Now: r.clock}},
-		Log:       slog.New(slog.NewJSONHandler(r.log, nil)), Now: r.clock,
+		Processor: witness{r.world, &orders.SimulatedProcessor{
+			DynamoDB: tables{r.world}, Table: ledgerTable, Now: r.clock,
+		}},
+		Log: slog.New(slog.NewJSONHandler(r.log, nil)), Now: r.clock,
 	})
 	want(r.t, r.handle(r.t.Context(), "paybill", do, event(alice, billBody("1"))), status, code)
 }
@@ -160,13 +163,21 @@ func TestPay_IsPaidThoughTheTokenCannotBeRevoked(t *testing.T) {
 	r.wantRows(ledgerTable, 1)
 }
 
-// Whoever may write to the order table makes an order of its own, which says that it is paid, with somebody else's token.
+// Whoever may write to the order table makes an order of its own, which says that it is paid, with somebody else's
+// token.
 func TestPay_DoesNotRevokeTheTokenOfAnotherOrder(t *testing.T) {
 	r := newRetention(t)
 	r.place(0)
-	r.putOrder(map[string]string{"CustomerOrder": "2", "Sub": bob, "State": "PAID", "CreditCard": r.order()["CreditCard"]})
+	r.putOrder(map[string]string{
+		"CustomerOrder": "2", "Sub": bob, "State": "PAID", "CreditCard": r.order()["CreditCard"],
+	})
 	do := orders.PayOperation(&orders.Payments{
-		Account: "123456789012", Store: r.store(), Revealer: r.tok.Client, Revoker: r.tok.Client, Log: slog.New(slog.NewJSONHandler(r.log, nil)), Now: r.clock,
+		Account:  "123456789012",
+		Store:    r.store(),
+		Revealer: r.tok.Client,
+		Revoker:  r.tok.Client,
+		Log:      slog.New(slog.NewJSONHandler(r.log, nil)),
+		Now:      r.clock,
 	})
 	want(t, r.handle(t.Context(), "paybill", do, event(bob, billBody("2"))), 409, "order-already-paid")
 	if !strings.Contains(r.log.String(), `"cause":"validate: `) {

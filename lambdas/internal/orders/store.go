@@ -10,16 +10,18 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 )
 
-// DynamoDB is what a Store calls. IAM: dynamodb:PutItem and GetItem on the order table to place orders, UpdateItem and GetItem to pay
-// them. A transaction is authorized as its members.
+// DynamoDB is what a Store calls. IAM: dynamodb:PutItem and GetItem on the order table to place orders, UpdateItem and
+// GetItem to pay them. A transaction is authorized as its members.
 type DynamoDB interface {
-	TransactWriteItems(context.Context, *dynamodb.TransactWriteItemsInput, ...func(*dynamodb.Options)) (*dynamodb.TransactWriteItemsOutput, error)
+	TransactWriteItems(context.Context, *dynamodb.TransactWriteItemsInput,
+		...func(*dynamodb.Options)) (*dynamodb.TransactWriteItemsOutput, error)
 	GetItem(context.Context, *dynamodb.GetItemInput, ...func(*dynamodb.Options)) (*dynamodb.GetItemOutput, error)
-	UpdateItem(context.Context, *dynamodb.UpdateItemInput, ...func(*dynamodb.Options)) (*dynamodb.UpdateItemOutput, error)
+	UpdateItem(context.Context, *dynamodb.UpdateItemInput,
+		...func(*dynamodb.Options)) (*dynamodb.UpdateItemOutput, error)
 }
 
-// Store keeps orders in a table with the key CustomerOrder. Every write is conditional, so each method either moves an order from one
-// state to another or leaves it alone.
+// Store keeps orders in a table with the key CustomerOrder. Every write is conditional, so each method either moves an
+// order from one state to another or leaves it alone.
 //
 // Its errors are the SDK's, because the callers know what a failure means to them.
 type Store struct {
@@ -28,7 +30,8 @@ type Store struct {
 }
 
 // Attributes of the order table. CreditCard holds the token: the name is the walkthrough's.
-// LeaseUntil and LeaseId mean something in the state CHARGING only, and stay in the row afterwards. PaidAt is never read.
+// LeaseUntil and LeaseId mean something in the state CHARGING only, and stay in the row afterwards. PaidAt is never
+// read.
 const (
 	attrNumber     = "CustomerOrder"
 	attrName       = "CustomerName"
@@ -110,9 +113,11 @@ func (s *Store) paid(ctx context.Context, o Order, at time.Time) error {
 
 type values = map[string]types.AttributeValue
 
-// update changes one order if it is sub's and meets the condition, and returns the changed order. State and Sub are reserved words:
+// update changes one order if it is sub's and meets the condition, and returns the changed order. State and Sub are
+// reserved words:
 // https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ReservedWords.html
-func (s *Store) update(ctx context.Context, number, sub, change, condition string, v values) (*dynamodb.UpdateItemOutput, error) {
+func (s *Store) update(ctx context.Context, number, sub, change, condition string,
+	v values) (*dynamodb.UpdateItemOutput, error) {
 	v[":sub"] = text(sub)
 	return s.DynamoDB.UpdateItem(ctx, &dynamodb.UpdateItemInput{
 		TableName:                 &s.Table,

@@ -36,8 +36,8 @@ func fromTokenizer(operation string, err error) *Error {
 // safeName is what the code of an AWS error may look like to be logged: it comes from the answer of a server.
 var safeName = regexp.MustCompile(`^[A-Za-z]{1,64}$`)
 
-// errorName names err without its text, which may repeat a request: an AWS error code, a kind of this package's or the layer's errors,
-// or what became of the connection.
+// errorName names err without its text, which may repeat a request: an AWS error code, a kind of this package's or the
+// layer's errors, or what became of the connection.
 func errorName(err error) string {
 	if aws, ok := errors.AsType[smithy.APIError](err); ok && safeName.MatchString(aws.ErrorCode()) {
 		return aws.ErrorCode()

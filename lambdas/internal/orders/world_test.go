@@ -41,7 +41,8 @@ const (
 )
 
 // world is everything outside of the functions: the tables in an emulator of DynamoDB behind the real SDK, a tokenizer
-// layer that keeps the cards in memory, the clock, and trouble on request. Its end checks that the canary leaked nowhere.
+// layer that keeps the cards in memory, the clock, and trouble on request. Its end checks that the canary leaked
+// nowhere.
 type world struct {
 	t      *testing.T
 	dynamo *dynamodb.Client
@@ -66,8 +67,12 @@ func newWorld(t *testing.T) *world {
 	server := httptest.NewServer(minidyn.NewServer())
 	t.Cleanup(server.Close)
 	w := &world{
-		t: t, log: &localtest.Buffer{}, cards: map[string]string{}, contexts: map[string]map[string]string{}, nextToken: uuid.NewString,
-		now: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC),
+		t:         t,
+		log:       &localtest.Buffer{},
+		cards:     map[string]string{},
+		contexts:  map[string]map[string]string{},
+		nextToken: uuid.NewString,
+		now:       time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC),
 		dynamo: dynamodb.New(dynamodb.Options{
 			BaseEndpoint: &server.URL, Region: "us-east-1", RetryMaxAttempts: 1,
 			Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
@@ -89,7 +94,9 @@ func (w *world) createTable(name string, keys ...string) {
 		in.AttributeDefinitions = append(in.AttributeDefinitions,
 			types.AttributeDefinition{AttributeName: &k, AttributeType: types.ScalarAttributeTypeS})
 		in.KeySchema = append(in.KeySchema,
-			types.KeySchemaElement{AttributeName: &k, KeyType: []types.KeyType{types.KeyTypeHash, types.KeyTypeRange}[i]})
+			types.KeySchemaElement{
+				AttributeName: &k, KeyType: []types.KeyType{types.KeyTypeHash, types.KeyTypeRange}[i],
+			})
 	}
 	if _, err := w.dynamo.CreateTable(w.t.Context(), in); err != nil {
 		w.t.Fatalf("create table %s: %v", name, err)
@@ -140,7 +147,8 @@ func (w *world) put(table string, row map[string]string) {
 			item[name] = &types.AttributeValueMemberN{Value: v}
 		}
 	}
-	if _, err := w.dynamo.PutItem(context.Background(), &dynamodb.PutItemInput{TableName: &table, Item: item}); err != nil {
+	if _, err := w.dynamo.PutItem(context.Background(),
+		&dynamodb.PutItemInput{TableName: &table, Item: item}); err != nil {
 		w.t.Fatalf("put %s: %v", table, err)
 	}
 }
@@ -216,13 +224,15 @@ func (w *world) called(name string) (n int) {
 // tables is DynamoDB as the functions see it. The names of its calls say what they are for.
 type tables struct{ *world }
 
-func (d tables) TransactWriteItems(ctx context.Context, in *dynamodb.TransactWriteItemsInput, _ ...func(*dynamodb.Options)) (*dynamodb.TransactWriteItemsOutput, error) {
+func (d tables) TransactWriteItems(ctx context.Context, in *dynamodb.TransactWriteItemsInput,
+	_ ...func(*dynamodb.Options)) (*dynamodb.TransactWriteItemsOutput, error) {
 	return upstream(ctx, d.world, "place", func() (*dynamodb.TransactWriteItemsOutput, error) {
 		return d.dynamo.TransactWriteItems(ctx, in)
 	})
 }
 
-func (d tables) GetItem(ctx context.Context, in *dynamodb.GetItemInput, _ ...func(*dynamodb.Options)) (*dynamodb.GetItemOutput, error) {
+func (d tables) GetItem(ctx context.Context, in *dynamodb.GetItemInput,
+	_ ...func(*dynamodb.Options)) (*dynamodb.GetItemOutput, error) {
 	if in.ConsistentRead == nil || !*in.ConsistentRead {
 		d.t.Error("GetItem without ConsistentRead")
 	}
@@ -230,7 +240,8 @@ func (d tables) GetItem(ctx context.Context, in *dynamodb.GetItemInput, _ ...fun
 	return upstream(ctx, d.world, name, func() (*dynamodb.GetItemOutput, error) { return d.dynamo.GetItem(ctx, in) })
 }
 
-func (d tables) UpdateItem(ctx context.Context, in *dynamodb.UpdateItemInput, _ ...func(*dynamodb.Options)) (*dynamodb.UpdateItemOutput, error) {
+func (d tables) UpdateItem(ctx context.Context, in *dynamodb.UpdateItemInput,
+	_ ...func(*dynamodb.Options)) (*dynamodb.UpdateItemOutput, error) {
 	name := "release"
 	switch {
 	case strings.HasPrefix(*in.UpdateExpression, "SET #State = :charging"):
@@ -238,11 +249,16 @@ func (d tables) UpdateItem(ctx context.Context, in *dynamodb.UpdateItemInput, _ 
 	case strings.HasPrefix(*in.UpdateExpression, "SET #State = :paid"):
 		name = "record"
 	}
-	return upstream(ctx, d.world, name, func() (*dynamodb.UpdateItemOutput, error) { return d.dynamo.UpdateItem(ctx, in) })
+	return upstream(ctx, d.world, name, func() (*dynamodb.UpdateItemOutput, error) {
+		return d.dynamo.UpdateItem(ctx, in)
+	})
 }
 
-func (d tables) PutItem(ctx context.Context, in *dynamodb.PutItemInput, _ ...func(*dynamodb.Options)) (*dynamodb.PutItemOutput, error) {
-	return upstream(ctx, d.world, "charge", func() (*dynamodb.PutItemOutput, error) { return d.dynamo.PutItem(ctx, in) })
+func (d tables) PutItem(ctx context.Context, in *dynamodb.PutItemInput,
+	_ ...func(*dynamodb.Options)) (*dynamodb.PutItemOutput, error) {
+	return upstream(ctx, d.world, "charge", func() (*dynamodb.PutItemOutput, error) {
+		return d.dynamo.PutItem(ctx, in)
+	})
 }
 
 // layer is the tokenizer layer as the functions see it.
@@ -274,7 +290,8 @@ func (l layer) Detokenize(ctx context.Context, in client.DetokenizeInput) (clien
 	return upstream(ctx, l.world, "detokenize", func() (client.DetokenizeOutput, error) {
 		card, context, err := l.open(in.Token)
 		if err == nil && !maps.Equal(context, in.Context) {
-			return client.DetokenizeOutput{}, client.NewError(client.ErrBindingMismatch, "binding.context", "another context")
+			return client.DetokenizeOutput{},
+				client.NewError(client.ErrBindingMismatch, "binding.context", "another context")
 		}
 		return client.DetokenizeOutput{Data: card, Redaction: in.Redaction}, err
 	})
@@ -321,7 +338,8 @@ func (w *world) pay() orders.Operation {
 }
 
 // handle sends an event through the gateway adapter.
-func (w *world) handle(ctx context.Context, name string, do orders.Operation, r events.APIGatewayProxyRequest) events.APIGatewayProxyResponse {
+func (w *world) handle(ctx context.Context, name string, do orders.Operation,
+	r events.APIGatewayProxyRequest) events.APIGatewayProxyResponse {
 	w.t.Helper()
 	logger := slog.New(slog.NewJSONHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	g := orders.Gateway{Name: name, Do: do, Log: logger, Now: w.clock}
@@ -356,7 +374,8 @@ func (w *world) placed() {
 }
 
 func orderBody(number string) string {
-	return `{"CustomerOrder":"` + number + `","CustomerName":"Amazon Web Services","CreditCard":"4111-1111-1111-1111","Address":"Reinvent2019, Las Vegas, USA"}`
+	return `{"CustomerOrder":"` + number +
+		`","CustomerName":"Amazon Web Services","CreditCard":"4111-1111-1111-1111","Address":"Reinvent2019, Las Vegas, USA"}`
 }
 
 func billBody(number string) string { return `{"CustomerOrder":"` + number + `"}` }

@@ -108,8 +108,9 @@ func Origins() []string {
 // DynamoDB returns a client for the function's region and role. AWS_ENDPOINT_URL and AWS_ENDPOINT_URL_DYNAMODB are
 // honoured. https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html
 //
-// The host is that of the region, whatever the environment says: the account's own (<account>.ddb.<region>.amazonaws.com), which the SDK
-// prefers when it knows the account, does not resolve in the functions' network.
+// The host is that of the region, whatever the environment says: the account's own
+// (<account>.ddb.<region>.amazonaws.com), which the SDK prefers when it knows the account, does not resolve in the
+// functions' network.
 // https://docs.aws.amazon.com/sdkref/latest/guide/feature-account-endpoints.html
 func DynamoDB(ctx context.Context) (*dynamodb.Client, error) {
 	c, err := config.LoadDefaultConfig(ctx,

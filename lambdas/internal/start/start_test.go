@@ -54,7 +54,8 @@ func TestDynamoDB_UsesTheEndpointAndGivesUp(t *testing.T) {
 				t.Fatal(err)
 			}
 			_, err = client.GetItem(t.Context(), &dynamodb.GetItemInput{
-				TableName: new("T"), Key: map[string]types.AttributeValue{"K": &types.AttributeValueMemberS{Value: "v"}},
+				TableName: new("T"),
+				Key:       map[string]types.AttributeValue{"K": &types.AttributeValueMemberS{Value: "v"}},
 			})
 			if err == nil || calls.Load() != 3 {
 				t.Errorf("error %v after %d calls, want one after 3", err, calls.Load())
@@ -84,11 +85,13 @@ func TestDynamoDB_AsksTheRegionsHostWhateverTheEnvironmentSays(t *testing.T) {
 			}
 			credentials, err := client.Options().Credentials.Retrieve(t.Context())
 			if err != nil || credentials.AccountID != "123456789012" {
-				t.Fatalf("credentials of account %q, error %v: the test needs some that carry one", credentials.AccountID, err)
+				t.Fatalf("credentials of account %q, error %v: the test needs some that carry one",
+					credentials.AccountID, err)
 			}
 			h := &hosts{}
 			_, _ = client.GetItem(t.Context(), &dynamodb.GetItemInput{
-				TableName: new("T"), Key: map[string]types.AttributeValue{"K": &types.AttributeValueMemberS{Value: "v"}},
+				TableName: new("T"),
+				Key:       map[string]types.AttributeValue{"K": &types.AttributeValueMemberS{Value: "v"}},
 			}, func(o *dynamodb.Options) { o.HTTPClient, o.RetryMaxAttempts = &http.Client{Transport: h}, 1 })
 			if diff := cmp.Diff([]string{"dynamodb.us-east-1.amazonaws.com"}, slices.Compact(h.asked)); diff != "" {
 				t.Errorf("hosts (-want +got):\n%s", diff)
@@ -108,13 +111,20 @@ func TestDynamoDB_NeedsARegion(t *testing.T) {
 // awsEnvironment is what Lambda sets, and nothing that the machine may add.
 func awsEnvironment(t *testing.T) {
 	t.Helper()
-	for _, v := range []string{"AWS_PROFILE", "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_DYNAMODB", "AWS_MAX_ATTEMPTS"} {
+	for _, v := range []string{
+		"AWS_PROFILE", "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_DYNAMODB", "AWS_MAX_ATTEMPTS",
+	} {
 		t.Setenv(v, "") // restores it afterwards
 		os.Unsetenv(v)
 	}
 	for v, value := range map[string]string{
-		"AWS_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_SESSION_TOKEN": "test",
-		"AWS_CONFIG_FILE": os.DevNull, "AWS_SHARED_CREDENTIALS_FILE": os.DevNull, "AWS_EC2_METADATA_DISABLED": "true",
+		"AWS_REGION":                  "us-east-1",
+		"AWS_ACCESS_KEY_ID":           "test",
+		"AWS_SECRET_ACCESS_KEY":       "test",
+		"AWS_SESSION_TOKEN":           "test",
+		"AWS_CONFIG_FILE":             os.DevNull,
+		"AWS_SHARED_CREDENTIALS_FILE": os.DevNull,
+		"AWS_EC2_METADATA_DISABLED":   "true",
 	} {
 		t.Setenv(v, value)
 	}

@@ -5,10 +5,10 @@
 //	err = policies.AddResourcePolicy(keyARN, "the key policy", document)
 //	answer, err := policies.Ask(access.Question{Principal: roleARN, Action: "kms:Decrypt", Resource: keyARN})
 //
-// It tries requests with [policy.Account]: for every condition key that the policies mention, the values that they mention, one that they
-// do not mention, and a request without the key. Values that no policy mentions are alike to the policies, so what is refused to all of
-// these requests is refused to every request. There is one exception: of a pattern it tries one value, so it does not find a value that
-// two patterns for one key have in common.
+// It tries requests with [policy.Account]: for every condition key that the policies mention, the values that they
+// mention, one that they do not mention, and a request without the key. Values that no policy mentions are alike to the
+// policies, so what is refused to all of these requests is refused to every request. There is one exception: of a
+// pattern it tries one value, so it does not find a value that two patterns for one key have in common.
 package access
 
 import (
@@ -32,7 +32,9 @@ type Policies struct {
 func New(account string) *Policies {
 	return &Policies{
 		evaluator:   policy.NewAccount(account),
-		ofPrincipal: map[string][]policy.Statement{}, boundaries: map[string][]policy.Statement{}, ofResource: map[string][]policy.Statement{},
+		ofPrincipal: map[string][]policy.Statement{},
+		boundaries:  map[string][]policy.Statement{},
+		ofResource:  map[string][]policy.Statement{},
 	}
 }
 
@@ -80,7 +82,8 @@ const Other = "anything else"
 type Question struct {
 	// Principal is the ARN of a role or user, or the name of an AWS service that acts for itself.
 	Principal, Action, Resource string
-	// Given are the values of condition keys, in lower case, that a request must have. [Absent] means that it must not have the key.
+	// Given are the values of condition keys, in lower case, that a request must have. [Absent] means that it must not
+	// have the key.
 	Given map[string]string
 	// By is a statement whose conditions the request must meet; nil means any request.
 	By *policy.Statement
@@ -98,14 +101,15 @@ type Answer struct {
 func (p *Policies) Ask(q Question) (Answer, error) {
 	s := newSearch(p, q)
 	if s.requests() > maxRequests {
-		return Answer{}, fmt.Errorf("%s on %s: the policies mention too many values of condition keys to try them all", q.Action, q.Resource)
+		return Answer{}, fmt.Errorf("%s on %s: the policies mention too many values of condition keys to try them all",
+			q.Action, q.Resource)
 	}
 	s.try(s.keys)
 	return s.answer, nil
 }
 
-// Values returns the values of a condition key, in lower case, with which a request gets through: those that the policies mention, and
-// [Absent] and [Other].
+// Values returns the values of a condition key, in lower case, with which a request gets through: those that the
+// policies mention, and [Absent] and [Other].
 func (p *Policies) Values(q Question, key string) (values []string, err error) {
 	mentioned, ok := newSearch(p, q).candidates[key]
 	if !ok {
@@ -135,12 +139,21 @@ func (p *Policies) relevant(q Question) (statements []policy.Statement) {
 	return statements
 }
 
-// fixed returns the condition keys whose values a question settles: those that follow from the principal, and those that it gives.
+// fixed returns the condition keys whose values a question settles: those that follow from the principal, and those
+// that it gives.
 func (q Question) fixed() map[string]string {
-	fixed := map[string]string{"aws:principalisawsservice": "true", "aws:principalarn": Absent, "aws:principalaccount": Absent, "kms:calleraccount": Absent}
+	fixed := map[string]string{
+		"aws:principalisawsservice": "true",
+		"aws:principalarn":          Absent,
+		"aws:principalaccount":      Absent,
+		"kms:calleraccount":         Absent,
+	}
 	if parts := strings.SplitN(q.Principal, ":", 6); len(parts) == 6 {
 		fixed = map[string]string{
-			"aws:principalisawsservice": "false", "aws:principalarn": q.Principal, "aws:principalaccount": parts[4], "kms:calleraccount": parts[4],
+			"aws:principalisawsservice": "false",
+			"aws:principalarn":          q.Principal,
+			"aws:principalaccount":      parts[4],
+			"kms:calleraccount":         parts[4],
 		}
 	}
 	maps.Copy(fixed, q.Given)

@@ -68,27 +68,36 @@ func TestAsk_FindsARequestThatGetsThrough(t *testing.T) {
 			delegated + `}`, access.Answer{Allowed: true},
 		},
 		"a value that nobody mentions": {
-			allow("kms:Decrypt", `"StringNotEquals":{"kms:EncryptionContext:purpose":"a"},"Null":{"kms:EncryptionContext:purpose":"false"}`),
+			allow("kms:Decrypt",
+				`"StringNotEquals":{"kms:EncryptionContext:purpose":"a"},"Null":{"kms:EncryptionContext:purpose":"false"}`),
 			delegated + `}`, access.Answer{Allowed: true},
 		},
 		"the key's policy asks for another service": {
-			allow("kms:Decrypt", `"StringEquals":{"kms:ViaService":"x"}`), delegated + `,"Condition":{"StringEquals":{"kms:ViaService":"y"}}}`,
-			access.Answer{Refusal: `the key's policy neither names the role nor leaves kms:Decrypt to the account's policies; "D" of R would allow it, but its condition StringEquals kms:ViaService does not hold`},
+			allow("kms:Decrypt", `"StringEquals":{"kms:ViaService":"x"}`),
+			delegated + `,"Condition":{"StringEquals":{"kms:ViaService":"y"}}}`,
+			access.Answer{
+				Refusal: `the key's policy neither names the role nor leaves kms:Decrypt to the account's policies; "D" of R would allow it, but its condition StringEquals kms:ViaService does not hold`,
+			},
 		},
 		"the role is below the path": {
-			allow("kms:Decrypt", ``), delegated + `},` + fmt.Sprintf(outside, "arn:aws:iam::ACCOUNT:role/tokenizer/detokenize/*"), access.Answer{Allowed: true},
+			allow("kms:Decrypt", ``), delegated + `},` + fmt.Sprintf(outside,
+				"arn:aws:iam::ACCOUNT:role/tokenizer/detokenize/*"), access.Answer{Allowed: true},
 		},
 		"the role is not": {
-			allow("kms:Decrypt", ``), delegated + `},` + fmt.Sprintf(outside, "arn:aws:iam::ACCOUNT:role/other/*"), access.Answer{Refusal: `"Outside" of R denies it`},
+			allow("kms:Decrypt", ``), delegated + `},` + fmt.Sprintf(outside, "arn:aws:iam::ACCOUNT:role/other/*"),
+			access.Answer{Refusal: `"Outside" of R denies it`},
 		},
 		"conditions that contradict each other": {
-			allow("kms:Decrypt", `"StringEquals":{"kms:ViaService":"x"},"Null":{"kms:ViaService":"true"}`), delegated + `}`,
+			allow("kms:Decrypt", `"StringEquals":{"kms:ViaService":"x"},"Null":{"kms:ViaService":"true"}`),
+			delegated + `}`,
 			access.Answer{Refusal: "its conditions never hold", Unmet: true},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := policies(t, tt.ofRole, key, tt.ofResource)
-			got, err := p.Ask(access.Question{Principal: role, Action: "kms:Decrypt", Resource: key, By: &p.OfPrincipal(role)[0]})
+			got, err := p.Ask(access.Question{
+				Principal: role, Action: "kms:Decrypt", Resource: key, By: &p.OfPrincipal(role)[0],
+			})
 			if d := cmp.Diff(tt.want, got); d != "" || err != nil {
 				t.Error(err, d)
 			}
@@ -98,17 +107,23 @@ func TestAsk_FindsARequestThatGetsThrough(t *testing.T) {
 
 // A statement that is too narrow for what is given must not be covered up by another that is not.
 func TestAsk_HoldsToWhatTheQuestionGives(t *testing.T) {
-	p := policies(t, allow("dynamodb:UpdateItem", `"ForAllValues:StringLike":{"dynamodb:LeadingKeys":"use##*"}`)+","+allow("dynamodb:UpdateItem", ``), table, "")
+	p := policies(t, allow("dynamodb:UpdateItem",
+		`"ForAllValues:StringLike":{"dynamodb:LeadingKeys":"use##*"}`)+","+allow("dynamodb:UpdateItem", ``), table, "")
 	narrow, wide := &p.OfPrincipal(role)[0], &p.OfPrincipal(role)[1]
 	for _, tt := range []struct {
 		by    *policy.Statement
 		given string
 		want  bool
 	}{
-		{narrow, "use##t", true}, {narrow, "gone#t", false}, {wide, "gone#t", true}, {nil, "gone#t", true}, {narrow, access.Absent, true},
+		{narrow, "use##t", true}, {narrow, "gone#t", false}, {wide, "gone#t", true}, {nil, "gone#t", true},
+		{narrow, access.Absent, true},
 	} {
 		got, err := p.Ask(access.Question{
-			Principal: role, Action: "dynamodb:UpdateItem", Resource: table, By: tt.by, Given: map[string]string{"dynamodb:leadingkeys": tt.given},
+			Principal: role,
+			Action:    "dynamodb:UpdateItem",
+			Resource:  table,
+			By:        tt.by,
+			Given:     map[string]string{"dynamodb:leadingkeys": tt.given},
 		})
 		if err != nil || got.Allowed != tt.want || got.Unmet == tt.want {
 			t.Errorf("%v with %q: %+v, %v", tt.by, tt.given, got, err)
@@ -126,7 +141,8 @@ func TestValues_OfAPurpose(t *testing.T) {
 		``: {access.Absent, access.Other},
 	} {
 		p := policies(t, allow("kms:Decrypt", conditions), key, delegated+`}`)
-		got, err := p.Values(access.Question{Principal: role, Action: "kms:Decrypt", Resource: key}, "kms:encryptioncontext:purpose")
+		got, err := p.Values(access.Question{Principal: role, Action: "kms:Decrypt", Resource: key},
+			"kms:encryptioncontext:purpose")
 		if d := cmp.Diff(want, got); d != "" || err != nil {
 			t.Errorf("%s: %v %s", conditions, err, d)
 		}
@@ -135,10 +151,12 @@ func TestValues_OfAPurpose(t *testing.T) {
 
 func TestAsk_StaysWithinTheBoundary(t *testing.T) {
 	p := policies(t, allow("kms:Decrypt", ``), key, delegated+`}`)
-	if err := p.AddBoundary(role, "B", document(t, allow("kms:Decrypt", `"StringEquals":{"kms:EncryptionContext:purpose":"refund"}`))); err != nil {
+	if err := p.AddBoundary(role, "B", document(t,
+		allow("kms:Decrypt", `"StringEquals":{"kms:EncryptionContext:purpose":"refund"}`))); err != nil {
 		t.Fatal(err)
 	}
-	got, err := p.Values(access.Question{Principal: role, Action: "kms:Decrypt", Resource: key}, "kms:encryptioncontext:purpose")
+	got, err := p.Values(access.Question{Principal: role, Action: "kms:Decrypt", Resource: key},
+		"kms:encryptioncontext:purpose")
 	if d := cmp.Diff([]string{"refund"}, got); d != "" || err != nil {
 		t.Error(err, d)
 	}
@@ -150,7 +168,8 @@ func TestAsk_StaysWithinTheBoundary(t *testing.T) {
 func TestAsk_KnowsWhatFollowsFromThePrincipal(t *testing.T) {
 	const service = "logs.REGION.amazonaws.com"
 	only := func(condition string) string {
-		return `{"Effect":"Allow","Action":"kms:Decrypt","Resource":"*","Principal":"*","Condition":{` + condition + `}}`
+		return `{"Effect":"Allow","Action":"kms:Decrypt","Resource":"*","Principal":"*","Condition":{` + condition +
+			`}}`
 	}
 	for condition, want := range map[string]string{
 		`"StringEquals":{"kms:CallerAccount":"ACCOUNT"}`:     role,
@@ -175,17 +194,21 @@ func TestAsk_RefusesToTryTooMuch(t *testing.T) {
 		conditions = append(conditions, fmt.Sprintf(`"kms:EncryptionContext:k%d":["a","b","c"]`, i))
 	}
 	p := policies(t, allow("kms:Decrypt", `"StringEquals":{`+strings.Join(conditions, ",")+`}`), key, delegated+`}`)
-	if _, err := p.Ask(access.Question{Principal: role, Action: "kms:Decrypt", Resource: key}); err == nil || !strings.Contains(err.Error(), "too many") {
+	if _, err := p.Ask(access.Question{Principal: role, Action: "kms:Decrypt", Resource: key}); err == nil ||
+		!strings.Contains(err.Error(), "too many") {
 		t.Errorf("error = %v", err)
 	}
 }
 
 func TestPolicies_RefuseWhatTheyDoNotKnow(t *testing.T) {
 	p := access.New("ACCOUNT")
-	if err := p.AddRolePolicy(role, "P", document(t, allow("kms:Decrypt", `"StringEquals":{"aws:SourceIp":"x"}`))); err == nil || !strings.Contains(err.Error(), "aws:SourceIp") {
+	if err := p.AddRolePolicy(role, "P", document(t, allow("kms:Decrypt",
+		`"StringEquals":{"aws:SourceIp":"x"}`))); err == nil || !strings.Contains(err.Error(), "aws:SourceIp") {
 		t.Errorf("error = %v", err)
 	}
-	if err := p.AddResourcePolicy(key, "R", document(t, `{"Effect":"Allow","NotAction":"x","Resource":"*","Principal":"*"}`)); err == nil || !strings.Contains(err.Error(), "NotAction") {
+	if err := p.AddResourcePolicy(key, "R",
+		document(t, `{"Effect":"Allow","NotAction":"x","Resource":"*","Principal":"*"}`)); err == nil ||
+		!strings.Contains(err.Error(), "NotAction") {
 		t.Errorf("error = %v", err)
 	}
 }

@@ -24,8 +24,13 @@ type search struct {
 
 func newSearch(p *Policies, q Question) *search {
 	s := &search{
-		evaluator: p.evaluator, question: q, candidates: map[string][]string{}, answer: Answer{Refusal: "its conditions never hold", Unmet: true},
-		request: policy.Request{Role: q.Principal, Action: q.Action, Resource: q.Resource, Context: map[string][]string{}},
+		evaluator:  p.evaluator,
+		question:   q,
+		candidates: map[string][]string{},
+		answer:     Answer{Refusal: "its conditions never hold", Unmet: true},
+		request: policy.Request{
+			Role: q.Principal, Action: q.Action, Resource: q.Resource, Context: map[string][]string{},
+		},
 	}
 	fixed := q.fixed()
 	for key, value := range fixed {
@@ -96,7 +101,8 @@ func (s *search) evaluate() {
 	}
 }
 
-// examples returns values for a condition's key, with some of which the condition holds and with some of which it does not.
+// examples returns values for a condition's key, with some of which the condition holds and with some of which it does
+// not.
 func examples(c policy.Condition) (values []string) {
 	if c.Operator == "Null" {
 		return nil // only whether the key is there matters

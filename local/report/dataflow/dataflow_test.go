@@ -18,7 +18,8 @@ var flow = dataflow.Flow{
 		{API: "Api", Name: "GET /health", Caller: "Users"},
 	},
 	Actors: []dataflow.Actor{
-		{Name: "Order", Notes: []string{"role <&> \"R\""}, Layers: []string{"L"}, InScope: true}, {Name: "Logs", Notes: []string{"a service"}},
+		{Name: "Order", Notes: []string{"role <&> \"R\""}, Layers: []string{"L"}, InScope: true},
+		{Name: "Logs", Notes: []string{"a service"}},
 	},
 	Stores: []dataflow.Store{{Name: "Key", Note: "opens", InScope: true}, {Name: "Table", Note: "tokens"}},
 	Uses: []dataflow.Use{
@@ -66,7 +67,9 @@ func TestSVG_DrawsEverything(t *testing.T) {
 			t.Errorf("%d of %s, want %d", counts[shape], shape, want)
 		}
 	}
-	for _, text := range []string{"Users", "of Pool", "POST /order", "role &lt;&amp;&gt; &#34;R&#34;", "GenerateDataKey", "opens", "layer L"} {
+	for _, text := range []string{
+		"Users", "of Pool", "POST /order", "role &lt;&amp;&gt; &#34;R&#34;", "GenerateDataKey", "opens", "layer L",
+	} {
 		if !strings.Contains(string(svg), ">"+text+"</text>") {
 			t.Errorf("%q is missing", text)
 		}

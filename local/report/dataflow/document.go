@@ -23,12 +23,16 @@ text { font-family: sans-serif; font-size: 12px; fill: #1a1a1a }
 func (d *drawing) document() []byte {
 	var b strings.Builder
 	height := d.height + 70
-	fmt.Fprintf(&b, "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %d %d\" width=\"%d\" height=\"%d\" role=\"img\" aria-labelledby=\"t\">\n",
+	fmt.Fprintf(&b, "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %d %d\" width=\"%d\" height=\"%d\" "+
+		"role=\"img\" aria-labelledby=\"t\">\n",
 		width, height, width, height)
-	b.WriteString("<title id=\"t\">Data flow: who sends what to whom, and what is in PCI scope</title>\n" + style + "<defs>\n")
+	b.WriteString("<title id=\"t\">Data flow: who sends what to whom, and what is in PCI scope</title>\n" + style +
+		"<defs>\n")
 	for i, colour := range colours {
-		fmt.Fprintf(&b, "<marker id=\"head%d\" viewBox=\"0 0 8 8\" refX=\"7\" refY=\"4\" markerWidth=\"8\" markerHeight=\"8\" "+
-			"markerUnits=\"userSpaceOnUse\" orient=\"auto\"><path d=\"M0 0 L8 4 L0 8 z\" fill=%q/></marker>\n", i, colour)
+		fmt.Fprintf(&b,
+			"<marker id=\"head%d\" viewBox=\"0 0 8 8\" refX=\"7\" refY=\"4\" markerWidth=\"8\" markerHeight=\"8\" "+
+				"markerUnits=\"userSpaceOnUse\" orient=\"auto\"><path d=\"M0 0 L8 4 L0 8 z\" fill=%q/></marker>\n", i,
+			colour)
 	}
 	b.WriteString("</defs>\n")
 	fmt.Fprintf(&b, "<rect width=\"%d\" height=\"%d\" fill=\"#ffffff\"/>\n", width, height)
@@ -51,5 +55,6 @@ func (d *drawing) legend(b *strings.Builder, y int) {
 	write(b, "note", margin+34, y+12, "in PCI scope: handles cards, or what opens, makes or finds them")
 	fmt.Fprintf(b, "<rect class=\"connected\" x=\"%d\" y=\"%d\" width=\"26\" height=\"16\" rx=\"4\"/>\n", actorX-40, y)
 	write(b, "note", actorX-6, y+12, "connected: holds tokens at most, and cannot use them to read cards")
-	write(b, "note", storeX-labels, y+12, "arrows to keys and tables: what policies allow, with a colour for each actor")
+	write(b, "note", storeX-labels, y+12,
+		"arrows to keys and tables: what policies allow, with a colour for each actor")
 }

@@ -105,7 +105,8 @@ func (d *drawing) add(column *[]*box, b *box, inScope bool, texts []text) {
 	if inScope {
 		class = "scope"
 	}
-	fmt.Fprintf(&d.boxes, "<rect class=%q x=\"%d\" y=\"%d\" width=\"%d\" height=\"%d\" rx=\"5\"/>\n", class, b.x, b.y, b.width, b.height)
+	fmt.Fprintf(&d.boxes, "<rect class=%q x=\"%d\" y=\"%d\" width=\"%d\" height=\"%d\" rx=\"5\"/>\n", class, b.x, b.y,
+		b.width, b.height)
 	top := b.y + (b.height-line*len(texts))/2 + 13
 	for i, t := range texts {
 		if t.framed {
@@ -129,7 +130,8 @@ func escape(text string) string {
 func (d *drawing) placeStores(f Flow) {
 	for _, s := range f.Stores {
 		uses := count(f.Uses, func(u Use) bool { return u.Store == s.Name })
-		d.add(&d.stores, &box{name: s.Name, x: storeX, width: storeWidth, height: portHeight*uses + 12, ins: uses}, s.InScope, texts(s.Name, s.Note))
+		d.add(&d.stores, &box{name: s.Name, x: storeX, width: storeWidth, height: portHeight*uses + 12, ins: uses},
+			s.InScope, texts(s.Name, s.Note))
 	}
 }
 
@@ -141,7 +143,9 @@ func (d *drawing) placeActors(f Flow) {
 		for _, layer := range a.Layers {
 			lines = append(lines, text{"note", "layer " + layer, true})
 		}
-		d.add(&d.actors, &box{name: a.Name, x: actorX, width: actorWidth, height: portHeight*uses + 12, outs: uses, ins: routes}, a.InScope, lines)
+		d.add(&d.actors, &box{
+			name: a.Name, x: actorX, width: actorWidth, height: portHeight*uses + 12, outs: uses, ins: routes,
+		}, a.InScope, lines)
 	}
 }
 
@@ -151,14 +155,16 @@ func (d *drawing) placeRoutes(f Flow) {
 		if r.Actor == "" {
 			outs = 0
 		}
-		d.add(&d.routes, &box{name: r.API + " " + r.Name, x: routeX, width: routeWidth, outs: outs, ins: 1}, r.InScope, texts(r.Name, r.API))
+		d.add(&d.routes, &box{name: r.API + " " + r.Name, x: routeX, width: routeWidth, outs: outs, ins: 1}, r.InScope,
+			texts(r.Name, r.API))
 	}
 }
 
 func (d *drawing) placeCallers(f Flow) {
 	for _, c := range f.Callers {
 		routes := count(f.Routes, func(r Route) bool { return r.Caller == c.Name })
-		d.add(&d.callers, &box{name: c.Name, x: callerX, width: callerWidth, outs: routes}, false, texts(c.Name, c.Note))
+		d.add(&d.callers, &box{name: c.Name, x: callerX, width: callerWidth, outs: routes}, false,
+			texts(c.Name, c.Note))
 	}
 }
 
@@ -199,9 +205,11 @@ func (d *drawing) arrow(from, to *box, colour, straight int, label string) {
 	x2 -= 2 // the head needs room
 	turn := x2 - max(straight, 10)
 	middle := (x1 + turn) / 2
-	fmt.Fprintf(&d.arrows, "<path class=\"arrow\" stroke=%q marker-end=\"url(#head%d)\" d=\"M%d %d C%d %d %d %d %d %d L%d %d\"/>\n",
+	fmt.Fprintf(&d.arrows,
+		"<path class=\"arrow\" stroke=%q marker-end=\"url(#head%d)\" d=\"M%d %d C%d %d %d %d %d %d L%d %d\"/>\n",
 		colours[colour], colour, x1, y1, middle, y1, middle, y2, turn, y2, x2, y2)
 	if label != "" {
-		fmt.Fprintf(&d.arrows, "<text class=\"use\" style=\"fill:%s\" x=\"%d\" y=\"%d\">%s</text>\n", colours[colour], turn+6, y2-4, escape(label))
+		fmt.Fprintf(&d.arrows, "<text class=\"use\" style=\"fill:%s\" x=\"%d\" y=\"%d\">%s</text>\n", colours[colour],
+			turn+6, y2-4, escape(label))
 	}
 }

@@ -3,7 +3,10 @@ package inventory
 // key reads a KMS key.
 func (r *reader) key(one *resource) (created, error) {
 	id := one.name("")
-	k := &Key{Named: Named{one.path, one.arn("kms", "key/"+id)}, Policy: Policy{"the policy of " + one.path, one.Properties["KeyPolicy"]}}
+	k := &Key{
+		Named:  Named{one.path, one.arn("kms", "key/"+id)},
+		Policy: Policy{"the policy of " + one.path, one.Properties["KeyPolicy"]},
+	}
 	r.inventory.Keys = append(r.inventory.Keys, k)
 	return created{id, map[string]string{"Arn": k.ARN, "KeyId": id}}, nil
 }

@@ -10,19 +10,27 @@ import (
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/policy"
 )
 
-// These settings of the extension, which docs/api.md describes, name keys as VERSION=ARN separated by commas, and tables.
+// These settings of the extension, which docs/api.md describes, name keys as VERSION=ARN separated by commas, and
+// tables.
 var (
 	keySettings   = map[string]KeyUse{"TOKENIZER_TOKEN_KEYS": TokenKey, "TOKENIZER_FINGERPRINT_KEYS": FingerprintKey}
-	tableSettings = map[string]TableUse{"TOKENIZER_TABLE": Vault, "TOKENIZER_STATE_TABLE": State, "TOKENIZER_INDEX_TABLE": Index}
+	tableSettings = map[string]TableUse{
+		"TOKENIZER_TABLE": Vault, "TOKENIZER_STATE_TABLE": State, "TOKENIZER_INDEX_TABLE": Index,
+	}
 )
 
 // function reads a Lambda function.
 func (r *reader) function(one *resource) (created, error) {
 	name := one.name("FunctionName")
 	if !slices.ContainsFunc(r.inventory.Roles, func(role *Role) bool { return role.ARN == one.Str("Role") }) {
-		return created{}, fmt.Errorf("its role %q is not one of the templates, so the report cannot tell what the function may do", one.Str("Role"))
+		return created{}, fmt.Errorf("its role %q is not one of the templates, so the report cannot tell what the "+
+			"function may do", one.Str("Role"))
 	}
-	f := &Function{Named: Named{one.path, one.arn("lambda", "function:"+name)}, Role: one.Str("Role"), Layers: one.Strings("Layers")}
+	f := &Function{
+		Named:  Named{one.path, one.arn("lambda", "function:"+name)},
+		Role:   one.Str("Role"),
+		Layers: one.Strings("Layers"),
+	}
 	r.inventory.Functions = append(r.inventory.Functions, f)
 	r.functions[f.ARN] = f
 	return created{name, map[string]string{"Arn": f.ARN}}, r.settings(f, one.Object("Environment").Object("Variables"))

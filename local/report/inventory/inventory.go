@@ -12,7 +12,8 @@ import (
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/policy"
 )
 
-// Inventory is what an assembly has, each kind sorted by path. Account and Region are ACCOUNT and REGION if the app leaves them open.
+// Inventory is what an assembly has, each kind sorted by path. Account and Region are ACCOUNT and REGION if the app
+// leaves them open.
 type Inventory struct {
 	Account, Region string
 	Keys            []*Key
@@ -94,7 +95,8 @@ type Function struct {
 	Invoke []Permission
 	// Tokenizer tells whether it has the extension's settings.
 	Tokenizer bool
-	// AWSVariables are its environment variables that AWS's software reads, as NAME=value. They can redirect its calls, or wrap it.
+	// AWSVariables are its environment variables that AWS's software reads, as NAME=value. They can redirect its calls,
+	// or wrap it.
 	AWSVariables []string
 }
 

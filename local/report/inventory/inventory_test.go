@@ -60,27 +60,38 @@ func TestRead_ConnectsWhatBelongsTogether(t *testing.T) {
 			Policy: inventory.Policy{Name: "the policy of S/Key", Document: map[string]any{"Statement": []any{}}},
 		}},
 		Tables: []*inventory.Table{{
-			Named: inventory.Named{Path: "S/Table", ARN: "arn:aws:dynamodb:REGION:ACCOUNT:table/T"}, Name: "T", Use: inventory.Vault,
+			Named: inventory.Named{Path: "S/Table", ARN: "arn:aws:dynamodb:REGION:ACCOUNT:table/T"},
+			Name:  "T",
+			Use:   inventory.Vault,
 		}},
 		Roles: []*inventory.Role{{
 			Named: inventory.Named{Path: "S/Role", ARN: roleARN}, IAMPath: "/tokenizer/detokenize/",
 			Policies: []inventory.Policy{
-				{Name: "S/Managed", Document: map[string]any{"x": json.Number("2")}}, {Name: "S/Policy", Document: map[string]any{"x": json.Number("1")}},
+				{Name: "S/Managed", Document: map[string]any{"x": json.Number("2")}},
+				{Name: "S/Policy", Document: map[string]any{"x": json.Number("1")}},
 			},
 		}},
 		Functions: []*inventory.Function{{
-			Named: inventory.Named{Path: "S/Function", ARN: "arn:aws:lambda:REGION:ACCOUNT:function:S-Function"}, Role: roleARN, Tokenizer: true,
-			Invoke:       []inventory.Permission{{Principal: "apigateway.amazonaws.com", Action: "lambda:InvokeFunction"}},
+			Named:     inventory.Named{Path: "S/Function", ARN: "arn:aws:lambda:REGION:ACCOUNT:function:S-Function"},
+			Role:      roleARN,
+			Tokenizer: true,
+			Invoke: []inventory.Permission{{
+				Principal: "apigateway.amazonaws.com", Action: "lambda:InvokeFunction",
+			}},
 			AWSVariables: []string{"AWS_LAMBDA_EXEC_WRAPPER=/opt/x"},
 		}},
 		Layers: []*inventory.Layer{{
 			Named: inventory.Named{Path: "S/Layer", ARN: "arn:aws:lambda:REGION:ACCOUNT:layer:L:1"},
 			Shared: []inventory.Permission{{
-				Principal: "*", Action: "lambda:GetLayerVersion", Conditions: []policy.Condition{{Key: "OrganizationId", Values: []string{"o-1"}}},
+				Principal:  "*",
+				Action:     "lambda:GetLayerVersion",
+				Conditions: []policy.Condition{{Key: "OrganizationId", Values: []string{"o-1"}}},
 			}},
 		}},
 		Parameters: []*inventory.Parameter{{
-			Named: inventory.Named{Path: "S/Parameter", ARN: "arn:aws:ssm:REGION:ACCOUNT:parameter/layer"}, Name: "/layer", Value: "arn:aws:lambda:REGION:ACCOUNT:layer:L:1",
+			Named: inventory.Named{Path: "S/Parameter", ARN: "arn:aws:ssm:REGION:ACCOUNT:parameter/layer"},
+			Name:  "/layer",
+			Value: "arn:aws:lambda:REGION:ACCOUNT:layer:L:1",
 		}},
 	}
 	trusted := inv.Roles[0].Trust
@@ -88,7 +99,8 @@ func TestRead_ConnectsWhatBelongsTogether(t *testing.T) {
 	if d := cmp.Diff(want, inv); d != "" {
 		t.Error(d)
 	}
-	if len(trusted) != 1 || trusted[0].Principals[0] != "lambda.amazonaws.com" || trusted[0].Actions[0] != "sts:AssumeRole" {
+	if len(trusted) != 1 || trusted[0].Principals[0] != "lambda.amazonaws.com" ||
+		trusted[0].Actions[0] != "sts:AssumeRole" {
 		t.Errorf("trust: %+v", trusted)
 	}
 	if f := inv.FunctionsOf(roleARN); len(f) != 1 || f[0].Path != "S/Function" || inv.FunctionsOf("other") != nil {
@@ -113,7 +125,8 @@ func TestRead_PolicyOfNoRole(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if d := cmp.Diff([]inventory.Policy{{Name: "S/Managed", Document: map[string]any{"x": json.Number("2")}}}, inv.Loose); d != "" {
+	if d := cmp.Diff([]inventory.Policy{{Name: "S/Managed", Document: map[string]any{"x": json.Number("2")}}},
+		inv.Loose); d != "" {
 		t.Error(d)
 	}
 }
@@ -134,7 +147,13 @@ func TestRead_Routes(t *testing.T) {
 	}
 	want := []*inventory.Route{
 		{API: "S/Api", Method: "OPTIONS", Path: "/v1"},
-		{API: "S/Api", Method: "POST", Path: "/v1/order", Authorizer: "S/Users", Function: "arn:aws:lambda:REGION:ACCOUNT:function:S-Function"},
+		{
+			API:        "S/Api",
+			Method:     "POST",
+			Path:       "/v1/order",
+			Authorizer: "S/Users",
+			Function:   "arn:aws:lambda:REGION:ACCOUNT:function:S-Function",
+		},
 	}
 	if d := cmp.Diff(want, inv.Routes); d != "" {
 		t.Error(d)
@@ -146,30 +165,61 @@ func TestRead_RefusesWhatItDoesNotKnow(t *testing.T) {
 		return `"Role":{"Type":"AWS::IAM::Role","Properties":{` + trust + `,` + more + `}}`
 	}
 	for want, resources := range map[string][]string{
-		"S/X (AWS::Lambda::Url): the report does not know this type":         {`"X":{"Type":"AWS::Lambda::Url"}`},
-		"S/Role (AWS::IAM::Role): the report does not know the property Ne":  {roleWith(`"New":1`)},
-		"S/Table (AWS::DynamoDB::Table): the report does not know the prope": {`"Table":{"Type":"AWS::DynamoDB::Table","Properties":{"StreamSpecification":{}}}`},
-		"S/Api (AWS::ApiGateway::RestApi): the report does not know the pro": {`"Api":{"Type":"AWS::ApiGateway::RestApi","Properties":{"Policy":{}}}`},
-		"the managed policy aws:policy/AdministratorAccess is not one of":    {roleWith(`"ManagedPolicyArns":["arn:aws:iam::aws:policy/AdministratorAccess"]`)},
-		"the managed policy b is not one of the templates":                   {roleWith(`"PermissionsBoundary":"b"`)},
-		"role x is not one of the templates":                                 {`"M":{"Type":"AWS::IAM::ManagedPolicy","Properties":{"PolicyDocument":{},"Roles":["x"]}}`},
-		"role y is not one of the templates":                                 {`"P":{"Type":"AWS::IAM::Policy","Properties":{"Roles":["y"]}}`},
-		"S/P (AWS::IAM::Policy): the report does not know the property User": {`"P":{"Type":"AWS::IAM::Policy","Properties":{"Users":["y"]}}`},
-		"S/Key: nothing tells what the key is for":                           {key},
+		"S/X (AWS::Lambda::Url): the report does not know this type":        {`"X":{"Type":"AWS::Lambda::Url"}`},
+		"S/Role (AWS::IAM::Role): the report does not know the property Ne": {roleWith(`"New":1`)},
+		"S/Table (AWS::DynamoDB::Table): the report does not know the prope": {
+			`"Table":{"Type":"AWS::DynamoDB::Table","Properties":{"StreamSpecification":{}}}`,
+		},
+		"S/Api (AWS::ApiGateway::RestApi): the report does not know the pro": {
+			`"Api":{"Type":"AWS::ApiGateway::RestApi","Properties":{"Policy":{}}}`,
+		},
+		"the managed policy aws:policy/AdministratorAccess is not one of": {roleWith(
+			`"ManagedPolicyArns":["arn:aws:iam::aws:policy/AdministratorAccess"]`)},
+		"the managed policy b is not one of the templates": {roleWith(`"PermissionsBoundary":"b"`)},
+		"role x is not one of the templates": {
+			`"M":{"Type":"AWS::IAM::ManagedPolicy","Properties":{"PolicyDocument":{},"Roles":["x"]}}`,
+		},
+		"role y is not one of the templates": {
+			`"P":{"Type":"AWS::IAM::Policy","Properties":{"Roles":["y"]}}`,
+		},
+		"S/P (AWS::IAM::Policy): the report does not know the property User": {
+			`"P":{"Type":"AWS::IAM::Policy","Properties":{"Users":["y"]}}`,
+		},
+		"S/Key: nothing tells what the key is for": {key},
 		"is used as vault and as index": {role, key, table, function,
 			`"G":{"Type":"AWS::Lambda::Function","Properties":{"Role":{"Fn::GetAtt":["Role","Arn"]},"Environment":{"Variables":{"TOKENIZER_INDEX_TABLE":{"Ref":"Table"}}}}}`},
 		"arn:elsewhere is used as TokenKey, but is not one of the templates": {role,
 			`"G":{"Type":"AWS::Lambda::Function","Properties":{"Role":{"Fn::GetAtt":["Role","Arn"]},"Environment":{"Variables":{"TOKENIZER_TOKEN_KEYS":"1=arn:elsewhere"}}}}`},
-		`its role "arn:r" is not one of the templates`:   {`"G":{"Type":"AWS::Lambda::Function","Properties":{"Role":"arn:r"}}`},
-		"functions that a user pool calls":               {`"U":{"Type":"AWS::Cognito::UserPool","Properties":{"LambdaConfig":{}}}`},
-		"authorizers with one user pool":                 {`"A":{"Type":"AWS::ApiGateway::Authorizer","Properties":{"Type":"REQUEST"}}`},
-		`integrations of type "HTTP"`:                    {`"M":{"Type":"AWS::ApiGateway::Method","Properties":{"Integration":{"Type":"HTTP"}}}`},
-		`function "" is not one`:                         {`"M":{"Type":"AWS::ApiGateway::Method","Properties":{"Integration":{"Type":"AWS_PROXY","Uri":"x"}}}`},
-		"function f is not one of the templates":         {`"I":{"Type":"AWS::Lambda::Permission","Properties":{"FunctionName":"f"}}`},
-		"layer version l is not one of the templates":    {`"I":{"Type":"AWS::Lambda::LayerVersionPermission","Properties":{"LayerVersionArn":"l"}}`},
-		"the trust policy: a statement is malformed":     {`"Role":{"Type":"AWS::IAM::Role","Properties":{"AssumeRolePolicyDocument":{"Statement":["x"]}}}`},
-		"the kind Federated is not evaluated":            {`"Role":{"Type":"AWS::IAM::Role","Properties":{"AssumeRolePolicyDocument":{"Statement":{"Effect":"Allow","Action":"sts:AssumeRole","Principal":{"Federated":"x"}}}}}`},
-		"the trust policy: statement 1: the element Not": {`"Role":{"Type":"AWS::IAM::Role","Properties":{"AssumeRolePolicyDocument":{"Statement":{"Effect":"Allow","NotAction":"x","Principal":"*"}}}}`},
+		`its role "arn:r" is not one of the templates`: {
+			`"G":{"Type":"AWS::Lambda::Function","Properties":{"Role":"arn:r"}}`,
+		},
+		"functions that a user pool calls": {
+			`"U":{"Type":"AWS::Cognito::UserPool","Properties":{"LambdaConfig":{}}}`,
+		},
+		"authorizers with one user pool": {
+			`"A":{"Type":"AWS::ApiGateway::Authorizer","Properties":{"Type":"REQUEST"}}`,
+		},
+		`integrations of type "HTTP"`: {
+			`"M":{"Type":"AWS::ApiGateway::Method","Properties":{"Integration":{"Type":"HTTP"}}}`,
+		},
+		`function "" is not one`: {
+			`"M":{"Type":"AWS::ApiGateway::Method","Properties":{"Integration":{"Type":"AWS_PROXY","Uri":"x"}}}`,
+		},
+		"function f is not one of the templates": {
+			`"I":{"Type":"AWS::Lambda::Permission","Properties":{"FunctionName":"f"}}`,
+		},
+		"layer version l is not one of the templates": {
+			`"I":{"Type":"AWS::Lambda::LayerVersionPermission","Properties":{"LayerVersionArn":"l"}}`,
+		},
+		"the trust policy: a statement is malformed": {
+			`"Role":{"Type":"AWS::IAM::Role","Properties":{"AssumeRolePolicyDocument":{"Statement":["x"]}}}`,
+		},
+		"the kind Federated is not evaluated": {
+			`"Role":{"Type":"AWS::IAM::Role","Properties":{"AssumeRolePolicyDocument":{"Statement":{"Effect":"Allow","Action":"sts:AssumeRole","Principal":{"Federated":"x"}}}}}`,
+		},
+		"the trust policy: statement 1: the element Not": {
+			`"Role":{"Type":"AWS::IAM::Role","Properties":{"AssumeRolePolicyDocument":{"Statement":{"Effect":"Allow","NotAction":"x","Principal":"*"}}}}`,
+		},
 	} {
 		if _, err := read(t, resources...); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("error = %v, want %q", err, want)
@@ -180,11 +230,13 @@ func TestRead_RefusesWhatItDoesNotKnow(t *testing.T) {
 func TestRead_OneEnvironment(t *testing.T) {
 	here, there := stack(t, table), stack(t, table)
 	here.Account, here.Region, there.Name = "123456789012", "eu-west-1", "Other"
-	if _, err := inventory.Read(&assembly.Assembly{Stacks: []*assembly.Stack{here, there}}); err == nil || !strings.Contains(err.Error(), "different accounts") {
+	if _, err := inventory.Read(&assembly.Assembly{Stacks: []*assembly.Stack{here, there}}); err == nil ||
+		!strings.Contains(err.Error(), "different accounts") {
 		t.Errorf("error = %v", err)
 	}
 	inv, err := inventory.Read(&assembly.Assembly{Stacks: []*assembly.Stack{here}})
-	if err != nil || inv.Account != "123456789012" || inv.Tables[0].ARN != "arn:aws:dynamodb:eu-west-1:123456789012:table/T" {
+	if err != nil || inv.Account != "123456789012" ||
+		inv.Tables[0].ARN != "arn:aws:dynamodb:eu-west-1:123456789012:table/T" {
 		t.Errorf("%+v, %v", inv, err)
 	}
 }

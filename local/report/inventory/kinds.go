@@ -3,8 +3,8 @@ package inventory
 // kind says how to read a type of resource.
 type kind struct {
 	read func(*reader, *resource) (created, error)
-	// properties are those that are read or that decide nothing. Others are an error, because they could decide who can read. nil means
-	// that no property of the type can.
+	// properties are those that are read or that decide nothing. Others are an error, because they could decide who can
+	// read. nil means that no property of the type can.
 	properties []string
 }
 
@@ -14,18 +14,22 @@ var kinds = map[string]kind{
 		"Description", "EnableKeyRotation", "KeyPolicy", "KeySpec", "KeyUsage", "PendingWindowInDays", "Tags",
 	}},
 	"AWS::DynamoDB::Table": {(*reader).table, []string{
-		"AttributeDefinitions", "BillingMode", "DeletionProtectionEnabled", "KeySchema", "PointInTimeRecoverySpecification", "ResourcePolicy",
-		"SSESpecification", "TableName", "Tags", "TimeToLiveSpecification",
+		"AttributeDefinitions", "BillingMode", "DeletionProtectionEnabled", "KeySchema",
+		"PointInTimeRecoverySpecification", "ResourcePolicy", "SSESpecification", "TableName", "Tags",
+		"TimeToLiveSpecification",
 	}},
 	"AWS::IAM::Role": {(*reader).role, []string{
-		"AssumeRolePolicyDocument", "Description", "ManagedPolicyArns", "MaxSessionDuration", "Path", "PermissionsBoundary", "Policies",
-		"RoleName", "Tags",
+		"AssumeRolePolicyDocument", "Description", "ManagedPolicyArns", "MaxSessionDuration", "Path",
+		"PermissionsBoundary", "Policies", "RoleName", "Tags",
 	}},
-	"AWS::IAM::Policy":        {(*reader).policy, []string{"PolicyDocument", "PolicyName", "Roles"}},
-	"AWS::IAM::ManagedPolicy": {(*reader).managedPolicy, []string{"Description", "ManagedPolicyName", "Path", "PolicyDocument", "Roles"}},
+	"AWS::IAM::Policy": {(*reader).policy, []string{"PolicyDocument", "PolicyName", "Roles"}},
+	"AWS::IAM::ManagedPolicy": {
+		(*reader).managedPolicy, []string{"Description", "ManagedPolicyName", "Path", "PolicyDocument", "Roles"},
+	},
 	"AWS::Lambda::Function": {(*reader).function, []string{
-		"Architectures", "Code", "CodeSigningConfigArn", "Description", "Environment", "FunctionName", "Handler", "Layers", "LoggingConfig", "MemorySize",
-		"ReservedConcurrentExecutions", "Role", "Runtime", "Tags", "Timeout", "TracingConfig", "VpcConfig",
+		"Architectures", "Code", "CodeSigningConfigArn", "Description", "Environment", "FunctionName", "Handler",
+		"Layers", "LoggingConfig", "MemorySize", "ReservedConcurrentExecutions", "Role", "Runtime", "Tags", "Timeout",
+		"TracingConfig", "VpcConfig",
 	}},
 	"AWS::Lambda::Permission": {(*reader).invokePermission, []string{
 		"Action", "FunctionName", "Principal", "PrincipalOrgID", "SourceAccount", "SourceArn",
@@ -33,10 +37,13 @@ var kinds = map[string]kind{
 	"AWS::Lambda::LayerVersion": {(*reader).layer, []string{
 		"CompatibleArchitectures", "CompatibleRuntimes", "Content", "Description", "LayerName", "LicenseInfo",
 	}},
-	"AWS::Lambda::LayerVersionPermission": {(*reader).layerPermission, []string{"Action", "LayerVersionArn", "OrganizationId", "Principal"}},
-	"AWS::SSM::Parameter":                 {(*reader).parameter, []string{"Description", "Name", "Tags", "Tier", "Type", "Value"}},
+	"AWS::Lambda::LayerVersionPermission": {
+		(*reader).layerPermission, []string{"Action", "LayerVersionArn", "OrganizationId", "Principal"},
+	},
+	"AWS::SSM::Parameter": {(*reader).parameter, []string{"Description", "Name", "Tags", "Tier", "Type", "Value"}},
 	"AWS::ApiGateway::RestApi": {(*reader).api, []string{
-		"Description", "EndpointAccessMode", "EndpointConfiguration", "MinimumCompressionSize", "Name", "SecurityPolicy", "Tags",
+		"Description", "EndpointAccessMode", "EndpointConfiguration", "MinimumCompressionSize", "Name",
+		"SecurityPolicy", "Tags",
 	}},
 	"AWS::ApiGateway::Resource":   {(*reader).apiResource, nil},
 	"AWS::ApiGateway::Method":     {(*reader).method, nil},
@@ -78,7 +85,9 @@ var kinds = map[string]kind{
 // named reads nothing: the resource is only a name for others to refer to.
 func (*reader) named(one *resource) (created, error) {
 	name := one.name("Name")
-	return created{name, map[string]string{"AllocationId": name, "Arn": name, "CodeSigningConfigArn": name, "GroupId": name, "Id": name}}, nil
+	return created{name, map[string]string{
+		"AllocationId": name, "Arn": name, "CodeSigningConfigArn": name, "GroupId": name, "Id": name,
+	}}, nil
 }
 
 func (*reader) logGroup(one *resource) (created, error) {

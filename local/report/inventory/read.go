@@ -19,8 +19,14 @@ func Read(a *assembly.Assembly) (*Inventory, error) {
 	}
 	r := &reader{
 		inventory: &Inventory{Account: account, Region: region}, resolver: assembly.NewResolver(a, account, region),
-		roles: map[string]*Role{}, functions: map[string]*Function{}, layers: map[string]*Layer{}, apiPaths: map[string]string{},
-		userPools: map[string]string{}, authorizers: map[string]string{}, uses: map[string]string{}, managed: map[string]*managedPolicy{},
+		roles:       map[string]*Role{},
+		functions:   map[string]*Function{},
+		layers:      map[string]*Layer{},
+		apiPaths:    map[string]string{},
+		userPools:   map[string]string{},
+		authorizers: map[string]string{},
+		uses:        map[string]string{},
+		managed:     map[string]*managedPolicy{},
 	}
 	for _, stack := range a.Stacks {
 		order, err := stack.Order()
@@ -45,18 +51,21 @@ func environment(a *assembly.Assembly) (account, region string, err error) {
 	first := a.Stacks[0]
 	for _, stack := range a.Stacks {
 		if stack.Account != first.Account || stack.Region != first.Region {
-			return "", "", fmt.Errorf("stacks %s and %s are for different accounts or regions: this is not supported", first.Name, stack.Name)
+			return "", "", fmt.Errorf("stacks %s and %s are for different accounts or regions: this is not supported",
+				first.Name, stack.Name)
 		}
 	}
 	return cmp.Or(first.Account, "ACCOUNT"), cmp.Or(first.Region, "REGION"), nil
 }
 
-// pathOf is the path of the construct that stands for a resource. The CDK calls the resource within its construct Resource.
+// pathOf is the path of the construct that stands for a resource. The CDK calls the resource within its construct
+// Resource.
 func pathOf(stack *assembly.Stack, id string) string {
 	return strings.TrimSuffix(stack.ConstructPath(id), "/Resource")
 }
 
-// reader reads the resources of an assembly, each after those that it refers to. Its maps are by ARN where nothing else is said.
+// reader reads the resources of an assembly, each after those that it refers to. Its maps are by ARN where nothing else
+// is said.
 type reader struct {
 	inventory *Inventory
 	resolver  *assembly.Resolver
@@ -94,7 +103,8 @@ func (r *reader) read(stack *assembly.Stack, id string) error {
 	template := stack.Template.Resources[id]
 	k, ok := kinds[template.Type]
 	if !ok {
-		return errors.New("the report does not know this type of resource: say in local/report/inventory/kinds.go what it means for who can read")
+		return errors.New("the report does not know this type of resource: say in local/report/inventory/kinds.go " +
+			"what it means for who can read")
 	}
 	resolved, err := r.resolver.Resolve(stack, id, template.Properties)
 	if err != nil {
@@ -128,7 +138,8 @@ func (r *resource) arn(service, name string) string {
 func (r *resource) only(known []string) error {
 	for _, property := range slices.Sorted(maps.Keys(r.Properties)) {
 		if !slices.Contains(known, property) {
-			return fmt.Errorf("the report does not know the property %s: say in local/report/inventory/kinds.go that it decides nothing, or read it", property)
+			return fmt.Errorf("the report does not know the property %s: say in local/report/inventory/kinds.go that "+
+				"it decides nothing, or read it", property)
 		}
 	}
 	return nil
@@ -149,11 +160,13 @@ func (r *reader) finish() error {
 		k.Use = KeyUse(r.uses[k.ARN])
 		delete(r.uses, k.ARN)
 		if k.Use == "" {
-			return fmt.Errorf("%s: nothing tells what the key is for: no table is encrypted with it, and no function's settings name it", k.Path)
+			return fmt.Errorf("%s: nothing tells what the key is for: no table is encrypted with it, and no "+
+				"function's settings name it", k.Path)
 		}
 	}
 	if unknown := slices.Sorted(maps.Keys(r.uses)); len(unknown) > 0 {
-		return fmt.Errorf("%s is used as %s, but is not one of the templates: the report cannot tell who else uses it", unknown[0], r.uses[unknown[0]])
+		return fmt.Errorf("%s is used as %s, but is not one of the templates: the report cannot tell who else uses it",
+			unknown[0], r.uses[unknown[0]])
 	}
 	return nil
 }

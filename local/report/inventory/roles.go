@@ -102,7 +102,8 @@ func (r *reader) attach(role *Role, arn string) error {
 func (r *reader) shared(arn string) (Policy, error) {
 	p, ok := r.managed[arn]
 	if !ok {
-		return Policy{}, fmt.Errorf("the managed policy %s is not one of the templates, so the report cannot tell what it allows", strings.TrimPrefix(arn, "arn:aws:iam::"))
+		return Policy{}, fmt.Errorf("the managed policy %s is not one of the templates, so the report cannot tell "+
+			"what it allows", strings.TrimPrefix(arn, "arn:aws:iam::"))
 	}
 	p.used = true
 	return p.Policy, nil

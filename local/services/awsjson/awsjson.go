@@ -1,6 +1,6 @@
-// Package awsjson serves the AWS JSON 1.0 and 1.1 protocols, which KMS, DynamoDB and Cognito speak: every request is a POST
-// whose X-Amz-Target header names service and operation ("TrentService.Encrypt"), bodies both ways are JSON, and an error is
-// a JSON object whose __type is the exception's name.
+// Package awsjson serves the AWS JSON 1.0 and 1.1 protocols, which KMS, DynamoDB and Cognito speak: every request is a
+// POST whose X-Amz-Target header names service and operation ("TrentService.Encrypt"), bodies both ways are JSON, and
+// an error is a JSON object whose __type is the exception's name.
 //
 // A server is a [Service] with one typed function for each operation:
 //
@@ -77,7 +77,10 @@ func Operation(r *http.Request) string {
 func ReadBody(r *http.Request) ([]byte, error) {
 	body, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, MaxBody))
 	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
-		return nil, &Error{"RequestEntityTooLargeException", fmt.Sprintf("the request body is larger than %d bytes", MaxBody), http.StatusRequestEntityTooLarge, nil}
+		return nil, &Error{
+			"RequestEntityTooLargeException", fmt.Sprintf("the request body is larger than %d bytes", MaxBody),
+			http.StatusRequestEntityTooLarge, nil,
+		}
 	}
 	if err != nil {
 		return nil, Errorf("SerializationException", "the request body could not be read to its end")
@@ -99,7 +102,8 @@ func (s Service) serve(r *http.Request) (any, error) {
 	target := r.Header.Get("X-Amz-Target")
 	op, known := s.Ops[Operation(r)]
 	if !known || target != s.Target+"."+Operation(r) {
-		return nil, Errorf("UnknownOperationException", "the local %s lacks the operation %q: run this against AWS, or add it", s.Name, target)
+		return nil, Errorf("UnknownOperationException",
+			"the local %s lacks the operation %q: run this against AWS, or add it", s.Name, target)
 	}
 	body, err := ReadBody(r)
 	if err != nil {
@@ -112,7 +116,11 @@ func (s Service) serve(r *http.Request) (any, error) {
 func WriteError(w http.ResponseWriter, r *http.Request, err error) {
 	e, ok := errors.AsType[*Error](err)
 	if !ok {
-		e = &Error{Code: "InternalFailure", Message: "the local service failed in " + Operation(r), Status: http.StatusInternalServerError}
+		e = &Error{
+			Code:    "InternalFailure",
+			Message: "the local service failed in " + Operation(r),
+			Status:  http.StatusInternalServerError,
+		}
 	}
 	members := map[string]any{"__type": e.Code, "message": e.Message}
 	maps.Copy(members, e.Fields)

@@ -1,14 +1,15 @@
-// Package cognitoserver is a small Amazon Cognito user pools service for local runs: pools, app clients, sign-up with a code
-// by mail, sign-in with a password, and JWTs that a verifier of Cognito's tokens accepts.
+// Package cognitoserver is a small Amazon Cognito user pools service for local runs: pools, app clients, sign-up with a
+// code by mail, sign-in with a password, and JWTs that a verifier of Cognito's tokens accepts.
 //
 //	server := httptest.NewServer(cognitoserver.New(cognitoserver.Config{
 //		AccountID: "123456789012", Region: "us-east-1", Mail: func(to, code string) { … },
 //	}))
 //	client := cognitoidentityprovider.NewFromConfig(cfg, func(o *cognitoidentityprovider.Options) { o.BaseEndpoint = &server.URL })
 //
-// A pool's public key is at <endpoint>/<pool id>/.well-known/jwks.json, as in Cognito. The package has no SRP, client secrets, MFA,
-// triggers or groups. It does not send codes again, and wrong passwords lock nobody out. SignUp, ConfirmSignUp and InitiateAuth are
-// unsigned calls, as in Cognito, and no signatures are checked. All state is in memory.
+// A pool's public key is at <endpoint>/<pool id>/.well-known/jwks.json, as in Cognito. The package has no SRP, client
+// secrets, MFA, triggers or groups. It does not send codes again, and wrong passwords lock nobody out. SignUp,
+// ConfirmSignUp and InitiateAuth are unsigned calls, as in Cognito, and no signatures are checked. All state is in
+// memory.
 //
 // Source: https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/Welcome.html
 package cognitoserver
@@ -79,16 +80,23 @@ func New(config Config) *Server {
 	if config.Mail == nil {
 		config.Mail = func(string, string) {}
 	}
-	s := &Server{config: config, mux: http.NewServeMux(), pools: map[string]*pool{}, clients: map[string]*client{}, refresh: map[[32]byte]session{}}
+	s := &Server{
+		config:  config,
+		mux:     http.NewServeMux(),
+		pools:   map[string]*pool{},
+		clients: map[string]*client{},
+		refresh: map[[32]byte]session{},
+	}
 	s.mux.HandleFunc("GET /{pool}/.well-known/jwks.json", s.serveKeys)
-	s.mux.Handle("POST /", awsjson.Service{Name: "Cognito", Target: "AWSCognitoIdentityProviderService", Ops: map[string]awsjson.Handler{
-		"CreateUserPool":       awsjson.Op(s.createUserPool),
-		"CreateUserPoolClient": awsjson.Op(s.createUserPoolClient),
-		"SignUp":               awsjson.Op(s.signUp),
-		"ConfirmSignUp":        awsjson.Op(s.confirmSignUp),
-		"AdminConfirmSignUp":   awsjson.Op(s.adminConfirmSignUp),
-		"InitiateAuth":         awsjson.Op(s.initiateAuth),
-	}})
+	s.mux.Handle("POST /", awsjson.Service{Name: "Cognito", Target: "AWSCognitoIdentityProviderService",
+		Ops: map[string]awsjson.Handler{
+			"CreateUserPool":       awsjson.Op(s.createUserPool),
+			"CreateUserPoolClient": awsjson.Op(s.createUserPoolClient),
+			"SignUp":               awsjson.Op(s.signUp),
+			"ConfirmSignUp":        awsjson.Op(s.confirmSignUp),
+			"AdminConfirmSignUp":   awsjson.Op(s.adminConfirmSignUp),
+			"InitiateAuth":         awsjson.Op(s.initiateAuth),
+		}})
 	return s
 }
 
@@ -106,15 +114,18 @@ type createUserPoolInput struct {
 func (s *Server) createUserPool(_ context.Context, in createUserPoolInput) (object, error) {
 	attributes := slices.Concat(in.UsernameAttributes, in.AliasAttributes, in.AutoVerifiedAttributes)
 	if i := slices.IndexFunc(attributes, func(a string) bool { return a != "email" }); i >= 0 {
-		return nil, awsjson.Errorf("InvalidParameterException", "the local Cognito lacks the sign-in attribute %q: it has email only", attributes[i])
+		return nil, awsjson.Errorf("InvalidParameterException",
+			"the local Cognito lacks the sign-in attribute %q: it has email only", attributes[i])
 	}
 	if in.MfaConfiguration == "ON" {
-		return nil, awsjson.Errorf("InvalidParameterException", "the local Cognito lacks MFA: use OPTIONAL or OFF for MfaConfiguration")
+		return nil, awsjson.Errorf("InvalidParameterException",
+			"the local Cognito lacks MFA: use OPTIONAL or OFF for MfaConfiguration")
 	}
 	policy := cmp.Or(in.Policies.PasswordPolicy, &passwordPolicy{8, true, true, true, true})
 	policy.MinimumLength = cmp.Or(policy.MinimumLength, 8)
 	if policy.MinimumLength < 6 || policy.MinimumLength > 99 {
-		return nil, awsjson.Errorf("InvalidParameterException", "MinimumLength is %d: want 6 to 99", policy.MinimumLength)
+		return nil, awsjson.Errorf("InvalidParameterException", "MinimumLength is %d: want 6 to 99",
+			policy.MinimumLength)
 	}
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
@@ -122,14 +133,18 @@ func (s *Server) createUserPool(_ context.Context, in createUserPoolInput) (obje
 	}
 	p := &pool{
 		id: s.config.Region + "_" + rand.Text()[:9], key: key, keyID: uuid.NewString(), password: *policy,
-		emailIsName: len(in.UsernameAttributes) > 0, emailIsAlias: len(in.AliasAttributes) > 0, verifiesEmail: len(in.AutoVerifiedAttributes) > 0,
+		emailIsName:   len(in.UsernameAttributes) > 0,
+		emailIsAlias:  len(in.AliasAttributes) > 0,
+		verifiesEmail: len(in.AutoVerifiedAttributes) > 0,
 		caseSensitive: in.UsernameConfiguration.CaseSensitive == nil || *in.UsernameConfiguration.CaseSensitive,
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.pools[p.id] = p
 	return object{"UserPool": object{
-		"Id": p.id, "Name": in.PoolName, "Arn": "arn:aws:cognito-idp:" + s.config.Region + ":" + s.config.AccountID + ":userpool/" + p.id,
+		"Id":       p.id,
+		"Name":     in.PoolName,
+		"Arn":      "arn:aws:cognito-idp:" + s.config.Region + ":" + s.config.AccountID + ":userpool/" + p.id,
 		"Policies": object{"PasswordPolicy": p.password}, "UsernameAttributes": in.UsernameAttributes,
 		"AliasAttributes": in.AliasAttributes, "AutoVerifiedAttributes": in.AutoVerifiedAttributes,
 	}}, nil
@@ -145,12 +160,16 @@ type createUserPoolClientInput struct {
 
 func (s *Server) createUserPoolClient(_ context.Context, in createUserPoolClientInput) (object, error) {
 	if in.GenerateSecret {
-		return nil, awsjson.Errorf("InvalidParameterException", "the local Cognito lacks client secrets: leave GenerateSecret off")
+		return nil, awsjson.Errorf("InvalidParameterException",
+			"the local Cognito lacks client secrets: leave GenerateSecret off")
 	}
 	units := in.TokenValidityUnits
-	idLife, err1 := tokenLife("IdTokenValidity", in.IdTokenValidity, cmp.Or(units.IdToken, "hours"), time.Hour, 5*time.Minute, 24*time.Hour)
-	accessLife, err2 := tokenLife("AccessTokenValidity", in.AccessTokenValidity, cmp.Or(units.AccessToken, "hours"), time.Hour, 5*time.Minute, 24*time.Hour)
-	refLife, err3 := tokenLife("RefreshTokenValidity", in.RefreshTokenValidity, cmp.Or(units.RefreshToken, "days"), 30*day, time.Hour, 3650*day)
+	idLife, err1 := tokenLife("IdTokenValidity", in.IdTokenValidity, cmp.Or(units.IdToken, "hours"), time.Hour,
+		5*time.Minute, 24*time.Hour)
+	accessLife, err2 := tokenLife("AccessTokenValidity", in.AccessTokenValidity, cmp.Or(units.AccessToken, "hours"),
+		time.Hour, 5*time.Minute, 24*time.Hour)
+	refLife, err3 := tokenLife("RefreshTokenValidity", in.RefreshTokenValidity, cmp.Or(units.RefreshToken, "days"),
+		30*day, time.Hour, 3650*day)
 	if err := cmp.Or(err1, err2, err3); err != nil {
 		return nil, err
 	}
@@ -162,7 +181,10 @@ func (s *Server) createUserPoolClient(_ context.Context, in createUserPoolClient
 	}
 	c := &client{
 		id: strings.ToLower(rand.Text()), pool: p, flows: in.ExplicitAuthFlows,
-		hidesUsers: in.PreventUserExistenceErrors == "ENABLED", idLife: idLife, accessLife: accessLife, refLife: refLife,
+		hidesUsers: in.PreventUserExistenceErrors == "ENABLED",
+		idLife:     idLife,
+		accessLife: accessLife,
+		refLife:    refLife,
 	}
 	s.clients[c.id] = c
 	return object{"UserPoolClient": object{
@@ -180,7 +202,8 @@ func tokenLife(field string, n int64, unit string, standard, shortest, longest t
 	units := map[string]time.Duration{"seconds": time.Second, "minutes": time.Minute, "hours": time.Hour, "days": day}
 	one, known := units[unit]
 	if !known || n < 0 || n > int64(longest/one) || time.Duration(n)*one < shortest {
-		return 0, awsjson.Errorf("InvalidParameterException", "%s is %d %s: want %s to %s", field, n, unit, shortest, longest)
+		return 0, awsjson.Errorf("InvalidParameterException", "%s is %d %s: want %s to %s", field, n, unit, shortest,
+			longest)
 	}
 	return time.Duration(n) * one, nil
 }

@@ -84,7 +84,9 @@ func theApps() (cognito.CreateUserPoolInput, cognito.CreateUserPoolClientInput) 
 			AutoVerifiedAttributes: []types.VerifiedAttributeType{"email"},
 			UsernameConfiguration:  &types.UsernameConfigurationType{CaseSensitive: new(false)},
 		}, cognito.CreateUserPoolClientInput{
-			ExplicitAuthFlows:          []types.ExplicitAuthFlowsType{"ALLOW_USER_PASSWORD_AUTH", "ALLOW_REFRESH_TOKEN_AUTH"},
+			ExplicitAuthFlows: []types.ExplicitAuthFlowsType{
+				"ALLOW_USER_PASSWORD_AUTH", "ALLOW_REFRESH_TOKEN_AUTH",
+			},
 			PreventUserExistenceErrors: types.PreventUserExistenceErrorTypesEnabled,
 		}
 }
@@ -96,16 +98,20 @@ func newAppWorld(t *testing.T) *world {
 }
 
 func (w *world) signUp(name, password string, attributes ...types.AttributeType) (*cognito.SignUpOutput, error) {
-	return w.SignUp(w.t.Context(), &cognito.SignUpInput{ClientId: &w.clientID, Username: &name, Password: &password, UserAttributes: attributes})
+	return w.SignUp(w.t.Context(), &cognito.SignUpInput{
+		ClientId: &w.clientID, Username: &name, Password: &password, UserAttributes: attributes,
+	})
 }
 
 func (w *world) confirm(name, code string) error {
-	_, err := w.ConfirmSignUp(w.t.Context(), &cognito.ConfirmSignUpInput{ClientId: &w.clientID, Username: &name, ConfirmationCode: &code})
+	_, err := w.ConfirmSignUp(w.t.Context(),
+		&cognito.ConfirmSignUpInput{ClientId: &w.clientID, Username: &name, ConfirmationCode: &code})
 	return err
 }
 
 func (w *world) auth(flow types.AuthFlowType, parameters map[string]string) (*types.AuthenticationResultType, error) {
-	out, err := w.InitiateAuth(w.t.Context(), &cognito.InitiateAuthInput{ClientId: &w.clientID, AuthFlow: flow, AuthParameters: parameters})
+	out, err := w.InitiateAuth(w.t.Context(),
+		&cognito.InitiateAuthInput{ClientId: &w.clientID, AuthFlow: flow, AuthParameters: parameters})
 	if err != nil {
 		return nil, err
 	}
@@ -177,7 +183,9 @@ func (w *world) verify(token string) jwt.MapClaims {
 			}
 		}
 		return nil, fmt.Errorf("no key %v", token.Header["kid"])
-	}, jwt.WithValidMethods([]string{"RS256"}), jwt.WithTimeFunc(func() time.Time { return w.now }), jwt.WithExpirationRequired())
+	}, jwt.WithValidMethods([]string{"RS256"}), jwt.WithTimeFunc(func() time.Time {
+		return w.now
+	}), jwt.WithExpirationRequired())
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -186,7 +194,8 @@ func (w *world) verify(token string) jwt.MapClaims {
 
 func wantError(t *testing.T, err error, code, message string) {
 	t.Helper()
-	if e, ok := errors.AsType[smithy.APIError](err); !ok || e.ErrorCode() != code || !strings.Contains(e.ErrorMessage(), message) {
+	if e, ok := errors.AsType[smithy.APIError](err); !ok || e.ErrorCode() != code ||
+		!strings.Contains(e.ErrorMessage(), message) {
 		t.Errorf("got error %v, want %s: %s", err, code, message)
 	}
 }
@@ -197,7 +206,8 @@ func TestSignUpConfirmSignIn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if signed.UserConfirmed || *signed.CodeDeliveryDetails.Destination != "j***@e***" || *signed.CodeDeliveryDetails.AttributeName != "email" {
+	if signed.UserConfirmed || *signed.CodeDeliveryDetails.Destination != "j***@e***" ||
+		*signed.CodeDeliveryDetails.AttributeName != "email" {
 		t.Errorf("sign-up answered %+v", signed)
 	}
 	_, err = w.signIn(email, password)
@@ -223,9 +233,20 @@ func TestSignUpConfirmSignIn(t *testing.T) {
 		"auth_time": issued, "iat": issued, "exp": issued + 3600,
 	}
 	id := maps.Clone(want)
-	maps.Copy(id, jwt.MapClaims{"token_use": "id", "aud": w.clientID, "cognito:username": *signed.UserSub, "email": email, "email_verified": true})
+	maps.Copy(id, jwt.MapClaims{
+		"token_use":        "id",
+		"aud":              w.clientID,
+		"cognito:username": *signed.UserSub,
+		"email":            email,
+		"email_verified":   true,
+	})
 	access := maps.Clone(want)
-	maps.Copy(access, jwt.MapClaims{"token_use": "access", "client_id": w.clientID, "username": *signed.UserSub, "scope": "aws.cognito.signin.user.admin"})
+	maps.Copy(access, jwt.MapClaims{
+		"token_use": "access",
+		"client_id": w.clientID,
+		"username":  *signed.UserSub,
+		"scope":     "aws.cognito.signin.user.admin",
+	})
 	random := []string{"jti", "origin_jti", "event_id"}
 	for token, want := range map[string]jwt.MapClaims{*tokens.IdToken: id, *tokens.AccessToken: access} {
 		got := w.verify(token)
@@ -332,7 +353,9 @@ func TestARefreshTokenIsGoodForItsOwnClientOnly(t *testing.T) {
 func TestTokensLiveAsLongAsTheClientSays(t *testing.T) {
 	pool, client := theApps()
 	client.IdTokenValidity, client.AccessTokenValidity, client.RefreshTokenValidity = new(int32(10)), new(int32(20)), 2
-	client.TokenValidityUnits = &types.TokenValidityUnitsType{IdToken: "minutes", AccessToken: "minutes", RefreshToken: "hours"}
+	client.TokenValidityUnits = &types.TokenValidityUnitsType{
+		IdToken: "minutes", AccessToken: "minutes", RefreshToken: "hours",
+	}
 	w := newWorld(t, pool, client)
 	w.newUser(email)
 	tokens, err := w.signIn(email, password)
@@ -340,7 +363,8 @@ func TestTokensLiveAsLongAsTheClientSays(t *testing.T) {
 		t.Fatal(err)
 	}
 	now := float64(w.now.Unix())
-	if id, access := w.verify(*tokens.IdToken)["exp"], w.verify(*tokens.AccessToken)["exp"]; id != now+600 || access != now+1200 || tokens.ExpiresIn != 1200 {
+	if id, access := w.verify(*tokens.IdToken)["exp"], w.verify(*tokens.AccessToken)["exp"]; id != now+600 ||
+		access != now+1200 || tokens.ExpiresIn != 1200 {
 		t.Errorf("expiries %v, %v, %d", id, access, tokens.ExpiresIn)
 	}
 	w.wait(2 * time.Hour)
@@ -361,11 +385,16 @@ func TestFlowsAreOffUnlessEnabled(t *testing.T) {
 		signIn, refresh string // messages
 	}{
 		"none named": {nil, "USER_PASSWORD_AUTH flow not enabled for this client", "Invalid Refresh Token"},
-		"password":   {[]types.ExplicitAuthFlowsType{"ALLOW_USER_PASSWORD_AUTH"}, "Incorrect username", "REFRESH_TOKEN_AUTH flow not enabled for this client"},
-		"the old":    {[]types.ExplicitAuthFlowsType{"USER_PASSWORD_AUTH"}, "Incorrect username", "Invalid Refresh Token"},
+		"password": {
+			[]types.ExplicitAuthFlowsType{"ALLOW_USER_PASSWORD_AUTH"}, "Incorrect username",
+			"REFRESH_TOKEN_AUTH flow not enabled for this client",
+		},
+		"the old": {[]types.ExplicitAuthFlowsType{"USER_PASSWORD_AUTH"}, "Incorrect username", "Invalid Refresh Token"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(t, pool, cognito.CreateUserPoolClientInput{ExplicitAuthFlows: test.flows, PreventUserExistenceErrors: "ENABLED"})
+			w := newWorld(t, pool, cognito.CreateUserPoolClientInput{
+				ExplicitAuthFlows: test.flows, PreventUserExistenceErrors: "ENABLED",
+			})
 			_, err := w.signIn(email, password)
 			wantError(t, err, codeFor(test.signIn), test.signIn)
 			_, err = w.refresh("made up")
@@ -383,7 +412,8 @@ func codeFor(message string) string {
 
 func TestAFlowThatIsNotSimulatedSaysSo(t *testing.T) {
 	pool, _ := theApps()
-	w := newWorld(t, pool, cognito.CreateUserPoolClientInput{ExplicitAuthFlows: []types.ExplicitAuthFlowsType{"ALLOW_USER_SRP_AUTH"}})
+	w := newWorld(t, pool,
+		cognito.CreateUserPoolClientInput{ExplicitAuthFlows: []types.ExplicitAuthFlowsType{"ALLOW_USER_SRP_AUTH"}})
 	_, err := w.auth(types.AuthFlowTypeUserSrpAuth, map[string]string{"USERNAME": email, "SRP_A": "1"})
 	wantError(t, err, "InvalidParameterException", `the local Cognito lacks the flow "USER_SRP_AUTH"`)
 }
@@ -516,7 +546,8 @@ func TestAnAdministratorConfirmsWithoutACode(t *testing.T) {
 		t.Fatal(err)
 	}
 	confirm := func(pool, name string) error {
-		_, err := w.AdminConfirmSignUp(t.Context(), &cognito.AdminConfirmSignUpInput{UserPoolId: &pool, Username: &name})
+		_, err := w.AdminConfirmSignUp(t.Context(),
+			&cognito.AdminConfirmSignUpInput{UserPoolId: &pool, Username: &name})
 		return err
 	}
 	wantError(t, confirm("us-east-1_none", email), "ResourceNotFoundException", "us-east-1_none")
@@ -588,15 +619,24 @@ func TestBadInputIsRefusedByName(t *testing.T) {
 	wantError(t, err, "InvalidParameterException", "Username")
 	_, err = w.auth(types.AuthFlowTypeUserPasswordAuth, map[string]string{"USERNAME": email})
 	wantError(t, err, "InvalidParameterException", "Missing required parameter PASSWORD")
-	_, err = w.CreateUserPoolClient(t.Context(), &cognito.CreateUserPoolClientInput{UserPoolId: &w.poolID, ClientName: new("x"), GenerateSecret: true})
+	_, err = w.CreateUserPoolClient(t.Context(),
+		&cognito.CreateUserPoolClientInput{UserPoolId: &w.poolID, ClientName: new("x"), GenerateSecret: true})
 	wantError(t, err, "InvalidParameterException", "GenerateSecret")
-	_, err = w.CreateUserPoolClient(t.Context(), &cognito.CreateUserPoolClientInput{UserPoolId: new("us-east-1_none"), ClientName: new("x")})
+	_, err = w.CreateUserPoolClient(t.Context(),
+		&cognito.CreateUserPoolClientInput{UserPoolId: new("us-east-1_none"), ClientName: new("x")})
 	wantError(t, err, "ResourceNotFoundException", "us-east-1_none")
-	_, err = w.CreateUserPool(t.Context(), &cognito.CreateUserPoolInput{PoolName: new("x"), UsernameAttributes: []types.UsernameAttributeType{"phone_number"}})
+	_, err = w.CreateUserPool(t.Context(), &cognito.CreateUserPoolInput{
+		PoolName: new("x"), UsernameAttributes: []types.UsernameAttributeType{"phone_number"},
+	})
 	wantError(t, err, "InvalidParameterException", "phone_number")
-	_, err = w.CreateUserPool(t.Context(), &cognito.CreateUserPoolInput{PoolName: new("x"), Policies: &types.UserPoolPolicyType{PasswordPolicy: &types.PasswordPolicyType{MinimumLength: new(int32(5))}}})
+	_, err = w.CreateUserPool(t.Context(), &cognito.CreateUserPoolInput{
+		PoolName: new("x"),
+		Policies: &types.UserPoolPolicyType{PasswordPolicy: &types.PasswordPolicyType{MinimumLength: new(int32(5))}},
+	})
 	wantError(t, err, "InvalidParameterException", "MinimumLength")
-	_, err = w.CreateUserPool(t.Context(), &cognito.CreateUserPoolInput{PoolName: new("x"), MfaConfiguration: types.UserPoolMfaTypeOn})
+	_, err = w.CreateUserPool(t.Context(), &cognito.CreateUserPoolInput{
+		PoolName: new("x"), MfaConfiguration: types.UserPoolMfaTypeOn,
+	})
 	wantError(t, err, "InvalidParameterException", "MFA")
 	_, err = w.ListUsers(t.Context(), &cognito.ListUsersInput{UserPoolId: &w.poolID})
 	wantError(t, err, "UnknownOperationException", "ListUsers")

@@ -51,12 +51,13 @@ func (s *Server) initiateAuth(_ context.Context, in initiateAuthInput) (object, 
 	case "REFRESH_TOKEN_AUTH":
 		return s.refreshTokens(c, in.AuthParameters)
 	default:
-		return nil, awsjson.Errorf("InvalidParameterException", "the local Cognito lacks the flow %q: use USER_PASSWORD_AUTH", in.AuthFlow)
+		return nil, awsjson.Errorf("InvalidParameterException",
+			"the local Cognito lacks the flow %q: use USER_PASSWORD_AUTH", in.AuthFlow)
 	}
 }
 
-// allows tells whether a client may use a flow. Clients list flows by their ALLOW_ names or by the older names, which always included
-// refreshing.
+// allows tells whether a client may use a flow. Clients list flows by their ALLOW_ names or by the older names, which
+// always included refreshing.
 func (c *client) allows(flow string) bool {
 	if len(c.flows) == 0 { // the default of CreateUserPoolClient
 		return flow == "REFRESH_TOKEN_AUTH" || flow == "USER_SRP_AUTH" || flow == "CUSTOM_AUTH"
@@ -128,7 +129,9 @@ func (s *Server) tokens(started session, refreshToken string) (object, error) {
 	sign := func(use string, life time.Duration, own jwt.MapClaims) (string, error) {
 		now := s.config.Now()
 		claims := jwt.MapClaims{
-			"sub": u.sub, "iss": "https://cognito-idp." + s.config.Region + ".amazonaws.com/" + c.pool.id, "token_use": use,
+			"sub":       u.sub,
+			"iss":       "https://cognito-idp." + s.config.Region + ".amazonaws.com/" + c.pool.id,
+			"token_use": use,
 			"auth_time": started.began.Unix(), "iat": now.Unix(), "exp": now.Add(life).Unix(),
 			"jti": uuid.NewString(), "origin_jti": started.id, "event_id": event,
 		}
@@ -145,11 +148,17 @@ func (s *Server) tokens(started session, refreshToken string) (object, error) {
 	if err != nil {
 		return nil, err
 	}
-	accessToken, err := sign("access", c.accessLife, jwt.MapClaims{"client_id": c.id, "username": u.name, "scope": "aws.cognito.signin.user.admin"})
+	accessToken, err := sign("access", c.accessLife,
+		jwt.MapClaims{"client_id": c.id, "username": u.name, "scope": "aws.cognito.signin.user.admin"})
 	if err != nil {
 		return nil, err
 	}
-	result := object{"IdToken": idToken, "AccessToken": accessToken, "TokenType": "Bearer", "ExpiresIn": int(c.accessLife.Seconds())}
+	result := object{
+		"IdToken":     idToken,
+		"AccessToken": accessToken,
+		"TokenType":   "Bearer",
+		"ExpiresIn":   int(c.accessLife.Seconds()),
+	}
 	if refreshToken != "" {
 		result["RefreshToken"] = refreshToken
 	}
@@ -168,6 +177,11 @@ func (s *Server) serveKeys(w http.ResponseWriter, r *http.Request) {
 	number := func(n *big.Int) string { return base64.RawURLEncoding.EncodeToString(n.Bytes()) }
 	w.Header().Set("Content-Type", "application/json")
 	_ = json.NewEncoder(w).Encode(object{"keys": []object{{ // the client has gone if this fails
-		"kty": "RSA", "use": "sig", "alg": "RS256", "kid": p.keyID, "n": number(p.key.N), "e": number(big.NewInt(int64(p.key.E))),
+		"kty": "RSA",
+		"use": "sig",
+		"alg": "RS256",
+		"kid": p.keyID,
+		"n":   number(p.key.N),
+		"e":   number(big.NewInt(int64(p.key.E))),
 	}}})
 }

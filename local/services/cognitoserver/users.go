@@ -91,7 +91,9 @@ func (s *Server) signUp(_ context.Context, in signUpInput) (object, error) {
 			return nil, err
 		}
 		u.codeExpires = s.config.Now().Add(codeLife)
-		out["CodeDeliveryDetails"] = object{"AttributeName": "email", "DeliveryMedium": "EMAIL", "Destination": masked(u.email)}
+		out["CodeDeliveryDetails"] = object{
+			"AttributeName": "email", "DeliveryMedium": "EMAIL", "Destination": masked(u.email),
+		}
 	}
 	if err := s.addUser(c.pool, u); err != nil {
 		return nil, err
@@ -111,13 +113,15 @@ func (p *pool) newUser(in signUpInput) (*user, error) {
 	}
 	switch {
 	case in.Username == "" || len(in.Username) > 128:
-		return nil, awsjson.Errorf("InvalidParameterException", "Username has %d characters: want 1 to 128", len(in.Username))
+		return nil, awsjson.Errorf("InvalidParameterException", "Username has %d characters: want 1 to 128",
+			len(in.Username))
 	case p.emailIsName && !isEmail(in.Username):
 		return nil, awsjson.Errorf("InvalidParameterException", "Username should be an email.")
 	case p.emailIsName:
 		u.name, u.email = u.sub, in.Username
 	case p.emailIsAlias && isEmail(in.Username):
-		return nil, awsjson.Errorf("InvalidParameterException", "Username cannot be of email format, since user pool is configured for email alias.")
+		return nil, awsjson.Errorf("InvalidParameterException",
+			"Username cannot be of email format, since user pool is configured for email alias.")
 	case u.email != "" && !isEmail(u.email):
 		return nil, awsjson.Errorf("InvalidParameterException", "Invalid email address format.")
 	}
@@ -159,7 +163,9 @@ func (s *Server) confirmSignUp(_ context.Context, in confirmSignUpInput) (object
 	if err := u.tryCode(in.ConfirmationCode, s.config.Now()); err != nil {
 		return nil, err
 	}
-	if c.pool.emailIsAlias && slices.ContainsFunc(c.pool.users, func(o *user) bool { return o.emailVerified && c.pool.same(o.email, u.email) }) {
+	if c.pool.emailIsAlias && slices.ContainsFunc(c.pool.users, func(o *user) bool {
+		return o.emailVerified && c.pool.same(o.email, u.email)
+	}) {
 		return nil, awsjson.Errorf("AliasExistsException", "An account with the email already exists.")
 	}
 	u.confirmed, u.emailVerified = true, true

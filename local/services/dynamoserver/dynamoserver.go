@@ -1,17 +1,17 @@
-// Package dynamoserver is a DynamoDB for local runs: github.com/truora/minidyn, an in-memory engine, behind the JSON API that
-// the ordinary SDK clients speak, with what minidyn lacks answered in front of it.
+// Package dynamoserver is a DynamoDB for local runs: github.com/truora/minidyn, an in-memory engine, behind the JSON
+// API that the ordinary SDK clients speak, with what minidyn lacks answered in front of it.
 //
 //	server := httptest.NewServer(dynamoserver.New(dynamoserver.Config{AccountID: "123456789012", Region: "us-east-1"}))
 //	client := dynamodb.NewFromConfig(cfg, func(o *dynamodb.Options) { o.BaseEndpoint = &server.URL })
 //
-// The package adds what minidyn lacks: one lock around every call (minidyn creates tables without one); ARN and status of tables;
-// UpdateTimeToLive and UpdateContinuousBackups, which have no effect (the tokenizer enforces expiry when it reads); the old item if a
-// Put or Delete asks for it, after success or after a failed condition; every reason of a cancelled transaction; and the idempotency
-// of transactions by ClientRequestToken.
+// The package adds what minidyn lacks: one lock around every call (minidyn creates tables without one); ARN and status
+// of tables; UpdateTimeToLive and UpdateContinuousBackups, which have no effect (the tokenizer enforces expiry when it
+// reads); the old item if a Put or Delete asks for it, after success or after a failed condition; every reason of a
+// cancelled transaction; and the idempotency of transactions by ClientRequestToken.
 //
-// It still differs from DynamoDB. Query and Scan ignore ProjectionExpression. Keys of two parts that contain dots can collide. Empty
-// binary values are refused. Only the request's size limits an item. A transaction takes longer the more items its tables have.
-// BatchGetItem and TransactGetItems are missing.
+// It still differs from DynamoDB. Query and Scan ignore ProjectionExpression. Keys of two parts that contain dots can
+// collide. Empty binary values are refused. Only the request's size limits an item. A transaction takes longer the more
+// items its tables have. BatchGetItem and TransactGetItems are missing.
 //
 // Source: https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_Operations_Amazon_DynamoDB.html
 package dynamoserver
@@ -87,7 +87,8 @@ func (s *Server) locked(f func(object) (object, error)) awsjson.Handler {
 func (s *Server) call(op string, in any) (out object, err error) {
 	defer func() {
 		if recover() != nil { // minidyn panics for an index that does not exist
-			err = awsjson.Errorf("ValidationException", "the local DynamoDB failed in %s: check the names of indexes and attributes", op)
+			err = awsjson.Errorf("ValidationException",
+				"the local DynamoDB failed in %s: check the names of indexes and attributes", op)
 		}
 	}()
 	body, err := json.Marshal(in)
@@ -107,7 +108,9 @@ func (s *Server) call(op string, in any) (out object, err error) {
 	if w.status == http.StatusOK {
 		return out, nil
 	}
-	e := &awsjson.Error{Code: text(out["__type"]), Message: text(out["message"]), Status: w.status, Fields: map[string]any{}}
+	e := &awsjson.Error{
+		Code: text(out["__type"]), Message: text(out["message"]), Status: w.status, Fields: map[string]any{},
+	}
 	for name, value := range out {
 		if name != "__type" && name != "message" {
 			e.Fields[name] = value
@@ -138,7 +141,8 @@ func (s *Server) table(op, member string) func(object) (object, error) {
 			return nil, err
 		}
 		description["TableStatus"] = quote("ACTIVE")
-		description["TableArn"] = quote("arn:aws:dynamodb:" + s.config.Region + ":" + s.config.AccountID + ":table/" + text(in["TableName"]))
+		description["TableArn"] = quote("arn:aws:dynamodb:" + s.config.Region + ":" + s.config.AccountID + ":table/" +
+			text(in["TableName"]))
 		out[member], err = json.Marshal(description)
 		return out, err
 	}

@@ -62,8 +62,11 @@ func (w *world) createTable(name string, keys ...string) {
 	w.t.Helper()
 	in := &dynamodb.CreateTableInput{TableName: &name, BillingMode: types.BillingModePayPerRequest}
 	for i, key := range keys {
-		in.AttributeDefinitions = append(in.AttributeDefinitions, types.AttributeDefinition{AttributeName: &key, AttributeType: types.ScalarAttributeTypeS})
-		in.KeySchema = append(in.KeySchema, types.KeySchemaElement{AttributeName: &key, KeyType: []types.KeyType{types.KeyTypeHash, types.KeyTypeRange}[i]})
+		in.AttributeDefinitions = append(in.AttributeDefinitions,
+			types.AttributeDefinition{AttributeName: &key, AttributeType: types.ScalarAttributeTypeS})
+		in.KeySchema = append(in.KeySchema, types.KeySchemaElement{
+			AttributeName: &key, KeyType: []types.KeyType{types.KeyTypeHash, types.KeyTypeRange}[i],
+		})
 	}
 	if _, err := w.CreateTable(w.t.Context(), in); err != nil {
 		w.t.Fatal(err)
@@ -106,7 +109,8 @@ func wantCode(t *testing.T, err error, code string) {
 
 func wantItem(t *testing.T, got, want item) {
 	t.Helper()
-	if diff := cmp.Diff(want, got, cmpopts.EquateEmpty(), cmpopts.IgnoreUnexported(types.AttributeValueMemberS{}, types.AttributeValueMemberN{}, types.AttributeValueMemberB{})); diff != "" {
+	if diff := cmp.Diff(want, got, cmpopts.EquateEmpty(), cmpopts.IgnoreUnexported(types.AttributeValueMemberS{},
+		types.AttributeValueMemberN{}, types.AttributeValueMemberB{})); diff != "" {
 		t.Errorf("item (-want +got):\n%s", diff)
 	}
 }
@@ -142,7 +146,8 @@ func TestAPutOfTheSameBytesMayBeRepeatedAndNoOther(t *testing.T) {
 
 func TestTablesAreDescribedAsActive(t *testing.T) {
 	w := newWorld(t)
-	if err := dynamodb.NewTableExistsWaiter(w).Wait(t.Context(), &dynamodb.DescribeTableInput{TableName: new(vault)}, time.Second); err != nil {
+	if err := dynamodb.NewTableExistsWaiter(w).Wait(t.Context(), &dynamodb.DescribeTableInput{TableName: new(vault)},
+		time.Second); err != nil {
 		t.Fatal(err)
 	}
 	out, err := w.DescribeTable(t.Context(), &dynamodb.DescribeTableInput{TableName: new(vault)})
@@ -158,9 +163,13 @@ func TestSettingsAreAcceptedForTablesThatExist(t *testing.T) {
 	w := newWorld(t)
 	for table, want := range map[string]string{vault: "", "None": "ResourceNotFoundException"} {
 		_, ttl := w.UpdateTimeToLive(t.Context(), &dynamodb.UpdateTimeToLiveInput{
-			TableName: &table, TimeToLiveSpecification: &types.TimeToLiveSpecification{AttributeName: new("ExpiresAt"), Enabled: new(true)}})
+			TableName: &table, TimeToLiveSpecification: &types.TimeToLiveSpecification{
+				AttributeName: new("ExpiresAt"), Enabled: new(true),
+			}})
 		_, backups := w.UpdateContinuousBackups(t.Context(), &dynamodb.UpdateContinuousBackupsInput{
-			TableName: &table, PointInTimeRecoverySpecification: &types.PointInTimeRecoverySpecification{PointInTimeRecoveryEnabled: new(true)}})
+			TableName: &table,
+			PointInTimeRecoverySpecification: &types.PointInTimeRecoverySpecification{PointInTimeRecoveryEnabled: new(
+				true)}})
 		for _, err := range []error{ttl, backups} {
 			if want != "" {
 				wantCode(t, err, want)
@@ -175,8 +184,13 @@ func TestSettingsAreAcceptedForTablesThatExist(t *testing.T) {
 func place(order, token, envelope string) *dynamodb.TransactWriteItemsInput {
 	return &dynamodb.TransactWriteItemsInput{TransactItems: []types.TransactWriteItem{
 		{Put: &types.Put{TableName: new(orders), Item: item{"CustomerOrder": s(order), "CreditCard": s(token)},
-			ConditionExpression: new("attribute_not_exists(CustomerOrder)"), ReturnValuesOnConditionCheckFailure: "ALL_OLD"}},
-		{Put: &types.Put{TableName: new(vault), Item: row(token, envelope), ConditionExpression: new("attribute_not_exists(Hash_Key)")}},
+			ConditionExpression:                 new("attribute_not_exists(CustomerOrder)"),
+			ReturnValuesOnConditionCheckFailure: "ALL_OLD"}},
+		{Put: &types.Put{
+			TableName:           new(vault),
+			Item:                row(token, envelope),
+			ConditionExpression: new("attribute_not_exists(Hash_Key)"),
+		}},
 	}}
 }
 
@@ -210,7 +224,8 @@ func TestACancelledTransactionGivesEachReasonInOrderAndWritesNothing(t *testing.
 				t.Errorf("message %q", *cancelled.Message)
 			}
 			if test.order == "1" { // the only one that asked for it
-				wantItem(t, cancelled.CancellationReasons[0].Item, item{"CustomerOrder": s("1"), "CreditCard": s("token")})
+				wantItem(t, cancelled.CancellationReasons[0].Item,
+					item{"CustomerOrder": s("1"), "CreditCard": s("token")})
 			}
 			if w.count(orders) != 1 || w.count(vault) != 1 {
 				t.Errorf("%d orders and %d vault rows, want 1 and 1", w.count(orders), w.count(vault))
@@ -226,13 +241,24 @@ func TestReasonsAreGivenForEveryKindOfMember(t *testing.T) {
 		t.Fatal(err)
 	}
 	order := func(number string) item { return item{"CustomerOrder": s(number)} }
-	_, err := w.TransactWriteItems(t.Context(), &dynamodb.TransactWriteItemsInput{TransactItems: []types.TransactWriteItem{
-		{Put: &types.Put{TableName: new(orders), Item: order("2")}},
-		{Update: &types.Update{TableName: new(orders), Key: order("3"), UpdateExpression: new("SET #a = :new"), ConditionExpression: new("#b = :old"),
-			ExpressionAttributeNames: map[string]string{"#a": "A", "#b": "B"}, ExpressionAttributeValues: item{":new": s("x"), ":old": s("y")}}},
-		{Delete: &types.Delete{TableName: new(orders), Key: order("4"), ConditionExpression: new("attribute_exists(CustomerOrder)")}},
-		{ConditionCheck: &types.ConditionCheck{TableName: new(orders), Key: order("1"), ConditionExpression: new("attribute_exists(CustomerOrder)")}},
-	}})
+	_, err := w.TransactWriteItems(t.Context(),
+		&dynamodb.TransactWriteItemsInput{TransactItems: []types.TransactWriteItem{
+			{Put: &types.Put{TableName: new(orders), Item: order("2")}},
+			{Update: &types.Update{TableName: new(orders), Key: order("3"), UpdateExpression: new("SET #a = :new"),
+				ConditionExpression:       new("#b = :old"),
+				ExpressionAttributeNames:  map[string]string{"#a": "A", "#b": "B"},
+				ExpressionAttributeValues: item{":new": s("x"), ":old": s("y")}}},
+			{Delete: &types.Delete{
+				TableName:           new(orders),
+				Key:                 order("4"),
+				ConditionExpression: new("attribute_exists(CustomerOrder)"),
+			}},
+			{ConditionCheck: &types.ConditionCheck{
+				TableName:           new(orders),
+				Key:                 order("1"),
+				ConditionExpression: new("attribute_exists(CustomerOrder)"),
+			}},
+		}})
 	cancelled, ok := errors.AsType[*types.TransactionCanceledException](err)
 	if !ok {
 		t.Fatalf("got %v", err)
@@ -241,7 +267,8 @@ func TestReasonsAreGivenForEveryKindOfMember(t *testing.T) {
 	for _, reason := range cancelled.CancellationReasons {
 		codes = append(codes, *reason.Code)
 	}
-	if diff := cmp.Diff([]string{"None", "ConditionalCheckFailed", "ConditionalCheckFailed", "None"}, codes); diff != "" {
+	if diff := cmp.Diff([]string{"None", "ConditionalCheckFailed", "ConditionalCheckFailed", "None"},
+		codes); diff != "" {
 		t.Errorf("reasons (-want +got):\n%s", diff)
 	}
 	if w.count(orders) != 1 {
@@ -291,7 +318,9 @@ func TestACancelledTransactionMayBeRepeatedUnderItsToken(t *testing.T) {
 	in.ClientRequestToken = new("request-1")
 	_, err := w.TransactWriteItems(t.Context(), in)
 	wantCode(t, err, "TransactionCanceledException")
-	if _, err := w.DeleteItem(t.Context(), &dynamodb.DeleteItemInput{TableName: new(orders), Key: item{"CustomerOrder": s("1")}}); err != nil {
+	if _, err := w.DeleteItem(t.Context(), &dynamodb.DeleteItemInput{
+		TableName: new(orders), Key: item{"CustomerOrder": s("1")},
+	}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := w.TransactWriteItems(t.Context(), in); err != nil {
@@ -303,8 +332,9 @@ func TestACancelledTransactionMayBeRepeatedUnderItsToken(t *testing.T) {
 func (w *world) charge(order, sub string, now int) (item, error) {
 	out, err := w.UpdateItem(w.t.Context(), &dynamodb.UpdateItemInput{
 		TableName: new(orders), Key: item{"CustomerOrder": s(order)},
-		UpdateExpression:         new("SET #s = :charging, LeaseUntil = :until"),
-		ConditionExpression:      new("attribute_exists(CustomerOrder) AND #sub = :sub AND (#s = :placed OR (#s = :charging AND LeaseUntil < :now))"),
+		UpdateExpression: new("SET #s = :charging, LeaseUntil = :until"),
+		ConditionExpression: new(
+			"attribute_exists(CustomerOrder) AND #sub = :sub AND (#s = :placed OR (#s = :charging AND LeaseUntil < :now))"),
 		ExpressionAttributeNames: map[string]string{"#s": "Status", "#sub": "Sub"}, // both are reserved words
 		ExpressionAttributeValues: item{":sub": s(sub), ":placed": s("PLACED"), ":charging": s("CHARGING"),
 			":now": n(now), ":until": n(now + 30)},
@@ -330,7 +360,13 @@ func TestAnOrdersLeaseIsTakenByItsOwnerWhileFree(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := item{"CustomerOrder": s("1"), "Sub": s("jane"), "Status": s("CHARGING"), "CreditCard": s("token"), "LeaseUntil": n(1030)}
+	want := item{
+		"CustomerOrder": s("1"),
+		"Sub":           s("jane"),
+		"Status":        s("CHARGING"),
+		"CreditCard":    s("token"),
+		"LeaseUntil":    n(1030),
+	}
 	wantItem(t, got, want)
 	for _, early := range []int{1001, 1030} {
 		_, err = w.charge("1", "jane", early)
@@ -362,7 +398,8 @@ func TestGetItemProjectsAndTellsAbsence(t *testing.T) {
 	w.put(orders, item{"CustomerOrder": s("1"), "Status": s("PAID"), "Address": s("x")})
 	out, err := w.GetItem(t.Context(), &dynamodb.GetItemInput{
 		TableName: new(orders), Key: item{"CustomerOrder": s("1")}, ConsistentRead: new(true),
-		ProjectionExpression: new("CustomerOrder, #s, PaymentId"), ExpressionAttributeNames: map[string]string{"#s": "Status"},
+		ProjectionExpression:     new("CustomerOrder, #s, PaymentId"),
+		ExpressionAttributeNames: map[string]string{"#s": "Status"},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -377,7 +414,9 @@ func TestTheOldItemComesBackWhereAskedForOnly(t *testing.T) {
 	w := newWorld(t)
 	first, second := item{"CustomerOrder": s("1"), "V": n(1)}, item{"CustomerOrder": s("1"), "V": n(2)}
 	put := func(row item, returns types.ReturnValue) item {
-		out, err := w.PutItem(t.Context(), &dynamodb.PutItemInput{TableName: new(orders), Item: row, ReturnValues: returns})
+		out, err := w.PutItem(t.Context(), &dynamodb.PutItemInput{
+			TableName: new(orders), Item: row, ReturnValues: returns,
+		})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -398,13 +437,16 @@ func TestTheOldItemComesBackWhereAskedForOnly(t *testing.T) {
 	wantItem(t, remove("NONE"), nil)
 	wantItem(t, remove("ALL_OLD"), second)
 	_, err := w.PutItem(t.Context(), &dynamodb.PutItemInput{TableName: new(orders), Item: first,
-		ConditionExpression: new("attribute_not_exists(CustomerOrder)"), ReturnValuesOnConditionCheckFailure: "ALL_OLD"})
+		ConditionExpression:                 new("attribute_not_exists(CustomerOrder)"),
+		ReturnValuesOnConditionCheckFailure: "ALL_OLD"})
 	failed, ok := errors.AsType[*types.ConditionalCheckFailedException](err)
 	if !ok {
 		t.Fatalf("got %v", err)
 	}
 	wantItem(t, failed.Item, second)
-	out, err := w.DeleteItem(t.Context(), &dynamodb.DeleteItemInput{TableName: new(orders), Key: item{"CustomerOrder": s("1")}, ReturnValues: "ALL_OLD"})
+	out, err := w.DeleteItem(t.Context(), &dynamodb.DeleteItemInput{
+		TableName: new(orders), Key: item{"CustomerOrder": s("1")}, ReturnValues: "ALL_OLD",
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -437,8 +479,13 @@ func TestOneOfFiftyConcurrentCallersWins(t *testing.T) {
 		code string
 		f    func(i int) error
 	}{
-		"putting":  {"ConditionalCheckFailedException", func(i int) error { return w.putSame(row("put", fmt.Sprint("envelope", i))) }},
-		"charging": {"ConditionalCheckFailedException", func(int) error { _, err := w.charge("paid", "jane", 1000); return err }},
+		"putting": {"ConditionalCheckFailedException", func(i int) error {
+			return w.putSame(row("put", fmt.Sprint("envelope", i)))
+		}},
+		"charging": {"ConditionalCheckFailedException", func(int) error {
+			_, err := w.charge("paid", "jane", 1000)
+			return err
+		}},
 		"committing": {"TransactionCanceledException", func(i int) error {
 			_, err := w.TransactWriteItems(t.Context(), place("1", fmt.Sprint("token", i), "e"))
 			return err
@@ -488,7 +535,11 @@ func TestScansAndQueriesPage(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("scanned (-want +got):\n%s", diff)
 	}
-	out, err := w.Query(t.Context(), &dynamodb.QueryInput{TableName: new(vault), KeyConditionExpression: new("Hash_Key = :k"), ExpressionAttributeValues: item{":k": s("token3")}})
+	out, err := w.Query(t.Context(), &dynamodb.QueryInput{
+		TableName:                 new(vault),
+		KeyConditionExpression:    new("Hash_Key = :k"),
+		ExpressionAttributeValues: item{":k": s("token3")},
+	})
 	if err != nil || len(out.Items) != 1 {
 		t.Errorf("queried %v, %v", out, err)
 	}
@@ -501,8 +552,16 @@ func TestWrongRequestsGetTypedErrors(t *testing.T) {
 		return err
 	}
 	put := func(in dynamodb.PutItemInput) error { _, err := w.PutItem(t.Context(), &in); return err }
-	_, noIndex := w.Query(t.Context(), &dynamodb.QueryInput{TableName: new(orders), IndexName: new("none"), KeyConditionExpression: new("A = :a"), ExpressionAttributeValues: item{":a": s("x")}})
-	_, batch := w.BatchGetItem(t.Context(), &dynamodb.BatchGetItemInput{RequestItems: map[string]types.KeysAndAttributes{orders: {Keys: []item{{"CustomerOrder": s("1")}}}}})
+	_, noIndex := w.Query(t.Context(), &dynamodb.QueryInput{
+		TableName:                 new(orders),
+		IndexName:                 new("none"),
+		KeyConditionExpression:    new("A = :a"),
+		ExpressionAttributeValues: item{":a": s("x")},
+	})
+	_, batch := w.BatchGetItem(t.Context(),
+		&dynamodb.BatchGetItemInput{
+			RequestItems: map[string]types.KeysAndAttributes{orders: {Keys: []item{{"CustomerOrder": s("1")}}}},
+		})
 	for name, test := range map[string]struct {
 		err  error
 		code string
@@ -510,14 +569,33 @@ func TestWrongRequestsGetTypedErrors(t *testing.T) {
 		"no such table":         {get("None", item{"K": s("1")}), "ResourceNotFoundException"},
 		"half a key":            {get(vault, item{"Hash_Key": s("1")}), "ValidationException"},
 		"a key of another type": {get(orders, item{"CustomerOrder": n(1)}), "ValidationException"},
-		"an item without a key": {put(dynamodb.PutItemInput{TableName: new(orders), Item: item{"A": s("1")}}), "ValidationException"},
-		"that asks for the old": {put(dynamodb.PutItemInput{TableName: new(orders), Item: item{"A": s("1")}, ReturnValues: "ALL_OLD"}), "ValidationException"},
-		"into no table":         {put(dynamodb.PutItemInput{TableName: new("None"), Item: item{"A": s("1")}, ReturnValues: "ALL_OLD"}), "ResourceNotFoundException"},
-		"a malformed condition": {put(dynamodb.PutItemInput{TableName: new(orders), Item: item{"CustomerOrder": s("1")}, ConditionExpression: new("attribute_not_exists(")}), "ValidationException"},
-		"a reserved word":       {put(dynamodb.PutItemInput{TableName: new(orders), Item: item{"CustomerOrder": s("1")}, ConditionExpression: new("Sub = :x"), ExpressionAttributeValues: item{":x": s("1")}}), "ValidationException"},
-		"an unused value":       {put(dynamodb.PutItemInput{TableName: new(orders), Item: item{"CustomerOrder": s("1")}, ExpressionAttributeValues: item{":x": s("1")}}), "ValidationException"},
-		"an index not there":    {noIndex, "ValidationException"},
-		"an unknown operation":  {batch, "UnknownOperationException"},
+		"an item without a key": {
+			put(dynamodb.PutItemInput{TableName: new(orders), Item: item{"A": s("1")}}), "ValidationException",
+		},
+		"that asks for the old": {put(dynamodb.PutItemInput{
+			TableName: new(orders), Item: item{"A": s("1")}, ReturnValues: "ALL_OLD",
+		}), "ValidationException"},
+		"into no table": {put(dynamodb.PutItemInput{
+			TableName: new("None"), Item: item{"A": s("1")}, ReturnValues: "ALL_OLD",
+		}), "ResourceNotFoundException"},
+		"a malformed condition": {put(dynamodb.PutItemInput{
+			TableName:           new(orders),
+			Item:                item{"CustomerOrder": s("1")},
+			ConditionExpression: new("attribute_not_exists("),
+		}), "ValidationException"},
+		"a reserved word": {put(dynamodb.PutItemInput{
+			TableName:                 new(orders),
+			Item:                      item{"CustomerOrder": s("1")},
+			ConditionExpression:       new("Sub = :x"),
+			ExpressionAttributeValues: item{":x": s("1")},
+		}), "ValidationException"},
+		"an unused value": {put(dynamodb.PutItemInput{
+			TableName:                 new(orders),
+			Item:                      item{"CustomerOrder": s("1")},
+			ExpressionAttributeValues: item{":x": s("1")},
+		}), "ValidationException"},
+		"an index not there":   {noIndex, "ValidationException"},
+		"an unknown operation": {batch, "UnknownOperationException"},
 	} {
 		t.Run(name, func(t *testing.T) { wantCode(t, test.err, test.code) })
 	}

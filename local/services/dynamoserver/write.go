@@ -12,7 +12,8 @@ import (
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/services/awsjson"
 )
 
-// write carries out a PutItem or DeleteItem. minidyn always answers PutItem with the *new* item, and never returns the old one.
+// write carries out a PutItem or DeleteItem. minidyn always answers PutItem with the *new* item, and never returns the
+// old one.
 func (s *Server) write(op string) func(object) (object, error) {
 	return func(in object) (object, error) {
 		var old json.RawMessage
@@ -21,7 +22,8 @@ func (s *Server) write(op string) func(object) (object, error) {
 			old = s.current(in)
 		}
 		out, err := s.call(op, in)
-		if e, failed := errors.AsType[*awsjson.Error](err); failed && e.Code == "ConditionalCheckFailedException" && onFailure && old != nil {
+		if e, failed := errors.AsType[*awsjson.Error](err); failed && e.Code == "ConditionalCheckFailedException" &&
+			onFailure && old != nil {
 			e.Fields["Item"] = old
 		}
 		delete(out, "Attributes")
@@ -34,8 +36,8 @@ func (s *Server) write(op string) func(object) (object, error) {
 
 func wantsOld(in object, member string) bool { return text(in[member]) == "ALL_OLD" }
 
-// current returns the stored item that an operation is about. It returns nil if there is none, and for a malformed request, which the
-// operation itself finds out.
+// current returns the stored item that an operation is about. It returns nil if there is none, and for a malformed
+// request, which the operation itself finds out.
 func (s *Server) current(in object) json.RawMessage {
 	key, err := s.key(in)
 	if err != nil {
@@ -80,8 +82,8 @@ type transaction struct {
 	ended time.Time
 }
 
-// transact carries out a TransactWriteItems once for each ClientRequestToken. The SDKs always send one, and repeat it on retries.
-// Otherwise the retry of a transaction whose answer was lost would find its own items and fail.
+// transact carries out a TransactWriteItems once for each ClientRequestToken. The SDKs always send one, and repeat it
+// on retries. Otherwise the retry of a transaction whose answer was lost would find its own items and fail.
 func (s *Server) transact(in object) (object, error) {
 	now := s.config.Now()
 	maps.DeleteFunc(s.tokens, func(_ string, t transaction) bool { return now.Sub(t.ended) >= tokenLife })
@@ -92,7 +94,8 @@ func (s *Server) transact(in object) (object, error) {
 	}
 	if done, repeated := s.tokens[token]; repeated {
 		if done.items != items {
-			return nil, awsjson.Errorf("IdempotentParameterMismatchException", "the ClientRequestToken was used with other parameters within the last 10 minutes")
+			return nil, awsjson.Errorf("IdempotentParameterMismatchException",
+				"the ClientRequestToken was used with other parameters within the last 10 minutes")
 		}
 		return object{}, nil
 	}
@@ -116,8 +119,8 @@ func fingerprint(raw json.RawMessage) ([sha256.Size]byte, error) {
 	return sha256.Sum256(canonical), err
 }
 
-// cancelled completes a TransactionCanceledException. minidyn gives only the first failed condition, and no item for a Put. Nothing was
-// written, so each item's condition can be checked again, by itself.
+// cancelled completes a TransactionCanceledException. minidyn gives only the first failed condition, and no item for a
+// Put. Nothing was written, so each item's condition can be checked again, by itself.
 func (s *Server) cancelled(in object, e *awsjson.Error) error {
 	var items []map[string]object // one member each: Put, Update, Delete or ConditionCheck
 	if err := json.Unmarshal(in["TransactItems"], &items); err != nil {
@@ -132,7 +135,8 @@ func (s *Server) cancelled(in object, e *awsjson.Error) error {
 			}
 		}
 	}
-	e.Message = fmt.Sprintf("Transaction cancelled, please refer cancellation reasons for specific reasons [%s]", strings.Join(codes, ", "))
+	e.Message = fmt.Sprintf("Transaction cancelled, please refer cancellation reasons for specific reasons [%s]",
+		strings.Join(codes, ", "))
 	e.Fields["CancellationReasons"] = reasons
 	return e
 }
@@ -158,10 +162,12 @@ func (s *Server) failedCondition(operation object) json.RawMessage {
 			return nil
 		}
 	}
-	_, err = s.call("TransactWriteItems", map[string]any{"TransactItems": []any{map[string]any{"ConditionCheck": check}}})
+	_, err = s.call("TransactWriteItems",
+		map[string]any{"TransactItems": []any{map[string]any{"ConditionCheck": check}}})
 	if e, failed := errors.AsType[*awsjson.Error](err); failed && e.Code == "TransactionCanceledException" {
 		var reasons []json.RawMessage
-		if raw, ok := e.Fields["CancellationReasons"].(json.RawMessage); ok && json.Unmarshal(raw, &reasons) == nil && len(reasons) == 1 {
+		if raw, ok := e.Fields["CancellationReasons"].(json.RawMessage); ok && json.Unmarshal(raw, &reasons) == nil &&
+			len(reasons) == 1 {
 			return reasons[0]
 		}
 	}

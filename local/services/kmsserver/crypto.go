@@ -35,8 +35,8 @@ var (
 	names  = map[string]string{algorithm: algorithm, hmacSpec: "HMAC_SHA_256"} // of their algorithms
 )
 
-// A ciphertext blob consists of blobVersion, the 16 bytes of the key's id, and AES-256-GCM's nonce, ciphertext and tag. As on AWS it is
-// opaque to clients, and names its key, so that Decrypt needs no KeyId.
+// A ciphertext blob consists of blobVersion, the 16 bytes of the key's id, and AES-256-GCM's nonce, ciphertext and tag.
+// As on AWS it is opaque to clients, and names its key, so that Decrypt needs no KeyId.
 const (
 	blobVersion = 1
 	blobHeader  = 1 + 16
@@ -148,10 +148,12 @@ func (s *Server) decryptionKey(ref string, blob []byte) (*key, error) {
 	id := uuid.UUID(blob[1:blobHeader]).String()
 	k, err := s.usable(cmp.Or(ref, id), algorithm)
 	if e, ok := errors.AsType[*awsjson.Error](err); ok && ref == "" && e.Code == "NotFoundException" {
-		return nil, awsjson.Errorf("AccessDeniedException", "The ciphertext refers to a customer master key that does not exist, does not exist in this region, or you are not allowed to access.")
+		return nil, awsjson.Errorf("AccessDeniedException", "The ciphertext refers to a customer master key that "+
+			"does not exist, does not exist in this region, or you are not allowed to access.")
 	}
 	if err == nil && k.id != id {
-		return nil, awsjson.Errorf("IncorrectKeyException", "The key ID in the request does not identify a CMK that can perform this operation.")
+		return nil, awsjson.Errorf("IncorrectKeyException",
+			"The key ID in the request does not identify a CMK that can perform this operation.")
 	}
 	return k, err
 }
@@ -182,25 +184,29 @@ func (s *Server) generateMac(_ context.Context, in struct {
 		return nil, err
 	}
 	if in.MacAlgorithm != names[hmacSpec] {
-		return nil, awsjson.Errorf("InvalidKeyUsageException", "MacAlgorithm %q does not go with KeySpec %s", in.MacAlgorithm, hmacSpec)
+		return nil, awsjson.Errorf("InvalidKeyUsageException", "MacAlgorithm %q does not go with KeySpec %s",
+			in.MacAlgorithm, hmacSpec)
 	}
 	h := hmac.New(sha256.New, k.mac)
 	h.Write(in.Message)
 	return object{"KeyId": k.arn, "Mac": h.Sum(nil), "MacAlgorithm": in.MacAlgorithm}, nil
 }
 
-// additionalData checks algorithm and context, and returns the bytes that authenticate the context. Their JSON is always the same for
-// the same context, because encoding/json sorts the keys of a map. To KMS, no context is the same as an empty one.
+// additionalData checks algorithm and context, and returns the bytes that authenticate the context. Their JSON is
+// always the same for the same context, because encoding/json sorts the keys of a map. To KMS, no context is the same
+// as an empty one.
 func (in cryptoInput) additionalData() ([]byte, error) {
 	if in.EncryptionAlgorithm != "" && in.EncryptionAlgorithm != algorithm {
-		return nil, awsjson.Errorf("InvalidKeyUsageException", "EncryptionAlgorithm %q does not go with a symmetric key", in.EncryptionAlgorithm)
+		return nil, awsjson.Errorf("InvalidKeyUsageException",
+			"EncryptionAlgorithm %q does not go with a symmetric key", in.EncryptionAlgorithm)
 	}
 	size := 0
 	for name, value := range in.EncryptionContext {
 		size += len(name) + len(value)
 	}
 	if size > maxContext {
-		return nil, awsjson.Errorf("ValidationException", "EncryptionContext has %d bytes: want at most %d", size, maxContext)
+		return nil, awsjson.Errorf("ValidationException", "EncryptionContext has %d bytes: want at most %d", size,
+			maxContext)
 	}
 	if len(in.EncryptionContext) == 0 {
 		return nil, nil

@@ -1,12 +1,13 @@
-// Package kmsserver is a small AWS KMS for local runs: symmetric keys, HMAC keys and aliases in memory, behind the JSON API that the
-// ordinary SDK clients speak.
+// Package kmsserver is a small AWS KMS for local runs: symmetric keys, HMAC keys and aliases in memory, behind the JSON
+// API that the ordinary SDK clients speak.
 //
 //	server := httptest.NewServer(kmsserver.New(kmsserver.Config{AccountID: "123456789012", Region: "us-east-1"}))
 //	client := kms.NewFromConfig(cfg, func(o *kms.Options) { o.BaseEndpoint = &server.URL })
 //
-// It does what callers of KMS rely on. A ciphertext opens only under its own key and with exactly the encryption context it was made
-// with, answers have the key's full ARN, and errors have AWS's names. It checks neither permissions nor signatures; local/awsproxy in
-// front of it does. Key material never leaves the process, and is gone when the process ends.
+// It does what callers of KMS rely on. A ciphertext opens only under its own key and with exactly the encryption
+// context it was made with, answers have the key's full ARN, and errors have AWS's names. It checks neither permissions
+// nor signatures; local/awsproxy in front of it does. Key material never leaves the process, and is gone when the
+// process ends.
 //
 // Source: https://docs.aws.amazon.com/kms/latest/APIReference/API_Operations.html
 package kmsserver
@@ -105,9 +106,11 @@ func (s *Server) createKey(_ context.Context, in createKeyInput) (object, error)
 	usage, known := usages[spec]
 	switch {
 	case !known:
-		return nil, awsjson.Errorf("UnsupportedOperationException", "the local KMS lacks KeySpec %q: it has %s and %s only", spec, algorithm, hmacSpec)
+		return nil, awsjson.Errorf("UnsupportedOperationException",
+			"the local KMS lacks KeySpec %q: it has %s and %s only", spec, algorithm, hmacSpec)
 	case cmp.Or(in.KeyUsage, usages[algorithm]) != usage: // an HMAC key's usage must be given
-		return nil, awsjson.Errorf("ValidationException", "KeyUsage %q does not go with KeySpec %s: use %s", in.KeyUsage, spec, usage)
+		return nil, awsjson.Errorf("ValidationException", "KeyUsage %q does not go with KeySpec %s: use %s",
+			in.KeyUsage, spec, usage)
 	case in.MultiRegion:
 		return nil, awsjson.Errorf("UnsupportedOperationException", "the local KMS lacks multi-Region keys")
 	case in.Policy != "" && !json.Valid([]byte(in.Policy)):
@@ -146,7 +149,8 @@ var aliasName = regexp.MustCompile(`^alias/[a-zA-Z0-9/_-]{1,250}$`)
 
 func (s *Server) createAlias(_ context.Context, in struct{ AliasName, TargetKeyId string }) (object, error) {
 	if !aliasName.MatchString(in.AliasName) || strings.HasPrefix(in.AliasName, "alias/aws/") {
-		return nil, awsjson.Errorf("ValidationException", "AliasName %q: want alias/ and then letters, digits, /, _ or -; alias/aws/ is reserved", in.AliasName)
+		return nil, awsjson.Errorf("ValidationException",
+			"AliasName %q: want alias/ and then letters, digits, /, _ or -; alias/aws/ is reserved", in.AliasName)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -155,7 +159,8 @@ func (s *Server) createAlias(_ context.Context, in struct{ AliasName, TargetKeyI
 		return nil, err
 	}
 	if s.aliases[in.AliasName] != nil {
-		return nil, awsjson.Errorf("AlreadyExistsException", "An alias with the name %s already exists", s.arn(in.AliasName))
+		return nil, awsjson.Errorf("AlreadyExistsException", "An alias with the name %s already exists",
+			s.arn(in.AliasName))
 	}
 	s.aliases[in.AliasName] = k
 	return nil, nil
@@ -165,7 +170,8 @@ func (s *Server) arn(resource string) string {
 	return "arn:aws:kms:" + s.config.Region + ":" + s.config.AccountID + ":" + resource
 }
 
-// find returns the key for any of the four references to it: key id, key ARN, alias name, alias ARN. The caller holds s.mu.
+// find returns the key for any of the four references to it: key id, key ARN, alias name, alias ARN. The caller holds
+// s.mu.
 func (s *Server) find(ref string) (*key, error) {
 	name := strings.TrimPrefix(ref, s.arn(""))
 	if !strings.HasPrefix(name, "alias/") {

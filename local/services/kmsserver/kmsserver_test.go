@@ -49,15 +49,19 @@ func TestACreatedKeyDescribesItself(t *testing.T) {
 	if want := "arn:aws:kms:us-east-1:123456789012:key/" + *created.KeyId; *created.Arn != want {
 		t.Errorf("ARN %q, want %q", *created.Arn, want)
 	}
-	if *created.Description != "token key" || created.KeyState != types.KeyStateEnabled || created.KeyUsage != types.KeyUsageTypeEncryptDecrypt ||
-		created.KeySpec != types.KeySpecSymmetricDefault || created.CreationDate.IsZero() || *created.AWSAccountId != "123456789012" {
+	if *created.Description != "token key" || created.KeyState != types.KeyStateEnabled ||
+		created.KeyUsage != types.KeyUsageTypeEncryptDecrypt ||
+		created.KeySpec != types.KeySpecSymmetricDefault || created.CreationDate.IsZero() ||
+		*created.AWSAccountId != "123456789012" {
 		t.Errorf("metadata %+v", created)
 	}
 	described, err := client.DescribeKey(t.Context(), &kms.DescribeKeyInput{KeyId: created.Arn})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(created, described.KeyMetadata, cmp.FilterPath(func(p cmp.Path) bool { return p.Last().String() == ".noSmithyDocumentSerde" }, cmp.Ignore())); diff != "" {
+	if diff := cmp.Diff(created, described.KeyMetadata, cmp.FilterPath(func(p cmp.Path) bool {
+		return p.Last().String() == ".noSmithyDocumentSerde"
+	}, cmp.Ignore())); diff != "" {
 		t.Errorf("described otherwise than created (-created +described):\n%s", diff)
 	}
 }
@@ -88,11 +92,15 @@ func TestPolicyAndRotationAreKept(t *testing.T) {
 func TestAllFourReferencesNameAKeyAndAnswersCarryItsARN(t *testing.T) {
 	client := newClient(t)
 	key := createKey(t, client)
-	if _, err := client.CreateAlias(t.Context(), &kms.CreateAliasInput{AliasName: new("alias/tokens"), TargetKeyId: key.KeyId}); err != nil {
+	if _, err := client.CreateAlias(t.Context(),
+		&kms.CreateAliasInput{AliasName: new("alias/tokens"), TargetKeyId: key.KeyId}); err != nil {
 		t.Fatal(err)
 	}
-	for _, ref := range []string{*key.KeyId, *key.Arn, "alias/tokens", "arn:aws:kms:us-east-1:123456789012:alias/tokens"} {
-		made, err := client.GenerateDataKey(t.Context(), &kms.GenerateDataKeyInput{KeyId: &ref, KeySpec: types.DataKeySpecAes256})
+	for _, ref := range []string{
+		*key.KeyId, *key.Arn, "alias/tokens", "arn:aws:kms:us-east-1:123456789012:alias/tokens",
+	} {
+		made, err := client.GenerateDataKey(t.Context(),
+			&kms.GenerateDataKeyInput{KeyId: &ref, KeySpec: types.DataKeySpecAes256})
 		if err != nil {
 			t.Fatalf("%s: %v", ref, err)
 		}
@@ -113,24 +121,32 @@ func TestACiphertextOpensWithExactlyItsContext(t *testing.T) {
 	client := newClient(t)
 	key := createKey(t, client)
 	context := map[string]string{"table": "T", "account_id": "1", "ref": "k"}
-	sealed, err := client.Encrypt(t.Context(), &kms.EncryptInput{KeyId: key.KeyId, Plaintext: []byte("plain"), EncryptionContext: context})
+	sealed, err := client.Encrypt(t.Context(),
+		&kms.EncryptInput{KeyId: key.KeyId, Plaintext: []byte("plain"), EncryptionContext: context})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if bytes.Contains(sealed.CiphertextBlob, []byte("plain")) {
 		t.Fatal("the blob holds the plaintext")
 	}
-	opened, err := client.Decrypt(t.Context(), &kms.DecryptInput{CiphertextBlob: sealed.CiphertextBlob, EncryptionContext: map[string]string{"ref": "k", "account_id": "1", "table": "T"}})
+	opened, err := client.Decrypt(t.Context(), &kms.DecryptInput{
+		CiphertextBlob:    sealed.CiphertextBlob,
+		EncryptionContext: map[string]string{"ref": "k", "account_id": "1", "table": "T"},
+	})
 	if err != nil || string(opened.Plaintext) != "plain" {
 		t.Fatalf("got %v, %v", opened, err)
 	}
 	for name, other := range map[string]map[string]string{
-		"none": nil, "fewer": {"table": "T", "account_id": "1"}, "more": {"table": "T", "account_id": "1", "ref": "k", "x": ""},
-		"another value": {"table": "T", "account_id": "1", "ref": "K"}, "swapped": {"table": "1", "account_id": "T", "ref": "k"},
-		"joined": {"table": "T", "account_id": `1","ref":"k`},
+		"none":          nil,
+		"fewer":         {"table": "T", "account_id": "1"},
+		"more":          {"table": "T", "account_id": "1", "ref": "k", "x": ""},
+		"another value": {"table": "T", "account_id": "1", "ref": "K"},
+		"swapped":       {"table": "1", "account_id": "T", "ref": "k"},
+		"joined":        {"table": "T", "account_id": `1","ref":"k`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := client.Decrypt(t.Context(), &kms.DecryptInput{CiphertextBlob: sealed.CiphertextBlob, EncryptionContext: other})
+			_, err := client.Decrypt(t.Context(),
+				&kms.DecryptInput{CiphertextBlob: sealed.CiphertextBlob, EncryptionContext: other})
 			wantCode(t, err, "InvalidCiphertextException")
 		})
 	}
@@ -143,7 +159,8 @@ func TestNoContextIsTheSameAsAnEmptyOne(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := client.Decrypt(t.Context(), &kms.DecryptInput{CiphertextBlob: sealed.CiphertextBlob, EncryptionContext: map[string]string{}}); err != nil {
+	if _, err := client.Decrypt(t.Context(),
+		&kms.DecryptInput{CiphertextBlob: sealed.CiphertextBlob, EncryptionContext: map[string]string{}}); err != nil {
 		t.Error(err)
 	}
 }
@@ -184,7 +201,8 @@ func TestADisabledKeyDoesNothingUntilEnabled(t *testing.T) {
 	}
 	_, err = client.Decrypt(t.Context(), &kms.DecryptInput{CiphertextBlob: sealed.CiphertextBlob})
 	wantCode(t, err, "DisabledException")
-	_, err = client.GenerateDataKey(t.Context(), &kms.GenerateDataKeyInput{KeyId: key.KeyId, KeySpec: types.DataKeySpecAes256})
+	_, err = client.GenerateDataKey(t.Context(),
+		&kms.GenerateDataKeyInput{KeyId: key.KeyId, KeySpec: types.DataKeySpecAes256})
 	wantCode(t, err, "DisabledException")
 	if _, err := client.EnableKey(t.Context(), &kms.EnableKeyInput{KeyId: key.KeyId}); err != nil {
 		t.Fatal(err)
@@ -197,7 +215,8 @@ func TestADisabledKeyDoesNothingUntilEnabled(t *testing.T) {
 func TestRefusalsHaveTheNamesOfKMS(t *testing.T) {
 	client := newClient(t)
 	key, other := createKey(t, client), createKey(t, client)
-	if _, err := client.CreateAlias(t.Context(), &kms.CreateAliasInput{AliasName: new("alias/taken"), TargetKeyId: key.KeyId}); err != nil {
+	if _, err := client.CreateAlias(t.Context(),
+		&kms.CreateAliasInput{AliasName: new("alias/taken"), TargetKeyId: key.KeyId}); err != nil {
 		t.Fatal(err)
 	}
 	sealed, err := client.Encrypt(t.Context(), &kms.EncryptInput{KeyId: key.KeyId, Plaintext: []byte("p")})
@@ -227,26 +246,56 @@ func TestRefusalsHaveTheNamesOfKMS(t *testing.T) {
 		err  error
 		code string
 	}{
-		"no size":              {dataKey(kms.GenerateDataKeyInput{}), "ValidationException"},
-		"two sizes":            {dataKey(kms.GenerateDataKeyInput{KeySpec: aes256, NumberOfBytes: new(int32(32))}), "ValidationException"},
-		"0 bytes":              {dataKey(kms.GenerateDataKeyInput{NumberOfBytes: new(int32(0))}), "ValidationException"},
-		"1025 bytes":           {dataKey(kms.GenerateDataKeyInput{NumberOfBytes: new(int32(1025))}), "ValidationException"},
-		"an unknown spec":      {dataKey(kms.GenerateDataKeyInput{KeySpec: "AES_512"}), "ValidationException"},
-		"too large a context":  {dataKey(kms.GenerateDataKeyInput{KeySpec: aes256, EncryptionContext: map[string]string{"k": strings.Repeat("v", 8192)}}), "ValidationException"},
-		"an unknown id":        {dataKey(kms.GenerateDataKeyInput{KeyId: new(unknown), KeySpec: aes256}), "NotFoundException"},
-		"no key id":            {dataKey(kms.GenerateDataKeyInput{KeyId: new("nonsense"), KeySpec: aes256}), "NotFoundException"},
-		"an empty id":          {dataKey(kms.GenerateDataKeyInput{KeyId: new(""), KeySpec: aes256}), "ValidationException"},
-		"another region":       {dataKey(kms.GenerateDataKeyInput{KeyId: new(strings.Replace(*key.Arn, "us-east-1", "us-west-2", 1)), KeySpec: aes256}), "NotFoundException"},
-		"an unknown alias":     {dataKey(kms.GenerateDataKeyInput{KeyId: new("alias/free"), KeySpec: aes256}), "NotFoundException"},
-		"nothing to encrypt":   {encrypt([]byte{}), "ValidationException"},
-		"too much to encrypt":  {encrypt(make([]byte, 4097)), "ValidationException"},
-		"the wrong key":        {decrypt(kms.DecryptInput{KeyId: other.KeyId, CiphertextBlob: sealed.CiphertextBlob}), "IncorrectKeyException"},
-		"no such key":          {decrypt(kms.DecryptInput{KeyId: new(unknown), CiphertextBlob: sealed.CiphertextBlob}), "NotFoundException"},
-		"another algorithm":    {decrypt(kms.DecryptInput{CiphertextBlob: sealed.CiphertextBlob, EncryptionAlgorithm: types.EncryptionAlgorithmSpecRsaesOaepSha1}), "InvalidKeyUsageException"},
-		"too long a blob":      {decrypt(kms.DecryptInput{CiphertextBlob: make([]byte, 6145)}), "ValidationException"},
-		"an RSA key":           {create(kms.CreateKeyInput{KeySpec: types.KeySpecRsa2048, KeyUsage: types.KeyUsageTypeSignVerify}), "UnsupportedOperationException"},
-		"an HMAC key's usage":  {create(kms.CreateKeyInput{KeySpec: types.KeySpecHmac256}), "ValidationException"},
-		"a wrong usage":        {create(kms.CreateKeyInput{KeyUsage: types.KeyUsageTypeSignVerify}), "ValidationException"},
+		"no size": {dataKey(kms.GenerateDataKeyInput{}), "ValidationException"},
+		"two sizes": {
+			dataKey(kms.GenerateDataKeyInput{KeySpec: aes256, NumberOfBytes: new(int32(32))}),
+			"ValidationException",
+		},
+		"0 bytes": {
+			dataKey(kms.GenerateDataKeyInput{NumberOfBytes: new(int32(0))}), "ValidationException",
+		},
+		"1025 bytes": {
+			dataKey(kms.GenerateDataKeyInput{NumberOfBytes: new(int32(1025))}), "ValidationException",
+		},
+		"an unknown spec": {dataKey(kms.GenerateDataKeyInput{KeySpec: "AES_512"}), "ValidationException"},
+		"too large a context": {dataKey(kms.GenerateDataKeyInput{
+			KeySpec: aes256, EncryptionContext: map[string]string{"k": strings.Repeat("v", 8192)},
+		}), "ValidationException"},
+		"an unknown id": {
+			dataKey(kms.GenerateDataKeyInput{KeyId: new(unknown), KeySpec: aes256}), "NotFoundException",
+		},
+		"no key id": {
+			dataKey(kms.GenerateDataKeyInput{KeyId: new("nonsense"), KeySpec: aes256}), "NotFoundException",
+		},
+		"an empty id": {
+			dataKey(kms.GenerateDataKeyInput{KeyId: new(""), KeySpec: aes256}), "ValidationException",
+		},
+		"another region": {dataKey(kms.GenerateDataKeyInput{KeyId: new(strings.Replace(*key.Arn, "us-east-1",
+			"us-west-2", 1)), KeySpec: aes256}), "NotFoundException"},
+		"an unknown alias": {
+			dataKey(kms.GenerateDataKeyInput{KeyId: new("alias/free"), KeySpec: aes256}), "NotFoundException",
+		},
+		"nothing to encrypt":  {encrypt([]byte{}), "ValidationException"},
+		"too much to encrypt": {encrypt(make([]byte, 4097)), "ValidationException"},
+		"the wrong key": {
+			decrypt(kms.DecryptInput{KeyId: other.KeyId, CiphertextBlob: sealed.CiphertextBlob}),
+			"IncorrectKeyException",
+		},
+		"no such key": {
+			decrypt(kms.DecryptInput{KeyId: new(unknown), CiphertextBlob: sealed.CiphertextBlob}),
+			"NotFoundException",
+		},
+		"another algorithm": {decrypt(kms.DecryptInput{
+			CiphertextBlob: sealed.CiphertextBlob, EncryptionAlgorithm: types.EncryptionAlgorithmSpecRsaesOaepSha1,
+		}), "InvalidKeyUsageException"},
+		"too long a blob": {decrypt(kms.DecryptInput{CiphertextBlob: make([]byte, 6145)}), "ValidationException"},
+		"an RSA key": {create(kms.CreateKeyInput{
+			KeySpec: types.KeySpecRsa2048, KeyUsage: types.KeyUsageTypeSignVerify,
+		}), "UnsupportedOperationException"},
+		"an HMAC key's usage": {create(kms.CreateKeyInput{KeySpec: types.KeySpecHmac256}), "ValidationException"},
+		"a wrong usage": {
+			create(kms.CreateKeyInput{KeyUsage: types.KeyUsageTypeSignVerify}), "ValidationException",
+		},
 		"a multi-Region key":   {create(kms.CreateKeyInput{MultiRegion: new(true)}), "UnsupportedOperationException"},
 		"a malformed policy":   {create(kms.CreateKeyInput{Policy: new("{")}), "MalformedPolicyDocumentException"},
 		"an alias twice":       {alias("alias/taken", *other.KeyId), "AlreadyExistsException"},
@@ -267,7 +316,10 @@ func TestSizesOfDataKeys(t *testing.T) {
 	client := newClient(t)
 	key := createKey(t, client)
 	for want, in := range map[int]kms.GenerateDataKeyInput{
-		16: {KeySpec: types.DataKeySpecAes128}, 32: {KeySpec: types.DataKeySpecAes256}, 1: {NumberOfBytes: new(int32(1))}, 1024: {NumberOfBytes: new(int32(1024))},
+		16:   {KeySpec: types.DataKeySpecAes128},
+		32:   {KeySpec: types.DataKeySpecAes256},
+		1:    {NumberOfBytes: new(int32(1))},
+		1024: {NumberOfBytes: new(int32(1024))},
 	} {
 		in.KeyId = key.KeyId
 		out, err := client.GenerateDataKey(t.Context(), &in)
@@ -283,7 +335,8 @@ func TestConcurrentCallersEachGetTheirOwnKeyBack(t *testing.T) {
 	var group sync.WaitGroup
 	for range 50 {
 		group.Go(func() {
-			made, err := client.GenerateDataKey(t.Context(), &kms.GenerateDataKeyInput{KeyId: key.Arn, KeySpec: types.DataKeySpecAes256})
+			made, err := client.GenerateDataKey(t.Context(),
+				&kms.GenerateDataKeyInput{KeyId: key.Arn, KeySpec: types.DataKeySpecAes256})
 			if err != nil {
 				t.Error(err)
 				return
@@ -293,7 +346,8 @@ func TestConcurrentCallersEachGetTheirOwnKeyBack(t *testing.T) {
 				t.Errorf("got %v, %v", opened, err)
 			}
 			createKey(t, client)
-			if _, err := client.EnableKeyRotation(t.Context(), &kms.EnableKeyRotationInput{KeyId: key.KeyId}); err != nil {
+			if _, err := client.EnableKeyRotation(t.Context(),
+				&kms.EnableKeyRotationInput{KeyId: key.KeyId}); err != nil {
 				t.Error(err)
 			}
 		})
@@ -305,17 +359,22 @@ func TestAnHMACKeyMakesMACsAndNothingElse(t *testing.T) {
 	client := newClient(t)
 	ctx := t.Context()
 	hmacKey := func() string {
-		out, err := client.CreateKey(ctx, &kms.CreateKeyInput{KeySpec: types.KeySpecHmac256, KeyUsage: types.KeyUsageTypeGenerateVerifyMac})
+		out, err := client.CreateKey(ctx, &kms.CreateKeyInput{
+			KeySpec: types.KeySpecHmac256, KeyUsage: types.KeyUsageTypeGenerateVerifyMac,
+		})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if m := out.KeyMetadata; m.KeySpec != types.KeySpecHmac256 || len(m.MacAlgorithms) != 1 || m.MacAlgorithms[0] != types.MacAlgorithmSpecHmacSha256 || m.EncryptionAlgorithms != nil {
+		if m := out.KeyMetadata; m.KeySpec != types.KeySpecHmac256 || len(m.MacAlgorithms) != 1 ||
+			m.MacAlgorithms[0] != types.MacAlgorithmSpecHmacSha256 || m.EncryptionAlgorithms != nil {
 			t.Errorf("metadata %+v", m)
 		}
 		return *out.KeyMetadata.Arn
 	}
 	mac := func(key, message string, algorithm types.MacAlgorithmSpec) ([]byte, error) {
-		out, err := client.GenerateMac(ctx, &kms.GenerateMacInput{KeyId: &key, Message: []byte(message), MacAlgorithm: algorithm})
+		out, err := client.GenerateMac(ctx, &kms.GenerateMacInput{
+			KeyId: &key, Message: []byte(message), MacAlgorithm: algorithm,
+		})
 		if err != nil {
 			return nil, err
 		}

@@ -1,5 +1,6 @@
-// Command bare is the smallest useful Lambda extension in Go: it listens, registers, and waits. It is the floor under the start-up time,
-// the memory and the loopback requests of the tokenizer, which cannot do with less while it is written in Go with net/http.
+// Command bare is the smallest useful Lambda extension in Go: it listens, registers, and waits. It is the floor under
+// the start-up time, the memory and the loopback requests of the tokenizer, which cannot do with less while it is
+// written in Go with net/http.
 package main
 
 import (
@@ -22,7 +23,8 @@ func run(getenv func(string) string) error {
 	if err != nil {
 		return err
 	}
-	go func() { _ = http.Serve(listener, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})) }() // until the process ends
+	// until the process ends
+	go func() { _ = http.Serve(listener, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})) }()
 
 	api := "http://" + getenv("AWS_LAMBDA_RUNTIME_API") + "/2020-01-01/extension"
 	register, err := http.NewRequest("POST", api+"/register", strings.NewReader(`{"events":["SHUTDOWN"]}`))

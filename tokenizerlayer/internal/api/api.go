@@ -1,5 +1,5 @@
-// Package api holds the wire types and limits of the layer's loopback API, version 1. Server and client share it; docs/api.md
-// describes the API for people.
+// Package api holds the wire types and limits of the layer's loopback API, version 1. Server and client share it;
+// docs/api.md describes the API for people.
 package api
 
 import (
@@ -24,22 +24,24 @@ const (
 	PathPing       = "/ping"
 )
 
-// ClientTimeout is how long the clients wait for an answer. A function needs a longer timeout than that to handle a failed call.
+// ClientTimeout is how long the clients wait for an answer. A function needs a longer timeout than that to handle a
+// failed call.
 const ClientTimeout = 5 * time.Second
 
 // Headers of a request.
 const (
-	// TokenHeader must carry the function's AWS_SESSION_TOKEN, which a request that was merely reflected to the loopback
-	// address cannot know.
+	// TokenHeader must carry the function's AWS_SESSION_TOKEN, which a request that was merely reflected to the
+	// loopback address cannot know.
 	TokenHeader = "X-Tokenizer-Token"
 	// IdempotencyHeader makes POST /v1/tokenize safe to repeat for 24 hours.
 	IdempotencyHeader = "Idempotency-Key"
-	// RequestHeader is the caller's own name for the request, for the log; the extension makes one up otherwise. Answers
-	// carry it too.
+	// RequestHeader is the caller's own name for the request, for the log; the extension makes one up otherwise.
+	// Answers carry it too.
 	RequestHeader = "X-Request-Id"
 )
 
-// MaxBody bounds a request's and an answer's body, in bytes. MinBodyLimit is the least that a lower limit can be set to.
+// MaxBody bounds a request's and an answer's body, in bytes. MinBodyLimit is the least that a lower limit can be set
+// to.
 const (
 	MaxBody      = 32 << 10
 	MinBodyLimit = 64
@@ -62,10 +64,11 @@ const (
 
 // Limits of the extension's settings, which whoever attaches the layer and the extension itself hold to.
 const (
-	MaxKeyVersions     = 4 // versions of a key in use at a time
-	MinPort            = 1024
-	MaxPort            = 65535
-	DefaultReadRate    = 100 // tokens opened a second: far more than one environment, which serves one invocation at a time, needs
+	MaxKeyVersions = 4 // versions of a key in use at a time
+	MinPort        = 1024
+	MaxPort        = 65535
+	// tokens opened a second: far more than one environment, which serves one invocation at a time, needs
+	DefaultReadRate    = 100
 	MaxReadRate        = 10_000
 	DefaultConnections = 64 // at a time
 	MaxConnections     = 1024
@@ -81,8 +84,8 @@ func IsPurpose(s string) bool {
 // IsKeyVersion tells whether s has the form of a name for a version of a key: 1 to 16 of a-z 0-9.
 func IsKeyVersion(s string) bool { return form.Consists(s, form.Lower+form.Digits, 1, 16) }
 
-// IsName tells whether s has the form of a name that a caller gives, to a scope, an idempotency key, an attempt, a member of metadata: 1 to
-// 128 of A-Z a-z 0-9 . _ : -, the first a letter or digit.
+// IsName tells whether s has the form of a name that a caller gives, to a scope, an idempotency key, an attempt, a
+// member of metadata: 1 to 128 of A-Z a-z 0-9 . _ : -, the first a letter or digit.
 func IsName(s string) bool {
 	return form.Consists(s, form.Letters+form.Digits+"._:-", 1, 128) && form.Begins(s, form.Letters+form.Digits)
 }
@@ -95,7 +98,8 @@ func IsKeyARN(s string) bool {
 	}
 	partition, ofAWS := strings.CutPrefix(part[1], "aws")
 	id, ofKey := strings.CutPrefix(part[5], "key/")
-	return ofAWS && ofKey && form.Consists(partition, form.Lower+"-", 0, 64) && form.Consists(part[3], form.Lower+form.Digits+"-", 1, 64) &&
+	return ofAWS && ofKey && form.Consists(partition, form.Lower+"-", 0, 64) &&
+		form.Consists(part[3], form.Lower+form.Digits+"-", 1, 64) &&
 		IsAccountID(part[4]) && form.Consists(id, form.Letters+form.Digits+"-", 1, 256)
 }
 
@@ -192,8 +196,8 @@ type DetokenizeRequest struct {
 	Token     string    `json:"token"`
 	Redaction Redaction `json:"redaction,omitempty"`
 	Mask      Mask      `json:"mask,omitempty"`
-	// Attempt is the caller's name for this attempt at a token of limited uses: repeated within AttemptPeriod it gets the
-	// same answer and counts once.
+	// Attempt is the caller's name for this attempt at a token of limited uses: repeated within AttemptPeriod it gets
+	// the same answer and counts once.
 	Attempt string `json:"attempt,omitempty"`
 	// Binding names the context that the token is bound to.
 	Binding Presented `json:"binding,omitzero"`
@@ -243,7 +247,8 @@ type RevokeResponse struct {
 	Revoked bool `json:"revoked"`
 	// Existed tells whether the vault had a row of the token.
 	Existed bool `json:"existed"`
-	// InBackupsUntil is when the last backup that holds the sealed row is gone. A row that is restored from one does not open.
+	// InBackupsUntil is when the last backup that holds the sealed row is gone. A row that is restored from one does
+	// not open.
 	InBackupsUntil time.Time `json:"in_backups_until"`
 }
 

@@ -1,5 +1,5 @@
-// Package attribute has the rows of the vault's tables: items of DynamoDB whose attributes are texts, numbers and bytes. Their JSON is
-// DynamoDB's own, in requests to DynamoDB and in answers of the loopback API alike:
+// Package attribute has the rows of the vault's tables: items of DynamoDB whose attributes are texts, numbers and
+// bytes. Their JSON is DynamoDB's own, in requests to DynamoDB and in answers of the loopback API alike:
 //
 //	row := attribute.Item{"Hash_Key": attribute.S("..."), "ExpiresAt": attribute.N("1767323105"), "CandidateString": attribute.B(message)}
 //

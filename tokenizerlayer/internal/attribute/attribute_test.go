@@ -10,7 +10,12 @@ import (
 )
 
 func TestItem_IsWrittenInOrderAndReadBack(t *testing.T) {
-	i := attribute.Item{"b": attribute.N("-1.5"), "a": attribute.S("\"<é>\u2028\n"), "c": attribute.B([]byte{0, 255}), "": attribute.S("")}
+	i := attribute.Item{
+		"b": attribute.N("-1.5"),
+		"a": attribute.S("\"<é>\u2028\n"),
+		"c": attribute.B([]byte{0, 255}),
+		"":  attribute.S(""),
+	}
 	const want = "{\"\":{\"S\":\"\"},\"a\":{\"S\":\"\\\"<é>\u2028\\n\"},\"b\":{\"N\":\"-1.5\"},\"c\":{\"B\":\"AP8=\"}}"
 	if got := string(i.AppendJSON(nil)); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
@@ -30,7 +35,8 @@ func TestItem_IsWrittenInOrderAndReadBack(t *testing.T) {
 
 func TestValue_OfAnotherTypeIsNone(t *testing.T) {
 	for _, document := range []string{
-		`{"BOOL":true}`, `{"NULL":true}`, `{"L":[{"S":"x"}]}`, `{"M":{"S":{"S":"x"}}}`, `{"SS":["x"]}`, `{}`, `{"S":"x","N":"1"}`, `{"s":"x"}`, `null`,
+		`{"BOOL":true}`, `{"NULL":true}`, `{"L":[{"S":"x"}]}`, `{"M":{"S":{"S":"x"}}}`, `{"SS":["x"]}`, `{}`,
+		`{"S":"x","N":"1"}`, `{"s":"x"}`, `null`,
 	} {
 		var i attribute.Item
 		if err := json.Unmarshal([]byte(`{"a":`+document+`}`), &i); err != nil {
@@ -55,8 +61,8 @@ func TestValue_OfAnotherTypeIsNone(t *testing.T) {
 // What is read is what encoding/json reads, and is written so that it is read again.
 func FuzzItem(f *testing.F) {
 	for _, seed := range []string{
-		`{"a":{"S":"x\u00e9\n"},"b":{"N":"-1.5"},"c":{"B":"AAEC\/w=="},"d":{"L":[{"S":"x"}]},"e":{"BOOL":true}}`, `{}`, `null`, `{"a":{}}`,
-		`{"a":{"S":"x","S":"y"}}`, `{"a":{"S":"x"},"a":{"N":"1"}}`, `{"a":{"S":"\ud800"}}`, `[`, ``,
+		`{"a":{"S":"x\u00e9\n"},"b":{"N":"-1.5"},"c":{"B":"AAEC\/w=="},"d":{"L":[{"S":"x"}]},"e":{"BOOL":true}}`, `{}`,
+		`null`, `{"a":{}}`, `{"a":{"S":"x","S":"y"}}`, `{"a":{"S":"x"},"a":{"N":"1"}}`, `{"a":{"S":"\ud800"}}`, `[`, ``,
 	} {
 		f.Add([]byte(seed))
 	}

@@ -54,11 +54,17 @@ type Log struct {
 	account string
 }
 
-// New returns a Log that writes to w. Level is from which severity on notices are written; events are always written. Actor is the
-// function on whose behalf the extension works. A w that blocks, such as a pipe that nobody reads, keeps a caller half a second at most.
+// New returns a Log that writes to w. Level is from which severity on notices are written; events are always written.
+// Actor is the function on whose behalf the extension works. A w that blocks, such as a pipe that nobody reads, keeps a
+// caller half a second at most.
 func New(w io.Writer, level slog.Level, actor string) *Log {
 	lines := &timely{w: w, limit: writeLimit}
-	return &Log{lines: lines, notice: slog.NewJSONHandler(lines, &slog.HandlerOptions{Level: level}), level: level, actor: actor}
+	return &Log{
+		lines:  lines,
+		notice: slog.NewJSONHandler(lines, &slog.HandlerOptions{Level: level}),
+		level:  level,
+		actor:  actor,
+	}
 }
 
 // SetAccount says in which AWS account the function is, which Lambda tells at registration.
@@ -68,8 +74,9 @@ func (l *Log) SetAccount(id string) {
 	l.account = id
 }
 
-// Record writes an event: INFO for an operation that succeeded, WARN for one that was refused, ERROR for a finding. If it returns an
-// error, the event was not recorded in time, and what it is about must not be released. It may be recorded later.
+// Record writes an event: INFO for an operation that succeeded, WARN for one that was refused, ERROR for a finding. If
+// it returns an error, the event was not recorded in time, and what it is about must not be released. It may be
+// recorded later.
 func (l *Log) Record(e Event) error {
 	l.mu.Lock()
 	account := l.account
@@ -91,15 +98,18 @@ func (e Event) line(now time.Time, actor, account string) []byte {
 	line = now.UTC().AppendFormat(line, time.RFC3339Nano)
 	line = append(line, `","level":"`+level+`","msg":"tokenizer"`...)
 	for _, member := range [...]struct{ name, value string }{
-		{"operation", e.Operation}, {"outcome", e.Outcome}, {"detail", e.Detail}, {"actor", actor}, {"account", account},
-		{"request_id", e.RequestID}, {"ref", e.Ref}, {"type", e.Type}, {"purpose", e.Purpose}, {"redaction", e.Redaction},
+		{"operation", e.Operation}, {"outcome", e.Outcome}, {"detail", e.Detail}, {"actor", actor},
+		{"account", account},
+		{"request_id", e.RequestID}, {"ref", e.Ref}, {"type", e.Type}, {"purpose", e.Purpose},
+		{"redaction", e.Redaction},
 		{"lookup", e.Lookup}, {"finding", e.Finding}, {"reason", e.Reason},
 	} {
 		if member.value != "" {
 			line = wirejson.AppendString(wirejson.AppendName(line, member.name), member.value)
 		}
 	}
-	line = strconv.AppendFloat(wirejson.AppendName(line, "duration_ms"), float64(e.Duration.Microseconds())/1000, 'f', -1, 64)
+	line = strconv.AppendFloat(wirejson.AppendName(line, "duration_ms"), float64(e.Duration.Microseconds())/1000, 'f',
+		-1, 64)
 	return append(line, "}\n"...)
 }
 

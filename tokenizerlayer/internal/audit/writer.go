@@ -8,7 +8,8 @@ import (
 	"time"
 )
 
-// writeLimit is how long writing a line may take. With the 4 s of the vault's own limit it ends before the clients' 5 s.
+// writeLimit is how long writing a line may take. With the 4 s of the vault's own limit it ends before the clients' 5
+// s.
 const writeLimit = 500 * time.Millisecond
 
 // errLate: the line was not written in time. It may be written later.
@@ -23,7 +24,8 @@ type timely struct {
 	late chan error // the result of a line that was not written in time; nil if there is none
 }
 
-// Write returns when b is written or the limit has passed. While a late line is still being written, it refuses others at once.
+// Write returns when b is written or the limit has passed. While a late line is still being written, it refuses others
+// at once.
 func (t *timely) Write(b []byte) (int, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

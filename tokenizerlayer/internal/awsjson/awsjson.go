@@ -1,6 +1,7 @@
-// Package awsjson calls AWS services whose protocol is JSON over HTTP (https://smithy.io/2.0/aws/protocols/aws-json-1_0-protocol.html).
-// It has what the extension's calls of KMS and DynamoDB have in common; packages kmsapi and dynamoapi have the calls. The signature and
-// the decision whether to try again are the SDK's.
+// Package awsjson calls AWS services whose protocol is JSON over HTTP
+// (https://smithy.io/2.0/aws/protocols/aws-json-1_0-protocol.html). It has what the extension's calls of KMS and
+// DynamoDB have in common; packages kmsapi and dynamoapi have the calls. The signature and the decision whether to try
+// again are the SDK's.
 //
 //	environment, err := awsjson.Load(os.Getenv)
 //	client, err := awsjson.New(service, environment, awsjson.Options{})
@@ -52,7 +53,8 @@ type Options struct {
 	Now func() time.Time
 }
 
-// complete fills in the bounds of a call. Three attempts fit into the vault's own limit, so that one lost answer does not use it up.
+// complete fills in the bounds of a call. Three attempts fit into the vault's own limit, so that one lost answer does
+// not use it up.
 func (o Options) complete() Options {
 	o.Attempts = cmp.Or(o.Attempts, 3)
 	o.AttemptTimeout = cmp.Or(o.AttemptTimeout, 1200*time.Millisecond)
@@ -100,17 +102,19 @@ func (c *Client) String() string { return "client of " + c.service.Name }
 // GoString is String, for %#v.
 func (c *Client) GoString() string { return c.String() }
 
-// Warm opens a connection (DNS, TCP and TLS, no request) for the first call that needs one. It is thrown away after 10 s. A Warm that fails
-// does nothing.
+// Warm opens a connection (DNS, TCP and TLS, no request) for the first call that needs one. It is thrown away after 10
+// s. A Warm that fails does nothing.
 func (c *Client) Warm(ctx context.Context) { c.connections.warm(ctx, c.endpoint) }
 
-// Do calls an operation: encode appends the request's JSON to a buffer, and decode reads the answer's. Neither may keep what it gets. An
-// answer that says that something failed is an *[Error]. Every operation is repeated if no answer comes, so it must be safe to repeat.
+// Do calls an operation: encode appends the request's JSON to a buffer, and decode reads the answer's. Neither may keep
+// what it gets. An answer that says that something failed is an *[Error]. Every operation is repeated if no answer
+// comes, so it must be safe to repeat.
 //
-// A connection that had been open before the request may have died while the environment was frozen. Then the others probably have, too:
-// all that are idle are closed, and the request is sent once more, at once and without counting. So the first call after a freeze
-// succeeds with the second try, whatever number of connections died.
-func (c *Client) Do(ctx context.Context, operation string, encode func(to []byte) []byte, decode func(*wirejson.Decoder) error) error {
+// A connection that had been open before the request may have died while the environment was frozen. Then the others
+// probably have, too: all that are idle are closed, and the request is sent once more, at once and without counting. So
+// the first call after a freeze succeeds with the second try, whatever number of connections died.
+func (c *Client) Do(ctx context.Context, operation string, encode func(to []byte) []byte,
+	decode func(*wirejson.Decoder) error) error {
 	body := newBuffer()
 	defer body.release()
 	body.b = encode(body.b)
@@ -155,7 +159,8 @@ func (c *Client) Do(ctx context.Context, operation string, encode func(to []byte
 	}
 }
 
-// retry decides whether to try again, as the SDK does, and waits until then. It returns how to give back what the retry costs.
+// retry decides whether to try again, as the SDK does, and waits until then. It returns how to give back what the retry
+// costs.
 func (c *Client) retry(ctx context.Context, attempt int, o outcome) (paid func(error) error, again bool) {
 	if attempt >= c.options.Attempts || !c.retryer.IsErrorRetryable(o.err) {
 		return nil, false
@@ -174,8 +179,8 @@ func (c *Client) succeeded(ctx context.Context) {
 	}
 }
 
-// pause waits before another attempt: as long as the service asks for if that fits into the call's time, or else as the SDK decides. It
-// reports whether there is time left.
+// pause waits before another attempt: as long as the service asks for if that fits into the call's time, or else as the
+// SDK decides. It reports whether there is time left.
 func (c *Client) pause(ctx context.Context, attempt int, o outcome) bool {
 	delay, err := c.retryer.RetryDelay(attempt, o.err)
 	if err != nil {
@@ -293,7 +298,8 @@ func checkSum(header http.Header, body []byte) error {
 	return nil
 }
 
-// clockSkew is how far the clock of whoever answered is ahead, to the second. An answer out of a cache is of another time.
+// clockSkew is how far the clock of whoever answered is ahead, to the second. An answer out of a cache is of another
+// time.
 func clockSkew(header http.Header, now time.Time) (skew time.Duration, ok bool) {
 	date, err := http.ParseTime(header.Get("Date"))
 	if err != nil || header.Get("Age") != "" {
@@ -304,7 +310,8 @@ func clockSkew(header http.Header, now time.Time) (skew time.Duration, ok bool) 
 
 // skewCodes are what a service may answer if the time in a signature is wrong, and also for other reasons.
 var skewCodes = []string{
-	"InvalidSignatureException", "SignatureDoesNotMatch", "AuthFailure", "RequestTimeTooSkewed", "AccessDeniedException",
+	"InvalidSignatureException", "SignatureDoesNotMatch", "AuthFailure", "RequestTimeTooSkewed",
+	"AccessDeniedException",
 }
 
 // maxSkew is less than the five minutes for which services accept a signature.

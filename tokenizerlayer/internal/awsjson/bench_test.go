@@ -19,16 +19,22 @@ import (
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/kmsapi"
 )
 
-// The benchmarks call a handler on the loopback interface in the same process. Beside the time they report the CPU time of the process,
-// that of the handler included, in microseconds for each call.
+// The benchmarks call a handler on the loopback interface in the same process. Beside the time they report the CPU time
+// of the process, that of the handler included, in microseconds for each call.
 
 var (
-	bound = map[string]string{"table": "CreditCardTokenizerTable", "account_id": "123456789012", "ref": "0123456789abcdef0123456789abcdef", "purpose": "refund"}
-	blob  = bytes.Repeat([]byte("wrapped!"), 23) // as long as a data key that KMS has wrapped
-	row   = attribute.Item{
+	bound = map[string]string{
+		"table":      "CreditCardTokenizerTable",
+		"account_id": "123456789012",
+		"ref":        "0123456789abcdef0123456789abcdef",
+		"purpose":    "refund",
+	}
+	blob = bytes.Repeat([]byte("wrapped!"), 23) // as long as a data key that KMS has wrapped
+	row  = attribute.Item{
 		"Hash_Key": attribute.S("5b0c5e5e-1c1f-4a35-8d9b-0a7b1f1f6d0a"), "Account_Id": attribute.S("123456789012"),
-		"CandidateString": attribute.B(bytes.Repeat([]byte("sealed!!"), 75)), "Ref": attribute.S("0123456789abcdef0123456789abcdef"),
-		"Format": attribute.N("3"), "ExpiresAt": attribute.N("1767323105"),
+		"CandidateString": attribute.B(bytes.Repeat([]byte("sealed!!"), 75)),
+		"Ref":             attribute.S("0123456789abcdef0123456789abcdef"),
+		"Format":          attribute.N("3"), "ExpiresAt": attribute.N("1767323105"),
 	}
 	same = attribute.Item{":same": row["CandidateString"]}
 )
@@ -39,7 +45,8 @@ const (
 )
 
 func benchmark(b *testing.B, call func(clients) error) {
-	answer := []byte(`{"CiphertextBlob":"` + base64.StdEncoding.EncodeToString(blob) + `","KeyId":"` + benchmarkKey + `","Plaintext":"` +
+	answer := []byte(`{"CiphertextBlob":"` + base64.StdEncoding.EncodeToString(blob) + `","KeyId":"` + benchmarkKey +
+		`","Plaintext":"` +
 		base64.StdEncoding.EncodeToString(make([]byte, 32)) + `"}`)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
 		_, _ = io.Copy(io.Discard, q.Body)
@@ -76,28 +83,32 @@ func cpu() int64 {
 
 func BenchmarkClientGenerateDataKey(b *testing.B) {
 	benchmark(b, func(c clients) error {
-		_, err := c.kms.GenerateDataKey(b.Context(), kmsapi.GenerateDataKeyInput{KeyID: benchmarkKey, EncryptionContext: bound})
+		_, err := c.kms.GenerateDataKey(b.Context(),
+			kmsapi.GenerateDataKeyInput{KeyID: benchmarkKey, EncryptionContext: bound})
 		return err
 	})
 }
 
 func BenchmarkSDKGenerateDataKey(b *testing.B) {
 	benchmark(b, func(c clients) error {
-		_, err := c.sdkKMS.GenerateDataKey(b.Context(), &kms.GenerateDataKeyInput{KeyId: new(benchmarkKey), KeySpec: "AES_256", EncryptionContext: bound})
+		_, err := c.sdkKMS.GenerateDataKey(b.Context(),
+			&kms.GenerateDataKeyInput{KeyId: new(benchmarkKey), KeySpec: "AES_256", EncryptionContext: bound})
 		return err
 	})
 }
 
 func BenchmarkClientDecrypt(b *testing.B) {
 	benchmark(b, func(c clients) error {
-		_, err := c.kms.Decrypt(b.Context(), kmsapi.DecryptInput{KeyID: benchmarkKey, CiphertextBlob: blob, EncryptionContext: bound})
+		_, err := c.kms.Decrypt(b.Context(),
+			kmsapi.DecryptInput{KeyID: benchmarkKey, CiphertextBlob: blob, EncryptionContext: bound})
 		return err
 	})
 }
 
 func BenchmarkSDKDecrypt(b *testing.B) {
 	benchmark(b, func(c clients) error {
-		_, err := c.sdkKMS.Decrypt(b.Context(), &kms.DecryptInput{KeyId: new(benchmarkKey), CiphertextBlob: blob, EncryptionContext: bound})
+		_, err := c.sdkKMS.Decrypt(b.Context(),
+			&kms.DecryptInput{KeyId: new(benchmarkKey), CiphertextBlob: blob, EncryptionContext: bound})
 		return err
 	})
 }
@@ -105,7 +116,10 @@ func BenchmarkSDKDecrypt(b *testing.B) {
 func BenchmarkClientPutItem(b *testing.B) {
 	benchmark(b, func(c clients) error {
 		return c.dynamo.PutItem(b.Context(), dynamoapi.PutItemInput{
-			TableName: "CreditCardTokenizerTable", Item: row, ConditionExpression: benchmarkCondition, ExpressionAttributeValues: same,
+			TableName:                 "CreditCardTokenizerTable",
+			Item:                      row,
+			ConditionExpression:       benchmarkCondition,
+			ExpressionAttributeValues: same,
 		})
 	})
 }
@@ -113,7 +127,9 @@ func BenchmarkClientPutItem(b *testing.B) {
 func BenchmarkSDKPutItem(b *testing.B) {
 	benchmark(b, func(c clients) error {
 		_, err := c.sdkDynamo.PutItem(b.Context(), &dynamodb.PutItemInput{
-			TableName: new("CreditCardTokenizerTable"), Item: sdkItem(row), ConditionExpression: new(benchmarkCondition),
+			TableName:                 new("CreditCardTokenizerTable"),
+			Item:                      sdkItem(row),
+			ConditionExpression:       new(benchmarkCondition),
 			ExpressionAttributeValues: sdkItem(same), ReturnValues: types.ReturnValueNone,
 		})
 		return err

@@ -5,8 +5,8 @@ import (
 	"sync"
 )
 
-// Buffers hold answers, of which some have data keys in them, and requests, of which some have a digest of a card number. They are wiped
-// after each use. Copies that cannot be wiped are in the HTTP and TLS layers' own buffers.
+// Buffers hold answers, of which some have data keys in them, and requests, of which some have a digest of a card
+// number. They are wiped after each use. Copies that cannot be wiped are in the HTTP and TLS layers' own buffers.
 const (
 	usualBuffer = 8 << 10  // as much as nearly every request and answer takes
 	keptBuffer  = 64 << 10 // a larger one is left to the garbage collector
@@ -58,8 +58,8 @@ func (b *buffer) grow() {
 	b.b = larger
 }
 
-// payload is a request's body. The transport may go on reading it after the request has failed; detach ends that, so that the buffer can
-// be wiped and used again.
+// payload is a request's body. The transport may go on reading it after the request has failed; detach ends that, so
+// that the buffer can be wiped and used again.
 type payload struct {
 	mu   sync.Mutex
 	rest []byte

@@ -13,20 +13,22 @@ import (
 )
 
 const (
-	// maxIdle is how long connections may be idle, by the wall clock. A Lambda environment is frozen between invocations, for a second or
-	// for hours. Meanwhile the other side forgets connections, and nobody here hears of it; whether the monotonic clock goes on is the
-	// platform's affair. The AWS SDK for Java closes connections after as long. A shorter time would cost a handshake in functions that
-	// are called once in a while; a longer one, a failed attempt. Connections that die sooner cost one attempt (see Client.Do).
+	// maxIdle is how long connections may be idle, by the wall clock. A Lambda environment is frozen between
+	// invocations, for a second or for hours. Meanwhile the other side forgets connections, and nobody here hears of
+	// it; whether the monotonic clock goes on is the platform's affair. The AWS SDK for Java closes connections after
+	// as long. A shorter time would cost a handshake in functions that are called once in a while; a longer one, a
+	// failed attempt. Connections that die sooner cost one attempt (see Client.Do).
 	maxIdle = 60 * time.Second
 	// maxAhead is how long a connection is kept that was opened ahead of the first request.
 	maxAhead = 10 * time.Second
-	// idleConnections are kept for a service. A function has 64 connections to the extension unless it asks for more, and a detokenize
-	// reads two rows at the same time.
+	// idleConnections are kept for a service. A function has 64 connections to the extension unless it asks for more,
+	// and a detokenize reads two rows at the same time.
 	idleConnections = 128
 	dialTimeout     = 5 * time.Second
 )
 
-// connections are those to one service. Each service has its own, so that trouble with one does not close those to the other.
+// connections are those to one service. Each service has its own, so that trouble with one does not close those to the
+// other.
 type connections struct {
 	http    *http.Transport
 	address string // host and port
@@ -39,7 +41,8 @@ type connections struct {
 	ahead *aheadConn // opened ahead and not used yet
 }
 
-// aheadConn is a connection that was opened ahead of the request that uses it. It can be dead, as one that has been used.
+// aheadConn is a connection that was opened ahead of the request that uses it. It can be dead, as one that has been
+// used.
 type aheadConn struct {
 	net.Conn
 	opened time.Time
@@ -113,8 +116,8 @@ func (c *connections) open(ctx context.Context, network, address string) (net.Co
 	return secure, nil
 }
 
-// warm opens a connection ahead of the first request. Where there is a proxy it does nothing, and if it fails, the first request tries
-// for itself.
+// warm opens a connection ahead of the first request. Where there is a proxy it does nothing, and if it fails, the
+// first request tries for itself.
 func (c *connections) warm(ctx context.Context, endpoint *url.URL) {
 	if proxy, err := c.http.Proxy(&http.Request{URL: endpoint}); proxy != nil || err != nil {
 		return
@@ -142,7 +145,8 @@ func (c *connections) takeAhead(address string) net.Conn {
 	switch {
 	case conn == nil:
 		return nil
-	case address != c.address || c.now().Round(0).Sub(conn.opened.Round(0)).Abs() > maxAhead: // by the wall clock, which goes on in a freeze
+	// by the wall clock, which goes on in a freeze
+	case address != c.address || c.now().Round(0).Sub(conn.opened.Round(0)).Abs() > maxAhead:
 		conn.Close()
 		return nil
 	}
@@ -162,7 +166,8 @@ func (c *connections) discard(conn *aheadConn) {
 	}
 }
 
-// closeIdle closes the connections that nobody uses, and the one that was opened ahead: what is wrong with one may be wrong with all.
+// closeIdle closes the connections that nobody uses, and the one that was opened ahead: what is wrong with one may be
+// wrong with all.
 func (c *connections) closeIdle() {
 	c.http.CloseIdleConnections()
 	if conn := c.takeAhead(c.address); conn != nil {

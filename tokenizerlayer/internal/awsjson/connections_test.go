@@ -22,8 +22,8 @@ import (
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/dynamoapi"
 )
 
-// road is the network between a client and a server. It can lose connections as a network does while an environment is frozen: nobody
-// hears of it until the next byte, which is answered with a reset, or not at all.
+// road is the network between a client and a server. It can lose connections as a network does while an environment is
+// frozen: nobody hears of it until the next byte, which is answered with a reset, or not at all.
 type road struct {
 	listener net.Listener
 	to       string
@@ -124,7 +124,8 @@ func (r *road) lose(silently bool) {
 	}
 }
 
-// counts returns how many connections were opened, and how many were used after they had been lost, since the last look.
+// counts returns how many connections were opened, and how many were used after they had been lost, since the last
+// look.
 func (r *road) counts() (opened, dead int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -310,7 +311,11 @@ func secure(t *testing.T, o awsjson.Options) (*dynamoapi.Client, *road, *httptes
 		t.Fatal(err)
 	}
 	variables := map[string]string{
-		"AWS_REGION": region, "AWS_ACCESS_KEY_ID": keyID, "AWS_SECRET_ACCESS_KEY": secret, "AWS_ENDPOINT_URL_DYNAMODB": r.url("https"), "AWS_CA_BUNDLE": bundle,
+		"AWS_REGION":                region,
+		"AWS_ACCESS_KEY_ID":         keyID,
+		"AWS_SECRET_ACCESS_KEY":     secret,
+		"AWS_ENDPOINT_URL_DYNAMODB": r.url("https"),
+		"AWS_CA_BUNDLE":             bundle,
 	}
 	e, err := awsjson.Load(func(name string) string { return variables[name] })
 	if err != nil {
@@ -384,7 +389,8 @@ func TestTLS_AnotherAuthorityIsRefused(t *testing.T) {
 	c := newClients(t, server.URL, awsjson.Options{}).dynamo
 	c.Warm(t.Context())
 	_, err := c.GetItem(t.Context(), dynamoapi.GetItemInput{TableName: "T"})
-	if unknown, ok := errors.AsType[*tls.CertificateVerificationError](err); !ok || strings.Contains(err.Error(), unknown.Error()) {
+	if unknown, ok := errors.AsType[*tls.CertificateVerificationError](err); !ok ||
+		strings.Contains(err.Error(), unknown.Error()) {
 		t.Errorf("error = %v", err)
 	}
 }

@@ -23,7 +23,8 @@ import (
 func FuzzDecodeError(f *testing.F) {
 	for _, seed := range []string{
 		`{"__type":"com.amazonaws.dynamodb.v20120810#TransactionCanceledException","CancellationReasons":[{"Code":"None"},{"Code":"x y"},null]}`,
-		`{"code":"A","__type":"B:http://x"}`, `null`, `[]`, `{"__type":"4111111111111111 "}`, `{"__type":null}`, "", "{",
+		`{"code":"A","__type":"B:http://x"}`, `null`, `[]`, `{"__type":"4111111111111111 "}`, `{"__type":null}`, "",
+		"{",
 	} {
 		f.Add(seed, "")
 		f.Add(seed, "C#D:E")
@@ -94,15 +95,18 @@ func TestClient_WipesRequestsAndAnswersWhateverBecomesOfThem(t *testing.T) {
 		body   io.Reader
 		fails  bool
 	}{
-		"success":     {200, strings.NewReader(`{"Plaintext":"` + key + `"}`), false},
-		"not JSON":    {200, strings.NewReader(`{"Plaintext":"` + key), true},
-		"a failure":   {400, strings.NewReader(`{"__type":"X","Plaintext":"` + key + `"}`), true},
-		"too large":   {200, strings.NewReader(`{"Plaintext":"` + strings.Repeat(key, 100) + `"}`), true},
-		"cut off":     {200, io.MultiReader(strings.NewReader(`{"Plaintext":"`+key), iotest.ErrReader(io.ErrUnexpectedEOF)), true},
+		"success":   {200, strings.NewReader(`{"Plaintext":"` + key + `"}`), false},
+		"not JSON":  {200, strings.NewReader(`{"Plaintext":"` + key), true},
+		"a failure": {400, strings.NewReader(`{"__type":"X","Plaintext":"` + key + `"}`), true},
+		"too large": {200, strings.NewReader(`{"Plaintext":"` + strings.Repeat(key, 100) + `"}`), true},
+		"cut off": {200, io.MultiReader(strings.NewReader(`{"Plaintext":"`+key),
+			iotest.ErrReader(io.ErrUnexpectedEOF)), true},
 		"no checksum": {200, strings.NewReader(`{"Plaintext":"` + key + `"} `), true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			c, err := New(s, e, Options{Attempts: 1, Dial: func(context.Context, string, string) (net.Conn, error) { return nil, io.EOF }})
+			c, err := New(s, e, Options{Attempts: 1, Dial: func(context.Context, string, string) (net.Conn, error) {
+				return nil, io.EOF
+			}})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -110,12 +114,16 @@ func TestClient_WipesRequestsAndAnswersWhateverBecomesOfThem(t *testing.T) {
 			if name == "no checksum" {
 				header.Set("X-Amz-Crc32", "1")
 			}
-			err = c.read(&http.Response{StatusCode: tt.status, Header: header, Body: body}, func(d *wirejson.Decoder) error { return d.Skip() })
+			err = c.read(&http.Response{StatusCode: tt.status, Header: header, Body: body},
+				func(d *wirejson.Decoder) error { return d.Skip() })
 			if (err != nil) != tt.fails {
 				t.Error(err)
 			}
 			var sent []byte
-			_ = c.Do(t.Context(), "Operation", func(to []byte) []byte { sent = append(to, key...); return sent }, (*wirejson.Decoder).Skip)
+			_ = c.Do(t.Context(), "Operation", func(to []byte) []byte {
+				sent = append(to, key...)
+				return sent
+			}, (*wirejson.Decoder).Skip)
 			for _, room := range append(body.rooms, sent) {
 				if bytes.Contains(room, []byte("AAEC")) {
 					t.Error("a part of a key is left")
@@ -139,7 +147,9 @@ func TestPayload_EndsWhenItIsDetached(t *testing.T) {
 }
 
 func TestClient_IsPrintedWithoutItsCredentials(t *testing.T) {
-	e := Environment{Region: "eu-central-1", Credentials: aws.Credentials{SecretAccessKey: "hidden", SessionToken: "hidden"}, endpoints: func(string) string { return "" }}
+	e := Environment{Region: "eu-central-1", Credentials: aws.Credentials{
+		SecretAccessKey: "hidden", SessionToken: "hidden",
+	}, endpoints: func(string) string { return "" }}
 	c, err := New(ofKMS, e, Options{})
 	if err != nil {
 		t.Fatal(err)
@@ -158,7 +168,9 @@ func TestWarm_LeavesProxiesAlone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.connections.http.Proxy = func(*http.Request) (*url.URL, error) { return &url.URL{Scheme: "http", Host: "proxy.example"}, nil }
+	c.connections.http.Proxy = func(*http.Request) (*url.URL, error) {
+		return &url.URL{Scheme: "http", Host: "proxy.example"}, nil
+	}
 	c.connections.dial = nil // would panic
 	c.Warm(t.Context())
 }

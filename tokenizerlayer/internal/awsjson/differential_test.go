@@ -37,8 +37,8 @@ import (
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/kmsapi"
 )
 
-// The clients are compared with the SDK's: what they send, and what they make of answers. If AWS changes an operation, the SDK changes,
-// and these tests fail after its update.
+// The clients are compared with the SDK's: what they send, and what they make of answers. If AWS changes an operation,
+// the SDK changes, and these tests fail after its update.
 
 const (
 	keyID   = "AKIDEXAMPLE"
@@ -59,7 +59,11 @@ type clients struct {
 func newClients(t testing.TB, url string, o awsjson.Options) clients {
 	t.Helper()
 	variables := map[string]string{
-		"AWS_REGION": region, "AWS_ACCESS_KEY_ID": keyID, "AWS_SECRET_ACCESS_KEY": secret, "AWS_SESSION_TOKEN": session, "AWS_ENDPOINT_URL": url,
+		"AWS_REGION":            region,
+		"AWS_ACCESS_KEY_ID":     keyID,
+		"AWS_SECRET_ACCESS_KEY": secret,
+		"AWS_SESSION_TOKEN":     session,
+		"AWS_ENDPOINT_URL":      url,
 	}
 	e, err := awsjson.Load(func(name string) string { return variables[name] })
 	if err != nil {
@@ -72,8 +76,10 @@ func newClients(t testing.TB, url string, o awsjson.Options) clients {
 		o.AttemptTimeout = 10 * time.Second // far more than a slow machine needs
 	}
 	c := aws.Config{
-		Region: region, BaseEndpoint: &url, Credentials: credentials.NewStaticCredentialsProvider(keyID, secret, session),
-		HTTPClient: awshttp.NewBuildableClient().WithTimeout(o.AttemptTimeout),
+		Region:       region,
+		BaseEndpoint: &url,
+		Credentials:  credentials.NewStaticCredentialsProvider(keyID, secret, session),
+		HTTPClient:   awshttp.NewBuildableClient().WithTimeout(o.AttemptTimeout),
 		Retryer: func() aws.Retryer {
 			return retry.NewStandard(func(r *retry.StandardOptions) { r.MaxBackoff = o.MaxBackoff })
 		},
@@ -109,9 +115,12 @@ func (r *recorder) ServeHTTP(w http.ResponseWriter, q *http.Request) {
 		r.t.Error(err)
 	}
 	s := sent{
-		Method: q.Method, Path: q.URL.Path, Target: q.Header.Get("X-Amz-Target"), ContentType: q.Header.Get("Content-Type"),
-		Session:    q.Header.Get("X-Amz-Security-Token"),
-		compressed: q.Header.Get("Accept-Encoding") != "identity",
+		Method:      q.Method,
+		Path:        q.URL.Path,
+		Target:      q.Header.Get("X-Amz-Target"),
+		ContentType: q.Header.Get("Content-Type"),
+		Session:     q.Header.Get("X-Amz-Security-Token"),
+		compressed:  q.Header.Get("Accept-Encoding") != "identity",
 	}
 	if err := json.Unmarshal(body, &s.Body); err != nil {
 		r.t.Errorf("the body %q: %v", body, err)
@@ -161,9 +170,15 @@ func signature(t *testing.T, q *http.Request, body []byte) string {
 
 // unusual are texts that a careless encoder spoils.
 var unusual = map[string]string{
-	"plain": "order-1", "quotes": `a "b" \c\ 'd' /e/`, "control characters": "\x00\x01\x08\t\n\v\f\r\x1f\x7f", "not ASCII": "Bahnhofstraße 日本 🔑",
-	"HTML": "<b>&amp;</b>", "line separators": "\u2028\u2029", "long": strings.Repeat("0123456789abcde\n", 256), "looks like JSON": `{"S":"x"}`,
-	"no characters": "\uffff\ufeff", "not UTF-8": "a\xff\xc3b",
+	"plain":              "order-1",
+	"quotes":             `a "b" \c\ 'd' /e/`,
+	"control characters": "\x00\x01\x08\t\n\v\f\r\x1f\x7f",
+	"not ASCII":          "Bahnhofstraße 日本 🔑",
+	"HTML":               "<b>&amp;</b>",
+	"line separators":    "\u2028\u2029",
+	"long":               strings.Repeat("0123456789abcde\n", 256),
+	"looks like JSON":    `{"S":"x"}`,
+	"no characters":      "\uffff\ufeff", "not UTF-8": "a\xff\xc3b",
 }
 
 // both sends a request with our client and with the SDK's, and compares what arrives.
@@ -215,7 +230,8 @@ func TestKMS_SendsWhatTheSDKSends(t *testing.T) {
 
 		_, ours := c.kms.GenerateDataKey(ctx, kmsapi.GenerateDataKeyInput{KeyID: text, EncryptionContext: bound})
 		before := r.last
-		_, sdks := c.sdkKMS.GenerateDataKey(ctx, &kms.GenerateDataKeyInput{KeyId: &text, KeySpec: "AES_256", EncryptionContext: bound})
+		_, sdks := c.sdkKMS.GenerateDataKey(ctx,
+			&kms.GenerateDataKeyInput{KeyId: &text, KeySpec: "AES_256", EncryptionContext: bound})
 		both(t, r, ours, sdks, name, before)
 
 		_, ours = c.kms.Decrypt(ctx, kmsapi.DecryptInput{KeyID: text, CiphertextBlob: blob, EncryptionContext: bound})
@@ -225,7 +241,9 @@ func TestKMS_SendsWhatTheSDKSends(t *testing.T) {
 
 		_, ours = c.kms.GenerateMac(ctx, kmsapi.GenerateMacInput{KeyID: text, Message: blob})
 		before = r.last
-		_, sdks = c.sdkKMS.GenerateMac(ctx, &kms.GenerateMacInput{KeyId: &text, Message: blob, MacAlgorithm: "HMAC_SHA_256"})
+		_, sdks = c.sdkKMS.GenerateMac(ctx, &kms.GenerateMacInput{
+			KeyId: &text, Message: blob, MacAlgorithm: "HMAC_SHA_256",
+		})
 		both(t, r, ours, sdks, name, before)
 	}
 }
@@ -237,45 +255,84 @@ func TestDynamoDB_SendsWhatTheSDKSends(t *testing.T) {
 	c, ctx := newClients(t, server.URL, awsjson.Options{}), t.Context()
 	for name, text := range unusual {
 		item := attribute.Item{
-			"Hash_Key": attribute.S(text), text: attribute.S(""), "ExpiresAt": attribute.N("-12.50"), "CandidateString": attribute.B([]byte(text)),
-			"Empty": attribute.B([]byte{}),
+			"Hash_Key":        attribute.S(text),
+			text:              attribute.S(""),
+			"ExpiresAt":       attribute.N("-12.50"),
+			"CandidateString": attribute.B([]byte(text)),
+			"Empty":           attribute.B([]byte{}),
 		}
 		for _, values := range []attribute.Item{nil, {":v": attribute.S(text), ":b": attribute.B([]byte{0, 255})}} {
 			for _, condition := range []string{"", "attribute_not_exists(A) OR B = :v AND " + text} {
-				in := dynamoapi.PutItemInput{TableName: "T", Item: item, ConditionExpression: condition, ExpressionAttributeValues: values}
+				in := dynamoapi.PutItemInput{
+					TableName: "T", Item: item, ConditionExpression: condition, ExpressionAttributeValues: values,
+				}
 				ours := c.dynamo.PutItem(ctx, in)
 				before := r.last
 				_, sdks := c.sdkDynamo.PutItem(ctx, &dynamodb.PutItemInput{
-					TableName: new("T"), Item: sdkItem(item), ConditionExpression: optional(condition), ExpressionAttributeValues: sdkItem(values),
-					ReturnValues: types.ReturnValueNone,
+					TableName:                 new("T"),
+					Item:                      sdkItem(item),
+					ConditionExpression:       optional(condition),
+					ExpressionAttributeValues: sdkItem(values),
+					ReturnValues:              types.ReturnValueNone,
 				})
 				both(t, r, ours, sdks, name, before)
 
 				ours = c.dynamo.UpdateItem(ctx, dynamoapi.UpdateItemInput{
-					TableName: "T", Key: item, UpdateExpression: "SET A = :v", ConditionExpression: condition, ExpressionAttributeValues: values,
+					TableName:                 "T",
+					Key:                       item,
+					UpdateExpression:          "SET A = :v",
+					ConditionExpression:       condition,
+					ExpressionAttributeValues: values,
 				})
 				before = r.last
 				_, sdks = c.sdkDynamo.UpdateItem(ctx, &dynamodb.UpdateItemInput{
-					TableName: new("T"), Key: sdkItem(item), UpdateExpression: new("SET A = :v"), ConditionExpression: optional(condition),
+					TableName:                 new("T"),
+					Key:                       sdkItem(item),
+					UpdateExpression:          new("SET A = :v"),
+					ConditionExpression:       optional(condition),
 					ExpressionAttributeValues: sdkItem(values),
 				})
 				both(t, r, ours, sdks, name, before)
 
-				ours = c.dynamo.TransactWriteItems(ctx, dynamoapi.TransactWriteItemsInput{ClientRequestToken: "token", TransactItems: []dynamoapi.TransactWriteItem{
-					{Put: &dynamoapi.Put{TableName: "T", Item: item, ConditionExpression: condition, ExpressionAttributeValues: values}},
-					{Delete: &dynamoapi.Delete{TableName: "T", Key: item, ConditionExpression: condition, ExpressionAttributeValues: values}},
-				}})
+				ours = c.dynamo.TransactWriteItems(ctx, dynamoapi.TransactWriteItemsInput{ClientRequestToken: "token",
+					TransactItems: []dynamoapi.TransactWriteItem{
+						{Put: &dynamoapi.Put{
+							TableName:                 "T",
+							Item:                      item,
+							ConditionExpression:       condition,
+							ExpressionAttributeValues: values,
+						}},
+						{Delete: &dynamoapi.Delete{
+							TableName:                 "T",
+							Key:                       item,
+							ConditionExpression:       condition,
+							ExpressionAttributeValues: values,
+						}},
+					}})
 				before = r.last
-				_, sdks = c.sdkDynamo.TransactWriteItems(ctx, &dynamodb.TransactWriteItemsInput{ClientRequestToken: new("token"), TransactItems: []types.TransactWriteItem{
-					{Put: &types.Put{TableName: new("T"), Item: sdkItem(item), ConditionExpression: optional(condition), ExpressionAttributeValues: sdkItem(values)}},
-					{Delete: &types.Delete{TableName: new("T"), Key: sdkItem(item), ConditionExpression: optional(condition), ExpressionAttributeValues: sdkItem(values)}},
+				_, sdks = c.sdkDynamo.TransactWriteItems(ctx, &dynamodb.TransactWriteItemsInput{ClientRequestToken: new(
+					"token"), TransactItems: []types.TransactWriteItem{
+					{Put: &types.Put{
+						TableName:                 new("T"),
+						Item:                      sdkItem(item),
+						ConditionExpression:       optional(condition),
+						ExpressionAttributeValues: sdkItem(values),
+					}},
+					{Delete: &types.Delete{
+						TableName:                 new("T"),
+						Key:                       sdkItem(item),
+						ConditionExpression:       optional(condition),
+						ExpressionAttributeValues: sdkItem(values),
+					}},
 				}})
 				both(t, r, ours, sdks, name, before)
 			}
 		}
 		_, ours := c.dynamo.GetItem(ctx, dynamoapi.GetItemInput{TableName: "T", Key: item, ConsistentRead: true})
 		before := r.last
-		_, sdks := c.sdkDynamo.GetItem(ctx, &dynamodb.GetItemInput{TableName: new("T"), Key: sdkItem(item), ConsistentRead: new(true)})
+		_, sdks := c.sdkDynamo.GetItem(ctx, &dynamodb.GetItemInput{
+			TableName: new("T"), Key: sdkItem(item), ConsistentRead: new(true),
+		})
 		both(t, r, ours, sdks, name, before)
 	}
 }
@@ -350,27 +407,44 @@ func hangUp(part string) func(http.ResponseWriter) {
 
 // replies are answers that are compared, by what they are about.
 var replies = map[string]reply{
-	"a name":                         {status: 400, body: `{"__type":"AccessDeniedException","message":"upstream text"}`},
-	"a name space":                   {status: 400, body: `{"__type":"com.amazonaws.dynamodb.v20120810#ConditionalCheckFailedException","message":"m"}`},
-	"a name and an address":          {status: 400, body: `{"__type":"ValidationException:http://internal.amazon.com/coral/"}`},
-	"a name space and an address":    {status: 400, body: `{"__type":"aws.x#ResourceNotFoundException:http://x/"}`},
-	"a name in a header":             {status: 400, header: map[string]string{"X-Amzn-ErrorType": "LimitExceededException:http://x/"}, body: `{"__type":"Other"}`},
-	"a name in code":                 {status: 400, body: `{"code":"SomeException"}`},
-	"a name in Code":                 {status: 400, body: `{"Code":"SomeException"}`},
-	"a number in code":               {status: 400, body: `{"code":5}`},
-	"no name":                        {status: 400, body: `{}`},
-	"no name at all":                 {status: 400},
-	"no JSON":                        {status: 400, body: `<html>upstream text</html>`},
-	"no JSON, for a while":           {status: 503, body: `<html>upstream text</html>`},
-	"an array":                       {status: 400, body: `[]`},
-	"an invalid ciphertext":          {status: 400, body: `{"__type":"InvalidCiphertextException"}`},
-	"a disabled key":                 {status: 400, body: `{"__type":"DisabledException"}`},
-	"throttled by KMS":               {status: 400, body: `{"__type":"ThrottlingException"}`},
-	"throttled by DynamoDB":          {status: 400, body: `{"__type":"com.amazonaws.dynamodb.v20120810#ProvisionedThroughputExceededException"}`},
-	"a limit":                        {status: 400, body: `{"__type":"RequestLimitExceeded"}`},
-	"a transaction that goes on":     {status: 400, body: `{"__type":"com.amazonaws.dynamodb.v20120810#TransactionInProgressException"}`},
-	"a conflict":                     {status: 400, body: `{"__type":"x#TransactionConflictException"}`},
-	"a server's error":               {status: 500, body: `{"__type":"com.amazonaws.dynamodb.v20120810#InternalServerError"}`},
+	"a name": {
+		status: 400, body: `{"__type":"AccessDeniedException","message":"upstream text"}`,
+	},
+	"a name space": {
+		status: 400,
+		body:   `{"__type":"com.amazonaws.dynamodb.v20120810#ConditionalCheckFailedException","message":"m"}`,
+	},
+	"a name and an address": {
+		status: 400, body: `{"__type":"ValidationException:http://internal.amazon.com/coral/"}`,
+	},
+	"a name space and an address": {status: 400, body: `{"__type":"aws.x#ResourceNotFoundException:http://x/"}`},
+	"a name in a header": {
+		status: 400,
+		header: map[string]string{"X-Amzn-ErrorType": "LimitExceededException:http://x/"},
+		body:   `{"__type":"Other"}`,
+	},
+	"a name in code":        {status: 400, body: `{"code":"SomeException"}`},
+	"a name in Code":        {status: 400, body: `{"Code":"SomeException"}`},
+	"a number in code":      {status: 400, body: `{"code":5}`},
+	"no name":               {status: 400, body: `{}`},
+	"no name at all":        {status: 400},
+	"no JSON":               {status: 400, body: `<html>upstream text</html>`},
+	"no JSON, for a while":  {status: 503, body: `<html>upstream text</html>`},
+	"an array":              {status: 400, body: `[]`},
+	"an invalid ciphertext": {status: 400, body: `{"__type":"InvalidCiphertextException"}`},
+	"a disabled key":        {status: 400, body: `{"__type":"DisabledException"}`},
+	"throttled by KMS":      {status: 400, body: `{"__type":"ThrottlingException"}`},
+	"throttled by DynamoDB": {
+		status: 400, body: `{"__type":"com.amazonaws.dynamodb.v20120810#ProvisionedThroughputExceededException"}`,
+	},
+	"a limit": {status: 400, body: `{"__type":"RequestLimitExceeded"}`},
+	"a transaction that goes on": {
+		status: 400, body: `{"__type":"com.amazonaws.dynamodb.v20120810#TransactionInProgressException"}`,
+	},
+	"a conflict": {status: 400, body: `{"__type":"x#TransactionConflictException"}`},
+	"a server's error": {
+		status: 500, body: `{"__type":"com.amazonaws.dynamodb.v20120810#InternalServerError"}`,
+	},
 	"an error without a name":        {status: 500},
 	"a bad gateway":                  {status: 502, body: "bad"},
 	"a gateway's timeout":            {status: 504, body: "{}"},
@@ -378,27 +452,41 @@ var replies = map[string]reply{
 	"KMS times out":                  {status: 500, body: `{"__type":"DependencyTimeoutException"}`},
 	"an internal exception of KMS":   {status: 500, body: `{"__type":"KMSInternalException"}`},
 	"a request that came too slowly": {status: 400, body: `{"__type":"RequestTimeoutException"}`},
-	"a signature":                    {status: 400, body: `{"__type":"com.amazon.coral.service#InvalidSignatureException"}`},
-	"another time":                   {status: 400, header: map[string]string{"Date": "Mon, 02 Jan 2006 15:04:05 GMT"}, body: `{"__type":"x#InvalidSignatureException"}`},
-	"another time out of a cache": {
-		status: 400, header: map[string]string{"Date": "Mon, 02 Jan 2006 15:04:05 GMT", "Age": "1"}, body: `{"__type":"x#InvalidSignatureException"}`,
+	"a signature": {
+		status: 400, body: `{"__type":"com.amazon.coral.service#InvalidSignatureException"}`,
 	},
-	"another time, and denied": {status: 400, header: map[string]string{"Date": "Mon, 02 Jan 2006 15:04:05 GMT"}, body: `{"__type":"AccessDeniedException"}`},
+	"another time": {
+		status: 400,
+		header: map[string]string{"Date": "Mon, 02 Jan 2006 15:04:05 GMT"},
+		body:   `{"__type":"x#InvalidSignatureException"}`,
+	},
+	"another time out of a cache": {
+		status: 400,
+		header: map[string]string{"Date": "Mon, 02 Jan 2006 15:04:05 GMT", "Age": "1"},
+		body:   `{"__type":"x#InvalidSignatureException"}`,
+	},
+	"another time, and denied": {
+		status: 400,
+		header: map[string]string{"Date": "Mon, 02 Jan 2006 15:04:05 GMT"},
+		body:   `{"__type":"AccessDeniedException"}`,
+	},
 	"a cancelled transaction": {
 		status: 400, sum: true,
 		body: `{"__type":"com.amazonaws.dynamodb.v20120810#TransactionCanceledException","CancellationReasons":[{"Code":"None"},{"Code":"ConditionalCheckFailed","Message":"m","Item":{"A":{"S":"x"}}},{"Code":"TransactionConflict"},{}],"Message":"m"}`,
 	},
 	"a cancelled transaction without reasons": {status: 400, body: `{"__type":"x#TransactionCanceledException"}`},
-	"a redirection":                  {status: 302, header: map[string]string{"Location": "/x"}, body: "{}"},
-	"success":                        {status: 200, body: "{}", sum: true},
-	"success, and what nobody knows": {status: 200, body: `{"New":{"a":[1,2.5e3,null,true]},"ConsumedCapacity":null}`, sum: true},
-	"success without JSON":           {status: 200, body: "<html></html>"},
-	"success that is cut off":        {status: 200, body: `{"KeyId":"a`},
-	"lost":                           {fault: hangUp("")},
-	"cut off":                        {fault: hangUp("HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n{\"KeyId\"")},
-	"cut off in the head":            {fault: hangUp("HTTP/1.1 200 OK\r\nConte")},
-	"cut off between chunks":         {fault: hangUp("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n")},
-	"no HTTP":                        {fault: hangUp("hello\r\n\r\n")},
+	"a redirection": {status: 302, header: map[string]string{"Location": "/x"}, body: "{}"},
+	"success":       {status: 200, body: "{}", sum: true},
+	"success, and what nobody knows": {
+		status: 200, body: `{"New":{"a":[1,2.5e3,null,true]},"ConsumedCapacity":null}`, sum: true,
+	},
+	"success without JSON":    {status: 200, body: "<html></html>"},
+	"success that is cut off": {status: 200, body: `{"KeyId":"a`},
+	"lost":                    {fault: hangUp("")},
+	"cut off":                 {fault: hangUp("HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n{\"KeyId\"")},
+	"cut off in the head":     {fault: hangUp("HTTP/1.1 200 OK\r\nConte")},
+	"cut off between chunks":  {fault: hangUp("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n")},
+	"no HTTP":                 {fault: hangUp("hello\r\n\r\n")},
 }
 
 // ofSDK is what the SDK makes of an answer: the exception's name and the reasons of a transaction.
@@ -428,23 +516,29 @@ func TestAnswers_MeanWhatTheyMeanToTheSDK(t *testing.T) {
 						return err
 					},
 					func() error {
-						_, err := c.sdkKMS.GenerateDataKey(ctx, &kms.GenerateDataKeyInput{KeyId: new("k"), KeySpec: "AES_256"})
+						_, err := c.sdkKMS.GenerateDataKey(ctx,
+							&kms.GenerateDataKeyInput{KeyId: new("k"), KeySpec: "AES_256"})
 						return err
 					},
 				},
 				"PutItem": {
 					func() error { return c.dynamo.PutItem(ctx, dynamoapi.PutItemInput{TableName: "T"}) },
 					func() error {
-						_, err := c.sdkDynamo.PutItem(ctx, &dynamodb.PutItemInput{TableName: new("T"), Item: map[string]types.AttributeValue{}})
+						_, err := c.sdkDynamo.PutItem(ctx,
+							&dynamodb.PutItemInput{TableName: new("T"), Item: map[string]types.AttributeValue{}})
 						return err
 					},
 				},
 				"TransactWriteItems": {
 					func() error {
-						return c.dynamo.TransactWriteItems(ctx, dynamoapi.TransactWriteItemsInput{ClientRequestToken: "t"})
+						return c.dynamo.TransactWriteItems(ctx,
+							dynamoapi.TransactWriteItemsInput{ClientRequestToken: "t"})
 					},
 					func() error {
-						_, err := c.sdkDynamo.TransactWriteItems(ctx, &dynamodb.TransactWriteItemsInput{ClientRequestToken: new("t"), TransactItems: []types.TransactWriteItem{}})
+						_, err := c.sdkDynamo.TransactWriteItems(ctx,
+							&dynamodb.TransactWriteItemsInput{
+								ClientRequestToken: new("t"), TransactItems: []types.TransactWriteItem{},
+							})
 						return err
 					},
 				},
@@ -461,8 +555,10 @@ func TestAnswers_MeanWhatTheyMeanToTheSDK(t *testing.T) {
 				if operation == "GenerateDataKey" {
 					got.Reasons = nil // KMS has no transactions
 				}
-				if (ours == nil) != (sdks == nil) || got.Code != code || !slices.Equal(got.Reasons, reasons) || attempts != sdkAttempts {
-					t.Errorf("%s: %v %v %q after %d attempts; the SDK: %v %q after %d", operation, ours, got.Reasons, got.Code, attempts, sdks, code, sdkAttempts)
+				if (ours == nil) != (sdks == nil) || got.Code != code || !slices.Equal(got.Reasons, reasons) ||
+					attempts != sdkAttempts {
+					t.Errorf("%s: %v %v %q after %d attempts; the SDK: %v %q after %d", operation, ours, got.Reasons,
+						got.Code, attempts, sdks, code, sdkAttempts)
 				}
 				if ours != nil && strings.Contains(fmt.Sprintf("%v %+v", ours, got), "upstream text") {
 					t.Errorf("%s: the error tells too much: %v", operation, ours)
@@ -472,13 +568,16 @@ func TestAnswers_MeanWhatTheyMeanToTheSDK(t *testing.T) {
 	}
 }
 
-// A checksum that is wrong means that the answer was damaged on its way. The SDK of 2026 reads such an answer all the same, if the sum is a
-// number.
+// A checksum that is wrong means that the answer was damaged on its way. The SDK of 2026 reads such an answer all the
+// same, if the sum is a number.
 func TestAnswers_OfDynamoDBHaveTheirChecksum(t *testing.T) {
 	for _, sum := range []string{"1", "x", "-1", "99999999999"} {
-		s := &script{reply: reply{status: 200, header: map[string]string{"X-Amz-Crc32": sum}, body: `{"Item":{"A":{"S":"x"}}}`}}
+		s := &script{reply: reply{
+			status: 200, header: map[string]string{"X-Amz-Crc32": sum}, body: `{"Item":{"A":{"S":"x"}}}`,
+		}}
 		server := httptest.NewServer(s)
-		row, err := newClients(t, server.URL, awsjson.Options{}).dynamo.GetItem(t.Context(), dynamoapi.GetItemInput{TableName: "T"})
+		row, err := newClients(t, server.URL, awsjson.Options{}).dynamo.GetItem(t.Context(),
+			dynamoapi.GetItemInput{TableName: "T"})
 		if err == nil || row != nil || s.attempts() != 1 {
 			t.Errorf("sum %q: %v, %v", sum, row, err)
 		}
@@ -486,8 +585,8 @@ func TestAnswers_OfDynamoDBHaveTheirChecksum(t *testing.T) {
 	}
 }
 
-// Nobody knows whether a service has done what a request asks for that is answered with nothing, or with something else than an object. The
-// SDK takes such an answer for a success.
+// Nobody knows whether a service has done what a request asks for that is answered with nothing, or with something else
+// than an object. The SDK takes such an answer for a success.
 func TestAnswers_WithoutAnObjectAreNoSuccess(t *testing.T) {
 	for _, body := range []string{"", " ", "null", "[]", `"x"`, "{}{}"} {
 		server := httptest.NewServer(&script{reply: reply{status: 200, body: body}})
@@ -503,15 +602,24 @@ var rows = map[string]struct {
 	json string
 	want attribute.Item
 }{
-	"none":         {`{}`, nil},
-	"empty":        {`{"Item":{}}`, attribute.Item{}},
-	"known types":  {`{"Item":{"a":{"S":"x\u00e9\n\ud83d\udd11"},"b":{"N":"-1.5"},"c":{"B":"AAEC\/w=="}}}`, attribute.Item{"a": attribute.S("xé\n🔑"), "b": attribute.N("-1.5"), "c": attribute.B([]byte{0, 1, 2, 255})}},
-	"empty values": {`{"Item":{"a":{"S":""},"":{"S":"x"},"c":{"B":""}}}`, attribute.Item{"a": attribute.S(""), "": attribute.S("x"), "c": attribute.B(nil)}},
+	"none":  {`{}`, nil},
+	"empty": {`{"Item":{}}`, attribute.Item{}},
+	"known types": {
+		`{"Item":{"a":{"S":"x\u00e9\n\ud83d\udd11"},"b":{"N":"-1.5"},"c":{"B":"AAEC\/w=="}}}`,
+		attribute.Item{"a": attribute.S("xé\n🔑"), "b": attribute.N("-1.5"), "c": attribute.B([]byte{0, 1, 2, 255})},
+	},
+	"empty values": {
+		`{"Item":{"a":{"S":""},"":{"S":"x"},"c":{"B":""}}}`,
+		attribute.Item{"a": attribute.S(""), "": attribute.S("x"), "c": attribute.B(nil)},
+	},
 	"other types": {
 		`{"Item":{"a":{"BOOL":true},"b":{"NULL":true},"c":{"L":[{"S":"x"}]},"d":{"M":{"S":{"S":"x"}}},"e":{"SS":["x"]},"f":{"NS":["1"]},"g":{"BS":["AA=="]},"h":{"S":"x"}}}`,
 		attribute.Item{"a": {}, "b": {}, "c": {}, "d": {}, "e": {}, "f": {}, "g": {}, "h": attribute.S("x")},
 	},
-	"more beside it": {`{"ConsumedCapacity":{"TableName":"T"},"Item":{"a":{"S":"x"}},"New":[]}`, attribute.Item{"a": attribute.S("x")}},
+	"more beside it": {
+		`{"ConsumedCapacity":{"TableName":"T"},"Item":{"a":{"S":"x"}},"New":[]}`,
+		attribute.Item{"a": attribute.S("x")},
+	},
 }
 
 func TestRows_AreReadAsTheSDKReadsThem(t *testing.T) {
@@ -524,12 +632,14 @@ func TestRows_AreReadAsTheSDKReadsThem(t *testing.T) {
 			if diff := cmp.Diff(tt.want, got); err != nil || diff != "" {
 				t.Errorf("error %v (-want +got):\n%s", err, diff)
 			}
-			out, err := c.sdkDynamo.GetItem(ctx, &dynamodb.GetItemInput{TableName: new("T"), Key: map[string]types.AttributeValue{}})
+			out, err := c.sdkDynamo.GetItem(ctx,
+				&dynamodb.GetItemInput{TableName: new("T"), Key: map[string]types.AttributeValue{}})
 			if err != nil || len(out.Item) != len(got) || (out.Item == nil) != (got == nil) {
 				t.Fatalf("the SDK: %v, %v", out, err)
 			}
 			for name, v := range sdkItem(got) {
-				if ours, sdks := fmt.Sprintf("%T %+v", v, v), fmt.Sprintf("%T %+v", out.Item[name], out.Item[name]); ours != sdks {
+				if ours, sdks := fmt.Sprintf("%T %+v", v, v),
+					fmt.Sprintf("%T %+v", out.Item[name], out.Item[name]); ours != sdks {
 					t.Errorf("%s: %s; the SDK: %s", name, ours, sdks)
 				}
 			}
@@ -543,14 +653,16 @@ func TestKMS_ReadsWhatTheSDKReads(t *testing.T) {
 	}
 	plaintext, wrapped := bytes.Repeat([]byte{4, 1, 64}, 11)[:32], []byte("wrapped/\xff\xff\xff")
 	server := httptest.NewServer(&script{reply: reply{status: 200, body: `{"CiphertextBlob":"` + escaped(wrapped) +
-		`","EncryptionAlgorithm":"SYMMETRIC_DEFAULT","KeyId":"arn:aws:kms:x\/y","KeyMaterialId":"m","Plaintext":"` + escaped(plaintext) +
+		`","EncryptionAlgorithm":"SYMMETRIC_DEFAULT","KeyId":"arn:aws:kms:x\/y","KeyMaterialId":"m","Plaintext":"` +
+		escaped(plaintext) +
 		`","Mac":"` + escaped(plaintext) + `"}`}})
 	defer server.Close()
 	c, ctx := newClients(t, server.URL, awsjson.Options{}), t.Context()
 
 	made, err := c.kms.GenerateDataKey(ctx, kmsapi.GenerateDataKeyInput{KeyID: "k"})
 	sdkMade, sdkErr := c.sdkKMS.GenerateDataKey(ctx, &kms.GenerateDataKeyInput{KeyId: new("k"), KeySpec: "AES_256"})
-	if err != nil || sdkErr != nil || made.KeyID != *sdkMade.KeyId || !bytes.Equal(made.Plaintext, sdkMade.Plaintext) || !bytes.Equal(made.CiphertextBlob, sdkMade.CiphertextBlob) {
+	if err != nil || sdkErr != nil || made.KeyID != *sdkMade.KeyId || !bytes.Equal(made.Plaintext, sdkMade.Plaintext) ||
+		!bytes.Equal(made.CiphertextBlob, sdkMade.CiphertextBlob) {
 		t.Errorf("GenerateDataKey: %+v, %v; the SDK: %+v, %v", made, err, sdkMade, sdkErr)
 	}
 	if !bytes.Equal(made.Plaintext, plaintext) || cap(made.Plaintext) != 32 {
@@ -573,7 +685,8 @@ func TestCalls_EndWithTheirContext(t *testing.T) {
 	c := newClients(t, server.URL, awsjson.Options{MaxBackoff: time.Hour})
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := c.dynamo.PutItem(ctx, dynamoapi.PutItemInput{TableName: "T"}); !errors.Is(err, context.Canceled) || s.attempts() != 0 {
+	if err := c.dynamo.PutItem(ctx, dynamoapi.PutItemInput{TableName: "T"}); !errors.Is(err, context.Canceled) ||
+		s.attempts() != 0 {
 		t.Errorf("cancelled before: %v", err)
 	}
 	ctx, cancel = context.WithTimeout(t.Context(), 10*time.Millisecond)

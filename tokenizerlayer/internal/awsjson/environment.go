@@ -44,14 +44,16 @@ func (e Environment) String() string { return "environment of " + e.Region }
 // GoString is String, for %#v.
 func (e Environment) GoString() string { return e.String() }
 
-// Load reads the environment. It names all that is wrong by its variable, and never by its value. Files are read only for AWS_CA_BUNDLE:
-// there are no profiles, and no other sources of credentials than the variables, which Lambda sets.
+// Load reads the environment. It names all that is wrong by its variable, and never by its value. Files are read only
+// for AWS_CA_BUNDLE: there are no profiles, and no other sources of credentials than the variables, which Lambda sets.
 func Load(getenv func(string) string) (Environment, error) {
 	l := loader{getenv: getenv}
 	e := Environment{
 		Region: l.region(),
 		Credentials: aws.Credentials{
-			AccessKeyID: l.required(accessKeyID), SecretAccessKey: l.required(secretAccessKey), SessionToken: getenv(sessionToken),
+			AccessKeyID:     l.required(accessKeyID),
+			SecretAccessKey: l.required(secretAccessKey),
+			SessionToken:    getenv(sessionToken),
 		},
 		Roots: l.roots(),
 		fips:  l.flag(useFIPS), dualStack: l.flag(useDualStack),
@@ -81,7 +83,8 @@ func (l *loader) required(variable string) string {
 	return value
 }
 
-// isRegion tells whether a text looks like a region's name, which becomes a part of the host's name that credentials are used for.
+// isRegion tells whether a text looks like a region's name, which becomes a part of the host's name that credentials
+// are used for.
 func isRegion(s string) bool {
 	return form.Consists(s, form.Lower+form.Digits+"-", 1, 63) && strings.Trim(s, "-") == s
 }
@@ -135,7 +138,8 @@ func (e Environment) endpoint(s Service) (*url.URL, error) {
 		}
 		u, err := url.Parse(configured)
 		switch {
-		case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "":
+		case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.User != nil ||
+			u.RawQuery != "" || u.Fragment != "":
 			return nil, errors.New(variable + " must be a URL of http or https, without user, query or fragment")
 		case e.fips:
 			return nil, errors.New(useFIPS + " cannot be combined with " + variable)
@@ -149,7 +153,8 @@ func (e Environment) endpoint(s Service) (*url.URL, error) {
 
 func (s Service) endpointVariable() string { return endpointURL + "_" + strings.ToUpper(s.Name) }
 
-// partitions are those of AWS's partitions whose names end otherwise than in the commercial one, by how their regions' names begin.
+// partitions are those of AWS's partitions whose names end otherwise than in the commercial one, by how their regions'
+// names begin.
 var partitions = []struct{ regions, suffix, dualStackSuffix string }{
 	{"cn-", "amazonaws.com.cn", "api.amazonwebservices.com.cn"},
 	{"eusc-", "amazonaws.eu", "api.amazonwebservices.eu"},
@@ -159,8 +164,8 @@ var partitions = []struct{ regions, suffix, dualStackSuffix string }{
 	{"us-isof-", "csp.hci.ic.gov", "api.aws.hci.ic.gov"},
 }
 
-// host is the name of a service in a region. It is never that of an account (<account>.ddb.<region>.amazonaws.com), which does not resolve
-// in a network that lets only the endpoints' names through
+// host is the name of a service in a region. It is never that of an account (<account>.ddb.<region>.amazonaws.com),
+// which does not resolve in a network that lets only the endpoints' names through
 // (https://docs.aws.amazon.com/sdkref/latest/guide/feature-account-endpoints.html).
 func host(service, region string, fips, dualStack bool) string {
 	suffix, dualStackSuffix := "amazonaws.com", "api.aws"

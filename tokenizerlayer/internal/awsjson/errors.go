@@ -9,12 +9,15 @@ import (
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/wirejson"
 )
 
-// Error is a service's answer that something failed. Of the answer it has only what is safe to be told: names, never a text.
+// Error is a service's answer that something failed. Of the answer it has only what is safe to be told: names, never a
+// text.
 type Error struct {
-	// Code is the exception's name, such as AccessDeniedException; "" for an answer that names none, because it is not of the service.
+	// Code is the exception's name, such as AccessDeniedException; "" for an answer that names none, because it is not
+	// of the service.
 	Code   string
 	Status int // of HTTP
-	// Reasons are why DynamoDB cancelled a transaction: codes by the position of its items, "None" for an item that was not the reason.
+	// Reasons are why DynamoDB cancelled a transaction: codes by the position of its items, "None" for an item that was
+	// not the reason.
 	Reasons []string
 }
 
@@ -39,7 +42,8 @@ func Code(err error) string {
 	return ""
 }
 
-// errAnswer is the error about an answer that cannot be read: it is cut off or too large, is no JSON, or has another checksum.
+// errAnswer is the error about an answer that cannot be read: it is cut off or too large, is no JSON, or has another
+// checksum.
 var errAnswer = errors.New("the answer cannot be read")
 
 // sendError is the error about a request that got no answer. Its text leaves out the cause's, which names addresses.

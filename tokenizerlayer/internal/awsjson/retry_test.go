@@ -85,7 +85,9 @@ func TestRetry_EndsWithTheBudget(t *testing.T) {
 	for i := range 120 {
 		_ = put(ctx, c)
 		ours := s.attempts()
-		_, _ = c.sdkDynamo.PutItem(ctx, &dynamodb.PutItemInput{TableName: new("T"), Item: map[string]types.AttributeValue{}})
+		_, _ = c.sdkDynamo.PutItem(ctx, &dynamodb.PutItemInput{
+			TableName: new("T"), Item: map[string]types.AttributeValue{},
+		})
 		if sdks := s.attempts(); ours != sdks || i == 119 && ours != 1 {
 			t.Fatalf("call %d: %d attempts; the SDK: %d", i, ours, sdks)
 		}
@@ -163,7 +165,8 @@ func (s *strict) ServeHTTP(w http.ResponseWriter, q *http.Request) {
 	at, err := time.Parse("20060102T150405Z", q.Header.Get("X-Amz-Date"))
 	if err != nil || now.Sub(at).Abs() > 5*time.Minute {
 		w.WriteHeader(http.StatusBadRequest)
-		_, _ = io.WriteString(w, `{"__type":"com.amazon.coral.service#InvalidSignatureException","message":"Signature expired"}`)
+		_, _ = io.WriteString(w,
+			`{"__type":"com.amazon.coral.service#InvalidSignatureException","message":"Signature expired"}`)
 		return
 	}
 	_, _ = io.WriteString(w, "{}")
@@ -178,7 +181,8 @@ func TestClock_AWrongOneIsCorrectedAsByTheSDK(t *testing.T) {
 	for _, ahead := range []time.Duration{0, 3 * time.Hour, -24 * time.Hour, 0} {
 		s.set(ahead)
 		for call := range 3 {
-			_, err := c.sdkDynamo.PutItem(ctx, &dynamodb.PutItemInput{TableName: new("T"), Item: map[string]types.AttributeValue{}})
+			_, err := c.sdkDynamo.PutItem(ctx,
+				&dynamodb.PutItemInput{TableName: new("T"), Item: map[string]types.AttributeValue{}})
 			sdks := s.attempts()
 			if ours := put(ctx, c); ours != nil || err != nil {
 				t.Fatalf("%v ahead, call %d: %v; the SDK: %v", ahead, call, ours, err)
@@ -202,10 +206,11 @@ func TestRetry_NamesAreLookedUpAsByTheSDK(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			dials := 0
-			c := newClients(t, "http://dynamodb.example", awsjson.Options{Dial: func(context.Context, string, string) (net.Conn, error) {
-				dials++
-				return nil, tt.err
-			}})
+			c := newClients(t, "http://dynamodb.example",
+				awsjson.Options{Dial: func(context.Context, string, string) (net.Conn, error) {
+					dials++
+					return nil, tt.err
+				}})
 			if err := put(t.Context(), c); !errors.Is(err, tt.err) || err.Error() != "no answer" || dials != tt.want {
 				t.Errorf("%v after %d dials, want %d", err, dials, tt.want)
 			}
@@ -226,7 +231,8 @@ func TestAnswers_ThatAreTooLargeAreRefused(t *testing.T) {
 			}
 			server := httptest.NewServer(&script{reply: reply{fault: endless}})
 			defer server.Close()
-			if err := put(t.Context(), newClients(t, server.URL, awsjson.Options{})); err == nil || awsjson.Code(err) != "" {
+			if err := put(t.Context(), newClients(t, server.URL, awsjson.Options{})); err == nil ||
+				awsjson.Code(err) != "" {
 				t.Error(err)
 			}
 		})

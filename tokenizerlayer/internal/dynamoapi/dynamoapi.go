@@ -14,7 +14,8 @@ import (
 const (
 	// ConditionalCheckFailedException is the exception about a single write whose condition did not hold.
 	ConditionalCheckFailedException = "ConditionalCheckFailedException"
-	// TransactionCanceledException is the exception about a transaction that did not happen; [awsjson.Error] has its Reasons.
+	// TransactionCanceledException is the exception about a transaction that did not happen; [awsjson.Error] has its
+	// Reasons.
 	TransactionCanceledException = "TransactionCanceledException"
 	// ConditionalCheckFailed is the reason of an item whose condition did not hold.
 	ConditionalCheckFailed = "ConditionalCheckFailed"

@@ -6,8 +6,8 @@ import (
 	"encoding/binary"
 )
 
-// The body of what we write is frames of frameLength bytes, as the AWS libraries write them by default. The final frame has the
-// rest, at most one frame's length, and also ends a body that is empty.
+// The body of what we write is frames of frameLength bytes, as the AWS libraries write them by default. The final frame
+// has the rest, at most one frame's length, and also ends a body that is empty.
 //
 //	frame:       number 4 | IV 12 | ciphertext | tag 16
 //	final frame: FFFFFFFF | number 4 | IV 12 | length 4 | ciphertext | tag 16
@@ -42,12 +42,12 @@ type frame struct {
 	sealed []byte // ciphertext and tag
 }
 
-// headerIV is the number that gives the IV of the header's tag. Frames are numbered from 1, and a block has the number 1, so no IV is
-// used twice under the key of a message.
+// headerIV is the number that gives the IV of the header's tag. Frames are numbered from 1, and a block has the number
+// 1, so no IV is used twice under the key of a message.
 const headerIV = 0
 
-// iv makes an IV of a number, as every AWS Encryption SDK does for this suite. The specification only requires that IVs are unique in a
-// message. Open accepts no others, so a writer that repeats an IV is noticed.
+// iv makes an IV of a number, as every AWS Encryption SDK does for this suite. The specification only requires that IVs
+// are unique in a message. Open accepts no others, so a writer that repeats an IV is noticed.
 //
 // https://docs.aws.amazon.com/encryption-sdk/latest/developer-guide/IV-reference.html
 func iv(number uint32) []byte {
@@ -89,7 +89,8 @@ func (f frame) appendSealed(m []byte, aead cipher.AEAD, id, plaintext []byte) []
 	return aead.Seal(m, iv(f.number), plaintext, f.appendAdditional(nil, id, len(plaintext)))
 }
 
-// parseBody splits the body into its parts: numbered from 1, with the IVs that belong to the numbers, and nothing after the last.
+// parseBody splits the body into its parts: numbered from 1, with the IVs that belong to the numbers, and nothing after
+// the last.
 func parseBody(h header) ([]frame, bool) {
 	r := reader{rest: h.body}
 	if h.contentType == nonFramed {
@@ -107,7 +108,8 @@ func parseBody(h header) ([]frame, bool) {
 	}
 }
 
-// parseFrame reads the frame that must have this number. length is that of an ordinary frame, and the most of a final one.
+// parseFrame reads the frame that must have this number. length is that of an ordinary frame, and the most of a final
+// one.
 func parseFrame(r *reader, number, length uint32) (frame, bool) {
 	f := frame{kind: regularFrame, number: r.uint32()}
 	if f.number == sequenceEnd {

@@ -17,9 +17,9 @@ import (
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/envelope"
 )
 
-// The official library and ours accept the same messages, with the same plaintext, but for what stricter lists. Half of the inputs are
-// repaired after the fuzzer has changed them: commitment and tags are made anew, so that a change is not refused just because something
-// does not authenticate.
+// The official library and ours accept the same messages, with the same plaintext, but for what stricter lists. Half of
+// the inputs are repaired after the fuzzer has changed them: commitment and tags are made anew, so that a change is not
+// refused just because something does not authenticate.
 func FuzzDifferential(f *testing.F) {
 	library := newOfficial(f)
 	key, _ := fixedKey()
@@ -58,7 +58,8 @@ func TestIllegalLayoutsAreRefusedByBoth(t *testing.T) {
 	}
 }
 
-// Key commitment: the tags alone would let somebody make one message that opens to different plaintexts under different keys.
+// Key commitment: the tags alone would let somebody make one message that opens to different plaintexts under different
+// keys.
 func TestAnotherCommitmentIsRefusedThoughEveryTagIsRight(t *testing.T) {
 	library := newOfficial(t)
 	key, unwrap := fixedKey()
@@ -89,7 +90,8 @@ func TestStricterThanTheOfficialLibrary(t *testing.T) {
 	}
 }
 
-// A block in place of frames is not written by the library for Go, but by those for Java and Python, and all of them open it.
+// A block in place of frames is not written by the library for Go, but by those for Java and Python, and all of them
+// open it.
 func TestABlockInPlaceOfFramesOpens(t *testing.T) {
 	library := newOfficial(t)
 	key, unwrap := fixedKey()
@@ -132,7 +134,8 @@ func compare(t *testing.T, library official, message []byte) {
 		return key, nil
 	}
 	got, err := envelope.Open(t.Context(), message, want, unwrap)
-	if asked > 1 || asked == 0 == (err != envelope.ErrFormat && err != envelope.ErrContext) || err != nil && got != nil {
+	if asked > 1 || asked == 0 == (err != envelope.ErrFormat && err != envelope.ErrContext) || err != nil &&
+		got != nil {
 		t.Errorf("error %v and %d bytes after the key was asked for %d times", err, len(got), asked)
 	}
 	if len(message) > 39 && binary.BigEndian.Uint16(message[37:]) > maxOfficial || len(l.frames) > maxOfficial {
@@ -156,13 +159,15 @@ func compare(t *testing.T, library official, message []byte) {
 	case err == nil && !bytes.Equal(got, official):
 		t.Errorf("opened to other bytes than the library's: %d instead of %d", len(got), len(official))
 	}
-	if _, err := envelope.Open(t.Context(), message, with(c, "one", "more"), unwrap); err != envelope.ErrContext && len(message) <= envelope.MaxMessage {
+	if _, err := envelope.Open(t.Context(), message, with(c, "one", "more"), unwrap); err != envelope.ErrContext &&
+		len(message) <= envelope.MaxMessage {
 		t.Errorf("with another context: %v", err)
 	}
 }
 
-// stricter says why we refuse a message that the library opens: "" if there is no reason. The list is complete. Two more rules
-// do not need a reason here, since the library has been told them: one data key, and an unwrapped key of 32 bytes.
+// stricter says why we refuse a message that the library opens: "" if there is no reason. The list is complete. Two
+// more rules do not need a reason here, since the library has been told them: one data key, and an unwrapped key of 32
+// bytes.
 func stricter(m []byte, c envelope.Context) string {
 	l, _ := dissect(m)
 	switch {
@@ -170,7 +175,9 @@ func stricter(m []byte, c envelope.Context) string {
 		return "its size"
 	case len(c) == 0:
 		return "an empty context"
-	case slices.ContainsFunc(slices.Collect(maps.Keys(c)), func(name string) bool { return strings.HasPrefix(name, "aws-crypto-") }):
+	case slices.ContainsFunc(slices.Collect(maps.Keys(c)), func(name string) bool {
+		return strings.HasPrefix(name, "aws-crypto-")
+	}):
 		return "a reserved name"
 	case !bytes.Equal(m[37:l.keys], serialize(c)):
 		return "the order of the context"
@@ -193,13 +200,16 @@ func oddities(t testing.TB, key envelope.DataKey) map[string][]byte {
 	none := sealed(envelope.Context{"a": ""})
 	none = slices.Concat(none[:35], []byte{0, 0}, none[35+2+2+5:])
 	large := sealed(bound)
-	large = slices.Concat(large[:l.frames[0].content-4], binary.BigEndian.AppendUint32(nil, envelope.MaxMessage), make([]byte, envelope.MaxMessage+16))
+	large = slices.Concat(large[:l.frames[0].content-4], binary.BigEndian.AppendUint32(nil, envelope.MaxMessage),
+		make([]byte, envelope.MaxMessage+16))
 	binary.BigEndian.PutUint32(large[l.commitment-4:], envelope.MaxMessage)
 	return map[string][]byte{
-		"its size":                             large,
-		"an empty context":                     none,
-		"a reserved name":                      bytes.Replace(sealed(envelope.Context{"xws-crypto-x": "1"}), []byte("xws"), []byte("aws"), 1),
-		"the order of the context":             bytes.Replace(sealed(envelope.Context{"a": "1", "b": "2"}), []byte("\x00\x01a\x00\x011"), []byte("\x00\x01c\x00\x011"), 1),
+		"its size":         large,
+		"an empty context": none,
+		"a reserved name": bytes.Replace(sealed(envelope.Context{"xws-crypto-x": "1"}),
+			[]byte("xws"), []byte("aws"), 1),
+		"the order of the context": bytes.Replace(sealed(envelope.Context{"a": "1", "b": "2"}),
+			[]byte("\x00\x01a\x00\x011"), []byte("\x00\x01c\x00\x011"), 1),
 		"an IV that is not the frame's number": otherIV,
 	}
 }
@@ -216,19 +226,21 @@ func illegal(t testing.TB, key envelope.DataKey) map[string][]byte {
 	lengthOfBlock[l.commitment-1] = 1
 	overflow = binary.BigEndian.AppendUint64(overflow[:l.body+12], math.MaxUint64-15) // and the tag's 16 bytes make 0
 	return map[string][]byte{
-		"no data key":                       slices.Concat(m[:l.keys], []byte{0, 0}, m[l.commitment-5:]),
-		"content type 0":                    with(l.commitment-5, 0),
-		"content type 3":                    with(l.commitment-5, 3),
-		"frames of no length":               slices.Concat(withoutFrame[:l.commitment-4], make([]byte, 4), withoutFrame[l.commitment:]),
+		"no data key":    slices.Concat(m[:l.keys], []byte{0, 0}, m[l.commitment-5:]),
+		"content type 0": with(l.commitment-5, 0),
+		"content type 3": with(l.commitment-5, 3),
+		"frames of no length": slices.Concat(withoutFrame[:l.commitment-4], make([]byte, 4),
+			withoutFrame[l.commitment:]),
 		"a block with a length of frames":   lengthOfBlock,
 		"a block whose length overflows":    overflow,
 		"a final frame longer than a frame": with(l.commitment-4, 0, 0, 0, byte(f.length-1)),
 		"a final frame number 0":            with(f.iv-4, 0, 0, 0, 0),
 		"a final frame number 2":            with(f.iv-4, 0, 0, 0, 2),
 		"a frame after the final one":       slices.Concat(m, m[l.body:]),
-		"a final frame that is not marked":  slices.Concat(with(l.commitment-4, 0, 0, 0, byte(f.length))[:l.body], m[f.iv-4:f.content-4], m[f.content:]),
-		"a provider that is not UTF-8":      with(l.keys+4, 0xff),
-		"more data keys than there are":     with(l.keys, 0, 2),
+		"a final frame that is not marked": slices.Concat(with(l.commitment-4, 0, 0, 0, byte(f.length))[:l.body],
+			m[f.iv-4:f.content-4], m[f.content:]),
+		"a provider that is not UTF-8":  with(l.keys+4, 0xff),
+		"more data keys than there are": with(l.keys, 0, 2),
 	}
 }
 
@@ -266,8 +278,8 @@ func writtenByBoth(t testing.TB, library official, key envelope.DataKey) (messag
 	return append(messages, block(t, key, sample))
 }
 
-// layout is where the parts of a message are. dissect is a second reader, which knows the format but none of the rules, and reads as much
-// of the body as there is.
+// layout is where the parts of a message are. dissect is a second reader, which knows the format but none of the rules,
+// and reads as much of the body as there is.
 type layout struct {
 	context                     envelope.Context
 	keys, commitment, tag, body int
@@ -358,8 +370,8 @@ func parts(m []byte, l layout) (parts []part) {
 	}
 }
 
-// repair makes the commitment and every tag of a message right, as somebody who has the data key could. What was ciphertext is
-// plaintext now.
+// repair makes the commitment and every tag of a message right, as somebody who has the data key could. What was
+// ciphertext is plaintext now.
 func repair(m []byte) []byte { return resealed(m, nil) }
 
 // resealed is repair with another commitment than the key's, if it is not nil.
@@ -390,7 +402,8 @@ func resealed(m, commitment []byte) []byte {
 	copy(m[l.commitment:l.tag], commitment)
 	aead.Seal(m[:l.tag], make([]byte, 12), nil, m[:l.tag])
 	for _, p := range l.frames {
-		additional := slices.Concat(m[3:35], []byte(p.kind), binary.BigEndian.AppendUint32(nil, p.number), binary.BigEndian.AppendUint64(nil, uint64(p.length)))
+		additional := slices.Concat(m[3:35], []byte(p.kind), binary.BigEndian.AppendUint32(nil, p.number),
+			binary.BigEndian.AppendUint64(nil, uint64(p.length)))
 		aead.Seal(m[:p.content], m[p.iv:p.iv+12], m[p.content:p.content+p.length], additional)
 	}
 	return m

@@ -1,9 +1,9 @@
 // Package envelope seals and opens single values as AWS Encryption SDK messages.
 //
 // Format: message format version 2, algorithm suite 0x0478 (AES-256-GCM, HKDF-SHA512, key commitment, no signature), as
-// specified in https://github.com/awslabs/aws-encryption-sdk-specification. Any AWS Encryption SDK of version 2 or later
-// opens these messages, given the wrapping key, and the other way round. The package reads and writes this suite only, and
-// all of its cryptography is the standard library's. docs/adr/0009 says why it is not an AWS library.
+// specified in https://github.com/awslabs/aws-encryption-sdk-specification. Any AWS Encryption SDK of version 2 or
+// later opens these messages, given the wrapping key, and the other way round. The package reads and writes this suite
+// only, and all of its cryptography is the standard library's. docs/adr/0009 says why it is not an AWS library.
 //
 // The caller supplies the data key. A data key is used for one message only and never cached: one key per token keeps
 // KMS in every read, so revoking a grant takes effect at once.
@@ -11,14 +11,14 @@
 //	message, err := envelope.Seal(key, context, plaintext)
 //	plaintext, err := envelope.Open(ctx, message, context, unwrap)
 //
-// Open is stricter than the AWS libraries. The message has exactly one data key, and its encryption context is all of the
-// expected one and nothing else. Open compares the context and checks the layout of the whole message before it asks for the
-// data key, so that a message that cannot be ours costs no call of KMS.
+// Open is stricter than the AWS libraries. The message has exactly one data key, and its encryption context is all of
+// the expected one and nothing else. Open compares the context and checks the layout of the whole message before it
+// asks for the data key, so that a message that cannot be ours costs no call of KMS.
 //
 // # Files
 //
-// header.go is the header, with the encryption context. body.go is the frames of the body. secrets.go derives the keys, and
-// wipes them.
+// header.go is the header, with the encryption context. body.go is the frames of the body. secrets.go derives the keys,
+// and wipes them.
 package envelope
 
 import (
@@ -56,14 +56,14 @@ type DataKey struct {
 	Wrapped   WrappedKey
 }
 
-// Unwrap returns the plaintext of a wrapped data key, KeySize bytes long, which Open clears after use. c is the context that
-// the caller of Open expects, and equals the message's. Unwrap must not change w or c.
+// Unwrap returns the plaintext of a wrapped data key, KeySize bytes long, which Open clears after use. c is the context
+// that the caller of Open expects, and equals the message's. Unwrap must not change w or c.
 type Unwrap func(ctx context.Context, w WrappedKey, c Context) ([]byte, error)
 
 // What can be wrong with a message. None of the errors quotes it.
 var (
-	// ErrFormat: the message is not laid out like one of this package: it has another version or suite, more than one data key,
-	// frames out of order, too few bytes or too many. Unwrap was not called.
+	// ErrFormat: the message is not laid out like one of this package: it has another version or suite, more than one
+	// data key, frames out of order, too few bytes or too many. Unwrap was not called.
 	ErrFormat = errors.New("not a message of format version 2 and suite 0x0478")
 	// ErrContext: the message's encryption context is not the expected one, or is empty. Unwrap was not called.
 	ErrContext = errors.New("the message's encryption context is not the expected one")
@@ -77,8 +77,8 @@ func Seal(key DataKey, c Context, plaintext []byte) (message []byte, err error) 
 }
 
 // Open authenticates and decrypts message, if its encryption context is exactly want. An error of unwrap is returned
-// as it is; every other error is ErrFormat, ErrContext or ErrAuthentication. With an error there is no plaintext, not even a
-// part of it.
+// as it is; every other error is ErrFormat, ErrContext or ErrAuthentication. With an error there is no plaintext, not
+// even a part of it.
 func Open(ctx context.Context, message []byte, want Context, unwrap Unwrap) ([]byte, error) {
 	return new(secrets).open(ctx, message, want, unwrap)
 }
@@ -111,8 +111,8 @@ func (s *secrets) seal(key DataKey, c Context, plaintext []byte) ([]byte, error)
 	return appendBody(message, aead, id, plaintext), nil
 }
 
-// open works in the order that the specification prescribes: the header, its tag, the body. Only the layout of the body is read
-// earlier.
+// open works in the order that the specification prescribes: the header, its tag, the body. Only the layout of the body
+// is read earlier.
 //
 // https://github.com/awslabs/aws-encryption-sdk-specification/blob/master/client-apis/decrypt.md#behavior
 func (s *secrets) open(ctx context.Context, message []byte, want Context, unwrap Unwrap) ([]byte, error) {

@@ -27,7 +27,10 @@ func newKey(t testing.TB) (envelope.DataKey, envelope.Unwrap) {
 	unwrap := func(_ context.Context, w envelope.WrappedKey, _ envelope.Context) ([]byte, error) {
 		return invert(w.Ciphertext), nil
 	}
-	return envelope.DataKey{Plaintext: plain, Wrapped: envelope.WrappedKey{Provider: envelope.KMSProvider, Info: "arn", Ciphertext: invert(plain)}}, unwrap
+	return envelope.DataKey{
+		Plaintext: plain,
+		Wrapped:   envelope.WrappedKey{Provider: envelope.KMSProvider, Info: "arn", Ciphertext: invert(plain)},
+	}, unwrap
 }
 
 func invert(b []byte) []byte {
@@ -57,17 +60,19 @@ func TestSealedMessageOpensAndHidesThePlaintext(t *testing.T) {
 		t.Fatalf("header % x, want version 2 and suite 0478", m[:3])
 	}
 	var seen envelope.WrappedKey
-	got, err := envelope.Open(t.Context(), m, bound, func(ctx context.Context, w envelope.WrappedKey, c envelope.Context) ([]byte, error) {
-		seen = w
-		if !maps.Equal(c, bound) {
-			t.Errorf("unwrap got context %v", c)
-		}
-		return unwrap(ctx, w, c)
-	})
+	got, err := envelope.Open(t.Context(), m, bound,
+		func(ctx context.Context, w envelope.WrappedKey, c envelope.Context) ([]byte, error) {
+			seen = w
+			if !maps.Equal(c, bound) {
+				t.Errorf("unwrap got context %v", c)
+			}
+			return unwrap(ctx, w, c)
+		})
 	if err != nil || string(got) != sample {
 		t.Fatalf("open: %v", err)
 	}
-	if seen.Provider != key.Wrapped.Provider || seen.Info != key.Wrapped.Info || !bytes.Equal(seen.Ciphertext, key.Wrapped.Ciphertext) {
+	if seen.Provider != key.Wrapped.Provider || seen.Info != key.Wrapped.Info ||
+		!bytes.Equal(seen.Ciphertext, key.Wrapped.Ciphertext) {
 		t.Errorf("unwrap got %+v", seen)
 	}
 }
@@ -158,7 +163,9 @@ func TestEveryTruncationAndExtensionIsRefused(t *testing.T) {
 func TestAnotherDataKeyIsRefused(t *testing.T) {
 	key, _ := newKey(t)
 	other, _ := newKey(t)
-	for name, k := range map[string][]byte{"another key": other.Plaintext, "a short key": key.Plaintext[:16], "no key": nil} {
+	for name, k := range map[string][]byte{
+		"another key": other.Plaintext, "a short key": key.Plaintext[:16], "no key": nil,
+	} {
 		_, err := envelope.Open(t.Context(), seal(t, key, bound), bound,
 			func(context.Context, envelope.WrappedKey, envelope.Context) ([]byte, error) { return k, nil })
 		if !errors.Is(err, envelope.ErrAuthentication) {
@@ -197,15 +204,23 @@ func TestSealRefusesMisuse(t *testing.T) {
 	short := key
 	short.Plaintext = short.Plaintext[:31]
 	for name, f := range map[string]func() ([]byte, error){
-		"short key":       func() ([]byte, error) { return envelope.Seal(short, bound, []byte("x")) },
-		"no context":      func() ([]byte, error) { return envelope.Seal(key, nil, []byte("x")) },
-		"reserved name":   func() ([]byte, error) { return envelope.Seal(key, envelope.Context{"aws-crypto-x": "1"}, []byte("x")) },
-		"name not UTF-8":  func() ([]byte, error) { return envelope.Seal(key, envelope.Context{"\xff": "1"}, []byte("x")) },
-		"value not UTF-8": func() ([]byte, error) { return envelope.Seal(key, envelope.Context{"a": "\xff"}, []byte("x")) },
+		"short key":  func() ([]byte, error) { return envelope.Seal(short, bound, []byte("x")) },
+		"no context": func() ([]byte, error) { return envelope.Seal(key, nil, []byte("x")) },
+		"reserved name": func() ([]byte, error) {
+			return envelope.Seal(key, envelope.Context{"aws-crypto-x": "1"}, []byte("x"))
+		},
+		"name not UTF-8": func() ([]byte, error) {
+			return envelope.Seal(key, envelope.Context{"\xff": "1"}, []byte("x"))
+		},
+		"value not UTF-8": func() ([]byte, error) {
+			return envelope.Seal(key, envelope.Context{"a": "\xff"}, []byte("x"))
+		},
 		"large context": func() ([]byte, error) {
 			return envelope.Seal(key, envelope.Context{"a": strings.Repeat("1", 1<<16)}, []byte("x"))
 		},
-		"large plaintext": func() ([]byte, error) { return envelope.Seal(key, bound, make([]byte, envelope.MaxPlaintext+1)) },
+		"large plaintext": func() ([]byte, error) {
+			return envelope.Seal(key, bound, make([]byte, envelope.MaxPlaintext+1))
+		},
 	} {
 		if m, err := f(); err == nil || m != nil {
 			t.Errorf("%s: sealed", name)

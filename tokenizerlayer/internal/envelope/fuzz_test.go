@@ -17,8 +17,8 @@ import (
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/envelope"
 )
 
-// Bounds of one Open: far above what it takes, and far below what a message of MaxMessage bytes can make a careless reader
-// take. TestOpenAllocatesInProportionToTheMessage has the narrow bound.
+// Bounds of one Open: far above what it takes, and far below what a message of MaxMessage bytes can make a careless
+// reader take. TestOpenAllocatesInProportionToTheMessage has the narrow bound.
 const (
 	maxTime  = 5 * time.Second
 	maxAlloc = 1 << 20
@@ -30,12 +30,13 @@ func checkedOpen(t testing.TB, message []byte, want envelope.Context, unwrap env
 	t.Helper()
 	asked := 0
 	before, original, start := allocated(), bytes.Clone(message), time.Now()
-	got, err := envelope.Open(t.Context(), message, want, func(ctx context.Context, w envelope.WrappedKey, c envelope.Context) ([]byte, error) {
-		if asked++; !maps.Equal(c, want) {
-			t.Error("the key was asked for with another context")
-		}
-		return unwrap(ctx, w, c)
-	})
+	got, err := envelope.Open(t.Context(), message, want,
+		func(ctx context.Context, w envelope.WrappedKey, c envelope.Context) ([]byte, error) {
+			if asked++; !maps.Equal(c, want) {
+				t.Error("the key was asked for with another context")
+			}
+			return unwrap(ctx, w, c)
+		})
 	if took, used := time.Since(start), allocated()-before; took > maxTime || used > maxAlloc {
 		t.Errorf("took %v and %d bytes", took, used)
 	}
@@ -115,14 +116,15 @@ func FuzzOpen(f *testing.F) {
 	})
 }
 
-// What Seal makes opens, with the same context and no other, and not after any change. The official library opens it, too, and does not
-// seal what Seal refuses for another reason than its size.
+// What Seal makes opens, with the same context and no other, and not after any change. The official library opens it,
+// too, and does not seal what Seal refuses for another reason than its size.
 func FuzzSealedMessage(f *testing.F) {
 	f.Add([]byte(sample), "hash_key", "6b1f", "6b1e", uint16(200), byte(1))
 	f.Add([]byte(nil), "", "", "x", uint16(0), byte(0))
 	f.Add([]byte{0}, "table", "U", "T", uint16(35), byte(1))
 	f.Add(bytes.Repeat([]byte{7}, envelope.MaxPlaintext), "Ä\U00010000", "\uffff", "\u0000", uint16(36), byte(0x80))
-	f.Add(bytes.Repeat([]byte{7}, envelope.MaxPlaintext), "k", strings.Repeat("v", envelope.MaxMessage/2), "", uint16(36), byte(0x80))
+	f.Add(bytes.Repeat([]byte{7}, envelope.MaxPlaintext), "k", strings.Repeat("v", envelope.MaxMessage/2), "",
+		uint16(36), byte(0x80))
 	f.Add(make([]byte, envelope.MaxPlaintext+1), "k", "v", "w", uint16(1), byte(1))
 	f.Add([]byte("x"), "aws-crypto-public-key", "v", "w", uint16(1), byte(1))
 	f.Add([]byte("x"), "k", "\xff", "w", uint16(1), byte(1))
@@ -133,16 +135,19 @@ func FuzzSealedMessage(f *testing.F) {
 		c := envelope.Context{"table": "T", name: value}
 		message, err := envelope.Seal(key, c, plaintext)
 		if err != nil {
-			simple := utf8.ValidString(name) && utf8.ValidString(value) && !strings.HasPrefix(name, "aws-crypto-") && len(plaintext)+len(name)+len(value) <= envelope.MaxPlaintext
+			simple := utf8.ValidString(name) && utf8.ValidString(value) && !strings.HasPrefix(name, "aws-crypto-") &&
+				len(plaintext)+len(name)+len(value) <= envelope.MaxPlaintext
 			if simple || message != nil {
 				t.Errorf("not sealed: %v", err)
 			}
-			if m, err := library.seal(key, c, plaintext, 0); err == nil && len(m) <= envelope.MaxMessage && len(plaintext) <= envelope.MaxPlaintext {
+			if m, err := library.seal(key, c, plaintext, 0); err == nil && len(m) <= envelope.MaxMessage &&
+				len(plaintext) <= envelope.MaxPlaintext {
 				t.Error("the library seals it")
 			}
 			return
 		}
-		if got, read, err := library.open(message, unwrap); err != nil || !bytes.Equal(got, plaintext) || !maps.Equal(read, c) {
+		if got, read, err := library.open(message, unwrap); err != nil || !bytes.Equal(got, plaintext) ||
+			!maps.Equal(read, c) {
 			t.Errorf("the library does not open it: %v", err)
 		}
 		if got, err := checkedOpen(t, message, c, unwrap); err != nil || !bytes.Equal(got, plaintext) {
@@ -171,7 +176,8 @@ func with(c envelope.Context, name, value string) envelope.Context {
 	return changed
 }
 
-// A message that anybody can write must not be expensive to refuse. The AWS library for Go needs seconds and gigabytes for the first.
+// A message that anybody can write must not be expensive to refuse. The AWS library for Go needs seconds and gigabytes
+// for the first.
 func TestACrowdedHeaderIsRefusedAtOnce(t *testing.T) {
 	_, unwrap := fixedKey()
 	for name, tt := range map[string]struct {
@@ -261,7 +267,8 @@ func TestOpenAllocatesInProportionToTheMessage(t *testing.T) {
 	}
 	huge := with(bound, "more", strings.Repeat("x", 1<<20))
 	before := allocated()
-	if _, err := envelope.Open(t.Context(), genuine, huge, unwrap); err != envelope.ErrContext || allocated()-before > 8<<10 {
+	if _, err := envelope.Open(t.Context(), genuine, huge, unwrap); err != envelope.ErrContext ||
+		allocated()-before > 8<<10 {
 		t.Errorf("an expected context of a megabyte: error %v, %d bytes", err, allocated()-before)
 	}
 	for name, m := range map[string][]byte{

@@ -11,7 +11,8 @@ import (
 	"unicode/utf8"
 )
 
-// The header of version 2, in its order. Numbers are big-endian, and a field whose size is not fixed follows its length.
+// The header of version 2, in its order. Numbers are big-endian, and a field whose size is not fixed follows its
+// length.
 //
 //	version 1 | suite 2 | message id 32 | encryption context | data keys | content type 1 | frame length 4 | commitment 32 | tag 16
 //
@@ -29,7 +30,8 @@ const (
 	framed    = 2
 )
 
-// reservedPrefix begins the names that the SDKs keep for themselves. None of them is used with a suite without signature.
+// reservedPrefix begins the names that the SDKs keep for themselves. None of them is used with a suite without
+// signature.
 //
 // https://github.com/awslabs/aws-encryption-sdk-specification/blob/master/framework/structures.md#encryption-context
 const reservedPrefix = "aws-crypto-"
@@ -53,8 +55,9 @@ func ours(message []byte) bool {
 		message[0] == messageVersion && binary.BigEndian.Uint16(message[1:]) == suiteID
 }
 
-// boundTo compares the context in the header, byte by byte, with c as a header carries it. So nobody's context is ever parsed,
-// and one that is written in another order or with a name twice is another one. Nothing is bound to an empty context.
+// boundTo compares the context in the header, byte by byte, with c as a header carries it. So nobody's context is ever
+// parsed, and one that is written in another order or with a name twice is another one. Nothing is bound to an empty
+// context.
 func boundTo(message []byte, c Context) bool {
 	return c.valid() && c.size() <= len(message)-contextOffset &&
 		bytes.HasPrefix(message[contextOffset:], c.append(make([]byte, 0, c.size())))
@@ -79,8 +82,8 @@ func (c Context) size() int {
 	return n
 }
 
-// append writes c as a header carries it: the length of what follows, the number of pairs, then the pairs in the order of
-// their names.
+// append writes c as a header carries it: the length of what follows, the number of pairs, then the pairs in the order
+// of their names.
 //
 // https://github.com/awslabs/aws-encryption-sdk-specification/blob/master/framework/structures.md#serialization
 func (c Context) append(b []byte) []byte {
@@ -141,8 +144,8 @@ func (h header) legalFrames() bool {
 	return h.contentType == framed && h.frameLength > 0 || h.contentType == nonFramed && h.frameLength == 0
 }
 
-// authentic compares the commitment with the data key's own, and verifies the tag of the header. The commitment comes first: it
-// alone tells that there is no second data key under which the same message opens to something else.
+// authentic compares the commitment with the data key's own, and verifies the tag of the header. The commitment comes
+// first: it alone tells that there is no second data key under which the same message opens to something else.
 //
 // https://github.com/awslabs/aws-encryption-sdk-specification/blob/master/client-apis/decrypt.md#verify-the-header
 func (h header) authentic(aead cipher.AEAD, commitment []byte) bool {

@@ -30,13 +30,19 @@ func newOfficial(t testing.TB) official {
 }
 
 // seal writes frames of frameLength bytes; 0 means the library's default.
-func (o official) seal(key envelope.DataKey, c envelope.Context, plaintext []byte, frameLength int64) (message []byte, err error) {
+func (o official) seal(key envelope.DataKey, c envelope.Context, plaintext []byte,
+	frameLength int64) (message []byte, err error) {
 	if plaintext == nil {
 		plaintext = []byte{} // the library panics on nil
 	}
 	defer refusePanic(&err)
 	suite := mpl.ESDKAlgorithmSuiteIdAlgAes256GcmHkdfSha512CommitKey
-	in := esdktypes.EncryptInput{Plaintext: plaintext, EncryptionContext: maps.Clone(c), AlgorithmSuiteId: &suite, Keyring: &keyring{key: key}}
+	in := esdktypes.EncryptInput{
+		Plaintext:         plaintext,
+		EncryptionContext: maps.Clone(c),
+		AlgorithmSuiteId:  &suite,
+		Keyring:           &keyring{key: key},
+	}
 	if frameLength > 0 {
 		in.FrameLength = &frameLength
 	}
@@ -50,7 +56,8 @@ func (o official) seal(key envelope.DataKey, c envelope.Context, plaintext []byt
 // open also returns the context that the message is bound to.
 func (o official) open(message []byte, unwrap envelope.Unwrap) (plaintext []byte, c envelope.Context, err error) {
 	defer refusePanic(&err)
-	out, err := o.client.Decrypt(context.Background(), esdktypes.DecryptInput{Ciphertext: message, Keyring: &keyring{unwrap: unwrap}})
+	out, err := o.client.Decrypt(context.Background(),
+		esdktypes.DecryptInput{Ciphertext: message, Keyring: &keyring{unwrap: unwrap}})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -74,7 +81,9 @@ func (k *keyring) OnEncrypt(in mpl.OnEncryptInput) (*mpl.OnEncryptOutput, error)
 	m := in.Materials
 	m.PlaintextDataKey = k.key.Plaintext
 	m.EncryptedDataKeys = append(m.EncryptedDataKeys, mpl.EncryptedDataKey{
-		KeyProviderId: k.key.Wrapped.Provider, KeyProviderInfo: []byte(k.key.Wrapped.Info), Ciphertext: k.key.Wrapped.Ciphertext,
+		KeyProviderId:   k.key.Wrapped.Provider,
+		KeyProviderInfo: []byte(k.key.Wrapped.Info),
+		Ciphertext:      k.key.Wrapped.Ciphertext,
 	})
 	return &mpl.OnEncryptOutput{Materials: m}, nil
 }
@@ -84,7 +93,8 @@ func (k *keyring) OnDecrypt(in mpl.OnDecryptInput) (*mpl.OnDecryptOutput, error)
 		return nil, errRefused
 	}
 	w := in.EncryptedDataKeys[0]
-	plaintext, err := k.unwrap(context.Background(), envelope.WrappedKey{Provider: w.KeyProviderId, Info: string(w.KeyProviderInfo), Ciphertext: w.Ciphertext}, nil)
+	plaintext, err := k.unwrap(context.Background(),
+		envelope.WrappedKey{Provider: w.KeyProviderId, Info: string(w.KeyProviderInfo), Ciphertext: w.Ciphertext}, nil)
 	if err != nil || len(plaintext) != envelope.KeySize {
 		return nil, errRefused
 	}
@@ -145,7 +155,8 @@ func TestMessagesPassBetweenTheOfficialLibraryAndOurs(t *testing.T) {
 	}
 }
 
-// shape is a message without what is random in it or depends on that: the message id, the commitment, the tags, the ciphertext.
+// shape is a message without what is random in it or depends on that: the message id, the commitment, the tags, the
+// ciphertext.
 func shape(m []byte) []byte {
 	l, ok := dissect(m)
 	if !ok {

@@ -8,8 +8,8 @@ import (
 	"encoding/binary"
 )
 
-// secrets is what one call of Seal or Open must not leave in memory. What the standard library keeps for itself is out of
-// reach: the buffers of HKDF and the round keys of AES.
+// secrets is what one call of Seal or Open must not leave in memory. What the standard library keeps for itself is out
+// of reach: the buffers of HKDF and the round keys of AES.
 type secrets struct {
 	dataKey       []byte // that Open was given by Unwrap
 	pseudorandom  []byte // what HKDF extracts from the data key
@@ -27,8 +27,8 @@ func (s *secrets) wipe() {
 	clear(s.plaintext[:cap(s.plaintext)])
 }
 
-// derive returns the cipher of one message, and keeps the commitment to its key. The message id is the salt, so messages under the same
-// data key would still have keys of their own.
+// derive returns the cipher of one message, and keeps the commitment to its key. The message id is the salt, so
+// messages under the same data key would still have keys of their own.
 //
 // https://github.com/awslabs/aws-encryption-sdk-specification/blob/master/client-apis/key-derivation.md
 func (s *secrets) derive(dataKey, id []byte) (cipher.AEAD, error) {

@@ -48,7 +48,9 @@ func TestSecretsAreWiped(t *testing.T) {
 			m[tt.altered] ^= 1
 		}
 		var s secrets
-		got, err := s.open(t.Context(), m, c, func(context.Context, WrappedKey, Context) ([]byte, error) { return tt.key, tt.unwrap })
+		got, err := s.open(t.Context(), m, c, func(context.Context, WrappedKey, Context) ([]byte, error) {
+			return tt.key, tt.unwrap
+		})
 		if err != tt.want || (got != nil) != (err == nil) || err == nil && !bytes.Equal(got, text) {
 			t.Errorf("%s: %d bytes, error %v", tt.name, len(got), err)
 		}
@@ -76,7 +78,9 @@ func TestSecretsAreWipedBeforeAPanicGoesOn(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.dataKey = bytes.Repeat([]byte{7}, KeySize)
-	_, _ = s.open(t.Context(), message, c, func(context.Context, WrappedKey, Context) ([]byte, error) { panic("unwrap") })
+	_, _ = s.open(t.Context(), message, c, func(context.Context, WrappedKey, Context) ([]byte, error) {
+		panic("unwrap")
+	})
 }
 
 func wantWiped(t *testing.T, name string, s *secrets, derived bool) {

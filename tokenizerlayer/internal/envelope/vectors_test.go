@@ -76,10 +76,11 @@ func TestPublishedVectorsAreOpenedOrRefusedForAReason(t *testing.T) {
 			}
 			delete(outside, v.ID)
 			asked := 0
-			got, err := envelope.Open(t.Context(), v.Message, v.Context, func(ctx context.Context, w envelope.WrappedKey, c envelope.Context) ([]byte, error) {
-				asked++
-				return v.unwrap(ctx, w, c)
-			})
+			got, err := envelope.Open(t.Context(), v.Message, v.Context,
+				func(ctx context.Context, w envelope.WrappedKey, c envelope.Context) ([]byte, error) {
+					asked++
+					return v.unwrap(ctx, w, c)
+				})
 			if !errors.Is(err, expect.err) {
 				t.Fatalf("error = %v, want %v (%s)", err, expect.err, expect.reason)
 			}
@@ -99,8 +100,8 @@ func TestPublishedVectorsAreOpenedOrRefusedForAReason(t *testing.T) {
 	}
 }
 
-// What frames add is an order and an end. Where the numbers show that it is broken, nobody is asked for the key. Numbers that were
-// changed to fit do not authenticate.
+// What frames add is an order and an end. Where the numbers show that it is broken, nobody is asked for the key.
+// Numbers that were changed to fit do not authenticate.
 func TestFramesOfAVectorCannotBeMovedOrLeftOut(t *testing.T) {
 	const frameLength, frames = 512, 20
 	const ordinary = 4 + 12 + frameLength + 16 // sequence number, IV, ciphertext, tag
@@ -125,17 +126,27 @@ func TestFramesOfAVectorCannotBeMovedOrLeftOut(t *testing.T) {
 		message []byte
 		err     error
 	}{
-		"the first two swapped":                {slices.Concat(v.Message[:body], frame(1), frame(0), rest), envelope.ErrFormat},
-		"the first repeated":                   {slices.Concat(v.Message[:body], frame(0), frame(0), rest), envelope.ErrFormat},
-		"the first left out":                   {slices.Concat(v.Message[:body], frame(1), rest), envelope.ErrFormat},
-		"the last left out":                    {v.Message[:len(v.Message)-final], envelope.ErrFormat},
-		"the last but one left out":            {slices.Concat(v.Message[:len(v.Message)-final-ordinary], end), envelope.ErrFormat},
-		"only the last":                        {slices.Concat(v.Message[:body], end), envelope.ErrFormat},
-		"no frame":                             {v.Message[:body], envelope.ErrFormat},
-		"the last repeated":                    {slices.Concat(v.Message, end), envelope.ErrFormat},
-		"the first two swapped and numbered":   {slices.Concat(v.Message[:body], numbered(1, 1), numbered(0, 2), rest), envelope.ErrAuthentication},
-		"the first twice, the second numbered": {slices.Concat(v.Message[:body], frame(0), numbered(0, 2), rest), envelope.ErrAuthentication},
-		"only the last, numbered":              {slices.Concat(v.Message[:body], lastNumbered), envelope.ErrAuthentication},
+		"the first two swapped": {
+			slices.Concat(v.Message[:body], frame(1), frame(0), rest), envelope.ErrFormat,
+		},
+		"the first repeated": {
+			slices.Concat(v.Message[:body], frame(0), frame(0), rest), envelope.ErrFormat,
+		},
+		"the first left out": {slices.Concat(v.Message[:body], frame(1), rest), envelope.ErrFormat},
+		"the last left out":  {v.Message[:len(v.Message)-final], envelope.ErrFormat},
+		"the last but one left out": {
+			slices.Concat(v.Message[:len(v.Message)-final-ordinary], end), envelope.ErrFormat,
+		},
+		"only the last":     {slices.Concat(v.Message[:body], end), envelope.ErrFormat},
+		"no frame":          {v.Message[:body], envelope.ErrFormat},
+		"the last repeated": {slices.Concat(v.Message, end), envelope.ErrFormat},
+		"the first two swapped and numbered": {
+			slices.Concat(v.Message[:body], numbered(1, 1), numbered(0, 2), rest), envelope.ErrAuthentication,
+		},
+		"the first twice, the second numbered": {
+			slices.Concat(v.Message[:body], frame(0), numbered(0, 2), rest), envelope.ErrAuthentication,
+		},
+		"only the last, numbered": {slices.Concat(v.Message[:body], lastNumbered), envelope.ErrAuthentication},
 	} {
 		if got, err := checkedOpen(t, tt.message, v.Context, v.unwrap); err != tt.err || got != nil {
 			t.Errorf("%s: error = %v", name, err)
@@ -143,8 +154,8 @@ func TestFramesOfAVectorCannotBeMovedOrLeftOut(t *testing.T) {
 	}
 }
 
-// unwrap is the raw AES keyring: the provider info is the key's name, the length of tag (in bits) and IV (in bytes), and
-// the IV; the additional data is the serialized encryption context.
+// unwrap is the raw AES keyring: the provider info is the key's name, the length of tag (in bits) and IV (in bytes),
+// and the IV; the additional data is the serialized encryption context.
 // https://github.com/awslabs/aws-encryption-sdk-specification/blob/master/framework/raw-aes-keyring.md
 func (v vector) unwrap(_ context.Context, w envelope.WrappedKey, c envelope.Context) ([]byte, error) {
 	iv, found := strings.CutPrefix(w.Info, v.MasterKey.Key+"\x00\x00\x00\x80\x00\x00\x00\x0c")
@@ -168,7 +179,8 @@ func (v vector) unwrap(_ context.Context, w envelope.WrappedKey, c envelope.Cont
 
 var errNotOurs = errors.New("the data key is not wrapped by this key")
 
-// serialize writes a context as it is authenticated: count, then length-prefixed keys and values in the order of the keys.
+// serialize writes a context as it is authenticated: count, then length-prefixed keys and values in the order of the
+// keys.
 func serialize(c envelope.Context) []byte {
 	out := binary.BigEndian.AppendUint16(nil, uint16(len(c)))
 	for _, k := range slices.Sorted(maps.Keys(c)) {

@@ -1,5 +1,5 @@
-// Package extensionsapi is a client of the Lambda Extensions API, version 2020-01-01, as far as an external extension needs
-// it: register, wait for the next event, report an error.
+// Package extensionsapi is a client of the Lambda Extensions API, version 2020-01-01, as far as an external extension
+// needs it: register, wait for the next event, report an error.
 //
 // https://docs.aws.amazon.com/lambda/latest/dg/runtimes-extensions-api.html
 package extensionsapi
@@ -52,8 +52,8 @@ type Client struct {
 	http *http.Client
 }
 
-// New returns a client. runtimeAPI is AWS_LAMBDA_RUNTIME_API; name is the file name of the extension's executable, which
-// Lambda requires.
+// New returns a client. runtimeAPI is AWS_LAMBDA_RUNTIME_API; name is the file name of the extension's executable,
+// which Lambda requires.
 func New(runtimeAPI, name string) *Client {
 	return &Client{
 		base: "http://" + runtimeAPI + "/2020-01-01/extension/",
@@ -109,7 +109,8 @@ func (c *Client) report(ctx context.Context, path, kind, message string) error {
 	return err
 }
 
-func (c *Client) do(ctx context.Context, method, path string, header http.Header, body []byte, into any) (http.Header, error) {
+func (c *Client) do(ctx context.Context, method, path string, header http.Header, body []byte,
+	into any) (http.Header, error) {
 	req, err := http.NewRequestWithContext(ctx, method, c.base+path, bytes.NewReader(body))
 	if err != nil {
 		return nil, fmt.Errorf("%s: AWS_LAMBDA_RUNTIME_API is not an address", path)

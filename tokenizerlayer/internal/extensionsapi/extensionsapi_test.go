@@ -41,11 +41,14 @@ func TestConversation(t *testing.T) {
 	})
 	ctx := t.Context()
 	r, err := c.Register(ctx, extensionsapi.Invoke, extensionsapi.Shutdown)
-	if diff := cmp.Diff(extensionsapi.Registration{FunctionName: "f", FunctionVersion: "1", Handler: "h", AccountID: "123456789012"}, r); diff != "" || err != nil {
+	if diff := cmp.Diff(extensionsapi.Registration{
+		FunctionName: "f", FunctionVersion: "1", Handler: "h", AccountID: "123456789012",
+	}, r); diff != "" || err != nil {
 		t.Error(diff, err)
 	}
 	e, err := c.Next(ctx)
-	if diff := cmp.Diff(extensionsapi.Event{Type: "INVOKE", RequestID: "r", DeadlineMs: 7}, e); diff != "" || err != nil {
+	if diff := cmp.Diff(extensionsapi.Event{Type: "INVOKE", RequestID: "r", DeadlineMs: 7}, e); diff != "" ||
+		err != nil {
 		t.Error(diff, err)
 	}
 	if err := c.InitError(ctx, "Extension.A", "a"); err != nil {

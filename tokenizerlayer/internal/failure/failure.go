@@ -1,7 +1,8 @@
 // Package failure has the layer's errors. They say what went wrong without a card, a token or the text of another service.
 //
-// An [Error] is of one [Kind]. The kind is itself an error, so errors.Is(err, failure.NotFound) works, in the extension and, after
-// a trip over HTTP, in the function. How an error is shown to a caller is another package's business: see package problem.
+// An [Error] is of one [Kind]. The kind is itself an error, so errors.Is(err, failure.NotFound) works, in the extension
+// and, after a trip over HTTP, in the function. How an error is shown to a caller is another package's business: see
+// package problem.
 package failure
 
 import (
@@ -64,8 +65,8 @@ var (
 )
 
 var kinds = []*Kind{
-	Invalid, Unauthorized, Forwarded, Denied, BindingMismatch, NotFound, NoEndpoint, KeyReused, InFlight, Revoked, Expired, UsedUp,
-	TooLarge, RateLimited, Integrity, Internal, Unavailable, NotReady,
+	Invalid, Unauthorized, Forwarded, Denied, BindingMismatch, NotFound, NoEndpoint, KeyReused, InFlight, Revoked,
+	Expired, UsedUp, TooLarge, RateLimited, Integrity, Internal, Unavailable, NotReady,
 }
 
 // Kinds returns every kind of error.

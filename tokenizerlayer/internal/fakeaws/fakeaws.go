@@ -1,8 +1,9 @@
 // Package fakeaws has fakes of KMS and of the vault's tables for tests in process.
 //
-// They behave like the services where the vault depends on it: KMS binds a data key to its encryption context, a transaction
-// happens as a whole or not at all, and writes obey exactly the conditions that the vault uses. Any other condition makes the
-// fake panic, so that a test notices, and so does a read that is not consistent or a transaction without a token.
+// They behave like the services where the vault depends on it: KMS binds a data key to its encryption context, a
+// transaction happens as a whole or not at all, and writes obey exactly the conditions that the vault uses. Any other
+// condition makes the fake panic, so that a test notices, and so does a read that is not consistent or a transaction
+// without a token.
 package fakeaws
 
 import (
@@ -29,8 +30,9 @@ import (
 
 // The keys that a KMS has.
 const (
-	KeyARN         = "arn:aws:kms:us-east-1:123456789012:key/11111111-2222-3333-4444-555555555555" // TokenKey
-	OldKeyARN      = "arn:aws:kms:us-east-1:123456789012:key/55555555-2222-3333-4444-555555555555" // an earlier version of TokenKey
+	KeyARN = "arn:aws:kms:us-east-1:123456789012:key/11111111-2222-3333-4444-555555555555" // TokenKey
+	// an earlier version of TokenKey
+	OldKeyARN      = "arn:aws:kms:us-east-1:123456789012:key/55555555-2222-3333-4444-555555555555"
 	FingerprintARN = "arn:aws:kms:us-east-1:123456789012:key/22222222-2222-3333-4444-555555555555" // FingerprintKey
 	// OldFingerprintARN is an earlier version of FingerprintKey.
 	OldFingerprintARN = "arn:aws:kms:us-east-1:123456789012:key/33333333-2222-3333-4444-555555555555"
@@ -62,7 +64,9 @@ type KMS struct {
 func (k *KMS) init() {
 	k.once.Do(func() {
 		k.aeads = map[string]cipher.AEAD{KeyARN: newAEAD(), OldKeyARN: newAEAD()}
-		k.macs = map[string][]byte{FingerprintARN: random(32), OldFingerprintARN: random(32), ThirdFingerprintARN: random(32)}
+		k.macs = map[string][]byte{
+			FingerprintARN: random(32), OldFingerprintARN: random(32), ThirdFingerprintARN: random(32),
+		}
 	})
 }
 
@@ -112,7 +116,8 @@ func additional(c map[string]string) []byte {
 }
 
 // GenerateDataKey implements vault.KMS.
-func (k *KMS) GenerateDataKey(ctx context.Context, in kmsapi.GenerateDataKeyInput) (kmsapi.GenerateDataKeyOutput, error) {
+func (k *KMS) GenerateDataKey(ctx context.Context,
+	in kmsapi.GenerateDataKeyInput) (kmsapi.GenerateDataKeyOutput, error) {
 	if err := firstError(ctx, k.fail("GenerateDataKey")); err != nil {
 		return kmsapi.GenerateDataKeyOutput{}, err
 	}
@@ -122,7 +127,9 @@ func (k *KMS) GenerateDataKey(ctx context.Context, in kmsapi.GenerateDataKeyInpu
 	}
 	plain, nonce := random(32), random(aead.NonceSize())
 	return kmsapi.GenerateDataKeyOutput{
-		KeyID: in.KeyID, Plaintext: plain, CiphertextBlob: aead.Seal(nonce, nonce, plain, additional(in.EncryptionContext)),
+		KeyID:          in.KeyID,
+		Plaintext:      plain,
+		CiphertextBlob: aead.Seal(nonce, nonce, plain, additional(in.EncryptionContext)),
 	}, nil
 }
 
@@ -199,7 +206,9 @@ func rowKey(table string, item Row) string {
 var conditions = map[string]func(old, values Row) bool{
 	"attribute_not_exists(Hash_Key)":  func(old, _ Row) bool { return old == nil },
 	"attribute_not_exists(Index_Key)": func(old, _ Row) bool { return old == nil },
-	"Hash_Key = :token":               func(old, values Row) bool { return old != nil && text(old["Hash_Key"]) == text(values[":token"]) },
+	"Hash_Key = :token": func(old, values Row) bool {
+		return old != nil && text(old["Hash_Key"]) == text(values[":token"])
+	},
 	"attribute_not_exists(Hash_Key) OR CandidateString = :same": func(old, values Row) bool {
 		return old == nil || bytes.Equal(binary(old["CandidateString"]), binary(values[":same"]))
 	},
@@ -212,9 +221,12 @@ var conditions = map[string]func(old, values Row) bool{
 	"attribute_not_exists(Index_Key) OR Handle = :void":   handleIs(":void"),
 	"attribute_not_exists(Index_Key) OR Handle = :handle": handleIs(":handle"),
 	"(attribute_not_exists(Uses) OR Uses >= :zero AND Uses < :max) AND " +
-		"(attribute_not_exists(LastAttempt) OR LastAttempt <> :attempt OR LastAttemptAt <= :since)": func(old, values Row) bool {
-		return (!has(old, "Uses") || number(old["Uses"]) >= number(values[":zero"]) && number(old["Uses"]) < number(values[":max"])) &&
-			(!has(old, "LastAttempt") || text(old["LastAttempt"]) != text(values[":attempt"]) || number(old["LastAttemptAt"]) <= number(values[":since"]))
+		"(attribute_not_exists(LastAttempt) OR LastAttempt <> :attempt OR LastAttemptAt <= :since)": func(old,
+		values Row) bool {
+		return (!has(old, "Uses") || number(old["Uses"]) >= number(values[":zero"]) &&
+			number(old["Uses"]) < number(values[":max"])) &&
+			(!has(old, "LastAttempt") || text(old["LastAttempt"]) != text(values[":attempt"]) ||
+				number(old["LastAttemptAt"]) <= number(values[":since"]))
 	},
 }
 
@@ -254,7 +266,8 @@ func (t *Tables) PutItem(ctx context.Context, in dynamoapi.PutItemInput) error {
 
 // UpdateItem implements vault.Store. It knows the one update that the vault does: counting a use.
 func (t *Tables) UpdateItem(ctx context.Context, in dynamoapi.UpdateItemInput) error {
-	if in.UpdateExpression != "SET Uses = if_not_exists(Uses, :zero) + :one, LastAttempt = :attempt, LastAttemptAt = :now" {
+	if in.UpdateExpression != "SET Uses = if_not_exists(Uses, :zero) + :one, LastAttempt = :attempt, "+
+		"LastAttemptAt = :now" {
 		panic("the fake does not know the update " + in.UpdateExpression)
 	}
 	return t.write(ctx, "UpdateItem", func() error {

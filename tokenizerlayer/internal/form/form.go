@@ -1,5 +1,6 @@
-// Package form tells whether a text consists of the characters that a name, a number or a key may have. Regular expressions would say the
-// same, but compiling them at each start of the extension takes a millisecond, most of it for counts such as {1,128}.
+// Package form tells whether a text consists of the characters that a name, a number or a key may have. Regular
+// expressions would say the same, but compiling them at each start of the extension takes a millisecond, most of it for
+// counts such as {1,128}.
 package form
 
 import "strings"

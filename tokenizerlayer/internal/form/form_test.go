@@ -10,7 +10,15 @@ import (
 func TestConsists(t *testing.T) {
 	for s, want := range map[string]bool{
 		"ab": true, "a-b": true, "----": true, "a": false, "abcde": false, "": false,
-		"aB": false, "a b": false, " ab": false, "ab ": false, "ab\n": false, "\x00ab": false, "aéb": false, "ab\xff": false, "a\xc3": false,
+		"aB":     false,
+		"a b":    false,
+		" ab":    false,
+		"ab ":    false,
+		"ab\n":   false,
+		"\x00ab": false,
+		"aéb":    false,
+		"ab\xff": false,
+		"a\xc3":  false,
 	} {
 		if got := form.Consists(s, form.Lower+"-", 2, 4); got != want {
 			t.Errorf("%q: %v", s, got)

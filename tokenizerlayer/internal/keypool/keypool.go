@@ -1,7 +1,7 @@
 // Package keypool fetches data keys before they are needed, so that making a token does not wait for KMS.
 //
-// An [Entry] is a seed and the data key that KMS made for the seed's ref. Neither depends on the data, so KMS can be asked for them before
-// the request comes. The pool keeps the entries of each purpose on a shelf of their own:
+// An [Entry] is a seed and the data key that KMS made for the seed's ref. Neither depends on the data, so KMS can be
+// asked for them before the request comes. The pool keeps the entries of each purpose on a shelf of their own:
 //
 //	pool := keypool.New(keypool.Config{Fetch: askKMS, Purposes: []string{""}, Size: 64})
 //	defer pool.Close()
@@ -10,17 +10,19 @@
 //
 // # How many entries
 //
-// A shelf begins with one entry. Each time a request finds it empty, its target grows by one, up to [Config.Size]. Each entry that gets too
-// old makes the target smaller by one. The pool replaces an entry as soon as it is taken, while its taker is still writing the token's row.
-// Only requests make the pool fetch: without requests the shelves run empty, so a pause costs no more than the entries that were there.
+// A shelf begins with one entry. Each time a request finds it empty, its target grows by one, up to [Config.Size]. Each
+// entry that gets too old makes the target smaller by one. The pool replaces an entry as soon as it is taken, while its
+// taker is still writing the token's row. Only requests make the pool fetch: without requests the shelves run empty, so
+// a pause costs no more than the entries that were there.
 //
 // # What a request can rely on
 //
-// A request that finds its shelf empty asks KMS itself. It takes what comes first: its own answer, or an entry that was on its way. So a
-// request never waits longer, and never fails more often, than it would without a pool.
+// A request that finds its shelf empty asks KMS itself. It takes what comes first: its own answer, or an entry that was
+// on its way. So a request never waits longer, and never fails more often, than it would without a pool.
 //
-// An entry is handed out once, and less than [MaxAge] after KMS was asked for it. The wall clock counts, so the time that an environment
-// spends frozen does too. An entry that nobody takes is wiped when it gets too old, or when the pool is closed.
+// An entry is handed out once, and less than [MaxAge] after KMS was asked for it. The wall clock counts, so the time
+// that an environment spends frozen does too. An entry that nobody takes is wiped when it gets too old, or when the
+// pool is closed.
 package keypool
 
 import (
@@ -33,11 +35,11 @@ import (
 )
 
 const (
-	// MaxAge is how old an entry may get. After a function has lost its right to tokenize, or TokenKey was disabled, the function can
-	// still make tokens with the entries that it has, for that long.
+	// MaxAge is how old an entry may get. After a function has lost its right to tokenize, or TokenKey was disabled,
+	// the function can still make tokens with the entries that it has, for that long.
 	MaxAge = 5 * time.Minute
-	// MaxShelves is for how many purposes the pool keeps entries. For more purposes, each token costs a call of KMS that its request
-	// waits for.
+	// MaxShelves is for how many purposes the pool keeps entries. For more purposes, each token costs a call of KMS
+	// that its request waits for.
 	MaxShelves = 16
 	// fetchLimit bounds a call of KMS.
 	fetchLimit = 4 * time.Second
@@ -61,10 +63,11 @@ func (e *Entry) Wipe() {
 type Config struct {
 	// Fetch asks KMS for one entry. It keeps no part of it.
 	Fetch func(ctx context.Context, purpose string) (*Entry, error)
-	// Purposes are those for which [Pool.Warm] fetches a first entry. Any other purpose gets its shelf when KMS has answered for it once.
+	// Purposes are those for which [Pool.Warm] fetches a first entry. Any other purpose gets its shelf when KMS has
+	// answered for it once.
 	Purposes []string
-	// Size is the largest target of a shelf; 0 means that nothing is fetched ahead, so each Take asks KMS. Entries that are returned, or
-	// whose request took another one, can make it twice as many for a while.
+	// Size is the largest target of a shelf; 0 means that nothing is fetched ahead, so each Take asks KMS. Entries that
+	// are returned, or whose request took another one, can make it twice as many for a while.
 	Size int
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
@@ -144,7 +147,8 @@ func (p *Pool) Take(ctx context.Context, purpose string) (*Entry, error) {
 		return p.takeDirectly(ctx, purpose)
 	}
 	p.dropOld(s, now)
-	s.busy = age(now, s.used) <= MaxAge // where requests are rarer, an entry would get too old before the next one comes
+	// where requests are rarer, an entry would get too old before the next one comes
+	s.busy = age(now, s.used) <= MaxAge
 	s.used = now
 	if e := s.pop(); e != nil {
 		p.stats.Used++
@@ -211,14 +215,15 @@ func (p *Pool) wait(ctx context.Context, s *shelf, w *waiter) (*Entry, error) {
 	}
 }
 
-// Return gives back an entry that was taken for a purpose and not used: nothing was sealed with it, and nobody was told its ref or its
-// token.
+// Return gives back an entry that was taken for a purpose and not used: nothing was sealed with it, and nobody was told
+// its ref or its token.
 func (p *Pool) Return(purpose string, e *Entry) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.stats.Used--
 	s := p.shelves[purpose]
-	if s == nil || p.life.Err() != nil || len(s.entries) >= 2*p.size || e.asked.IsZero() || age(p.now(), e.asked) >= MaxAge {
+	if s == nil || p.life.Err() != nil || len(s.entries) >= 2*p.size || e.asked.IsZero() ||
+		age(p.now(), e.asked) >= MaxAge {
 		p.waste(e)
 		return
 	}
@@ -226,7 +231,8 @@ func (p *Pool) Return(purpose string, e *Entry) {
 	p.sweepLater()
 }
 
-// Close wipes all entries, and waits for the calls of KMS that are on their way. Take works afterwards, as without a pool.
+// Close wipes all entries, and waits for the calls of KMS that are on their way. Take works afterwards, as without a
+// pool.
 func (p *Pool) Close() {
 	p.mu.Lock()
 	p.end()

@@ -83,7 +83,8 @@ func (p *Pool) start(ctx context.Context, s *shelf, owner *waiter) {
 	})
 }
 
-// deliver hands an entry to its owner; if the owner waits no more, to whoever has waited longest; if nobody waits, to the shelf.
+// deliver hands an entry to its owner; if the owner waits no more, to whoever has waited longest; if nobody waits, to
+// the shelf.
 func (p *Pool) deliver(s *shelf, owner *waiter, e *Entry) {
 	to := owner
 	if !slices.Contains(s.waiting, to) {
@@ -151,8 +152,8 @@ func (p *Pool) sweep() {
 	}
 }
 
-// age is the time from then to now, by the wall clock or the monotonic one, whichever tells more: the monotonic clock may stand still
-// while an environment is frozen, and the wall clock can be set back.
+// age is the time from then to now, by the wall clock or the monotonic one, whichever tells more: the monotonic clock
+// may stand still while an environment is frozen, and the wall clock can be set back.
 func age(now, then time.Time) time.Duration {
 	return max(now.Sub(then), now.Round(0).Sub(then.Round(0)))
 }

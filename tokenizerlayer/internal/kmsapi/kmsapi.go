@@ -1,4 +1,5 @@
-// Package kmsapi has the three operations of KMS that the vault calls (https://docs.aws.amazon.com/kms/latest/APIReference/).
+// Package kmsapi has the three operations of KMS that the vault calls
+// (https://docs.aws.amazon.com/kms/latest/APIReference/).
 package kmsapi
 
 import (
@@ -19,7 +20,8 @@ type GenerateDataKeyInput struct {
 	EncryptionContext map[string]string
 }
 
-// GenerateDataKeyOutput is a new data key. The caller wipes Plaintext. That KeyID is the key that was asked for is not checked here.
+// GenerateDataKeyOutput is a new data key. The caller wipes Plaintext. That KeyID is the key that was asked for is not
+// checked here.
 type GenerateDataKeyOutput struct {
 	KeyID                     string
 	Plaintext, CiphertextBlob []byte
@@ -32,7 +34,8 @@ type DecryptInput struct {
 	EncryptionContext map[string]string
 }
 
-// DecryptOutput is a data key. The caller wipes Plaintext. That KeyID is the key that was asked for is not checked here.
+// DecryptOutput is a data key. The caller wipes Plaintext. That KeyID is the key that was asked for is not checked
+// here.
 type DecryptOutput struct {
 	KeyID     string
 	Plaintext []byte

@@ -11,8 +11,9 @@ import (
 // What is read of an answer is what encoding/json reads.
 func FuzzReadAnswer(f *testing.F) {
 	for _, seed := range []string{
-		`{"KeyId":"arn:aws:kms:x","Plaintext":"AAEC","CiphertextBlob":"\/+8=","Mac":null,"More":{"a":[1,"x",{}]}}`, `{}`, `null`, `[]`, `{"KeyId":`,
-		`{"Plaintext":"A"}`, `{"Plaintext":5}`, "{\"KeyId\":\"\xff\"}", `{"KeyId":"a","KeyId":"b"}`, `{"\u004beyId":"a"} `, `{} {}`, `{}x`, `{} }`,
+		`{"KeyId":"arn:aws:kms:x","Plaintext":"AAEC","CiphertextBlob":"\/+8=","Mac":null,"More":{"a":[1,"x",{}]}}`,
+		`{}`, `null`, `[]`, `{"KeyId":`, `{"Plaintext":"A"}`, `{"Plaintext":5}`, "{\"KeyId\":\"\xff\"}",
+		`{"KeyId":"a","KeyId":"b"}`, `{"\u004beyId":"a"} `, `{} {}`, `{}x`, `{} }`,
 	} {
 		f.Add([]byte(seed))
 	}
@@ -37,7 +38,12 @@ func FuzzReadAnswer(f *testing.F) {
 			keyID                      string
 			plaintext, ciphertext, mac []byte
 		}
-		for name, into := range map[string]any{"KeyId": &want.keyID, "Plaintext": &want.plaintext, "CiphertextBlob": &want.ciphertext, "Mac": &want.mac} {
+		for name, into := range map[string]any{
+			"KeyId":          &want.keyID,
+			"Plaintext":      &want.plaintext,
+			"CiphertextBlob": &want.ciphertext,
+			"Mac":            &want.mac,
+		} {
 			if members[name] == nil {
 				continue
 			}
@@ -45,7 +51,8 @@ func FuzzReadAnswer(f *testing.F) {
 				t.Fatalf("encoding/json: %v", err)
 			}
 		}
-		if got.keyID != want.keyID || !bytes.Equal(got.plaintext, want.plaintext) || !bytes.Equal(got.ciphertext, want.ciphertext) || !bytes.Equal(got.mac, want.mac) {
+		if got.keyID != want.keyID || !bytes.Equal(got.plaintext, want.plaintext) ||
+			!bytes.Equal(got.ciphertext, want.ciphertext) || !bytes.Equal(got.mac, want.mac) {
 			t.Errorf("got %+v, want %+v", got, want)
 		}
 	})

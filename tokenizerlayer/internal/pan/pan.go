@@ -71,12 +71,12 @@ func (n Number) Mask() string {
 	return n.mask(0)
 }
 
-// firstSixFrom is the number of digits from which the first six may be shown beside the last four: of a shorter number too
-// little would stay hidden.
+// firstSixFrom is the number of digits from which the first six may be shown beside the last four: of a shorter number
+// too little would stay hidden.
 const firstSixFrom = 15
 
-// MaskMiddle shows the first six digits (the issuer) and the last four, the most that PCI DSS 3.4.1 lets be displayed. Of
-// numbers with fewer than 15 digits it shows the last four only.
+// MaskMiddle shows the first six digits (the issuer) and the last four, the most that PCI DSS 3.4.1 lets be displayed.
+// Of numbers with fewer than 15 digits it shows the last four only.
 func (n Number) MaskMiddle() string {
 	if len(n.Reveal()) < firstSixFrom {
 		return n.mask(0)

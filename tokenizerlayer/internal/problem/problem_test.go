@@ -18,7 +18,8 @@ func TestDocument_KeepsTheErrorAcrossHTTP(t *testing.T) {
 	for _, kind := range failure.Kinds() {
 		sent := failure.New(kind, "data", "detail %d", 1)
 		doc := problem.Of(fmt.Errorf("context: %w", sent))
-		if doc.Status < 400 || doc.Title != kind.Error() || !strings.HasSuffix(doc.Type, "#"+doc.Code) || seen[doc.Code] {
+		if doc.Status < 400 || doc.Title != kind.Error() || !strings.HasSuffix(doc.Type, "#"+doc.Code) ||
+			seen[doc.Code] {
 			t.Errorf("%v: document %+v", kind, doc)
 		}
 		seen[doc.Code] = true
@@ -35,9 +36,21 @@ func TestDocument_KeepsTheErrorAcrossHTTP(t *testing.T) {
 // Programs act on these.
 func TestKinds_HaveTheirStatus(t *testing.T) {
 	statuses := map[*failure.Kind]int{
-		failure.Invalid: 400, failure.Unauthorized: 401, failure.Forwarded: 403, failure.Denied: 403, failure.BindingMismatch: 403, failure.NotFound: 404, failure.NoEndpoint: 404,
-		failure.KeyReused: 409, failure.InFlight: 409, failure.Revoked: 410, failure.Expired: 410, failure.UsedUp: 410, failure.TooLarge: 413, failure.RateLimited: 429,
-		failure.Integrity: 500, failure.Internal: 500, failure.Unavailable: 503, failure.NotReady: 503,
+		failure.Invalid:         400,
+		failure.Unauthorized:    401,
+		failure.Forwarded:       403,
+		failure.Denied:          403,
+		failure.BindingMismatch: 403,
+		failure.NotFound:        404,
+		failure.NoEndpoint:      404,
+		failure.KeyReused:       409,
+		failure.InFlight:        409,
+		failure.Revoked:         410,
+		failure.Expired:         410,
+		failure.UsedUp:          410,
+		failure.TooLarge:        413,
+		failure.RateLimited:     429,
+		failure.Integrity:       500, failure.Internal: 500, failure.Unavailable: 503, failure.NotReady: 503,
 	}
 	for _, kind := range failure.Kinds() {
 		want, listed := statuses[kind]
@@ -48,7 +61,9 @@ func TestKinds_HaveTheirStatus(t *testing.T) {
 }
 
 func TestDocument_RoundsRetryAfterUpToSeconds(t *testing.T) {
-	for given, want := range map[time.Duration]string{0: "", time.Millisecond: "1", time.Second: "1", 1001 * time.Millisecond: "2"} {
+	for given, want := range map[time.Duration]string{
+		0: "", time.Millisecond: "1", time.Second: "1", 1001 * time.Millisecond: "2",
+	} {
 		doc := problem.Of(&failure.Error{Kind: failure.InFlight, RetryAfter: given})
 		if got := doc.Header().Get("Retry-After"); got != want {
 			t.Errorf("%v: Retry-After %q, want %q", given, got, want)
@@ -58,7 +73,8 @@ func TestDocument_RoundsRetryAfterUpToSeconds(t *testing.T) {
 
 func TestOf_TellsNothingAboutAForeignError(t *testing.T) {
 	doc := problem.Of(errors.New("upstream said 4111111111111111"))
-	if doc.Status != 500 || strings.Contains(string(doc.Body()), "4111") || strings.Contains(string(doc.Body()), "upstream") {
+	if doc.Status != 500 || strings.Contains(string(doc.Body()), "4111") ||
+		strings.Contains(string(doc.Body()), "upstream") {
 		t.Errorf("document: %s", doc.Body())
 	}
 }

@@ -1,9 +1,9 @@
 // Package sensitive holds values that must not leak by accident.
 //
-// A [String] carries a card number or another secret through the program. Every way in which Go turns a value into text by
-// itself (fmt, log/slog, encoding/json) prints a fixed mask or an address, so a forgotten log line or a wrapped error cannot
-// disclose the text. Only two conspicuous names give it: [String.Reveal], for the code that encrypts or charges, and [Wire], for
-// the one message that has to carry the value.
+// A [String] carries a card number or another secret through the program. Every way in which Go turns a value into text
+// by itself (fmt, log/slog, encoding/json) prints a fixed mask or an address, so a forgotten log line or a wrapped
+// error cannot disclose the text. Only two conspicuous names give it: [String.Reveal], for the code that encrypts or
+// charges, and [Wire], for the one message that has to carry the value.
 package sensitive
 
 import (
@@ -16,10 +16,11 @@ import (
 // Mask is what a sensitive value prints as.
 const Mask = "[REDACTED]"
 
-// String is text that prints as [Mask]. The zero value is the empty string. Use [String.Equal] to compare: == does not compile.
+// String is text that prints as [Mask]. The zero value is the empty string. Use [String.Equal] to compare: == does not
+// compile.
 type String struct {
-	// text is a function because package fmt calls no methods on a value in an unexported field of another struct: it would print a
-	// string that stood here, and of a function it prints the address.
+	// text is a function because package fmt calls no methods on a value in an unexported field of another struct: it
+	// would print a string that stood here, and of a function it prints the address.
 	text func() string
 }
 

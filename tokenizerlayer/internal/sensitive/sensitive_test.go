@@ -43,7 +43,8 @@ func TestString_NeverPrintsTheText(t *testing.T) {
 	out.Write(j)
 	fmt.Fprintln(&out, fmt.Errorf("wrapped: %v", s))
 	hexed := fmt.Sprintf("%x", secret)
-	if got := out.String(); strings.Contains(got, secret) || strings.Contains(got, hexed) || !strings.Contains(got, sensitive.Mask) {
+	if got := out.String(); strings.Contains(got, secret) || strings.Contains(got, hexed) ||
+		!strings.Contains(got, sensitive.Mask) {
 		t.Errorf("the text is in the output:\n%s", got)
 	}
 }
@@ -60,7 +61,8 @@ func TestWire_CarriesTheText(t *testing.T) {
 }
 
 func TestString_EqualComparesTheTexts(t *testing.T) {
-	if a := sensitive.New("a"); !a.Equal(sensitive.New("a")) || a.Equal(sensitive.New("b")) || a.Equal(sensitive.String{}) {
+	if a := sensitive.New("a"); !a.Equal(sensitive.New("a")) || a.Equal(sensitive.New("b")) ||
+		a.Equal(sensitive.String{}) {
 		t.Error("Equal is wrong")
 	}
 	var zero sensitive.String

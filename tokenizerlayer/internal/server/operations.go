@@ -226,7 +226,9 @@ func (s *server) detokenize(q *request) (any, error) {
 		return nil, err
 	}
 	opened, err := q.vault.Detokenize(q.context(), vault.Detokenize{
-		Read: vault.Read{Token: in.Token, Context: in.Binding.Context}, Attempt: in.Attempt, Redaction: string(in.Redaction) + string(in.Mask),
+		Read:      vault.Read{Token: in.Token, Context: in.Binding.Context},
+		Attempt:   in.Attempt,
+		Redaction: string(in.Redaction) + string(in.Mask),
 	})
 	q.about(opened.About)
 	if err != nil {

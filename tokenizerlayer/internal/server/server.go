@@ -40,7 +40,8 @@ type Vault interface {
 
 // Config describes a server. Fields are required unless their comment says otherwise.
 type Config struct {
-	// Vault returns the vault, or why there is none: an error of kind failure.NotReady. It may wait for the vault until the context ends.
+	// Vault returns the vault, or why there is none: an error of kind failure.NotReady. It may wait for the vault until
+	// the context ends.
 	Vault func(context.Context) (Vault, error)
 	// Port is where the server will be reached; requests for another host are refused.
 	Port int
@@ -50,8 +51,9 @@ type Config struct {
 	Release string
 	// MaxBody bounds the body of a request, in bytes; 0 means [api.MaxBody].
 	MaxBody int64
-	// ReadRate is how many tokens are opened or looked up a second, in the long run and at once; 0 means [api.DefaultReadRate]. It
-	// slows down a function that goes astray. It is no protection from one that means to: such a function can call KMS itself.
+	// ReadRate is how many tokens are opened or looked up a second, in the long run and at once; 0 means
+	// [api.DefaultReadRate]. It slows down a function that goes astray. It is no protection from one that means to:
+	// such a function can call KMS itself.
 	ReadRate int
 	Audit    *audit.Log
 }
@@ -96,8 +98,8 @@ func New(c Config) *http.Server {
 	}
 }
 
-// serve answers every request, and names each answer. A request that the function did not send itself is refused, and its connection
-// closed, so that such connections do not keep the function's own out.
+// serve answers every request, and names each answer. A request that the function did not send itself is refused, and
+// its connection closed, so that such connections do not keep the function's own out.
 func (s *server) serve(w http.ResponseWriter, r *http.Request) {
 	id := requestID(r)
 	w.Header().Set(api.RequestHeader, id)
@@ -125,9 +127,11 @@ func (s *server) guard(r *http.Request) error {
 	case r.Host != host && r.Host != net.JoinHostPort("localhost", strconv.Itoa(s.port)):
 		return failure.New(failure.Forwarded, "", "the Host header must be %s", host)
 	case has(r, "X-Forwarded-For"), has(r, "Forwarded"), has(r, "Origin"):
-		return failure.New(failure.Forwarded, "", "X-Forwarded-For, Forwarded and Origin are not accepted: call the API directly")
+		return failure.New(failure.Forwarded, "",
+			"X-Forwarded-For, Forwarded and Origin are not accepted: call the API directly")
 	case !s.authorized(r):
-		return failure.New(failure.Unauthorized, "", "send the function's AWS_SESSION_TOKEN in the header %s", api.TokenHeader)
+		return failure.New(failure.Unauthorized, "", "send the function's AWS_SESSION_TOKEN in the header %s",
+			api.TokenHeader)
 	}
 	return nil
 }

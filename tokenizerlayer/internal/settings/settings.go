@@ -1,5 +1,5 @@
-// Package settings has the extension's settings: the names of the environment variables, which the constructs set, and what the
-// extension reads from them. docs/api.md describes them for people.
+// Package settings has the extension's settings: the names of the environment variables, which the constructs set, and
+// what the extension reads from them. docs/api.md describes them for people.
 package settings
 
 import (
@@ -26,11 +26,15 @@ const (
 	MaxBodyBytes     = "TOKENIZER_MAX_BODY_BYTES"    // of a request; default api.MaxBody
 	ReadRate         = "TOKENIZER_READ_RATE"         // tokens opened a second; default api.DefaultReadRate
 	MaxConnections   = "TOKENIZER_MAX_CONNECTIONS"   // at a time; default api.DefaultConnections
-	AccountID        = "TOKENIZER_ACCOUNT_ID"        // AWS account of the function, so that it is known before Lambda tells it
-	Access           = "TOKENIZER_ACCESS"            // AccessTokenize, AccessDetokenize or AccessRevoke: what the function was granted
-	Purposes         = "TOKENIZER_PURPOSES"          // for which it was granted that, separated by commas; unset means tokens of no purpose
-	KeysAhead        = "TOKENIZER_KEYS_AHEAD"        // data keys of one purpose held before they are needed; default api.DefaultKeysAhead
-	LayerDigest      = "TOKENIZER_LAYER_DIGEST"      // of the layer's content; the extension does not read it
+	// AWS account of the function, so that it is known before Lambda tells it
+	AccountID = "TOKENIZER_ACCOUNT_ID"
+	// AccessTokenize, AccessDetokenize or AccessRevoke: what the function was granted
+	Access = "TOKENIZER_ACCESS"
+	// for which it was granted that, separated by commas; unset means tokens of no purpose
+	Purposes = "TOKENIZER_PURPOSES"
+	// data keys of one purpose held before they are needed; default api.DefaultKeysAhead
+	KeysAhead   = "TOKENIZER_KEYS_AHEAD"
+	LayerDigest = "TOKENIZER_LAYER_DIGEST" // of the layer's content; the extension does not read it
 )
 
 // The values of Access.
@@ -69,7 +73,8 @@ type Settings struct {
 	KeysAhead        int
 }
 
-// TokenizeFor are the purposes that the function may tokenize for, as far as that is told; "" stands for tokens that are bound to none.
+// TokenizeFor are the purposes that the function may tokenize for, as far as that is told; "" stands for tokens that
+// are bound to none.
 func (s Settings) TokenizeFor() []string {
 	switch {
 	case s.Access != AccessTokenize:
@@ -84,8 +89,8 @@ func (s Settings) TokenizeFor() []string {
 // Key is a version of a key.
 type Key struct{ Version, ARN string }
 
-// Load reads all settings and reports all that are wrong, each by its variable and without its value. The settings are usable in any
-// case: where a value is wrong, the default stands.
+// Load reads all settings and reports all that are wrong, each by its variable and without its value. The settings are
+// usable in any case: where a value is wrong, the default stands.
 func Load(getenv func(string) string) (Settings, error) {
 	l := loader{getenv: getenv}
 	s := Settings{
@@ -112,14 +117,19 @@ func Load(getenv func(string) string) (Settings, error) {
 	const tableForm = "must be the name of a table (3 to 255 of A-Z a-z 0-9 _ . -)"
 	l.require(api.IsTableName(s.Table), Table, tableForm)
 	l.require(s.IndexTable == "" || api.IsTableName(s.IndexTable), IndexTable, tableForm)
-	l.require(api.IsTableName(s.StateTable) && s.StateTable != s.Table, StateTable, tableForm+", and of another one than "+Table)
-	keysForm := fmt.Sprintf("must have 1 to %d versions of the key, each once, as in 2=arn:aws:kms:REGION:ACCOUNT:key/ID,1=arn:...", api.MaxKeyVersions)
+	l.require(api.IsTableName(s.StateTable) && s.StateTable != s.Table, StateTable,
+		tableForm+", and of another one than "+Table)
+	keysForm := fmt.Sprintf("must have 1 to %d versions of the key, each once, as in "+
+		"2=arn:aws:kms:REGION:ACCOUNT:key/ID,1=arn:...", api.MaxKeyVersions)
 	l.require(len(s.TokenKeys) > 0 && validKeys(s.TokenKeys), TokenKeys, keysForm)
-	l.require((len(s.FingerprintKeys) > 0 || s.IndexTable == "") && validKeys(s.FingerprintKeys), FingerprintKeys, keysForm)
+	l.require((len(s.FingerprintKeys) > 0 || s.IndexTable == "") && validKeys(s.FingerprintKeys), FingerprintKeys,
+		keysForm)
 	l.require(s.IdempotencyScope == "" || api.IsName(s.IdempotencyScope), IdempotencyScope,
 		"must have 1 to 128 of A-Z a-z 0-9 . _ : -, the first a letter or digit")
-	l.require(s.AccountID == "" || api.IsAccountID(s.AccountID), AccountID, "must have 12 digits; leave it out if you do not know it")
-	l.require(slices.Contains([]string{"", AccessTokenize, AccessDetokenize, AccessRevoke}, s.Access), Access, "must be tokenize, detokenize or revoke")
+	l.require(s.AccountID == "" || api.IsAccountID(s.AccountID), AccountID,
+		"must have 12 digits; leave it out if you do not know it")
+	l.require(slices.Contains([]string{"", AccessTokenize, AccessDetokenize, AccessRevoke}, s.Access), Access,
+		"must be tokenize, detokenize or revoke")
 	l.require(!slices.ContainsFunc(s.Purposes, func(p string) bool { return !api.IsPurpose(p) }), Purposes,
 		"must be purposes, separated by commas, each with 1 to 64 of a-z 0-9 _ -, the first a letter or digit")
 	return s, errors.Join(l.problems...)
@@ -144,7 +154,8 @@ func (l *loader) number(variable string, standard, least, most int) int {
 	}
 	n, err := strconv.Atoi(value)
 	if err != nil || n < least || n > most {
-		l.require(false, variable, fmt.Sprintf("must be a number from %d to %d; the default %d is used", least, most, standard))
+		l.require(false, variable, fmt.Sprintf("must be a number from %d to %d; the default %d is used", least, most,
+			standard))
 		return standard
 	}
 	return n

@@ -18,7 +18,10 @@ const (
 
 // least is what has to be set.
 var least = map[string]string{
-	"AWS_SESSION_TOKEN": "session", "TOKENIZER_TABLE": "Vault", "TOKENIZER_STATE_TABLE": "State", "TOKENIZER_TOKEN_KEYS": "1=" + testKey,
+	"AWS_SESSION_TOKEN":          "session",
+	"TOKENIZER_TABLE":            "Vault",
+	"TOKENIZER_STATE_TABLE":      "State",
+	"TOKENIZER_TOKEN_KEYS":       "1=" + testKey,
 	"TOKENIZER_FINGERPRINT_KEYS": "1=" + otherKey,
 }
 
@@ -32,9 +35,17 @@ func load(set map[string]string) (settings.Settings, error) {
 func TestLoad_HasSafeDefaults(t *testing.T) {
 	got, err := load(nil)
 	want := settings.Settings{
-		SessionToken: "session", Table: "Vault", StateTable: "State", TokenKeys: []settings.Key{{Version: "1", ARN: testKey}},
+		SessionToken:    "session",
+		Table:           "Vault",
+		StateTable:      "State",
+		TokenKeys:       []settings.Key{{Version: "1", ARN: testKey}},
 		FingerprintKeys: []settings.Key{{Version: "1", ARN: otherKey}},
-		Port:            2774, LogLevel: slog.LevelInfo, MaxBodyBytes: 32768, ReadRate: 100, MaxConnections: 64, KeysAhead: 64,
+		Port:            2774,
+		LogLevel:        slog.LevelInfo,
+		MaxBodyBytes:    32768,
+		ReadRate:        100,
+		MaxConnections:  64,
+		KeysAhead:       64,
 	}
 	if diff := cmp.Diff(want, got); diff != "" || err != nil {
 		t.Errorf("%v (-want +got):\n%s", err, diff)
@@ -44,16 +55,26 @@ func TestLoad_HasSafeDefaults(t *testing.T) {
 func TestLoad_ReadsEverySetting(t *testing.T) {
 	got, err := load(map[string]string{
 		"AWS_LAMBDA_RUNTIME_API": "127.0.0.1:9001", "AWS_LAMBDA_FUNCTION_NAME": "f", "TOKENIZER_INDEX_TABLE": "Index",
-		"TOKENIZER_TOKEN_KEYS": "3=" + otherKey + ",1=" + testKey, "TOKENIZER_FINGERPRINT_KEYS": "2=" + otherKey + ",1=" + testKey,
+		"TOKENIZER_TOKEN_KEYS":        "3=" + otherKey + ",1=" + testKey,
+		"TOKENIZER_FINGERPRINT_KEYS":  "2=" + otherKey + ",1=" + testKey,
 		"TOKENIZER_IDEMPOTENCY_SCOPE": "orders", "TOKENIZER_PORT": "3000", "TOKENIZER_LOG_LEVEL": "WARN",
 		"TOKENIZER_MAX_BODY_BYTES": "64", "TOKENIZER_READ_RATE": "10000", "TOKENIZER_MAX_CONNECTIONS": "1",
-		"TOKENIZER_ACCOUNT_ID": "123456789012", "TOKENIZER_ACCESS": "tokenize", "TOKENIZER_PURPOSES": "payment,refund", "TOKENIZER_KEYS_AHEAD": "0",
+		"TOKENIZER_ACCOUNT_ID": "123456789012",
+		"TOKENIZER_ACCESS":     "tokenize",
+		"TOKENIZER_PURPOSES":   "payment,refund",
+		"TOKENIZER_KEYS_AHEAD": "0",
 	})
 	want := settings.Settings{
-		SessionToken: "session", RuntimeAPI: "127.0.0.1:9001", FunctionName: "f", Table: "Vault", StateTable: "State", IndexTable: "Index", IdempotencyScope: "orders",
-		TokenKeys:       []settings.Key{{Version: "3", ARN: otherKey}, {Version: "1", ARN: testKey}},
-		FingerprintKeys: []settings.Key{{Version: "2", ARN: otherKey}, {Version: "1", ARN: testKey}},
-		Port:            3000, LogLevel: slog.LevelWarn, MaxBodyBytes: 64, ReadRate: 10_000, MaxConnections: 1,
+		SessionToken:     "session",
+		RuntimeAPI:       "127.0.0.1:9001",
+		FunctionName:     "f",
+		Table:            "Vault",
+		StateTable:       "State",
+		IndexTable:       "Index",
+		IdempotencyScope: "orders",
+		TokenKeys:        []settings.Key{{Version: "3", ARN: otherKey}, {Version: "1", ARN: testKey}},
+		FingerprintKeys:  []settings.Key{{Version: "2", ARN: otherKey}, {Version: "1", ARN: testKey}},
+		Port:             3000, LogLevel: slog.LevelWarn, MaxBodyBytes: 64, ReadRate: 10_000, MaxConnections: 1,
 		AccountID: "123456789012", Access: "tokenize", Purposes: []string{"payment", "refund"},
 	}
 	if diff := cmp.Diff(want, got); diff != "" || err != nil {
@@ -110,7 +131,9 @@ func TestLoad_NamesWrongSettingsWithoutTheirValue(t *testing.T) {
 		"keys: a space":               {keys, "2=" + otherKey + ", 1=" + testKey},
 		"keys: a version twice":       {keys, "1=" + testKey + ",1=" + otherKey},
 		"keys: a version three times": {keys, "1=" + testKey + ",1=" + otherKey + ",1=" + testKey},
-		"keys: five":                  {keys, "1=" + testKey + ",2=" + testKey + ",3=" + testKey + ",4=" + testKey + ",5=" + testKey},
+		"keys: five": {
+			keys, "1=" + testKey + ",2=" + testKey + ",3=" + testKey + ",4=" + testKey + ",5=" + testKey,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := load(map[string]string{tt.variable: tt.value})
@@ -135,7 +158,9 @@ func TestLoad_TheIndexNeedsFingerprintKeys(t *testing.T) {
 
 func TestLoad_ReportsEveryProblemAtOnce(t *testing.T) {
 	_, err := settings.Load(func(string) string { return "" })
-	for _, name := range []string{"AWS_SESSION_TOKEN", "TOKENIZER_TABLE", "TOKENIZER_STATE_TABLE", "TOKENIZER_TOKEN_KEYS"} {
+	for _, name := range []string{
+		"AWS_SESSION_TOKEN", "TOKENIZER_TABLE", "TOKENIZER_STATE_TABLE", "TOKENIZER_TOKEN_KEYS",
+	} {
 		if err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("error = %v, want one that names %s", err, name)
 		}
@@ -147,9 +172,11 @@ func TestSettings_TokenizeForWhatIsTold(t *testing.T) {
 		set  map[string]string
 		want []string
 	}{
-		"nothing":    {nil, nil},
-		"unbound":    {map[string]string{"TOKENIZER_ACCESS": "tokenize"}, []string{""}},
-		"bound":      {map[string]string{"TOKENIZER_ACCESS": "tokenize", "TOKENIZER_PURPOSES": "a,b"}, []string{"a", "b"}},
+		"nothing": {nil, nil},
+		"unbound": {map[string]string{"TOKENIZER_ACCESS": "tokenize"}, []string{""}},
+		"bound": {
+			map[string]string{"TOKENIZER_ACCESS": "tokenize", "TOKENIZER_PURPOSES": "a,b"}, []string{"a", "b"},
+		},
 		"detokenize": {map[string]string{"TOKENIZER_ACCESS": "detokenize", "TOKENIZER_PURPOSES": "a"}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -17,15 +17,20 @@ import (
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/strictjson"
 )
 
-// Unmarshal agrees with a second description of a strict document, written over encoding/json; a document that is accepted
-// keeps its value through encoding and decoding; and an error is made of fixed texts and a member's name.
+// Unmarshal agrees with a second description of a strict document, written over encoding/json; a document that is
+// accepted keeps its value through encoding and decoding; and an error is made of fixed texts and a member's name.
 func FuzzUnmarshal(f *testing.F) {
 	for _, s := range []string{
-		`{}`, `{"data":"` + canary + `","store":false,"inner":{"n":1}}`, ` { "data" : "x" } `, ``, `[]`, `"{}"`, `null`, `{"data":null,"inner":null}`,
-		`{"data":"` + canary, `{"data":"a"}{}`, `{"data":"a"} x`, "{\"data\":\"\xff\"}", `{"data":` + canary + `}`, `{"data":"a","data":"a"}`, `{"data":"a","d\u0061ta":"a"}`,
-		`{"Data":"a"}`, `{"` + canary + `":1}`, `{"cvv":"123"}`, `{"data":"\ud800"}`, `{"data":"\ud83d\ude00"}`, `{"data":"\u0000"}`, `{"store":1}`, `{"store":null}`,
-		`{"inner":{"n":1.0}}`, `{"inner":{"n":1e2}}`, `{"inner":{"n":-0}}`, `{"inner":{"n":99999999999999999999}}`, `{"inner":{"n":1,"n":1}}`, `{"inner":{"m":{}}}`, `{"inner":[{"n":1}]}`,
-		"\ufeff{}", `{"data":"a",}`, `{'data':'a'}`, `{"0"`, `{"a.b":1}`, `{"inner":{"a.b":1}}`, `{{"":{"n":0,"n"`, `{[{"n":0,"n":0}]}`, `{"data":"a"/**/}`, strings.Repeat(`{"inner":`, 100) + `1` + strings.Repeat(`}`, 100),
+		`{}`, `{"data":"` + canary + `","store":false,"inner":{"n":1}}`, ` { "data" : "x" } `, ``, `[]`, `"{}"`, `null`,
+		`{"data":null,"inner":null}`,
+		`{"data":"` + canary, `{"data":"a"}{}`, `{"data":"a"} x`, "{\"data\":\"\xff\"}", `{"data":` + canary + `}`,
+		`{"data":"a","data":"a"}`, `{"data":"a","d\u0061ta":"a"}`,
+		`{"Data":"a"}`, `{"` + canary + `":1}`, `{"cvv":"123"}`, `{"data":"\ud800"}`, `{"data":"\ud83d\ude00"}`,
+		`{"data":"\u0000"}`, `{"store":1}`, `{"store":null}`,
+		`{"inner":{"n":1.0}}`, `{"inner":{"n":1e2}}`, `{"inner":{"n":-0}}`, `{"inner":{"n":99999999999999999999}}`,
+		`{"inner":{"n":1,"n":1}}`, `{"inner":{"m":{}}}`, `{"inner":[{"n":1}]}`,
+		"\ufeff{}", `{"data":"a",}`, `{'data':'a'}`, `{"0"`, `{"a.b":1}`, `{"inner":{"a.b":1}}`, `{{"":{"n":0,"n"`,
+		`{[{"n":0,"n":0}]}`, `{"data":"a"/**/}`, strings.Repeat(`{"inner":`, 100) + `1` + strings.Repeat(`}`, 100),
 	} {
 		f.Add([]byte(s))
 	}
@@ -74,11 +79,13 @@ func revealed(r request) wire { return wire{sensitive.OnWire(r.Data), r.Store, r
 
 // strict describes a document that is fit to be decoded into a request, but for the types of its values.
 func strict(data []byte) bool {
-	if !utf8.Valid(data) || !json.Valid(data) || loneSurrogate(data) || !strings.HasPrefix(strings.TrimLeft(string(data), " \t\r\n"), "{") {
+	if !utf8.Valid(data) || !json.Valid(data) || loneSurrogate(data) ||
+		!strings.HasPrefix(strings.TrimLeft(string(data), " \t\r\n"), "{") {
 		return false
 	}
 	d := json.NewDecoder(bytes.NewReader(data))
-	return members(d, map[string][]string{"": {"data", "store", "inner"}, "inner": {"n"}}, "") && d.Decode(new(any)) == io.EOF
+	return members(d, map[string][]string{"": {"data", "store", "inner"}, "inner": {"n"}}, "") &&
+		d.Decode(new(any)) == io.EOF
 }
 
 // members reads a value and reports whether the names in its objects are known and given once.
@@ -93,7 +100,8 @@ func members(d *json.Decoder, known map[string][]string, path string) bool {
 	var seen []string
 	for d.More() {
 		name, err := d.Token()
-		if err != nil || !slices.Contains(known[path], name.(string)) || slices.Contains(seen, name.(string)) || !members(d, known, name.(string)) {
+		if err != nil || !slices.Contains(known[path], name.(string)) || slices.Contains(seen, name.(string)) ||
+			!members(d, known, name.(string)) {
 			return false
 		}
 		seen = append(seen, name.(string))
@@ -111,11 +119,14 @@ var (
 func loneSurrogate(data []byte) bool { return unpaired.Match(paired.ReplaceAll(data, []byte("_"))) }
 
 var reasons = []string{
-	"must be a JSON object", "is not valid JSON (RFC 8259, UTF-8)", "is not valid UTF-8", "has the wrong type", "is given twice; give it once", "has an unknown member; remove it", "has a null; leave the member out or give it a value",
-	"is not a known member; remove it", "is sensitive authentication data and must never be sent here; remove it",
+	"must be a JSON object", "is not valid JSON (RFC 8259, UTF-8)", "is not valid UTF-8", "has the wrong type",
+	"is given twice; give it once", "has an unknown member; remove it",
+	"has a null; leave the member out or give it a value", "is not a known member; remove it",
+	"is sensitive authentication data and must never be sent here; remove it",
 }
 
-// checkError checks that an error shows nothing of the input but the name of a member, and no name that could be a card.
+// checkError checks that an error shows nothing of the input but the name of a member, and no name that could be a
+// card.
 func checkError(t *testing.T, data []byte, err error) {
 	t.Helper()
 	e, ok := errors.AsType[*strictjson.Error](err)
@@ -131,7 +142,8 @@ func checkError(t *testing.T, data []byte, err error) {
 		}
 		return
 	}
-	if e.Error() != e.Field+" "+e.Reason || len(e.Field) > 64 || len(regexp.MustCompile(`[0-9]`).FindAllString(e.Field, -1)) > 2 {
+	if e.Error() != e.Field+" "+e.Reason || len(e.Field) > 64 ||
+		len(regexp.MustCompile(`[0-9]`).FindAllString(e.Field, -1)) > 2 {
 		t.Fatalf("field %q", e.Field)
 	}
 	if bytes.ContainsRune(data, '\\') {

@@ -1,4 +1,5 @@
-// Package strictjson decodes requests: one JSON object, known members only, no duplicates, no nulls, valid UTF-8, exact case.
+// Package strictjson decodes requests: one JSON object, known members only, no duplicates, no nulls, valid UTF-8, exact
+// case.
 //
 // A null is refused because a program sends one by mistake: {"ttl": null} would make a token that lives for ever.
 //
@@ -94,8 +95,8 @@ func unknown(field string) error {
 	return &Error{Field: field, Reason: "is not a known member; remove it"}
 }
 
-// isPlain tells whether a member name may be repeated in an answer. A name is input like any other: somebody could put a card number
-// there, so names with more than two digits are not shown.
+// isPlain tells whether a member name may be repeated in an answer. A name is input like any other: somebody could put
+// a card number there, so names with more than two digits are not shown.
 func isPlain(path string) bool {
 	digits := 0
 	for _, c := range []byte(path) {
@@ -106,7 +107,8 @@ func isPlain(path string) bool {
 	return digits <= 2 && form.Consists(path, form.Letters+form.Digits+"_.-", 0, 64)
 }
 
-// nearest is the path of a member or, where that is not fit to be shown, of the nearest one around it, which is wrong because of it.
+// nearest is the path of a member or, where that is not fit to be shown, of the nearest one around it, which is wrong
+// because of it.
 func nearest(p jsontext.Pointer) string {
 	for showable(p) == "" && p != "" {
 		p = p.Parent()

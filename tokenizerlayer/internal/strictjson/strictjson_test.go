@@ -31,7 +31,10 @@ func TestUnmarshal(t *testing.T) {
 		{"invalid UTF-8", "{\"data\":\"\xff\"}", "data is not valid UTF-8"},
 		{"invalid UTF-8 in a name", "{\"da\xff\":\"\"}", "the body is not valid UTF-8"},
 		{"half a surrogate pair", `{"data":"\ud800"}`, "the body is not valid JSON (RFC 8259, UTF-8)"},
-		{"wrong type below a name that is not shown", `{"inner":{"n":{"` + canary + `":1}}}`, "inner.n has the wrong type"},
+		{
+			"wrong type below a name that is not shown", `{"inner":{"n":{"` + canary + `":1}}}`,
+			"inner.n has the wrong type",
+		},
 		{"wrong type in a map", `{"map":{"` + canary + `":1}}`, "map has the wrong type"},
 		{"unknown inside", `{"inner":{"colour":1}}`, "inner.colour is not a known member; remove it"},
 		{"card as a name inside", `{"inner":{"` + canary + `":1}}`, "the body has an unknown member; remove it"},
@@ -52,7 +55,10 @@ func TestUnmarshal(t *testing.T) {
 		{"only null", `null`, "the body must be a JSON object"},
 		{"CVV", `{"CVV":"123"}`, "CVV is sensitive authentication data and must never be sent here; remove it"},
 		{"cvc2", `{"cvc2":"123"}`, "cvc2 is sensitive authentication data and must never be sent here; remove it"},
-		{"CardSecurityCode", `{"CardSecurityCode":"1"}`, "CardSecurityCode is sensitive authentication data and must never be sent here; remove it"},
+		{
+			"CardSecurityCode", `{"CardSecurityCode":"1"}`,
+			"CardSecurityCode is sensitive authentication data and must never be sent here; remove it",
+		},
 		{"track2", `{"track2":";"}`, "track2 is sensitive authentication data and must never be sent here; remove it"},
 		{"pin", `{"pin":"1234"}`, "pin is sensitive authentication data and must never be sent here; remove it"},
 	} {

@@ -30,9 +30,10 @@ type Format string
 const (
 	// UUID is a version 4 UUID in lower case (RFC 9562), 122 random bits.
 	UUID Format = "uuid"
-	// Card has the card's length and last four digits, and random digits before them. Its check digit never fits, so it is not
-	// Luhn-valid. It has few digits: of a card with n digits there are about 0.9 * 10^(n-4) tokens, so a card token can be guessed, and
-	// it vouches for its data only as far as that many attempts go. What keeps its data safe is the permission to detokenize.
+	// Card has the card's length and last four digits, and random digits before them. Its check digit never fits, so it
+	// is not Luhn-valid. It has few digits: of a card with n digits there are about 0.9 * 10^(n-4) tokens, so a card
+	// token can be guessed, and it vouches for its data only as far as that many attempts go. What keeps its data safe
+	// is the permission to detokenize.
 	Card Format = "card"
 )
 
@@ -51,7 +52,8 @@ func NewSeed() (s Seed) {
 	return s
 }
 
-// Ref names the token without telling it: for logs, for the encryption context and so for CloudTrail. It has 32 hexadecimal digits.
+// Ref names the token without telling it: for logs, for the encryption context and so for CloudTrail. It has 32
+// hexadecimal digits.
 func (s Seed) Ref() string {
 	sum := s.hash("ref")
 	return hex.EncodeToString(sum[:16])
@@ -79,7 +81,8 @@ func (s Seed) Made(token, ref string, n pan.Number) bool {
 	return same&subtle.ConstantTimeCompare([]byte(s.Token(format, n)), []byte(token)) == 1
 }
 
-// hash is SHA-256(label || seed || more). Labels differ in length, and seeds do not, so no two of them give the same input.
+// hash is SHA-256(label || seed || more). Labels differ in length, and seeds do not, so no two of them give the same
+// input.
 func (s Seed) hash(label string, more ...byte) [sha256.Size]byte {
 	input := append(append([]byte(label), s[:]...), more...)
 	defer clear(input)
@@ -103,15 +106,17 @@ func (s Seed) card(digits string) string {
 	}
 }
 
-// digitStream gives random digits: the bytes of SHA-256("token" || seed), then of SHA-256("token" || seed || i) for i = 1, 2, ...
+// digitStream gives random digits: the bytes of SHA-256("token" || seed), then of SHA-256("token" || seed || i) for i =
+// 1, 2, ...
 type digitStream struct {
 	seed  Seed
 	block []byte
 	count byte
 }
 
-// next gives a digit, all of them equally likely: of the 256 values of a byte, it takes the 250 that are ten times each digit. That
-// the stream repeats itself after 256 blocks is of no consequence: a token needs more than three with a probability below 10^-9.
+// next gives a digit, all of them equally likely: of the 256 values of a byte, it takes the 250 that are ten times each
+// digit. That the stream repeats itself after 256 blocks is of no consequence: a token needs more than three with a
+// probability below 10^-9.
 func (d *digitStream) next() byte {
 	for {
 		if len(d.block) == 0 {
@@ -147,8 +152,9 @@ func isUUID(s string) bool {
 // isCardLike tells whether s has the form of a card number.
 func isCardLike(s string) bool { return form.Consists(s, form.Digits, pan.MinDigits, pan.MaxDigits) }
 
-// Parse returns a token as the vault writes it: a UUID may come in upper case. It reports whether s can be a token at all. A card
-// number cannot: what is looked up appears in DynamoDB's records, and a card that was sent by mistake must not get that far.
+// Parse returns a token as the vault writes it: a UUID may come in upper case. It reports whether s can be a token at
+// all. A card number cannot: what is looked up appears in DynamoDB's records, and a card that was sent by mistake must
+// not get that far.
 func Parse(s string) (token string, ok bool) {
 	lower := strings.ToLower(s)
 	return lower, isUUID(lower) || isCardLike(lower) && !pan.CheckDigitFits(lower)

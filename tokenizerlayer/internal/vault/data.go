@@ -17,8 +17,8 @@ type Data struct {
 	text   sensitive.String
 }
 
-// ParseData validates and normalizes data of a type; "" means a card. A card's digits are kept without their separators, a text
-// as it is.
+// ParseData validates and normalizes data of a type; "" means a card. A card's digits are kept without their
+// separators, a text as it is.
 func ParseData(kind api.Type, s sensitive.String) (Data, error) {
 	switch kind {
 	case api.TypeCard, "":
@@ -34,7 +34,8 @@ func ParseData(kind api.Type, s sensitive.String) (Data, error) {
 		case len(text) > api.MaxText || !utf8.ValidString(text):
 			return Data{}, failure.New(failure.Invalid, "data", "must have at most %d bytes of UTF-8", api.MaxText)
 		case pan.HoldsAuthenticationData(text):
-			return Data{}, failure.New(failure.Invalid, "data", "looks like track data or a PIN block, which must never be stored; remove it")
+			return Data{}, failure.New(failure.Invalid, "data",
+				"looks like track data or a PIN block, which must never be stored; remove it")
 		}
 		return Data{kind: api.TypeText, text: s}, nil
 	}

@@ -57,7 +57,8 @@ func (c Create) validate() error {
 	case c.Format != token.UUID && c.Format != token.Card:
 		return failure.New(failure.Invalid, "format", "must be %s or %s", token.UUID, token.Card)
 	case c.Format == token.Card && c.Data.kind != api.TypeCard:
-		return failure.New(failure.Invalid, "format", "must be %s for data that is not of the type %s", token.UUID, api.TypeCard)
+		return failure.New(failure.Invalid, "format", "must be %s for data that is not of the type %s", token.UUID,
+			api.TypeCard)
 	case c.TTL < 0 || c.TTL > api.MaxTTL*time.Second:
 		return failure.New(failure.Invalid, "ttl", "must be from 1 to %d seconds", api.MaxTTL)
 	case c.MaxUses < 0 || c.MaxUses > api.MaxUses:
@@ -68,9 +69,11 @@ func (c Create) validate() error {
 		// Such a token would have to be replaced under those who hold it.
 		return failure.New(failure.Invalid, "deterministic", "cannot be combined with ttl or max_uses")
 	case c.Deterministic && c.IdempotencyKey != "":
-		return failure.New(failure.Invalid, "deterministic", "cannot be combined with an %s: the same data gets the same token anyway", api.IdempotencyHeader)
+		return failure.New(failure.Invalid, "deterministic",
+			"cannot be combined with an %s: the same data gets the same token anyway", api.IdempotencyHeader)
 	case c.Scope != "" && !c.Deterministic:
 		return failure.New(failure.Invalid, "scope", "can be given only with deterministic")
 	}
-	return firstOf(checkName("scope", c.Scope), checkName(api.IdempotencyHeader, c.IdempotencyKey), checkMetadata(c.Metadata), checkContext(c.Context))
+	return firstOf(checkName("scope", c.Scope), checkName(api.IdempotencyHeader, c.IdempotencyKey),
+		checkMetadata(c.Metadata), checkContext(c.Context))
 }

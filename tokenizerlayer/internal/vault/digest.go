@@ -5,8 +5,8 @@ import (
 	"encoding/binary"
 )
 
-// digest is a SHA-256 over parts, each preceded by its length so that no two lists give the same. The first part says what the
-// digest is for.
+// digest is a SHA-256 over parts, each preceded by its length so that no two lists give the same. The first part says
+// what the digest is for.
 func digest(parts ...string) []byte {
 	h := sha256.New()
 	for _, part := range parts {

@@ -19,19 +19,20 @@ import (
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/token"
 )
 
-// The index table finds tokens that exist. It holds no data, sealed or not, but it holds keyed hashes of data. There are three kinds of
-// row, told apart by the beginning of their key:
+// The index table finds tokens that exist. It holds no data, sealed or not, but it holds keyed hashes of data. There
+// are three kinds of row, told apart by the beginning of their key:
 //
 //	fp#<version>#<MAC>   a fingerprint of a deterministic token's data -> Handle
 //	h#<random>           the handle -> Hash_Key, the token, and FingerprintKeys, what else to delete with it
 //	id#<version>#<MAC>   an idempotent request's key -> Hash_Key, and RequestMac of all that it asked for
 //
-// The vault's row names the handle, which is random: whoever reads the vault learns nothing that could be tried against card numbers.
-// Revoking a token deletes the handle, so whatever fingerprints led to it find nothing.
+// The vault's row names the handle, which is random: whoever reads the vault learns nothing that could be tried against
+// card numbers. Revoking a token deletes the handle, so whatever fingerprints led to it find nothing.
 //
-// MACs are made by KMS under FingerprintKey, one call each. Whoever may make them and read the index can try card numbers, call by
-// call, and learn which of them are in the vault and under which token: the index grant is a way to read deterministic tokens' data,
-// and is treated as one. Rows of the index are not authenticated: whoever may write them can point one at another token.
+// MACs are made by KMS under FingerprintKey, one call each. Whoever may make them and read the index can try card
+// numbers, call by call, and learn which of them are in the vault and under which token: the index grant is a way to
+// read deterministic tokens' data, and is treated as one. Rows of the index are not authenticated: whoever may write
+// them can point one at another token.
 
 // Attributes of the index's rows. Hash_Key and ExpiresAt are named as in the vault.
 const (
@@ -59,8 +60,8 @@ const (
 	maxPause   = 400 * time.Millisecond
 )
 
-// plan is what an indexed request needs besides its row. Everything is there once for each version of FingerprintKey, the current one
-// first, so that a request is known before, during and after a rotation.
+// plan is what an indexed request needs besides its row. Everything is there once for each version of FingerprintKey,
+// the current one first, so that a request is known before, during and after a rotation.
 type plan struct {
 	fingerprints []string          // index keys of the data; empty unless deterministic
 	void         map[string]string // handles of fingerprints that lead nowhere any more, as of the last look
@@ -70,13 +71,14 @@ type plan struct {
 
 var errInFlight = &failure.Error{Kind: failure.InFlight, Detail: "the same request is still being carried out", RetryAfter: time.Second}
 
-// createIndexed makes a token together with its index rows, or finds one. Rows of index and vault are written in one transaction, each
-// only if absent: among any number of simultaneous requests one wins, and the others find its rows.
+// createIndexed makes a token together with its index rows, or finds one. Rows of index and vault are written in one
+// transaction, each only if absent: among any number of simultaneous requests one wins, and the others find its rows.
 //
 // The draft comes before anything is looked up: KMS alone knows which purposes the function may tokenize for.
 func (v *Vault) createIndexed(ctx context.Context, c Create) (Created, error) {
 	if v.index == "" {
-		return Created{}, failure.New(failure.NotReady, "", "this vault has no index table, which deterministic tokens and %s need", api.IdempotencyHeader)
+		return Created{}, failure.New(failure.NotReady, "",
+			"this vault has no index table, which deterministic tokens and %s need", api.IdempotencyHeader)
 	}
 	d, err := v.draft(ctx, c)
 	if err != nil {
@@ -110,8 +112,9 @@ func (v *Vault) createIndexed(ctx context.Context, c Create) (Created, error) {
 	return Created{}, errTaken
 }
 
-// findOrCommit finds what an earlier request has made, or writes the draft's row. If neither works but may in another round, it returns no
-// error, and whether another transaction on the same rows was in the way. If the draft's token exists already, it drafts another row.
+// findOrCommit finds what an earlier request has made, or writes the draft's row. If neither works but may in another
+// round, it returns no error, and whether another transaction on the same rows was in the way. If the draft's token
+// exists already, it drafts another row.
 func (v *Vault) findOrCommit(ctx context.Context, p plan, d *draft) (created *Created, conflict bool, err error) {
 	if created, err = v.find(ctx, p); created != nil || err != nil {
 		return created, false, err
@@ -137,7 +140,8 @@ func (v *Vault) plan(ctx context.Context, c Create) (plan, error) {
 	for _, key := range v.fingerprintKeys {
 		if c.Deterministic {
 			parts := append([]string{
-				"fingerprint", v.account, v.table, c.Scope, string(c.Data.kind), string(c.Format), c.Purpose, c.Data.Reveal(),
+				"fingerprint", v.account, v.table, c.Scope, string(c.Data.kind), string(c.Format), c.Purpose,
+				c.Data.Reveal(),
 			}, canonical(c.Context)...)
 			mac, err := v.mac(ctx, key, parts...)
 			if err != nil {
@@ -146,7 +150,8 @@ func (v *Vault) plan(ctx context.Context, c Create) (plan, error) {
 			p.fingerprints = append(p.fingerprints, "fp#"+key.Version+"#"+mac)
 			continue
 		}
-		// Names are each function's own, and each purpose's: another function that uses the same order number is another request.
+		// Names are each function's own, and each purpose's: another function that uses the same order number is
+		// another request.
 		name, err := v.mac(ctx, key, "idempotency", v.account, v.table, v.idempotencyScope, c.Purpose, c.IdempotencyKey)
 		if err != nil {
 			return plan{}, err
@@ -164,7 +169,8 @@ func (v *Vault) plan(ctx context.Context, c Create) (plan, error) {
 // requestMAC stands for everything that a request asks for, so that another request with its key is noticed.
 func (v *Vault) requestMAC(ctx context.Context, key Key, c Create) (string, error) {
 	parts := []string{
-		"request", c.Data.Reveal(), string(c.Data.kind), string(c.Format), strconv.FormatInt(int64(c.TTL/time.Second), 10),
+		"request", c.Data.Reveal(), string(c.Data.kind), string(c.Format),
+		strconv.FormatInt(int64(c.TTL/time.Second), 10),
 		strconv.FormatInt(c.MaxUses, 10), c.Purpose, strconv.Itoa(len(c.Context)),
 	}
 	return v.mac(ctx, key, slices.Concat(parts, canonical(c.Context), canonical(c.Metadata))...)
@@ -199,7 +205,8 @@ func (v *Vault) find(ctx context.Context, p plan) (*Created, error) {
 	return nil, nil
 }
 
-// findRequest finds the token of a request that was made before under the same key; nil if there is none, or its time is over.
+// findRequest finds the token of a request that was made before under the same key; nil if there is none, or its time
+// is over.
 func (v *Vault) findRequest(ctx context.Context, key, mac string) (*Created, error) {
 	i, err := v.indexItem(ctx, key)
 	if err != nil || len(i) == 0 || !v.now().Before(timeOf(i[attrExpires])) {
@@ -263,12 +270,14 @@ func (v *Vault) getHandle(ctx context.Context, key string) (*handle, error) {
 	return &h, nil
 }
 
-// maxFingerprints is how many fingerprints a handle remembers: the oldest ones are forgotten by the rotations after it. They lead
-// nowhere once the handle is gone, remembered or not.
+// maxFingerprints is how many fingerprints a handle remembers: the oldest ones are forgotten by the rotations after it.
+// They lead nowhere once the handle is gone, remembered or not.
 const maxFingerprints = 2 * api.MaxKeyVersions
 
 func (v *Vault) indexItem(ctx context.Context, key string) (item, error) {
-	i, err := v.store.GetItem(ctx, dynamoapi.GetItemInput{TableName: v.index, Key: item{attrIndexKey: text(key)}, ConsistentRead: true})
+	i, err := v.store.GetItem(ctx, dynamoapi.GetItemInput{
+		TableName: v.index, Key: item{attrIndexKey: text(key)}, ConsistentRead: true,
+	})
 	if err != nil {
 		return nil, upstream("dynamodb:GetItem", err)
 	}
@@ -320,7 +329,8 @@ func (v *Vault) putAll(ctx context.Context, puts []*dynamoapi.Put) error {
 		items = append(items, dynamoapi.TransactWriteItem{Put: put})
 	}
 	return v.store.TransactWriteItems(ctx, dynamoapi.TransactWriteItemsInput{
-		TransactItems: items, ClientRequestToken: uuid.NewString(), // makes the client's own repeats the same transaction
+		// makes the client's own repeats the same transaction
+		TransactItems: items, ClientRequestToken: uuid.NewString(),
 	})
 }
 
@@ -333,7 +343,9 @@ func (v *Vault) handleRow(h handle) *dynamoapi.Put {
 // fingerprintRow makes a fingerprint lead to a handle, unless it leads to one that exists.
 func (v *Vault) fingerprintRow(p plan, fingerprint string, h handle) *dynamoapi.Put {
 	put := &dynamoapi.Put{
-		TableName: v.index, Item: item{attrIndexKey: text(fingerprint), attrHandle: text(h.key)}, ConditionExpression: conditionIndexAbsent,
+		TableName:           v.index,
+		Item:                item{attrIndexKey: text(fingerprint), attrHandle: text(h.key)},
+		ConditionExpression: conditionIndexAbsent,
 	}
 	if void := p.void[fingerprint]; void != "" {
 		put.ConditionExpression = conditionIndexVoid
@@ -345,7 +357,10 @@ func (v *Vault) fingerprintRow(p plan, fingerprint string, h handle) *dynamoapi.
 func (v *Vault) requestRow(key, mac string, r *row) *dynamoapi.Put {
 	now := v.now()
 	i := item{
-		attrIndexKey: text(key), attrToken: text(r.token), attrRequestMAC: text(mac), attrExpires: seconds(now.Add(api.IdempotencyPeriod)),
+		attrIndexKey:   text(key),
+		attrToken:      text(r.token),
+		attrRequestMAC: text(mac),
+		attrExpires:    seconds(now.Add(api.IdempotencyPeriod)),
 	}
 	if !r.expires.IsZero() {
 		i[attrTokenExpires] = seconds(r.expires)

@@ -14,9 +14,9 @@ import (
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/kmsapi"
 )
 
-// context binds an envelope to its row. The conditions of the grants name the same keys. CloudTrail records it in clear: the ref is in
-// it, and the token is not. Ref and purpose come from the row's own attributes, which are not authenticated and need not be: with
-// others the envelope does not open.
+// context binds an envelope to its row. The conditions of the grants name the same keys. CloudTrail records it in
+// clear: the ref is in it, and the token is not. Ref and purpose come from the row's own attributes, which are not
+// authenticated and need not be: with others the envelope does not open.
 func (v *Vault) context(ref, purpose string) envelope.Context {
 	c := envelope.Context{"table": v.table, "account_id": v.account, "ref": ref}
 	if purpose != "" {
@@ -25,7 +25,8 @@ func (v *Vault) context(ref, purpose string) envelope.Context {
 	return c
 }
 
-// takeEntry returns a seed and its data key, for one token of a purpose. Whoever takes it wipes it, or gives it back unused.
+// takeEntry returns a seed and its data key, for one token of a purpose. Whoever takes it wipes it, or gives it back
+// unused.
 func (v *Vault) takeEntry(ctx context.Context, purpose string) (*keypool.Entry, error) {
 	e, err := v.pool.Take(ctx, purpose)
 	if err == nil || errors.As(err, new(*failure.Error)) {
@@ -51,7 +52,9 @@ const dataKeySize = 32
 // dataKey asks KMS for a data key for one token, under the current version of TokenKey.
 func (v *Vault) dataKey(ctx context.Context, ref, purpose string) (envelope.DataKey, error) {
 	key := v.tokenKeys[0].ARN
-	out, err := v.kms.GenerateDataKey(ctx, kmsapi.GenerateDataKeyInput{KeyID: key, EncryptionContext: v.context(ref, purpose)})
+	out, err := v.kms.GenerateDataKey(ctx, kmsapi.GenerateDataKeyInput{
+		KeyID: key, EncryptionContext: v.context(ref, purpose),
+	})
 	if err != nil {
 		return envelope.DataKey{}, upstream("kms:GenerateDataKey", err)
 	}
@@ -66,13 +69,17 @@ func (v *Vault) dataKey(ctx context.Context, ref, purpose string) (envelope.Data
 	}, nil
 }
 
-// unwrap asks KMS for the data key of a message. The context is the expected one, so KMS checks it once more, on its own record. The
-// key is named, and is one of TokenKey's versions, so a message under somebody else's key is refused.
+// unwrap asks KMS for the data key of a message. The context is the expected one, so KMS checks it once more, on its
+// own record. The key is named, and is one of TokenKey's versions, so a message under somebody else's key is refused.
 func (v *Vault) unwrap(ctx context.Context, w envelope.WrappedKey, c envelope.Context) ([]byte, error) {
-	if w.Provider != envelope.KMSProvider || !slices.ContainsFunc(v.tokenKeys, func(k Key) bool { return k.ARN == w.Info }) {
+	if w.Provider != envelope.KMSProvider || !slices.ContainsFunc(v.tokenKeys, func(k Key) bool {
+		return k.ARN == w.Info
+	}) {
 		return nil, integrity("the row was sealed under another key")
 	}
-	out, err := v.kms.Decrypt(ctx, kmsapi.DecryptInput{KeyID: w.Info, CiphertextBlob: w.Ciphertext, EncryptionContext: c})
+	out, err := v.kms.Decrypt(ctx, kmsapi.DecryptInput{
+		KeyID: w.Info, CiphertextBlob: w.Ciphertext, EncryptionContext: c,
+	})
 	if err != nil {
 		if awsjson.Code(err) == kmsapi.InvalidCiphertext {
 			return nil, integrity("KMS refuses the row's data key")

@@ -22,7 +22,8 @@ type entry struct {
 	row
 	payload payload
 	data    Data
-	// returned: the row exists although its token was revoked. A kept copy, a late retry or a restored backup has put it back.
+	// returned: the row exists although its token was revoked. A kept copy, a late retry or a restored backup has put
+	// it back.
 	returned bool
 }
 
@@ -35,8 +36,8 @@ func parseToken(s string) (string, error) {
 	return tok, nil
 }
 
-// open reads and opens the row of a token that lives, for a request that names its context. Every way of reading goes through here.
-// With an error it returns what is known of the row, for the log.
+// open reads and opens the row of a token that lives, for a request that names its context. Every way of reading goes
+// through here. With an error it returns what is known of the row, for the log.
 func (v *Vault) open(ctx context.Context, in Read) (entry, error) {
 	tok, err := parseToken(in.Token)
 	if err != nil {
@@ -63,7 +64,8 @@ func (v *Vault) open(ctx context.Context, in Read) (entry, error) {
 	}
 	e := entry{row: r, payload: p, data: data}
 	if !sameContext(p.Context, in.Context) {
-		return e, failure.New(failure.BindingMismatch, "binding.context", "must be the context that the token was made with")
+		return e, failure.New(failure.BindingMismatch, "binding.context",
+			"must be the context that the token was made with")
 	}
 	if expires := p.expires(); !expires.IsZero() && !v.now().Before(expires) {
 		return e, failure.New(failure.Expired, "token", "the token's time to live has passed")

@@ -16,15 +16,16 @@ import (
 
 // payload is what an envelope holds: the data, and everything about it that must not be forged.
 type payload struct {
-	Version  int               `json:"v"`
-	Seed     []byte            `json:"r"` // of the token; as base64
-	Type     api.Type          `json:"type"`
-	Data     string            `json:"data,omitempty"` // of a card: digits only
-	Text     []byte            `json:"text,omitempty"` // of a text; as base64, whose length does not depend on the characters
-	Created  int64             `json:"iat"`            // Unix seconds, as all times
-	Expires  int64             `json:"exp,omitempty"`  // 0: never
-	MaxUses  int64             `json:"max,omitempty"`  // 0: without limit
-	Context  map[string]string `json:"ctx,omitempty"`  // of the binding
+	Version int      `json:"v"`
+	Seed    []byte   `json:"r"` // of the token; as base64
+	Type    api.Type `json:"type"`
+	Data    string   `json:"data,omitempty"` // of a card: digits only
+	// of a text; as base64, whose length does not depend on the characters
+	Text     []byte            `json:"text,omitempty"`
+	Created  int64             `json:"iat"`           // Unix seconds, as all times
+	Expires  int64             `json:"exp,omitempty"` // 0: never
+	MaxUses  int64             `json:"max,omitempty"` // 0: without limit
+	Context  map[string]string `json:"ctx,omitempty"` // of the binding
 	Metadata map[string]string `json:"meta,omitempty"`
 }
 
@@ -34,7 +35,12 @@ const payloadVersion = 3
 // newPayload is what has to be sealed for a token to be made. Its text and seed are cleared by wipe.
 func newPayload(c Create, seed token.Seed, now, expires time.Time) *payload {
 	p := &payload{
-		Version: payloadVersion, Seed: seed[:], Type: c.Data.kind, Created: now.Unix(), MaxUses: c.MaxUses, Context: c.Context,
+		Version:  payloadVersion,
+		Seed:     seed[:],
+		Type:     c.Data.kind,
+		Created:  now.Unix(),
+		MaxUses:  c.MaxUses,
+		Context:  c.Context,
 		Metadata: c.Metadata,
 	}
 	if !expires.IsZero() {
@@ -65,7 +71,8 @@ func (p *payload) size() int {
 	return size
 }
 
-// encode writes the payload as JSON, into a buffer that does not grow: growing would leave a copy behind. The caller clears it.
+// encode writes the payload as JSON, into a buffer that does not grow: growing would leave a copy behind. The caller
+// clears it.
 func (p *payload) encode() []byte {
 	b := append(make([]byte, 0, p.size()), '{')
 	b = strconv.AppendInt(wirejson.AppendName(b, "v"), int64(p.Version), 10)
@@ -100,7 +107,8 @@ func appendMembers(b []byte, name string, members map[string]string) []byte {
 	return append(b, '}')
 }
 
-// decodePayload reads what the envelope of a row holds, and checks that it is the row's: that token and ref were made of its seed.
+// decodePayload reads what the envelope of a row holds, and checks that it is the row's: that token and ref were made
+// of its seed.
 func decodePayload(plaintext []byte, r row) (payload, Data, error) {
 	var p payload
 	defer p.wipe()

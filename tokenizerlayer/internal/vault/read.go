@@ -39,13 +39,14 @@ type Opened struct {
 
 // Detokenize returns the data of a token. A token that does not exist and one of another account are not told apart.
 //
-// A use of a token with limited uses counts when the table has taken it, after the data has been opened and before it is released:
-// among any number of simultaneous callers the table lets through as many as there are uses. The promise is at most once: whoever
-// loses the answer has lost the use, unless it repeats the same attempt within api.AttemptPeriod.
+// A use of a token with limited uses counts when the table has taken it, after the data has been opened and before it
+// is released: among any number of simultaneous callers the table lets through as many as there are uses. The promise
+// is at most once: whoever loses the answer has lost the use, unless it repeats the same attempt within
+// api.AttemptPeriod.
 //
-// IAM: kms:Decrypt on TokenKey; dynamodb:GetItem on the vault and on the token's items of the state; for tokens with limited uses
-// dynamodb:UpdateItem on the state. Errors: Invalid, NotFound, Revoked, Expired, UsedUp, BindingMismatch, Denied, Integrity,
-// Unavailable. With an error, Opened.About is what is known.
+// IAM: kms:Decrypt on TokenKey; dynamodb:GetItem on the vault and on the token's items of the state; for tokens with
+// limited uses dynamodb:UpdateItem on the state. Errors: Invalid, NotFound, Revoked, Expired, UsedUp, BindingMismatch,
+// Denied, Integrity, Unavailable. With an error, Opened.About is what is known.
 func (v *Vault) Detokenize(ctx context.Context, in Detokenize) (Opened, error) {
 	if err := checkName("attempt", in.Attempt); err != nil {
 		return Opened{}, err
@@ -62,7 +63,8 @@ func (v *Vault) Detokenize(ctx context.Context, in Detokenize) (Opened, error) {
 	return Opened{About: e.about(), Data: e.data}, nil
 }
 
-// Live reports whether a Detokenize would be answered now. It counts no use. IAM and other errors: as Detokenize, without UpdateItem.
+// Live reports whether a Detokenize would be answered now. It counts no use. IAM and other errors: as Detokenize,
+// without UpdateItem.
 func (v *Vault) Live(ctx context.Context, in Read) (live bool, about About, err error) {
 	m, err := v.Metadata(ctx, in)
 	if errors.Is(err, failure.NotFound) || errors.Is(err, failure.Revoked) || errors.Is(err, failure.Expired) {
@@ -79,7 +81,8 @@ type Metadata struct {
 	Metadata         map[string]string
 }
 
-// Metadata returns what is known of a token besides its data. It counts no use. IAM and errors: as Detokenize, without UpdateItem.
+// Metadata returns what is known of a token besides its data. It counts no use. IAM and errors: as Detokenize, without
+// UpdateItem.
 func (v *Vault) Metadata(ctx context.Context, in Read) (Metadata, error) {
 	ctx, cancel := context.WithTimeout(ctx, v.timeout)
 	defer cancel()

@@ -21,12 +21,12 @@ type Revoked struct {
 	InBackupsUntil time.Time
 }
 
-// Revoke ends a token: it puts a tombstone, and deletes the row with what the index has of it. The tombstone is put whether or not
-// there is a row, for a row may still be on its way, and it stays, so that a row that comes back opens nothing. Revoke opens nothing
-// itself and needs no right to decrypt.
+// Revoke ends a token: it puts a tombstone, and deletes the row with what the index has of it. The tombstone is put
+// whether or not there is a row, for a row may still be on its way, and it stays, so that a row that comes back opens
+// nothing. Revoke opens nothing itself and needs no right to decrypt.
 //
-// IAM: dynamodb:GetItem and DeleteItem on the vault, PutItem on the state's tombstones, GetItem and DeleteItem on the index. Errors:
-// Invalid, Denied, Unavailable; InFlight if somebody else changes the same rows at the moment.
+// IAM: dynamodb:GetItem and DeleteItem on the vault, PutItem on the state's tombstones, GetItem and DeleteItem on the
+// index. Errors: Invalid, Denied, Unavailable; InFlight if somebody else changes the same rows at the moment.
 func (v *Vault) Revoke(ctx context.Context, t string) (Revoked, error) {
 	tok, err := parseToken(t)
 	if err != nil {
@@ -35,7 +35,8 @@ func (v *Vault) Revoke(ctx context.Context, t string) (Revoked, error) {
 	ctx, cancel := context.WithTimeout(ctx, v.timeout)
 	defer cancel()
 	r, err := v.getRow(ctx, tok)
-	if err != nil && !errors.Is(err, failure.NotFound) && !errors.Is(err, failure.Integrity) { // a damaged row can be revoked too
+	// a damaged row can be revoked too
+	if err != nil && !errors.Is(err, failure.NotFound) && !errors.Is(err, failure.Integrity) {
 		return Revoked{}, err
 	}
 	revoked := Revoked{
@@ -49,8 +50,8 @@ func (v *Vault) Revoke(ctx context.Context, t string) (Revoked, error) {
 	return revoked, v.bury(ctx, tok, r.ref, deletes)
 }
 
-// bury puts the tombstone, deletes the row, and deletes those rows of the index that are the token's. Which these are is not
-// authenticated: a row that is another token's stays.
+// bury puts the tombstone, deletes the row, and deletes those rows of the index that are the token's. Which these are
+// is not authenticated: a row that is another token's stays.
 func (v *Vault) bury(ctx context.Context, tok, ref string, deletes []*dynamoapi.Delete) error {
 	for {
 		err := v.transact(ctx, tok, ref, deletes)
@@ -75,7 +76,8 @@ func (v *Vault) bury(ctx context.Context, tok, ref string, deletes []*dynamoapi.
 	}
 }
 
-// fixedItems stand before the index's deletes in the transaction: the tombstone and the row's delete. Neither has a condition.
+// fixedItems stand before the index's deletes in the transaction: the tombstone and the row's delete. Neither has a
+// condition.
 const fixedItems = 2
 
 func (v *Vault) transact(ctx context.Context, tok, ref string, deletes []*dynamoapi.Delete) error {
@@ -86,12 +88,15 @@ func (v *Vault) transact(ctx context.Context, tok, ref string, deletes []*dynamo
 	for _, d := range deletes {
 		items = append(items, dynamoapi.TransactWriteItem{Delete: d})
 	}
-	return v.store.TransactWriteItems(ctx, dynamoapi.TransactWriteItemsInput{TransactItems: items, ClientRequestToken: uuid.NewString()})
+	return v.store.TransactWriteItems(ctx, dynamoapi.TransactWriteItemsInput{
+		TransactItems: items, ClientRequestToken: uuid.NewString(),
+	})
 }
 
-// indexDeletes are the deletes of what the index has of a token: the requests that its row names, its handle, and the fingerprints
-// that the handle names.
-func (v *Vault) indexDeletes(ctx context.Context, tok string, indexed []string) (deletes []*dynamoapi.Delete, err error) {
+// indexDeletes are the deletes of what the index has of a token: the requests that its row names, its handle, and the
+// fingerprints that the handle names.
+func (v *Vault) indexDeletes(ctx context.Context, tok string,
+	indexed []string) (deletes []*dynamoapi.Delete, err error) {
 	if v.index == "" {
 		return nil, nil
 	}
@@ -116,6 +121,9 @@ func (v *Vault) indexDeletes(ctx context.Context, tok string, indexed []string) 
 
 func (v *Vault) indexDelete(key, condition string, values item) *dynamoapi.Delete {
 	return &dynamoapi.Delete{
-		TableName: v.index, Key: item{attrIndexKey: text(key)}, ConditionExpression: condition, ExpressionAttributeValues: values,
+		TableName:                 v.index,
+		Key:                       item{attrIndexKey: text(key)},
+		ConditionExpression:       condition,
+		ExpressionAttributeValues: values,
 	}
 }

@@ -15,8 +15,8 @@ import (
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/token"
 )
 
-// The attributes of a row. The first three have the names of the original walkthrough. Attributes are not authenticated: they say how
-// to open the envelope, and nothing is believed that the envelope does not confirm.
+// The attributes of a row. The first three have the names of the original walkthrough. Attributes are not
+// authenticated: they say how to open the envelope, and nothing is believed that the envelope does not confirm.
 const (
 	attrToken   = "Hash_Key"
 	attrAccount = "Account_Id"
@@ -25,14 +25,15 @@ const (
 	attrFormat  = "Format"
 	attrPurpose = "Purpose"
 	attrExpires = "ExpiresAt" // the table's TTL attribute, in Unix seconds: it purges, and decides nothing
-	attrIndexed = "IndexKeys" // what revoking the token has to delete from the index: its handle, and the keys of its request
+	// what revoking the token has to delete from the index: its handle, and the keys of its request
+	attrIndexed = "IndexKeys"
 )
 
 // format is the version of a row and of its payload.
 const format = "3"
 
-// The conditions of a put. Both keep a token from being overwritten; the second also accepts a repeat of the same row, which makes
-// the put safe to retry without a right to read.
+// The conditions of a put. Both keep a token from being overwritten; the second also accepts a repeat of the same row,
+// which makes the put safe to retry without a right to read.
 const (
 	conditionAbsent       = "attribute_not_exists(" + attrToken + ")"
 	conditionAbsentOrSame = conditionAbsent + " OR " + attrMessage + " = :same"
@@ -85,10 +86,12 @@ func (v *Vault) rowKey(tok string) item {
 // errNoToken does not tell an unknown token from another account's.
 var errNoToken = failure.New(failure.NotFound, "token", "no such token in this vault")
 
-// getRow reads the row of a token. If the row is damaged, it returns the fields that it can read and an error of kind Integrity.
+// getRow reads the row of a token. If the row is damaged, it returns the fields that it can read and an error of kind
+// Integrity.
 func (v *Vault) getRow(ctx context.Context, tok string) (row, error) {
 	i, err := v.store.GetItem(ctx, dynamoapi.GetItemInput{
-		TableName: v.table, Key: v.rowKey(tok), ConsistentRead: true, // a token is usable as soon as it has been given out
+		// a token is usable as soon as it has been given out
+		TableName: v.table, Key: v.rowKey(tok), ConsistentRead: true,
 	})
 	switch {
 	case err != nil:
@@ -124,8 +127,8 @@ func parseRow(tok string, i item) (row, error) {
 	return r, nil
 }
 
-// The keys of the index have one of three forms, with a MAC of 32 bytes in base64: fp#VERSION#MAC, id#VERSION#MAC, or h# and 32
-// hexadecimal digits.
+// The keys of the index have one of three forms, with a MAC of 32 bytes in base64: fp#VERSION#MAC, id#VERSION#MAC, or
+// h# and 32 hexadecimal digits.
 
 func isFingerprint(key string) bool { return isMAC(key, "fp#") }
 
@@ -142,8 +145,8 @@ func isHandle(key string) bool {
 	return ok && form.Consists(random, form.Hex, 32, 32)
 }
 
-// indexedOf reads the index keys that a row names, and passes over what can be none: one such would make every attempt to delete
-// them fail. A row names its handle, or a request in each version of the key.
+// indexedOf reads the index keys that a row names, and passes over what can be none: one such would make every attempt
+// to delete them fail. A row names its handle, or a request in each version of the key.
 func indexedOf(v attribute.Value) (keys []string) {
 	for _, key := range strings.Fields(textOf(v)) {
 		if len(keys) < api.MaxKeyVersions && (isHandle(key) || isRequest(key)) && !slices.Contains(keys, key) {

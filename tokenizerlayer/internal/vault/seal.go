@@ -43,8 +43,8 @@ func (v *Vault) drop(d *draft) {
 	d.entry.Wipe()
 }
 
-// seal makes a token for a draft and seals its row, if it is not sealed yet. A data key seals one message. The seed is in that message,
-// and nowhere else once the draft is dropped.
+// seal makes a token for a draft and seals its row, if it is not sealed yet. A data key seals one message. The seed is
+// in that message, and nowhere else once the draft is dropped.
 func (v *Vault) seal(d *draft) (*row, error) {
 	if d.row != nil {
 		return d.row, nil

@@ -13,8 +13,8 @@ import (
 // isErrorCode tells whether a text looks like the name of an AWS exception. Names are safe to tell, texts are not.
 func isErrorCode(s string) bool { return form.Consists(s, form.Letters+".", 1, 80) }
 
-// upstream turns an error of KMS or DynamoDB into one of ours. The operation and the name of the exception stay; its text, which
-// quotes ARNs and sometimes values, goes.
+// upstream turns an error of KMS or DynamoDB into one of ours. The operation and the name of the exception stay; its
+// text, which quotes ARNs and sometimes values, goes.
 func upstream(operation string, err error) error {
 	code := awsjson.Code(err)
 	if !isErrorCode(code) {

@@ -1,8 +1,9 @@
 // Package vault swaps data for random tokens and back.
 //
-// Each token is made from a random seed (package token). The data is sealed together with the seed, under a data key of its own
-// (package envelope), and stored under the token. The encryption context names the table, the account, the token's ref and its
-// purpose. Reading takes two permissions that writing does not have: dynamodb:GetItem on the table and kms:Decrypt on TokenKey.
+// Each token is made from a random seed (package token). The data is sealed together with the seed, under a data key of
+// its own (package envelope), and stored under the token. The encryption context names the table, the account, the
+// token's ref and its purpose. Reading takes two permissions that writing does not have: dynamodb:GetItem on the table
+// and kms:Decrypt on TokenKey.
 //
 //	created, err := v.Create(ctx, vault.Create{Data: data, TTL: time.Hour, MaxUses: 1})
 //	opened, err := v.Detokenize(ctx, vault.Detokenize{Read: vault.Read{Token: created.Token}})
@@ -15,14 +16,16 @@
 // The state table holds tombstones of revoked tokens, and counters of uses. A role that tokenizes cannot write it, so putting an old
 // row back does not make its token open again.
 //
-// The index finds tokens that exist: by a fingerprint of their data (deterministic tokens), and by the key of a repeated request.
+// The index finds tokens that exist: by a fingerprint of their data (deterministic tokens), and by the key of a
+// repeated request.
 //
 // # Files
 //
-// create.go makes tokens, which description.go describes and seal.go seals, with data keys that package keypool has fetched ahead; index.go finds those that exist. open.go opens rows, read.go
-// answers questions about them, and revoke.go ends them. row.go, state.go and payload.go are what is stored: outside of the envelope,
-// beside it, and inside. Each method's doc
-// says what it needs of IAM, beside the use of the tables' key (see docs/permissions.md). Errors are those of package failure.
+// create.go makes tokens, which description.go describes and seal.go seals, with data keys that package keypool has
+// fetched ahead; index.go finds those that exist. open.go opens rows, read.go answers questions about them, and
+// revoke.go ends them. row.go, state.go and payload.go are what is stored: outside of the envelope, beside it, and
+// inside. Each method's doc says what it needs of IAM, beside the use of the tables' key (see docs/permissions.md).
+// Errors are those of package failure.
 package vault
 
 import (
@@ -64,10 +67,11 @@ type Key struct {
 
 // Config describes a vault. Fields are required unless their comment says otherwise.
 type Config struct {
-	// TokenKeys are the versions of TokenKey, which wraps data keys. The first seals; all of them open. At most api.MaxKeyVersions.
+	// TokenKeys are the versions of TokenKey, which wraps data keys. The first seals; all of them open. At most
+	// api.MaxKeyVersions.
 	TokenKeys []Key
-	// FingerprintKeys are the versions of FingerprintKey. The first makes new fingerprints; all of them find old ones. At most
-	// api.MaxKeyVersions. They are required if there is an Index.
+	// FingerprintKeys are the versions of FingerprintKey. The first makes new fingerprints; all of them find old ones.
+	// At most api.MaxKeyVersions. They are required if there is an Index.
 	FingerprintKeys []Key
 	// Table and State are the names of the vault's table and of the state table.
 	Table, State string
@@ -77,16 +81,18 @@ type Config struct {
 	AccountID string
 	// Actor is the function on whose behalf the vault works. Attempts and idempotency keys are each actor's own.
 	Actor string
-	// IdempotencyScope replaces Actor as the name space of idempotency keys, for functions that share one; "" means Actor.
+	// IdempotencyScope replaces Actor as the name space of idempotency keys, for functions that share one; "" means
+	// Actor.
 	IdempotencyScope string
 	KMS              KMS
 	Store            Store
 	// Timeout bounds the upstream calls of one operation; 0 means 4 s.
 	Timeout time.Duration
-	// KeysAhead is how many data keys the vault may hold for each purpose before they are needed; 0 asks KMS for each token.
+	// KeysAhead is how many data keys the vault may hold for each purpose before they are needed; 0 asks KMS for each
+	// token.
 	KeysAhead int
-	// Purposes are those for which [Vault.Warm] fetches a first data key: what the function may tokenize for, "" for tokens that are
-	// bound to no purpose. For others data keys are held once KMS has given one.
+	// Purposes are those for which [Vault.Warm] fetches a first data key: what the function may tokenize for, "" for
+	// tokens that are bound to no purpose. For others data keys are held once KMS has given one.
 	Purposes []string
 	// NewSeed draws a token's seed; nil means token.NewSeed.
 	NewSeed func() token.Seed
@@ -122,12 +128,14 @@ func (c Config) validate() error {
 	require(api.IsTableName(c.State) && c.State != c.Table, "State must be the name of another table")
 	require(c.Index == "" || api.IsTableName(c.Index), "Index must be the name of a table")
 	require(api.IsAccountID(c.AccountID), "AccountID must have 12 digits: Lambda tells it at registration")
-	require(c.KeysAhead >= 0 && c.KeysAhead <= api.MaxKeysAhead, fmt.Sprintf("KeysAhead must be from 0 to %d", api.MaxKeysAhead))
+	require(c.KeysAhead >= 0 && c.KeysAhead <= api.MaxKeysAhead,
+		fmt.Sprintf("KeysAhead must be from 0 to %d", api.MaxKeysAhead))
 	require(c.KMS != nil && c.Store != nil, "KMS and Store are required")
 	return errors.Join(problems...)
 }
 
-var keysForm = fmt.Sprintf("must have 1 to %d versions, each with its own name and the ARN of a KMS key", api.MaxKeyVersions)
+var keysForm = fmt.Sprintf("must have 1 to %d versions, each with its own name and the ARN of a KMS key",
+	api.MaxKeyVersions)
 
 func areKeys(keys []Key) bool {
 	seen := map[string]bool{}
@@ -157,14 +165,17 @@ func New(c Config) (*Vault, error) {
 	if v.now == nil {
 		v.now = time.Now
 	}
-	v.pool = keypool.New(keypool.Config{Fetch: v.fetchEntry, Purposes: slices.Clone(c.Purposes), Size: c.KeysAhead, Now: v.now})
+	v.pool = keypool.New(keypool.Config{
+		Fetch: v.fetchEntry, Purposes: slices.Clone(c.Purposes), Size: c.KeysAhead, Now: v.now,
+	})
 	return v, nil
 }
 
 // Warm starts to fetch the first data keys, and does not wait for them. IAM: kms:GenerateDataKey on TokenKey.
 func (v *Vault) Warm() { v.pool.Warm() }
 
-// Close wipes the data keys that were fetched and not used. Operations work afterwards, with a call of KMS for each token.
+// Close wipes the data keys that were fetched and not used. Operations work afterwards, with a call of KMS for each
+// token.
 func (v *Vault) Close() { v.pool.Close() }
 
 // Keys counts the data keys that the vault has fetched.

@@ -1,7 +1,8 @@
 // Package wirejson writes and reads JSON without reflection: the JSON of AWS's services, and whatever each operation writes once. It
 // appends to a buffer, and what it reads stays in the caller's buffer, so that the caller can wipe everything.
 //
-// Reading is strict: one document, no member twice, valid UTF-8. The errors say nothing about the document, which may hold a secret.
+// Reading is strict: one document, no member twice, valid UTF-8. The errors say nothing about the document, which may
+// hold a secret.
 package wirejson
 
 import (
@@ -47,7 +48,8 @@ type Decoder struct {
 
 var decoders = sync.Pool{New: func() any { return new(Decoder) }}
 
-// Decode has read read the one value in document. Nothing that read gets from the decoder may be kept unless its description says so.
+// Decode has read read the one value in document. Nothing that read gets from the decoder may be kept unless its
+// description says so.
 func Decode(document []byte, read func(*Decoder) error) error {
 	d := decoders.Get().(*Decoder)
 	d.source = *bytes.NewBuffer(document)
@@ -70,8 +72,8 @@ func (d *Decoder) release() {
 	decoders.Put(d)
 }
 
-// Object reads an object. It calls member with the name of each member, which has to read its value; name is valid until then. A null
-// counts as an object without members.
+// Object reads an object. It calls member with the name of each member, which has to read its value; name is valid
+// until then. A null counts as an object without members.
 func (d *Decoder) Object(member func(name []byte) error) error {
 	if null, err := d.begin('{'); null || err != nil {
 		return err
@@ -154,7 +156,8 @@ func (d *Decoder) Bytes() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	// Decoding in place would alter the caller's document, and a slice that is too long would leave bytes behind its end unwiped.
+	// Decoding in place would alter the caller's document, and a slice that is too long would leave bytes behind its
+	// end unwiped.
 	decoded := make([]byte, base64.StdEncoding.DecodedLen(len(encoded)))
 	n, err := base64.StdEncoding.Decode(decoded, encoded)
 	if err != nil {

@@ -1,5 +1,5 @@
-// Package document makes docs/performance.md and its plots from the JSON of a run, and from nothing else: the same run gives the same
-// bytes.
+// Package document makes docs/performance.md and its plots from the JSON of a run, and from nothing else: the same run
+// gives the same bytes.
 package document
 
 import (
@@ -49,7 +49,8 @@ func (p *page) say(format string, args ...any) { fmt.Fprintf(p, format+"\n", arg
 // Markdown is the document. Images is the plots' directory, relative to it.
 func Markdown(r *record.Run, images string) []byte {
 	p := &page{run: r, images: images}
-	p.say("<!-- Made by `go run ./test/bench -write` from performance.json. Do not edit it: a test compares the two. -->\n")
+	p.say("<!-- Made by `go run ./test/bench -write` from performance.json. Do not edit it: a test compares the " +
+		"two. -->\n")
 	p.say("# Performance\n")
 	p.introduction()
 	p.targets()
@@ -69,7 +70,8 @@ func (p *page) introduction() {
 		"figure has a *floor* beside it: the same work done with the AWS SDK alone, or the least that a Go program can cost. Subject and floor are\n" +
 		"measured in turns, slice by slice. A figure is the median of its slices, with their range in brackets. A ratio compares neighbouring\n" +
 		"slices.\n\n" +
-		"To *tokenize* is to seal a card number under a data key of KMS and to put the row into DynamoDB; to *detokenize* is to read the row, have KMS\n" +
+		"To *tokenize* is to seal a card number under a data key of KMS and to put the row into DynamoDB; to " +
+		"*detokenize* is to read the row, have KMS\n" +
 		"decrypt its data key, and open it.\n")
 	p.say("- **Run**: %s, of commit `%s`%s.", r.Date.Format("2 January 2006"), r.Commit, map[bool]string{true: " with uncommitted changes"}[r.Modified])
 	p.say("- **Machine**: %s, %d cores, %s, %s. Load, fakes and extension share the cores.", orUnknown(r.Machine.CPU), r.Machine.Cores, r.Machine.System, r.Machine.Go)
@@ -84,7 +86,8 @@ func (p *page) introduction() {
 		p.say("- **Note**: %s.", strings.TrimSuffix(note, "."))
 	}
 	if r.Machine.Load > busy {
-		p.say("- **The machine was busy** when the run began: its load average was %.2f. The ranges are wide for that reason.", r.Machine.Load)
+		p.say("- **The machine was busy** when the run began: its load average was %.2f. The ranges are wide for "+
+			"that reason.", r.Machine.Load)
 	}
 	p.say("- **Not measured**: the latency of the real services and its spread, TLS, and the smaller share of a CPU that a function with little memory has.")
 	p.say("  The extension's log is thrown away here, while on Lambda the platform reads it.\n")
@@ -111,7 +114,8 @@ func (p *page) targets() {
 		if f.Target.Ratio {
 			is = record.Ratio(row.Ratio) + " x"
 		}
-		p.say("| %s | %s | %s | %s |", f.Name, record.Target(f), strings.TrimSpace(is), map[string]string{"met": "met", "missed": "**missed**"}[verdict])
+		p.say("| %s | %s | %s | %s |", f.Name, record.Target(f), strings.TrimSpace(is),
+			map[string]string{"met": "met", "missed": "**missed**"}[verdict])
 	}
 	p.say("")
 }

@@ -14,8 +14,12 @@ import (
 // whole is a run that has every figure.
 func whole() *record.Run {
 	r := &record.Run{
-		Date: time.Date(2026, 11, 26, 0, 0, 0, 0, time.UTC), Commit: "abc", Subject: "the extension of this tree", Notes: []string{"the peer is absent."},
-		Machine: record.Machine{Cores: 2, Load: 3}, Samples: []record.Sample{{Name: "start this", Values: []float64{1, 2}}},
+		Date:    time.Date(2026, 11, 26, 0, 0, 0, 0, time.UTC),
+		Commit:  "abc",
+		Subject: "the extension of this tree",
+		Notes:   []string{"the peer is absent."},
+		Machine: record.Machine{Cores: 2, Load: 3},
+		Samples: []record.Sample{{Name: "start this", Values: []float64{1, 2}}},
 	}
 	for i, f := range figures.All() {
 		row := record.Row{ID: f.ID, Subject: stat.Of(float64(i+1), float64(i+2), float64(i+3))}
@@ -38,7 +42,10 @@ func TestMarkdown_HasEveryFigureThatWasMeasured(t *testing.T) {
 			t.Errorf("nothing says what limits %s", f.ID)
 		}
 	}
-	for _, want := range []string{"abc", "run before", "the peer is absent", "machine was busy", "vendor: ", "*own*", "(images/performance-cpu.svg)"} {
+	for _, want := range []string{
+		"abc", "run before", "the peer is absent", "machine was busy", "vendor: ", "*own*",
+		"(images/performance-cpu.svg)",
+	} {
 		if !strings.Contains(got, want) {
 			t.Errorf("lacks %q", want)
 		}
@@ -52,7 +59,8 @@ func TestMarkdown_LeavesOutWhatWasNotMeasured(t *testing.T) {
 	r := &record.Run{Rows: []record.Row{{ID: "size", Subject: stat.Exact(1)}}}
 	got := string(Markdown(r, ""))
 	for _, absent := range []string{"## Latency", "ratio", "run before", "performance-latency", "HashiCorp's |"} {
-		if strings.Contains(strings.ReplaceAll(got, "a ratio", ""), "| "+absent) || strings.Contains(got, absent+".svg") {
+		if strings.Contains(strings.ReplaceAll(got, "a ratio", ""), "| "+absent) ||
+			strings.Contains(got, absent+".svg") {
 			t.Errorf("has %q", absent)
 		}
 	}

@@ -15,7 +15,8 @@ func (p *page) prices() {
 	for _, price := range figures.Prices() {
 		p.say("| %s | %s | %s | <%s> |", price.What, price.Text, price.Date, price.Source)
 	}
-	p.say("\nThe cost of an operation leaves out what does not depend on the number of operations (keys cost 1 USD a month each), storage, Lambda itself, and\n" +
+	p.say("\nThe cost of an operation leaves out what does not depend on the number of operations (keys cost 1 USD a " +
+		"month each), storage, Lambda itself, and\n" +
 		"DynamoDB's own calls of KMS for its encrypted tables, of which it makes few.\n")
 }
 
@@ -72,7 +73,9 @@ func Plots(r *record.Run) map[string][]byte {
 
 func drawLatency(r *record.Run) []byte {
 	var labels []string
-	series := []plot.Series{{Name: "tokenize"}, {Name: "PutItem (SDK)"}, {Name: "detokenize"}, {Name: "GetItem, then Decrypt (SDK)"}}
+	series := []plot.Series{
+		{Name: "tokenize"}, {Name: "PutItem (SDK)"}, {Name: "detokenize"}, {Name: "GetItem, then Decrypt (SDK)"},
+	}
 	measured := false
 	for _, id := range []string{"1", "8", "64"} {
 		labels = append(labels, id)
@@ -90,13 +93,17 @@ func drawLatency(r *record.Run) []byte {
 	if !measured {
 		return nil
 	}
-	return plot.Lines("Latency against the number of clients", "Medians; KMS takes 6 ms, DynamoDB 4 ms. Bars are the range of the slices.", "ms", "clients at a time",
+	return plot.Lines("Latency against the number of clients",
+		"Medians; KMS takes 6 ms, DynamoDB 4 ms. Bars are the range of the slices.", "ms", "clients at a time",
 		labels, series)
 }
 
 func drawStarts(r *record.Run) []byte {
 	var strips []plot.Strip
-	for _, s := range [][2]string{{"start this", "this extension"}, {"start bare", "a bare Go extension"}, {"start before", "before"}, {"start peer", "HashiCorp's"}} {
+	for _, s := range [][2]string{
+		{"start this", "this extension"}, {"start bare", "a bare Go extension"}, {"start before", "before"},
+		{"start peer", "HashiCorp's"},
+	} {
 		if values := r.Sample(s[0]); len(values) > 0 {
 			strips = append(strips, plot.Strip{Name: s[1], Values: values})
 		}
@@ -104,7 +111,8 @@ func drawStarts(r *record.Run) []byte {
 	if len(strips) == 0 {
 		return nil
 	}
-	return plot.Strips("From the start of the process to its registration", "Each mark is one start, the line their median.", "ms", strips)
+	return plot.Strips("From the start of the process to its registration",
+		"Each mark is one start, the line their median.", "ms", strips)
 }
 
 func drawCPU(r *record.Run) []byte {
@@ -113,9 +121,11 @@ func drawCPU(r *record.Run) []byte {
 		id, name   string
 		floor, own bool
 	}{
-		{"cpu-tokenize", "a tokenize, all of it", false, true}, {"cpu-detokenize", "a detokenize, all of it", false, true},
+		{"cpu-tokenize", "a tokenize, all of it", false, true},
+		{"cpu-detokenize", "a detokenize, all of it", false, true},
 		{"cpu-tokenize", "of it: a request, refused", true, true}, {"seal", "of it: seal an envelope", false, true},
-		{"open", "of it: open an envelope", false, true}, {"cpu-tokenize-sdk", "for comparison: the SDK's PutItem", true, false},
+		{"open", "of it: open an envelope", false, true},
+		{"cpu-tokenize-sdk", "for comparison: the SDK's PutItem", true, false},
 	} {
 		row := r.Row(part.id)
 		if row == nil {
@@ -132,5 +142,6 @@ func drawCPU(r *record.Run) []byte {
 	if len(bars) == 0 {
 		return nil
 	}
-	return plot.Bars("CPU time for one operation, by part", "The services answer at once. Lines are the range of the slices.", "µs", bars)
+	return plot.Bars("CPU time for one operation, by part",
+		"The services answer at once. Lines are the range of the slices.", "µs", bars)
 }

@@ -1,6 +1,6 @@
-// Package figures has the list of all figures of the benchmark. It is the one place that says what a figure is called, in which unit it
-// is, how it is measured, what it is compared with, which target it has, and what limits it. The table, the comparison of runs and
-// docs/performance.md are made from it.
+// Package figures has the list of all figures of the benchmark. It is the one place that says what a figure is called,
+// in which unit it is, how it is measured, what it is compared with, which target it has, and what limits it. The
+// table, the comparison of runs and docs/performance.md are made from it.
 //
 // To add a figure, add it to the list and have the measurement of its group put a row with its ID.
 package figures

@@ -39,7 +39,9 @@ func TestTarget_HasADirection(t *testing.T) {
 }
 
 func TestCost_IsThatOfAMillion(t *testing.T) {
-	for _, tt := range []struct{ kms, writes, reads, want float64 }{{1, 0, 0, 3}, {0, 1, 0, 0.625}, {0, 0, 2, 0.25}, {2, 3, 4, 8.375}} {
+	for _, tt := range []struct{ kms, writes, reads, want float64 }{
+		{1, 0, 0, 3}, {0, 1, 0, 0.625}, {0, 0, 2, 0.25}, {2, 3, 4, 8.375},
+	} {
 		if got := Cost(tt.kms, tt.writes, tt.reads); math.Abs(got-tt.want) > 1e-9 {
 			t.Errorf("%+v costs %v", tt, got)
 		}

@@ -16,8 +16,8 @@ var Clients = []struct {
 	Tokenize, Detokenize float64
 }{{1, 1.10, 1.08}, {8, 1.15, 1.12}, {64, 2.0, 1.6}}
 
-// Saturating is a number of clients that more than keeps the cores of a small machine busy. What they measure is not compared between
-// runs, since it changes with everything else that the machine does.
+// Saturating is a number of clients that more than keeps the cores of a small machine busy. What they measure is not
+// compared between runs, since it changes with everything else that the machine does.
 const Saturating = 16
 
 func comparedWith(clients int) Compare {
@@ -47,9 +47,17 @@ func latency() (list []Figure) {
 	})
 	for _, c := range Clients {
 		list = append(list, Figure{
-			ID: fmt.Sprintf("detokenize-p50-%d", c.N), Section: Latency, Name: "detokenize, median, " + clients(c.N), Unit: "ms", Digits: 2,
-			Floor: "GetItem, then Decrypt, by the SDK", Target: atMostTimes(c.Detokenize), Compare: comparedWith(c.N), Group: Loaded,
-			How: upstreams + "The extension reads the row and its tombstone at the same time, so both reads count as one. " +
+			ID:      fmt.Sprintf("detokenize-p50-%d", c.N),
+			Section: Latency,
+			Name:    "detokenize, median, " + clients(c.N),
+			Unit:    "ms",
+			Digits:  2,
+			Floor:   "GetItem, then Decrypt, by the SDK",
+			Target:  atMostTimes(c.Detokenize),
+			Compare: comparedWith(c.N),
+			Group:   Loaded,
+			How: upstreams +
+				"The extension reads the row and its tombstone at the same time, so both reads count as one. " +
 				"Decrypt needs the row, so it comes after them.",
 			Limits: "Two round trips, one after the other.",
 		})
@@ -58,9 +66,11 @@ func latency() (list []Figure) {
 		Figure{
 			ID: "first-tokenize", Section: Latency, Name: "first tokenize after the start", Unit: "ms", Digits: 2,
 			Floor: "a warm PutItem by the SDK", Target: atMostTimes(1.5), Compare: ByRatio, Group: Starts,
-			How: upstreams + "Lambda starts the function when the extension has registered. The smallest Go program is started at that moment in the " +
+			How: upstreams + "Lambda starts the function when the extension has registered. The smallest Go program " +
+				"is started at that moment in the " +
 				"function's place, and the request is sent when it runs, on a new connection.",
-			Limits: "KMS's answer. The extension asks for the first data key before it registers. A program that starts faster than KMS answers " +
+			Limits: "KMS's answer. The extension asks for the first data key before it registers. A program that " +
+				"starts faster than KMS answers " +
 				"still waits for the rest. Registering later would not help: the function would start later, too.",
 		},
 		Figure{
@@ -99,7 +109,12 @@ func cpu() []Figure {
 			Limits: "The same. A ratio below 1 would mean that a tokenize costs less CPU than a put by the SDK in the function.",
 		},
 		{
-			ID: "cpu-detokenize", Section: CPU, Name: "CPU of the extension for one detokenize", Unit: "µs", Digits: 0, Floor: "CPU of a refused request",
+			ID:      "cpu-detokenize",
+			Section: CPU,
+			Name:    "CPU of the extension for one detokenize",
+			Unit:    "µs",
+			Digits:  0,
+			Floor:   "CPU of a refused request",
 			Compare: ByRatio, Group: Busy, How: busy + read, Limits: "Two calls of DynamoDB and one of KMS.",
 		},
 		{
@@ -108,7 +123,12 @@ func cpu() []Figure {
 			Limits: "The machine's cores, which the load and the fakes use too: on two cores the extension has about one.",
 		},
 		{
-			ID: "loopback", Section: CPU, Name: "GET /ping", Unit: "µs", Digits: 0, Floor: "an empty handler of net/http in another process",
+			ID:      "loopback",
+			Section: CPU,
+			Name:    "GET /ping",
+			Unit:    "µs",
+			Digits:  0,
+			Floor:   "an empty handler of net/http in another process",
 			Compare: ByRatio, Group: Loopback, How: "One client on a connection that stays open. Median of each slice.",
 			Limits: "Two trips through the kernel's loopback network, and net/http.",
 		},
@@ -133,14 +153,30 @@ func cpu() []Figure {
 func start() []Figure {
 	return []Figure{
 		{
-			ID: "start-register", Section: Start, Name: "start of the process to its registration", Unit: "ms", Digits: 1, Floor: "a bare Go extension",
-			Target: atMostTimes(1.5), Compare: ByRatio, Group: Starts, How: "The programs are started one after the other, in turns.",
-			Limits: "The kernel's exec, Go's runtime, the initialization of packages, and one request to Lambda.",
+			ID:      "start-register",
+			Section: Start,
+			Name:    "start of the process to its registration",
+			Unit:    "ms",
+			Digits:  1,
+			Floor:   "a bare Go extension",
+			Target:  atMostTimes(1.5),
+			Compare: ByRatio,
+			Group:   Starts,
+			How:     "The programs are started one after the other, in turns.",
+			Limits:  "The kernel's exec, Go's runtime, the initialization of packages, and one request to Lambda.",
 		},
 		{
-			ID: "rss-start", Section: Start, Name: "resident memory after the start", Unit: "MiB", Digits: 1, Floor: "a bare Go extension",
-			Target: atMost(10.5), Compare: ByRatio, Group: Starts, How: "VmRSS in /proc/PID/status, 60 ms after registration.",
-			Limits: "The pages of the binary that were touched, and Go's heap.",
+			ID:      "rss-start",
+			Section: Start,
+			Name:    "resident memory after the start",
+			Unit:    "MiB",
+			Digits:  1,
+			Floor:   "a bare Go extension",
+			Target:  atMost(10.5),
+			Compare: ByRatio,
+			Group:   Starts,
+			How:     "VmRSS in /proc/PID/status, 60 ms after registration.",
+			Limits:  "The pages of the binary that were touched, and Go's heap.",
 		},
 		{
 			ID: "rss-5000", Section: Start, Name: "resident memory after 5,000 operations", Unit: "MiB", Digits: 1, Floor: "a bare Go extension after its start",
@@ -160,7 +196,8 @@ func start() []Figure {
 			ID: "order-cold", Section: Start, Name: "POST /order, cold", Unit: "ms", Digits: 1, Group: Order,
 			How: "`local` runs the synthesized example application. This is the first order of a new environment, through gateway, function, extension, " +
 				"and fakes of the services that answer at once.",
-			Limits: "The start of two Go programs, one after the other. On Lambda the environment's own start comes on top.",
+			Limits: "The start of two Go programs, one after the other. On Lambda the environment's own start comes " +
+				"on top.",
 		},
 		{
 			ID: "order-cold-layer", Section: Start, Name: "the layer's part in a cold start", Unit: "ms", Digits: 1, Floor: "the same function without the layer",
@@ -177,7 +214,8 @@ func start() []Figure {
 // Operations are those whose calls are counted.
 var Operations = []struct{ ID, Name string }{
 	{"tokenize", "tokenize"}, {"detokenize", "detokenize"}, {"detokenize-once", "detokenize of a token for one use"},
-	{"deterministic", "deterministic tokenize, the first time"}, {"deterministic-again", "deterministic tokenize, again"}, {"revoke", "revoke"},
+	{"deterministic", "deterministic tokenize, the first time"},
+	{"deterministic-again", "deterministic tokenize, again"}, {"revoke", "revoke"},
 }
 
 func calls() []Figure {
@@ -193,8 +231,16 @@ func calls() []Figure {
 			How: "The fake of KMS holds back its data keys, and tokenizes are sent one after the other until one waits, at most 64.", Limits: "The number of data keys that are kept ready.",
 		},
 		{
-			ID: "kms-steady", Section: Calls, Name: "GenerateDataKey calls for 1,000 tokens under steady load", Unit: "", Digits: 0, Target: atMost(1010), Compare: ByValue,
-			Group: Waits, How: upstreams + "8 clients, after a warm-up. Counted by the fake.", Limits: "A data key is used for one token only, so 1,000 is the least.",
+			ID:      "kms-steady",
+			Section: Calls,
+			Name:    "GenerateDataKey calls for 1,000 tokens under steady load",
+			Unit:    "",
+			Digits:  0,
+			Target:  atMost(1010),
+			Compare: ByValue,
+			Group:   Waits,
+			How:     upstreams + "8 clients, after a warm-up. Counted by the fake.",
+			Limits:  "A data key is used for one token only, so 1,000 is the least.",
 		},
 	}
 	for _, o := range Operations {
@@ -205,8 +251,15 @@ func calls() []Figure {
 				Limits: "The calls that the operation needs, which docs/api.md lists.",
 			},
 			Figure{
-				ID: "wru-" + o.ID, Section: Calls, Name: o.Name + ": write units", Unit: "per 1,000", Digits: 0, Compare: ByValue, Group: Units,
-				How:    "Computed from the sizes of the items that arrive: one unit for each 1 KB of an item, two in a transaction.",
+				ID:      "wru-" + o.ID,
+				Section: Calls,
+				Name:    o.Name + ": write units",
+				Unit:    "per 1,000",
+				Digits:  0,
+				Compare: ByValue,
+				Group:   Units,
+				How: "Computed from the sizes of the items that arrive: one unit for each 1 KB of an item, two " +
+					"in a transaction.",
 				Limits: "Each row is written once. A transaction costs twice.",
 			},
 			Figure{

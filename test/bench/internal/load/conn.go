@@ -1,5 +1,5 @@
-// Package load makes load: many clients that do one thing each, one time after the other, and a client of the loopback API that costs
-// next to nothing, so that the time is the extension's.
+// Package load makes load: many clients that do one thing each, one time after the other, and a client of the loopback
+// API that costs next to nothing, so that the time is the extension's.
 package load
 
 import (

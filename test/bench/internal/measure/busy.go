@@ -47,7 +47,9 @@ func (l *Lab) busyTurns(ctx context.Context, c contestants, w *worker) error {
 	size := l.times(1500, 4000)
 	var create, own, read, rate turns
 	for turn := range l.times(4, 9) + 1 {
-		refused, err := spent(c[0].ext.PID(), size, func() (load.Result, error) { return c[0].refused(ctx, busyClients, size) })
+		refused, err := spent(c[0].ext.PID(), size, func() (load.Result, error) {
+			return c[0].refused(ctx, busyClients, size)
+		})
 		if err != nil {
 			return err
 		}
@@ -62,11 +64,15 @@ func (l *Lab) busyTurns(ctx context.Context, c contestants, w *worker) error {
 			add(&own.floor, put.cpu)
 		}
 		for i, t := range c {
-			made, err := spent(t.ext.PID(), size, func() (load.Result, error) { return t.tokenize(ctx, busyClients, size) })
+			made, err := spent(t.ext.PID(), size, func() (load.Result, error) {
+				return t.tokenize(ctx, busyClients, size)
+			})
 			if err != nil {
 				return err
 			}
-			opened, err := spent(t.ext.PID(), size, func() (load.Result, error) { return t.detokenize(ctx, busyClients, size) })
+			opened, err := spent(t.ext.PID(), size, func() (load.Result, error) {
+				return t.detokenize(ctx, busyClients, size)
+			})
 			if err != nil {
 				return err
 			}

@@ -34,7 +34,8 @@ func (l *Lab) waits(ctx context.Context) error {
 			return err
 		}
 	}
-	l.put(record.Row{ID: "kms-wait", Subject: waiting[0], Baseline: waiting[1]}, record.Row{ID: "kms-ahead", Subject: ahead[0], Baseline: ahead[1]},
+	l.put(record.Row{ID: "kms-wait", Subject: waiting[0], Baseline: waiting[1]},
+		record.Row{ID: "kms-ahead", Subject: ahead[0], Baseline: ahead[1]},
 		record.Row{ID: "kms-steady", Subject: steady[0], Baseline: steady[1]})
 	return nil
 }
@@ -63,8 +64,8 @@ func (l *Lab) silence(ctx context.Context, t *tenant) (waiting, ahead *stat.Stat
 	return stat.Exact(float64(waited) / float64(trials)), stat.Of(all...), nil
 }
 
-// whileSilent sends at most n tokenizes, one after the other, while KMS keeps its data keys back, and returns how many ended before one
-// had to wait.
+// whileSilent sends at most n tokenizes, one after the other, while KMS keeps its data keys back, and returns how many
+// ended before one had to wait.
 func (l *Lab) whileSilent(ctx context.Context, t *tenant, n int) (done int, err error) {
 	if err := l.settle(ctx); err != nil {
 		return 0, err
@@ -181,7 +182,9 @@ func (l *Lab) count(ctx context.Context, t *tenant, operation string, n int) (co
 	}
 	used := l.services.Units().Since(units)
 	scale := 1000 / float64(n)
-	return [3]float64{scale * float64(l.services.KMSCalls()-calls), scale * float64(used.Writes), scale * float64(used.Reads)}, nil
+	return [3]float64{
+		scale * float64(l.services.KMSCalls()-calls), scale * float64(used.Writes), scale * float64(used.Reads),
+	}, nil
 }
 
 // request is one request of those that are counted.
@@ -196,14 +199,19 @@ func (l *Lab) requests(ctx context.Context, t *tenant, operation string, n int) 
 	for i := range requests {
 		switch operation {
 		case "deterministic", "deterministic-again":
-			requests[i] = request{pathTokenize, fmt.Appendf(nil, `{"data":%q,"deterministic":true,"scope":"%d"}`, card(i), t.ext.Port)}
+			requests[i] = request{
+				pathTokenize,
+				fmt.Appendf(nil, `{"data":%q,"deterministic":true,"scope":"%d"}`, card(i), t.ext.Port),
+			}
 		case "detokenize-once":
 			requests[i] = request{pathTokenize, []byte(`{"data":"4111111111111111","max_uses":1}`)}
 		default:
 			requests[i] = request{pathTokenize, tokenizeBody}
 		}
 	}
-	path, needsToken := map[string]string{"detokenize": pathDetokenize, "detokenize-once": pathDetokenize, "revoke": pathRevoke}[operation]
+	path, needsToken := map[string]string{
+		"detokenize": pathDetokenize, "detokenize-once": pathDetokenize, "revoke": pathRevoke,
+	}[operation]
 	if !needsToken {
 		return requests, nil
 	}
@@ -214,7 +222,8 @@ func (l *Lab) requests(ctx context.Context, t *tenant, operation string, n int) 
 	return requests, err
 }
 
-// send sends requests, by 8 clients, and returns the tokens of the answers, in the requests' order; "" for answers that have none.
+// send sends requests, by 8 clients, and returns the tokens of the answers, in the requests' order; "" for answers that
+// have none.
 func send(ctx context.Context, t *tenant, requests []request) ([]string, error) {
 	const clients = 8
 	tokens, next := make([]string, len(requests)), [clients]int{}

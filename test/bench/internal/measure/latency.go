@@ -73,7 +73,8 @@ func (l *Lab) latencyWith(ctx context.Context, clients int, c contestants, s *sd
 		if turn == 0 { // warms up
 			continue
 		}
-		create.floor, create99.floor, read.floor = append(create.floor, puts.P(0.5)), append(create99.floor, puts.P(0.99)), append(read.floor, reads.P(0.5))
+		create.floor, create99.floor, read.floor = append(create.floor, puts.P(0.5)),
+			append(create99.floor, puts.P(0.99)), append(read.floor, reads.P(0.5))
 		for i := range c {
 			add(create.into(i), creates[i].P(0.5))
 			add(create99.into(i), creates[i].P(0.99))

@@ -1,7 +1,9 @@
-// Package measure takes the measurements. Each group of figures is one function, which starts what it needs, measures, and puts its rows.
+// Package measure takes the measurements. Each group of figures is one function, which starts what it needs, measures,
+// and puts its rows.
 //
-// Subject and floor take turns in small slices, so that whatever else the machine does hits both. A row has the median of its slices and
-// the range of them; a ratio is that of neighbouring slices. Everything is measured from outside, through the loopback API.
+// Subject and floor take turns in small slices, so that whatever else the machine does hits both. A row has the median
+// of its slices and the range of them; a ratio is that of neighbouring slices. Everything is measured from outside,
+// through the loopback API.
 package measure
 
 import (
@@ -55,8 +57,14 @@ func New(c Config) *Lab { return &Lab{Config: c} }
 // groups are the measurements.
 var groups = map[figures.Group]func(*Lab, context.Context) error{
 	figures.Size: (*Lab).sizes, figures.Starts: (*Lab).starts, figures.Waits: (*Lab).waits, figures.Units: (*Lab).units,
-	figures.Loaded: (*Lab).latency, figures.Busy: (*Lab).busy, figures.Loopback: (*Lab).loopback, figures.Memory: (*Lab).memory,
-	figures.GoBench: (*Lab).goBench, figures.Order: (*Lab).order, figures.Million: (*Lab).million, figures.Work: (*Lab).work,
+	figures.Loaded:   (*Lab).latency,
+	figures.Busy:     (*Lab).busy,
+	figures.Loopback: (*Lab).loopback,
+	figures.Memory:   (*Lab).memory,
+	figures.GoBench:  (*Lab).goBench,
+	figures.Order:    (*Lab).order,
+	figures.Million:  (*Lab).million,
+	figures.Work:     (*Lab).work,
 }
 
 // Result is what a group has given.

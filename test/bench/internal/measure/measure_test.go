@@ -34,7 +34,8 @@ func TestCard_HasAValidCheckDigit(t *testing.T) {
 }
 
 func TestBenchmarks_AreReadFromTheirOutput(t *testing.T) {
-	got := benchmarks([]byte("goos: linux\nBenchmarkSeal-2   \t  100\t  12500 ns/op\nBenchmarkSeal-2   \t  100\t  13500.5 ns/op\t 8 B/op\nBenchmarkOpen \t 10\t 1000 ns/op\nPASS\n"))
+	got := benchmarks(
+		[]byte("goos: linux\nBenchmarkSeal-2   \t  100\t  12500 ns/op\nBenchmarkSeal-2   \t  100\t  13500.5 ns/op\t 8 B/op\nBenchmarkOpen \t 10\t 1000 ns/op\nPASS\n"))
 	if len(got["Seal"]) != 2 || got["Seal"][0] != 12.5 || got["Open"][0] != 1 {
 		t.Error(got)
 	}
@@ -42,7 +43,8 @@ func TestBenchmarks_AreReadFromTheirOutput(t *testing.T) {
 
 func TestTurns_DivideNeighbours(t *testing.T) {
 	row := turns{subject: []float64{2, 8, 3}, floor: []float64{1, 2, 1}}.row("size")
-	if row.Ratio.Value != 3 || row.Ratio.Max != 4 || row.Subject.Value != 3 || row.Baseline != nil || row.BaselineRatio != nil {
+	if row.Ratio.Value != 3 || row.Ratio.Max != 4 || row.Subject.Value != 3 || row.Baseline != nil ||
+		row.BaselineRatio != nil {
 		t.Errorf("%+v", row)
 	}
 }
@@ -60,7 +62,8 @@ func TestTokenOf_ReadsAnAnswer(t *testing.T) {
 
 func TestDecodeItem_GivesTheSDKsTypes(t *testing.T) {
 	got, err := decodeItem([]byte(`{"a":{"S":"x"},"b":{"N":"3"},"c":{"B":"AAE="}}`))
-	if err != nil || len(got["c"].(*types.AttributeValueMemberB).Value) != 2 || got["b"].(*types.AttributeValueMemberN).Value != "3" {
+	if err != nil || len(got["c"].(*types.AttributeValueMemberB).Value) != 2 ||
+		got["b"].(*types.AttributeValueMemberN).Value != "3" {
 		t.Error(got, err)
 	}
 	for _, bad := range []string{`[`, `{"a":{"BOOL":true}}`, `{"a":{"B":"?"}}`} {

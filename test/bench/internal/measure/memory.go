@@ -41,7 +41,8 @@ func (l *Lab) memory(ctx context.Context) error {
 	return nil
 }
 
-// exercise does operations, half of them tokenizes and half detokenizes of the tokens just made, and returns the memory after it.
+// exercise does operations, half of them tokenizes and half detokenizes of the tokens just made, and returns the memory
+// after it.
 func exercise(ctx context.Context, t *tenant, clients, operations int) (float64, error) {
 	_, err := t.slice(ctx, clients, operations/2, func(c *load.Conn, _ int) error {
 		token, err := tokenOf(c.Post(pathTokenize, tokenizeBody))

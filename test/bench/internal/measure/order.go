@@ -57,8 +57,8 @@ func (l *Lab) order(ctx context.Context) error {
 	return nil
 }
 
-// orders deploys the application, with or without its layer, and returns how long its requests take, in milliseconds: a first order and
-// some more, or one request that the function refuses before it would use the layer.
+// orders deploys the application, with or without its layer, and returns how long its requests take, in milliseconds: a
+// first order and some more, or one request that the function refuses before it would use the layer.
 func orders(ctx context.Context, dir string, layer, accepted bool) (times []float64, err error) {
 	a, err := assembly.Load(dir)
 	if err != nil {
@@ -73,8 +73,13 @@ func orders(ctx context.Context, dir string, layer, accepted bool) (times []floa
 	}
 	defer system.Close()
 	w := walkthrough.Walk{
-		System: walkthrough.System{Cognito: system.Clients.Cognito, DynamoDB: system.Clients.DynamoDB, Outputs: system.Outputs, Code: system.Code},
-		Print:  progress.New(io.Discard),
+		System: walkthrough.System{
+			Cognito:  system.Clients.Cognito,
+			DynamoDB: system.Clients.DynamoDB,
+			Outputs:  system.Outputs,
+			Code:     system.Code,
+		},
+		Print: progress.New(io.Discard),
 	}
 	idToken, err := w.SignIn(ctx)
 	if err != nil {
@@ -86,7 +91,8 @@ func orders(ctx context.Context, dir string, layer, accepted bool) (times []floa
 		return []float64{taken}, err
 	}
 	for i := range 6 {
-		taken, err := postOrder(ctx, url, idToken, fmt.Sprintf("order-%d", i), "Amazon Web Services", http.StatusCreated)
+		taken, err := postOrder(ctx, url, idToken, fmt.Sprintf("order-%d", i), "Amazon Web Services",
+			http.StatusCreated)
 		if err != nil {
 			return nil, err
 		}
@@ -108,7 +114,9 @@ func withoutLayers(a *assembly.Assembly) {
 
 // postOrder posts an order. A customer's name that holds a card number is what the function itself refuses.
 func postOrder(ctx context.Context, url, idToken, number, customer string, want int) (float64, error) {
-	body := fmt.Sprintf(`{"CustomerOrder":%q,"CustomerName":%q,"CreditCard":"4111111111111111","Address":"Las Vegas, USA"}`, number, customer)
+	body := fmt.Sprintf(
+		`{"CustomerOrder":%q,"CustomerName":%q,"CreditCard":"4111111111111111","Address":"Las Vegas, USA"}`, number,
+		customer)
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, strings.NewReader(body))
 	if err != nil {
 		return 0, err

@@ -42,7 +42,9 @@ func newSDK(addr string, item []byte) (*sdk, error) {
 	config := aws.Config{
 		Region: "us-east-1", BaseEndpoint: new("http://" + addr),
 		Credentials: credentials.NewStaticCredentialsProvider("AKIDBENCHMARK", "secret", process.SessionToken),
-		HTTPClient:  awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) { t.Proxy, t.MaxIdleConnsPerHost = nil, 128 }),
+		HTTPClient: awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) {
+			t.Proxy, t.MaxIdleConnsPerHost = nil, 128
+		}),
 	}
 	decoded, err := decodeItem(item)
 	if err != nil {
@@ -50,8 +52,10 @@ func newSDK(addr string, item []byte) (*sdk, error) {
 	}
 	return &sdk{
 		kms: kms.NewFromConfig(config), dynamoDB: dynamodb.NewFromConfig(config), item: decoded,
-		key:   map[string]types.AttributeValue{"Hash_Key": decoded["Hash_Key"], "Account_Id": decoded["Account_Id"]},
-		bound: map[string]string{"table": upstream.Vault, "account_id": process.Account, "ref": "00112233445566778899aabbccddeeff"},
+		key: map[string]types.AttributeValue{"Hash_Key": decoded["Hash_Key"], "Account_Id": decoded["Account_Id"]},
+		bound: map[string]string{
+			"table": upstream.Vault, "account_id": process.Account, "ref": "00112233445566778899aabbccddeeff",
+		},
 	}, nil
 }
 
@@ -132,14 +136,18 @@ func (s *sdk) wrap(ctx context.Context) error {
 
 // read reads a row, and then decrypts a data key.
 func (s *sdk) read(ctx context.Context) error {
-	row, err := s.dynamoDB.GetItem(ctx, &dynamodb.GetItemInput{TableName: new(upstream.Vault), Key: s.key, ConsistentRead: new(true)})
+	row, err := s.dynamoDB.GetItem(ctx, &dynamodb.GetItemInput{
+		TableName: new(upstream.Vault), Key: s.key, ConsistentRead: new(true),
+	})
 	if err != nil {
 		return err
 	}
 	if row.Item == nil {
 		return errors.New("the row is not there")
 	}
-	_, err = s.kms.Decrypt(ctx, &kms.DecryptInput{KeyId: new(upstream.TokenKeyARN), CiphertextBlob: s.blob, EncryptionContext: s.bound})
+	_, err = s.kms.Decrypt(ctx, &kms.DecryptInput{
+		KeyId: new(upstream.TokenKeyARN), CiphertextBlob: s.blob, EncryptionContext: s.bound,
+	})
 	return err
 }
 
@@ -151,8 +159,8 @@ func (s *sdk) reads(ctx context.Context, clients, total int) (load.Result, error
 	return load.Run(ctx, clients, total, func(int) error { return s.read(ctx) })
 }
 
-// Worker does puts by the SDK in a process of its own, so that their CPU time can be told from that of the load and the fakes. Its first
-// line of input is a row as JSON, each line after it a number of puts; it answers each with a line.
+// Worker does puts by the SDK in a process of its own, so that their CPU time can be told from that of the load and the
+// fakes. Its first line of input is a row as JSON, each line after it a number of puts; it answers each with a line.
 func Worker(ctx context.Context, addr string, in io.Reader, out io.Writer) error {
 	lines := bufio.NewScanner(in)
 	lines.Buffer(nil, 1<<20)

@@ -47,7 +47,10 @@ func (l *Lab) starts(ctx context.Context) error {
 			path      string
 			into      *startup
 			tokenizer bool
-		}{{l.Bare, &all.bare, false}, {l.Subject, &all.subject, true}, {l.Baseline, &all.baseline, true}, {l.Peer, &all.peer, false}} {
+		}{
+			{l.Bare, &all.bare, false}, {l.Subject, &all.subject, true}, {l.Baseline, &all.baseline, true},
+			{l.Peer, &all.peer, false},
+		} {
 			if program.path == "" {
 				continue
 			}
@@ -111,9 +114,10 @@ func (l *Lab) smallestProgram(ctx context.Context) (stop func(), err error) {
 	return func() { f.Stop() }, nil
 }
 
-// firstTokenize starts the extension and then a function, and returns how long the function's first tokenize takes, in milliseconds. Until
-// an extension has read the answer to its registration it may say 503, and is asked again.
-func (l *Lab) firstTokenize(ctx context.Context, path string, function func(context.Context) (func(), error)) (float64, error) {
+// firstTokenize starts the extension and then a function, and returns how long the function's first tokenize takes, in
+// milliseconds. Until an extension has read the answer to its registration it may say 503, and is asked again.
+func (l *Lab) firstTokenize(ctx context.Context, path string,
+	function func(context.Context) (func(), error)) (float64, error) {
 	e, err := l.start(ctx, path)
 	if err != nil {
 		return 0, err
@@ -152,7 +156,8 @@ func (l *Lab) putStarts(all starters, warm []float64) {
 	if memory.Subject != nil {
 		l.put(memory)
 	}
-	l.put(turns{subject.first, warm, baseline.first}.row("first-tokenize"), turns{subject.later, warm, baseline.later}.row("first-tokenize-10ms"),
+	l.put(turns{subject.first, warm, baseline.first}.row("first-tokenize"),
+		turns{subject.later, warm, baseline.later}.row("first-tokenize-10ms"),
 		turns{subject.atOnce, warm, baseline.atOnce}.row("first-tokenize-at-once"))
 	l.sample("start this", subject.registered)
 	l.sample("start bare", bare.registered)

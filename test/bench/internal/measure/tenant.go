@@ -35,9 +35,10 @@ type tenant struct {
 // attempts is how often a slice is tried.
 const attempts = 3
 
-// slice is run for slices that can be done again. On a machine that is busy with something else, an extension may give a call of a
-// service up. Then the slice is done again, and the run says so.
-func (t *tenant) slice(ctx context.Context, clients, total int, do func(c *load.Conn, client int) error) (r load.Result, err error) {
+// slice is run for slices that can be done again. On a machine that is busy with something else, an extension may give
+// a call of a service up. Then the slice is done again, and the run says so.
+func (t *tenant) slice(ctx context.Context, clients, total int,
+	do func(c *load.Conn, client int) error) (r load.Result, err error) {
 	for range attempts {
 		if r, err = t.run(ctx, clients, total, do); err == nil || ctx.Err() != nil {
 			return r, err
@@ -55,7 +56,8 @@ func firstOf(err error) string {
 }
 
 // run has clients do total requests together, each on a connection of its own.
-func (t *tenant) run(ctx context.Context, clients, total int, do func(c *load.Conn, client int) error) (load.Result, error) {
+func (t *tenant) run(ctx context.Context, clients, total int,
+	do func(c *load.Conn, client int) error) (load.Result, error) {
 	conns, err := t.ext.Conns(clients)
 	if err != nil {
 		return load.Result{}, err

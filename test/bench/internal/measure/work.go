@@ -17,7 +17,8 @@ import (
 // goBench runs the benchmarks of the envelope.
 func (l *Lab) goBench(ctx context.Context) error {
 	const pkg = "./tokenizerlayer/internal/envelope"
-	cmd := exec.CommandContext(ctx, "go", "test", "-run", "^$", "-bench", "^Benchmark(Seal|Open)$", "-benchtime", "200ms", "-count", "5", pkg)
+	cmd := exec.CommandContext(ctx, "go", "test", "-run", "^$", "-bench", "^Benchmark(Seal|Open)$", "-benchtime",
+		"200ms", "-count", "5", pkg)
 	cmd.Dir = l.Root
 	output, err := cmd.CombinedOutput()
 	if err != nil {

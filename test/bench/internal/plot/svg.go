@@ -1,5 +1,5 @@
-// Package plot draws the benchmark's plots as SVG. They can be read on a light and on a dark page: colours are chosen by the reader's
-// colour scheme, and lines differ in their marks too.
+// Package plot draws the benchmark's plots as SVG. They can be read on a light and on a dark page: colours are chosen
+// by the reader's colour scheme, and lines differ in their marks too.
 package plot
 
 import (
@@ -49,8 +49,10 @@ type canvas struct{ strings.Builder }
 
 func newCanvas(title, description string, h float64) *canvas {
 	c := &canvas{}
-	fmt.Fprintf(c, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %s %s" width="%[1]s" height="%[2]s" role="img" aria-labelledby="t d">`+"\n", n(width), n(h))
-	fmt.Fprintf(c, "<title id=\"t\">%s</title>\n<desc id=\"d\">%s</desc>\n<style>\n%s</style>\n", escape(title), escape(description), style)
+	fmt.Fprintf(c,
+		`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %s %s" width="%[1]s" height="%[2]s" role="img" aria-labelledby="t d">`+"\n", n(width), n(h))
+	fmt.Fprintf(c, "<title id=\"t\">%s</title>\n<desc id=\"d\">%s</desc>\n<style>\n%s</style>\n", escape(title),
+		escape(description), style)
 	fmt.Fprintf(c, `<rect class="page" width="%s" height="%s"/>`+"\n", n(width), n(h))
 	c.text("title", 20, 28, "start", title)
 	c.text("note", 20, 48, "start", description)
@@ -58,7 +60,8 @@ func newCanvas(title, description string, h float64) *canvas {
 }
 
 func (c *canvas) text(class string, x, y float64, anchor, s string) {
-	fmt.Fprintf(c, `<text class="%s" x="%s" y="%s" text-anchor="%s">%s</text>`+"\n", class, n(x), n(y), anchor, escape(s))
+	fmt.Fprintf(c, `<text class="%s" x="%s" y="%s" text-anchor="%s">%s</text>`+"\n", class, n(x), n(y), anchor,
+		escape(s))
 }
 
 func (c *canvas) line(class string, x1, y1, x2, y2 float64) {
@@ -78,9 +81,11 @@ func (c *canvas) mark(series int, x, y, r float64) {
 	case 1:
 		c.rect(class, x-r, y-r, 2*r, 2*r)
 	case 2:
-		fmt.Fprintf(c, `<path class="%s" d="M%s %s L%s %s L%s %s z"/>`+"\n", class, n(x), n(y-r), n(x+r), n(y+r), n(x-r), n(y+r))
+		fmt.Fprintf(c, `<path class="%s" d="M%s %s L%s %s L%s %s z"/>`+"\n", class, n(x), n(y-r), n(x+r), n(y+r),
+			n(x-r), n(y+r))
 	default:
-		fmt.Fprintf(c, `<path class="%s" d="M%s %s L%s %s L%s %s L%s %s z"/>`+"\n", class, n(x), n(y-r), n(x+r), n(y), n(x), n(y+r), n(x-r), n(y))
+		fmt.Fprintf(c, `<path class="%s" d="M%s %s L%s %s L%s %s L%s %s z"/>`+"\n", class, n(x), n(y-r), n(x+r), n(y),
+			n(x), n(y+r), n(x-r), n(y))
 	}
 }
 

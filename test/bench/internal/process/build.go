@@ -14,11 +14,16 @@ import (
 
 // Flags of the go command with which the layer is built. A test compares them with the layer's own.
 var (
-	buildEnvironment = []string{"GOARM64=v8.0", "GOAMD64=v1", "CGO_ENABLED=0", "GOFLAGS=", "GOEXPERIMENT=", "GOFIPS140=off", "GOWORK=off"}
-	buildFlags       = []string{"-mod=readonly", "-trimpath", "-buildvcs=false", "-tags", "lambda.norpc", "-ldflags", "-s -w -buildid="}
+	buildEnvironment = []string{
+		"GOARM64=v8.0", "GOAMD64=v1", "CGO_ENABLED=0", "GOFLAGS=", "GOEXPERIMENT=", "GOFIPS140=off", "GOWORK=off",
+	}
+	buildFlags = []string{
+		"-mod=readonly", "-trimpath", "-buildvcs=false", "-tags", "lambda.norpc", "-ldflags", "-s -w -buildid=",
+	}
 )
 
-// Build compiles a main package of the module at root as the layer's extension is compiled. goarch "" means this machine's.
+// Build compiles a main package of the module at root as the layer's extension is compiled. goarch "" means this
+// machine's.
 func Build(ctx context.Context, root, pkg, output, goarch string) error {
 	environment := append(slices.Clone(buildEnvironment), "GOOS="+runtime.GOOS, "GOARCH="+runtime.GOARCH)
 	if goarch != "" {
@@ -56,7 +61,9 @@ func BuildPeer(ctx context.Context, output string) error {
 
 func run(ctx context.Context, dir string, environment []string, arguments ...string) error {
 	cmd := exec.CommandContext(ctx, "go", arguments...)
-	cmd.Dir, cmd.Env = dir, append(slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "GOROOT=") }), environment...)
+	cmd.Dir, cmd.Env = dir, append(slices.DeleteFunc(os.Environ(), func(v string) bool {
+		return strings.HasPrefix(v, "GOROOT=")
+	}), environment...)
 	output, err := cmd.CombinedOutput()
 	if err != nil {
 		lines := strings.Split(strings.TrimSpace(string(output)), "\n")

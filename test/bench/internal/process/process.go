@@ -80,8 +80,8 @@ func Start(ctx context.Context, path string, c Config) (*Extension, error) {
 	return nil, err
 }
 
-// lambda is the part of the Extensions API that an extension needs. It tells when the extension registers, and answers its wait for an
-// event with SHUTDOWN when stop is closed.
+// lambda is the part of the Extensions API that an extension needs. It tells when the extension registers, and answers
+// its wait for an event with SHUTDOWN when stop is closed.
 func lambda(registered chan<- time.Time, stop <-chan struct{}) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /2020-01-01/extension/register", func(w http.ResponseWriter, _ *http.Request) {
@@ -90,7 +90,8 @@ func lambda(registered chan<- time.Time, stop <-chan struct{}) http.Handler {
 		default:
 		}
 		w.Header().Set("Lambda-Extension-Identifier", "11111111-2222-3333-4444-555555555555")
-		fmt.Fprintf(w, `{"functionName":"bench","functionVersion":"$LATEST","handler":"bootstrap","accountId":"%s"}`, Account)
+		fmt.Fprintf(w, `{"functionName":"bench","functionVersion":"$LATEST","handler":"bootstrap","accountId":"%s"}`,
+			Account)
 	})
 	mux.HandleFunc("GET /2020-01-01/extension/event/next", func(w http.ResponseWriter, r *http.Request) {
 		select {

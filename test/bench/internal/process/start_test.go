@@ -67,7 +67,8 @@ func TestStart_RunsAnExtensionUntilStop(t *testing.T) {
 }
 
 func TestStart_FailsForAProgramThatEnds(t *testing.T) {
-	_, err := Start(t.Context(), os.Args[0], Config{Extra: []string{asExtension + "=1", "AWS_LAMBDA_RUNTIME_API=127.0.0.1:1"}})
+	_, err := Start(t.Context(), os.Args[0],
+		Config{Extra: []string{asExtension + "=1", "AWS_LAMBDA_RUNTIME_API=127.0.0.1:1"}})
 	if err == nil || !strings.Contains(err.Error(), "ended before it registered") {
 		t.Error(err)
 	}

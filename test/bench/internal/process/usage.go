@@ -14,8 +14,8 @@ import (
 // ErrUnmeasurable is the error of what only Linux tells about another process.
 var ErrUnmeasurable = errors.New("only Linux tells CPU time and memory of another process, in /proc")
 
-// CPU is the CPU time that all threads of a process have used, in nanoseconds' resolution: /proc/PID/stat counts in ticks of 10 ms.
-// A thread that ended takes its time with it; the threads of a Go program stay.
+// CPU is the CPU time that all threads of a process have used, in nanoseconds' resolution: /proc/PID/stat counts in
+// ticks of 10 ms. A thread that ended takes its time with it; the threads of a Go program stay.
 func CPU(pid int) (time.Duration, error) {
 	files, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", pid)) // the pattern is well formed
 	var sum time.Duration

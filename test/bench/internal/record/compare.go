@@ -28,8 +28,9 @@ func (w Worse) String() string {
 	return fmt.Sprintf("%s: %s %.3g, was %.3g", w.Figure.Name, what, w.Is, w.Was)
 }
 
-// Compare returns the rows of now that are worse by half than those of committed. It compares what does not depend on the machine:
-// ratios of figures measured in the same run, and counts. Rows that only one of the runs has are passed over.
+// Compare returns the rows of now that are worse by half than those of committed. It compares what does not depend on
+// the machine: ratios of figures measured in the same run, and counts. Rows that only one of the runs has are passed
+// over.
 func Compare(now, committed *Run) (worse []Worse) {
 	for _, f := range figures.All() {
 		is, was := compared(f, now.Row(f.ID)), compared(f, committed.Row(f.ID))

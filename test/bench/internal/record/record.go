@@ -1,5 +1,5 @@
-// Package record has what is kept of a run of the benchmark, as JSON: the machine, the rows, and the single measurements that plots
-// show.
+// Package record has what is kept of a run of the benchmark, as JSON: the machine, the rows, and the single
+// measurements that plots show.
 package record
 
 import (

@@ -17,7 +17,11 @@ func ratio(id string, value float64) Row {
 
 func TestRun_SurvivesAFile(t *testing.T) {
 	run := &Run{
-		Date: time.Date(2026, 11, 26, 0, 0, 0, 0, time.UTC), Commit: "abc", Extent: "standard", Notes: []string{"a {note\n [with] }brackets"}, Subject: "s",
+		Date:    time.Date(2026, 11, 26, 0, 0, 0, 0, time.UTC),
+		Commit:  "abc",
+		Extent:  "standard",
+		Notes:   []string{"a {note\n [with] }brackets"},
+		Subject: "s",
 		Machine: Machine{CPU: "c", Cores: 2, Go: "go", System: "linux", Load: 0.5}, Rows: []Row{ratio("size", 2)},
 		Samples: []Sample{{"a", []float64{1, 2}}}, Previous: &Run{Commit: "before"},
 	}
@@ -29,10 +33,12 @@ func TestRun_SurvivesAFile(t *testing.T) {
 	if err != nil || !reflect.DeepEqual(run, got) {
 		t.Errorf("%+v %v", got, err)
 	}
-	if b, err := run.Encode(); err != nil || !strings.Contains(string(b), `"subject": { "value": 2, "min": 2, "max": 2, "n": 1 }`) {
+	if b, err := run.Encode(); err != nil ||
+		!strings.Contains(string(b), `"subject": { "value": 2, "min": 2, "max": 2, "n": 1 }`) {
 		t.Errorf("%s %v", b, err)
 	}
-	if slim := run.Slim(); slim.Previous != nil || slim.Samples != nil || run.Previous == nil || slim.Row("size") == nil {
+	if slim := run.Slim(); slim.Previous != nil || slim.Samples != nil || run.Previous == nil ||
+		slim.Row("size") == nil {
 		t.Error("Slim")
 	}
 	if err := os.WriteFile(file, []byte(`{"other": 1}`), 0o600); err != nil {

@@ -10,7 +10,8 @@ import (
 	"github.com/lambda-tokenizer/lambda-tokenizer/test/bench/internal/stat"
 )
 
-// Verdict is whether a row meets its target: "met", "missed", or "" without a target or without what the target is about.
+// Verdict is whether a row meets its target: "met", "missed", or "" without a target or without what the target is
+// about.
 func Verdict(f figures.Figure, row *Row) string {
 	if f.Target == nil || row == nil {
 		return ""
@@ -59,7 +60,8 @@ func Range(f figures.Figure, s *stat.Stat) string {
 	if s == nil || s.N < 2 {
 		return ""
 	}
-	return thousands(strconv.FormatFloat(s.Min, 'f', f.Digits, 64)) + "…" + thousands(strconv.FormatFloat(s.Max, 'f', f.Digits, 64))
+	return thousands(strconv.FormatFloat(s.Min, 'f', f.Digits, 64)) + "…" + thousands(strconv.FormatFloat(s.Max, 'f',
+		f.Digits, 64))
 }
 
 // Ratio writes a ratio; "" for none.
@@ -107,7 +109,8 @@ func (r *Run) Table(out io.Writer) error {
 		if row == nil {
 			continue
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s", f.Name, f.Unit, Number(f, row.Subject), Range(f, row.Subject), Number(f, row.Floor),
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s", f.Name, f.Unit, Number(f, row.Subject),
+			Range(f, row.Subject), Number(f, row.Floor),
 			Ratio(row.Ratio), RatioRange(row.Ratio), Target(f), Verdict(f, row))
 		if baseline {
 			fmt.Fprintf(w, "\t%s\t%s", Number(f, row.Baseline), Ratio(row.BaselineRatio))

@@ -9,13 +9,17 @@ import (
 )
 
 func TestTable_HasWhatWasMeasured(t *testing.T) {
-	run := &Run{Baseline: "old", Rows: []Row{ratio("tokenize-p50-8", 1.2), {ID: "rate-tokenize", Subject: stat.Of(4000, 5123.4)}}}
+	run := &Run{Baseline: "old", Rows: []Row{
+		ratio("tokenize-p50-8", 1.2), {ID: "rate-tokenize", Subject: stat.Of(4000, 5123.4)},
+	}}
 	var out strings.Builder
 	if err := run.Table(&out); err != nil {
 		t.Fatal(err)
 	}
 	got := out.String()
-	for _, want := range []string{"tokenize, median, 8 clients", "≤ 1.15 x", "missed", "4,562", "4,000…5,123", "≥ 4,000 1/s", "met", "before"} {
+	for _, want := range []string{
+		"tokenize, median, 8 clients", "≤ 1.15 x", "missed", "4,562", "4,000…5,123", "≥ 4,000 1/s", "met", "before",
+	} {
 		if !strings.Contains(got, want) {
 			t.Errorf("the table lacks %q:\n%s", want, got)
 		}
@@ -26,7 +30,14 @@ func TestTable_HasWhatWasMeasured(t *testing.T) {
 }
 
 func TestThousands(t *testing.T) {
-	for in, want := range map[string]string{"1": "1", "999": "999", "1000": "1,000", "-1000.25": "-1,000.25", "1234567.1": "1,234,567.1", "-100": "-100"} {
+	for in, want := range map[string]string{
+		"1":         "1",
+		"999":       "999",
+		"1000":      "1,000",
+		"-1000.25":  "-1,000.25",
+		"1234567.1": "1,234,567.1",
+		"-100":      "-100",
+	} {
 		if got := thousands(in); got != want {
 			t.Errorf("%s becomes %s", in, got)
 		}

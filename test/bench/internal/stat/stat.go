@@ -38,7 +38,8 @@ func Median(values []float64) float64 {
 	return (sorted[middle-1] + sorted[middle]) / 2
 }
 
-// Quantile is the smallest value that at least the share p of the values do not exceed (the nearest rank). Of no values it is NaN.
+// Quantile is the smallest value that at least the share p of the values do not exceed (the nearest rank). Of no values
+// it is NaN.
 func Quantile(values []float64, p float64) float64 {
 	if len(values) == 0 {
 		return math.NaN()

@@ -84,7 +84,9 @@ func parse(kind string, body []byte) (write, bool) {
 }
 
 func (t *tables) answer(operation, body []byte) answer {
-	kind := map[string]string{"PutItem": "Put", "DeleteItem": "Delete", "UpdateItem": "Update", "GetItem": "Get"}[string(operation)]
+	kind := map[string]string{
+		"PutItem": "Put", "DeleteItem": "Delete", "UpdateItem": "Update", "GetItem": "Get",
+	}[string(operation)]
 	if kind == "" {
 		return t.transact(body)
 	}
@@ -165,8 +167,9 @@ func cancelled(writes []write) answer {
 			reasons[i] = `{"Code":"ConditionalCheckFailed"}`
 		}
 	}
-	return answer{http.StatusBadRequest, []byte(`{"__type":"com.amazonaws.fake#TransactionCanceledException","message":"cancelled","CancellationReasons":[` +
-		strings.Join(reasons, ",") + `]}`)}
+	return answer{http.StatusBadRequest, []byte(
+		`{"__type":"com.amazonaws.fake#TransactionCanceledException","message":"cancelled","CancellationReasons":[` +
+			strings.Join(reasons, ",") + `]}`)}
 }
 
 // prepare finds out what a write would do. The caller holds t.mu.

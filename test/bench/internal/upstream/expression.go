@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// A condition is compiled once, and evaluated on the raw JSON of an item. The language is DynamoDB's, without its rarer functions:
-// AND, OR, NOT, parentheses, comparisons, attribute_exists and attribute_not_exists.
+// A condition is compiled once, and evaluated on the raw JSON of an item. The language is DynamoDB's, without its rarer
+// functions: AND, OR, NOT, parentheses, comparisons, attribute_exists and attribute_not_exists.
 
 // scope is what the names of an expression stand for. item is nil if there is none.
 type scope struct{ item, values, names []byte }
@@ -25,7 +25,8 @@ var errExpression = errors.New("the fake does not know this expression")
 type parser struct{ tokens []string }
 
 func newParser(expression string) *parser {
-	spaced := strings.NewReplacer("(", " ( ", ")", " ) ", ",", " , ", "<=", " <= ", ">=", " >= ", "<>", " <> ", "+", " + ").Replace(expression)
+	spaced := strings.NewReplacer("(", " ( ", ")", " ) ", ",", " , ", "<=", " <= ", ">=", " >= ", "<>", " <> ", "+",
+		" + ").Replace(expression)
 	var tokens []string
 	for _, field := range strings.Fields(spaced) {
 		tokens = append(tokens, splitComparison(field)...)

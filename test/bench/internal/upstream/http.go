@@ -94,7 +94,8 @@ func appendResponse(out []byte, a answer) []byte {
 	out = strconv.AppendInt(out, int64(a.status), 10)
 	out = append(out, ' ')
 	out = append(out, http.StatusText(a.status)...)
-	out = append(out, "\r\nContent-Type: application/x-amz-json-1.1\r\nX-Amzn-Requestid: 00000000-0000-0000-0000-000000000000\r\nX-Amz-Crc32: "...)
+	out = append(out, "\r\nContent-Type: application/x-amz-json-1.1\r\nX-Amzn-Requestid: "+
+		"00000000-0000-0000-0000-000000000000\r\nX-Amz-Crc32: "...)
 	out = strconv.AppendUint(out, uint64(crc32.ChecksumIEEE(a.body)), 10)
 	out = append(out, "\r\nContent-Length: "...)
 	out = strconv.AppendInt(out, int64(len(a.body)), 10)

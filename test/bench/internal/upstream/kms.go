@@ -23,7 +23,8 @@ const (
 // blobSize is the size of a wrapped data key of 32 bytes, as KMS makes them.
 const blobSize = 184
 
-// kms wraps data keys with AES-GCM and has the key's ARN and the encryption context authenticated, so it needs no memory of them.
+// kms wraps data keys with AES-GCM and has the key's ARN and the encryption context authenticated, so it needs no
+// memory of them.
 type kms struct {
 	aead  cipher.AEAD
 	mac   []byte
@@ -100,7 +101,8 @@ func (k *kms) decrypt(blob, context []byte) answer {
 	if err != nil {
 		return failed("InvalidCiphertextException")
 	}
-	out := append(make([]byte, 0, 256), `{"EncryptionAlgorithm":"SYMMETRIC_DEFAULT","KeyId":"`+TokenKeyARN+`","Plaintext":"`...)
+	out := append(make([]byte, 0, 256),
+		`{"EncryptionAlgorithm":"SYMMETRIC_DEFAULT","KeyId":"`+TokenKeyARN+`","Plaintext":"`...)
 	out = base64.StdEncoding.AppendEncode(out, plain)
 	return answer{http.StatusOK, append(out, `"}`...)}
 }

@@ -8,8 +8,8 @@ import (
 // errJSON is the error of a body that is no JSON object as the AWS clients write them.
 var errJSON = errors.New("the body is not a JSON object")
 
-// members calls f for each member of the object at the start of b, until f returns false. The value is raw JSON. It reads what AWS
-// clients write, checks no more than it needs, and allocates nothing.
+// members calls f for each member of the object at the start of b, until f returns false. The value is raw JSON. It
+// reads what AWS clients write, checks no more than it needs, and allocates nothing.
 func members(b []byte, f func(name, value []byte) bool) error {
 	i := space(b, 0)
 	if i >= len(b) || b[i] != '{' {

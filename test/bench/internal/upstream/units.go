@@ -2,8 +2,9 @@ package upstream
 
 import "encoding/base64"
 
-// Units are DynamoDB's request units, computed from the sizes of items as AWS documents: a write costs one unit for each 1 KB of the
-// larger of the item before and after, a consistent read one for each 4 KB, at least one each; a transaction costs twice.
+// Units are DynamoDB's request units, computed from the sizes of items as AWS documents: a write costs one unit for
+// each 1 KB of the larger of the item before and after, a consistent read one for each 4 KB, at least one each; a
+// transaction costs twice.
 // https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/read-write-operations.html
 type Units struct{ Writes, Reads int64 }
 

@@ -1,9 +1,9 @@
 // Package upstream has fakes of KMS and DynamoDB that are fast enough to measure against.
 //
-// They share two cores with what is measured, so they do little: a connection is a goroutine, requests are scanned and not decoded,
-// answers are put together from parts that are there already. They are honest where the extension depends on them: a data key opens
-// with its own encryption context only, writes obey their conditions, a transaction happens as a whole or not at all, and every
-// operation is counted.
+// They share two cores with what is measured, so they do little: a connection is a goroutine, requests are scanned and
+// not decoded, answers are put together from parts that are there already. They are honest where the extension depends
+// on them: a data key opens with its own encryption context only, writes obey their conditions, a transaction happens
+// as a whole or not at all, and every operation is counted.
 //
 //	s, err := upstream.Listen()
 //	defer s.Close()
@@ -139,5 +139,8 @@ func pause(latency *atomic.Int64) {
 
 // failed is an error of a service.
 func failed(exception string) answer {
-	return answer{http.StatusBadRequest, []byte(`{"__type":"com.amazonaws.fake#` + exception + `","message":"the benchmark's fake refuses this"}`)}
+	return answer{
+		http.StatusBadRequest,
+		[]byte(`{"__type":"com.amazonaws.fake#` + exception + `","message":"the benchmark's fake refuses this"}`),
+	}
 }

@@ -22,7 +22,9 @@ func start(t *testing.T) (*Server, *awskms.Client, *dynamodb.Client) {
 	}
 	t.Cleanup(func() { _ = s.Close() })
 	config := aws.Config{
-		Region: "us-east-1", BaseEndpoint: new("http://" + s.Addr()), Credentials: credentials.NewStaticCredentialsProvider("a", "s", "t"),
+		Region:       "us-east-1",
+		BaseEndpoint: new("http://" + s.Addr()),
+		Credentials:  credentials.NewStaticCredentialsProvider("a", "s", "t"),
 	}
 	return s, awskms.NewFromConfig(config), dynamodb.NewFromConfig(config)
 }
@@ -36,12 +38,17 @@ func TestKMS_BindsADataKeyToItsContext(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	opened, err := client.Decrypt(t.Context(), &awskms.DecryptInput{KeyId: new(TokenKeyARN), CiphertextBlob: made.CiphertextBlob, EncryptionContext: bound})
+	opened, err := client.Decrypt(t.Context(),
+		&awskms.DecryptInput{KeyId: new(TokenKeyARN), CiphertextBlob: made.CiphertextBlob, EncryptionContext: bound})
 	if err != nil || string(opened.Plaintext) != string(made.Plaintext) {
 		t.Fatal("the data key does not open:", err)
 	}
-	for name, context := range map[string]map[string]string{"none": nil, "another": {"table": "t", "account_id": "1", "ref": "x"}} {
-		_, err := client.Decrypt(t.Context(), &awskms.DecryptInput{KeyId: new(TokenKeyARN), CiphertextBlob: made.CiphertextBlob, EncryptionContext: context})
+	for name, context := range map[string]map[string]string{
+		"none": nil, "another": {"table": "t", "account_id": "1", "ref": "x"},
+	} {
+		_, err := client.Decrypt(t.Context(), &awskms.DecryptInput{
+			KeyId: new(TokenKeyARN), CiphertextBlob: made.CiphertextBlob, EncryptionContext: context,
+		})
 		if _, ok := errors.AsType[*kmstypes.InvalidCiphertextException](err); !ok {
 			t.Errorf("context %s: %v", name, err)
 		}
@@ -56,7 +63,8 @@ func TestKMS_HoldsDataKeysBack(t *testing.T) {
 	release := s.HoldDataKeys()
 	done := make(chan error)
 	go func() {
-		_, err := client.GenerateDataKey(context.Background(), &awskms.GenerateDataKeyInput{KeyId: new(TokenKeyARN), KeySpec: kmstypes.DataKeySpecAes256})
+		_, err := client.GenerateDataKey(context.Background(),
+			&awskms.GenerateDataKeyInput{KeyId: new(TokenKeyARN), KeySpec: kmstypes.DataKeySpecAes256})
 		done <- err
 	}()
 	select {
@@ -74,7 +82,10 @@ func attribute(s string) types.AttributeValue { return &types.AttributeValueMemb
 
 func put(token, content string) *dynamodb.PutItemInput {
 	return &dynamodb.PutItemInput{
-		TableName: new(Vault), Item: map[string]types.AttributeValue{"Hash_Key": attribute(token), "Account_Id": attribute("1"), "Content": attribute(content)},
+		TableName: new(Vault),
+		Item: map[string]types.AttributeValue{
+			"Hash_Key": attribute(token), "Account_Id": attribute("1"), "Content": attribute(content),
+		},
 		ConditionExpression:       new("attribute_not_exists(Hash_Key) OR Content = :same"),
 		ExpressionAttributeValues: map[string]types.AttributeValue{":same": attribute(content)},
 	}
@@ -92,7 +103,9 @@ func TestDynamoDB_ChecksConditions(t *testing.T) {
 		t.Error("another:", err)
 	}
 	got, err := client.GetItem(t.Context(), &dynamodb.GetItemInput{
-		TableName: new(Vault), Key: map[string]types.AttributeValue{"Hash_Key": attribute("a"), "Account_Id": attribute("1")}, ConsistentRead: new(true),
+		TableName:      new(Vault),
+		Key:            map[string]types.AttributeValue{"Hash_Key": attribute("a"), "Account_Id": attribute("1")},
+		ConsistentRead: new(true),
 	})
 	if err != nil || got.Item["Content"].(*types.AttributeValueMemberS).Value != "x" {
 		t.Errorf("%v %v", got, err)
@@ -111,9 +124,13 @@ func TestDynamoDB_CountsUses(t *testing.T) {
 	_, _, client := start(t)
 	use := func() error {
 		_, err := client.UpdateItem(t.Context(), &dynamodb.UpdateItemInput{
-			TableName: new(State), Key: map[string]types.AttributeValue{"State_Key": attribute("use#a"), "Account_Id": attribute("1")},
-			UpdateExpression:    new("SET Uses = if_not_exists(Uses, :zero) + :one, LastAttempt = :attempt"),
-			ConditionExpression: new("(attribute_not_exists(Uses) OR Uses >= :zero AND Uses < :max) AND attribute_exists(State_Key) OR attribute_not_exists(State_Key)"),
+			TableName: new(State),
+			Key: map[string]types.AttributeValue{
+				"State_Key": attribute("use#a"), "Account_Id": attribute("1"),
+			},
+			UpdateExpression: new("SET Uses = if_not_exists(Uses, :zero) + :one, LastAttempt = :attempt"),
+			ConditionExpression: new(
+				"(attribute_not_exists(Uses) OR Uses >= :zero AND Uses < :max) AND attribute_exists(State_Key) OR attribute_not_exists(State_Key)"),
 			ExpressionAttributeValues: map[string]types.AttributeValue{
 				":zero": &types.AttributeValueMemberN{Value: "0"}, ":one": &types.AttributeValueMemberN{Value: "1"},
 				":max": &types.AttributeValueMemberN{Value: "2"}, ":attempt": attribute("t"),
@@ -135,12 +152,15 @@ func TestDynamoDB_ATransactionHappensAsAWholeOrNotAtAll(t *testing.T) {
 	s, _, client := start(t)
 	transact := func(token string) error {
 		in := put(token, "x")
-		_, err := client.TransactWriteItems(t.Context(), &dynamodb.TransactWriteItemsInput{TransactItems: []types.TransactWriteItem{
-			{Put: &types.Put{TableName: in.TableName, Item: in.Item}},
-			{Put: &types.Put{
-				TableName: new(Index), Item: map[string]types.AttributeValue{"Index_Key": attribute("i")}, ConditionExpression: new("attribute_not_exists(Index_Key)"),
-			}},
-		}})
+		_, err := client.TransactWriteItems(t.Context(),
+			&dynamodb.TransactWriteItemsInput{TransactItems: []types.TransactWriteItem{
+				{Put: &types.Put{TableName: in.TableName, Item: in.Item}},
+				{Put: &types.Put{
+					TableName:           new(Index),
+					Item:                map[string]types.AttributeValue{"Index_Key": attribute("i")},
+					ConditionExpression: new("attribute_not_exists(Index_Key)"),
+				}},
+			}})
 		return err
 	}
 	if err := transact("a"); err != nil {
@@ -150,11 +170,14 @@ func TestDynamoDB_ATransactionHappensAsAWholeOrNotAtAll(t *testing.T) {
 		t.Errorf("a transaction of two small puts costs %+v", u)
 	}
 	err := transact("b")
-	if e, ok := errors.AsType[*types.TransactionCanceledException](err); !ok || len(e.CancellationReasons) != 2 || *e.CancellationReasons[1].Code != "ConditionalCheckFailed" {
+	if e, ok := errors.AsType[*types.TransactionCanceledException](err); !ok || len(e.CancellationReasons) != 2 ||
+		*e.CancellationReasons[1].Code != "ConditionalCheckFailed" {
 		t.Error(err)
 	}
 	got, err := client.GetItem(t.Context(), &dynamodb.GetItemInput{
-		TableName: new(Vault), Key: map[string]types.AttributeValue{"Hash_Key": attribute("b"), "Account_Id": attribute("1")}, ConsistentRead: new(true),
+		TableName:      new(Vault),
+		Key:            map[string]types.AttributeValue{"Hash_Key": attribute("b"), "Account_Id": attribute("1")},
+		ConsistentRead: new(true),
 	})
 	if err != nil || got.Item != nil {
 		t.Errorf("%v %v", got, err)
@@ -169,7 +192,8 @@ func TestDynamoDB_WritesCostByTheLargerItem(t *testing.T) {
 	}
 	before := s.Units()
 	if _, err := client.DeleteItem(t.Context(), &dynamodb.DeleteItemInput{
-		TableName: new(Vault), Key: map[string]types.AttributeValue{"Hash_Key": attribute("a"), "Account_Id": attribute("1")},
+		TableName: new(Vault),
+		Key:       map[string]types.AttributeValue{"Hash_Key": attribute("a"), "Account_Id": attribute("1")},
 	}); err != nil {
 		t.Fatal(err)
 	}
@@ -181,7 +205,8 @@ func TestDynamoDB_WritesCostByTheLargerItem(t *testing.T) {
 func TestDynamoDB_RefusesAReadThatIsNotConsistent(t *testing.T) {
 	_, _, client := start(t)
 	if _, err := client.GetItem(t.Context(), &dynamodb.GetItemInput{
-		TableName: new(Vault), Key: map[string]types.AttributeValue{"Hash_Key": attribute("a"), "Account_Id": attribute("1")},
+		TableName: new(Vault),
+		Key:       map[string]types.AttributeValue{"Hash_Key": attribute("a"), "Account_Id": attribute("1")},
 	}); err == nil {
 		t.Error("it is answered")
 	}
@@ -214,7 +239,9 @@ func TestUnits_FollowTheSizeOfItems(t *testing.T) {
 
 func TestScan_ReadsWhatClientsWrite(t *testing.T) {
 	object := []byte("{ \"a\" : \"x\\\"}\", \"b\":[1,{\"c\":\"]\"}] ,\"d\":{\"e\":{}}, \"f\": true}")
-	for name, want := range map[string]string{"a": `"x\"}"`, "b": `[1,{"c":"]"}]`, "d": `{"e":{}}`, "f": "true", "g": ""} {
+	for name, want := range map[string]string{
+		"a": `"x\"}"`, "b": `[1,{"c":"]"}]`, "d": `{"e":{}}`, "f": "true", "g": "",
+	} {
 		if got := string(member(object, name)); got != want {
 			t.Errorf("%s: %s, want %s", name, got, want)
 		}
