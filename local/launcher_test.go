@@ -53,7 +53,7 @@ func fakeGo() int {
 		return 1
 	case "hangs":
 		if tell := os.Getenv("FAKE_HANGING"); tell != "" {
-			os.WriteFile(tell, nil, 0o600)
+			_ = os.WriteFile(tell, nil, 0o600)
 		}
 		hang()
 	}
@@ -101,7 +101,7 @@ func fakeSimulator() int {
 		fmt.Println("got", <-signals)
 		return 7
 	case "killed":
-		syscall.Kill(os.Getpid(), syscall.SIGKILL)
+		_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
 		hang()
 	}
 	code, _ := strconv.Atoi(os.Getenv("FAKE_EXIT"))
@@ -333,10 +333,10 @@ func TestPrinter_TellsHowFarTheCompilationIs(t *testing.T) {
 		}
 	}
 	tell(0)
-	io.WriteString(app, "go: downloading github.com/aws/aws-cdk-go/awscdk/v2 v2.270.0\n")
+	_, _ = io.WriteString(app, "go: downloading github.com/aws/aws-cdk-go/awscdk/v2 v2.270.0\n")
 	tell(15)
-	io.WriteString(app, "github.com/aws/aws-cdk-go/awscdk/v2/aws")
-	io.WriteString(app, "ec2/internal\ngithub.com/aws/aws-cdk-go/awscdk/v2/awsec2\n")
+	_, _ = io.WriteString(app, "github.com/aws/aws-cdk-go/awscdk/v2/aws")
+	_, _ = io.WriteString(app, "ec2/internal\ngithub.com/aws/aws-cdk-go/awscdk/v2/awsec2\n")
 	simulator.done = true
 	tell(30)
 	printer{&rewritten, true}.clear()
@@ -353,7 +353,7 @@ func TestPrinter_TellsHowFarTheCompilationIs(t *testing.T) {
 	}
 
 	rewritten.Reset()
-	io.WriteString(app, strings.Repeat("x", 200)+"\n")
+	_, _ = io.WriteString(app, strings.Repeat("x", 200)+"\n")
 	tell(45)
 	if n := len(strings.Trim(rewritten.String(), "\r"+erase)); n > 79 {
 		t.Errorf("a line of %d characters would wrap", n)

@@ -10,7 +10,8 @@ import (
 	"testing"
 )
 
-// The threat model names the test of each promise, and other documents name tests, too. If a test is renamed or deleted, they have to follow.
+// The threat model names the test of each promise, and other documents name tests, too. If a test is renamed or
+// deleted, they have to follow.
 func TestThreatModel_NamesTestsThatExist(t *testing.T) {
 	functions := regexp.MustCompile(`(?m)^func (Test\w+)\(`)
 	exist := map[string]bool{}

@@ -17,7 +17,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// snippetImports are the packages that a snippet may use without an import of its own, by the names they have in the snippet.
+// snippetImports are the packages that a snippet may use without an import of its own, by the names they have in the
+// snippet.
 var snippetImports = map[string]string{
 	"awscdk":         "github.com/aws/aws-cdk-go/awscdk/v2",
 	"awsiam":         "github.com/aws/aws-cdk-go/awscdk/v2/awsiam",
@@ -59,8 +60,8 @@ var (
 )
 `
 
-// notCompiled are the snippets that the documents mark with a comment "not compiled", by document and first line. A snippet of the
-// documents is in this list or compiles.
+// notCompiled are the snippets that the documents mark with a comment "not compiled", by document and first line. A
+// snippet of the documents is in this list or compiles.
 var notCompiled = map[string]string{}
 
 // snippet is a block of Go in a document.
@@ -71,7 +72,8 @@ type snippet struct {
 	marked   bool // as one that does not compile
 }
 
-// The documents' Go compiles: every block of Go in the README and below docs, and the tutorials in the constructs' documentation.
+// The documents' Go compiles: every block of Go in the README and below docs, and the tutorials in the constructs'
+// documentation.
 func TestSnippets_Compile(t *testing.T) {
 	var snippets []snippet
 	for _, document := range documents(t) {

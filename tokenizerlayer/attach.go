@@ -42,11 +42,12 @@ const (
 
 // AttachOptions tune the extension beside one function. Every field is optional.
 type AttachOptions struct {
-	// Port is where the extension listens on 127.0.0.1, from 1024 to 65535; 0 means the function's own environment variable
-	// TOKENIZER_PORT or, without one, 2774. The clients in the layer and tokenizerlayer/client find the port by themselves.
+	// Port is where the extension listens on 127.0.0.1, from 1024 to 65535; 0 means the function's own environment
+	// variable TOKENIZER_PORT or, without one, 2774. The clients in the layer and tokenizerlayer/client find the port
+	// by themselves.
 	Port int
-	// LogLevel is the lowest severity of notices about itself that the extension writes to the function's log; "" means [LogInfo]. It
-	// always writes events, one for each operation.
+	// LogLevel is the lowest severity of notices about itself that the extension writes to the function's log; "" means
+	// [LogInfo]. It always writes events, one for each operation.
 	LogLevel LogLevel
 	// MaxBodyBytes bounds the body of a request to the extension, from 64 to 32768 bytes; 0 means 32768.
 	MaxBodyBytes int
@@ -55,45 +56,47 @@ type AttachOptions struct {
 	ReadRate int
 	// MaxConnections is how many connections the extension serves at a time, from 1 to 1024; 0 means 64. Others wait.
 	MaxConnections int
-	// KeysAhead is how many data keys for one purpose the extension fetches before they are needed, so that a token does not wait for
-	// KMS: from 1 to 256, or [NoKeysAhead]; 0 means 64. It is for functions that tokenize. The extension begins with one data key, and
-	// fetches more only under load. It holds a data key for at most 5 minutes. For this time the function can still make tokens after
-	// you have taken its permission away.
+	// KeysAhead is how many data keys for one purpose the extension fetches before they are needed, so that a token
+	// does not wait for KMS: from 1 to 256, or [NoKeysAhead]; 0 means 64. It is for functions that tokenize. The
+	// extension begins with one data key, and fetches more only under load. It holds a data key for at most 5 minutes.
+	// For this time the function can still make tokens after you have taken its permission away.
 	KeysAhead int
-	// Purposes are the purposes for which the function may tokenize or detokenize; none means tokens that are bound to no purpose.
+	// Purposes are the purposes for which the function may tokenize or detokenize; none means tokens that are bound to
+	// no purpose.
 	Purposes []string
 	// Index lets a function that may tokenize make deterministic tokens and idempotent requests: see [Grants.Index],
 	// which is a way to read deterministic tokens.
 	Index bool
-	// IdempotencyScope is a common name for functions that share idempotency keys: 1 to 128 of A-Z a-z 0-9 . _ : -; "" means that this
-	// function shares its keys with no other.
+	// IdempotencyScope is a common name for functions that share idempotency keys: 1 to 128 of A-Z a-z 0-9 . _ : -; ""
+	// means that this function shares its keys with no other.
 	IdempotencyScope string
-	// Granted says that the role has its permissions on the vault already, so that Attach adds none. Set it for an imported role that
-	// another app has made with [NewDetokenizeRole]. Attach recognizes a role of this app by itself.
+	// Granted says that the role has its permissions on the vault already, so that Attach adds none. Set it for an
+	// imported role that another app has made with [NewDetokenizeRole]. Attach recognizes a role of this app by itself.
 	Granted bool
 }
 
-// NoKeysAhead is a value of [AttachOptions.KeysAhead]: the extension asks KMS for a data key in each tokenize, which waits for the
-// answer.
+// NoKeysAhead is a value of [AttachOptions.KeysAhead]: the extension asks KMS for a data key in each tokenize, which
+// waits for the answer.
 const NoKeysAhead = -1
 
 // defaultTimeout, in seconds, is what a function gets that states no timeout.
 const defaultTimeout = 10
 
-// Attach adds the layer to fn, gives the extension its settings as environment variables, and grants fn's role access to the vault. It
-// picks the layer version by the architecture of fn. If fn states no timeout, Attach sets 10 seconds, because Lambda's default of 3 is
-// less than the 5 that a client waits for the extension. If fn is to tokenize and its role states no path, Attach sets the path that
-// the keys' policies demand. For a function that is to detokenize, you have to state the path of the role. options may be nil.
+// Attach adds the layer to fn, gives the extension its settings as environment variables, and grants fn's role access
+// to the vault. It picks the layer version by the architecture of fn. If fn states no timeout, Attach sets 10 seconds,
+// because Lambda's default of 3 is less than the 5 that a client waits for the extension. If fn is to tokenize and its
+// role states no path, Attach sets the path that the keys' policies demand. For a function that is to detokenize, you
+// have to state the path of the role. options may be nil.
 //
-// Attach grants nothing to a role of [NewDetokenizeRole], which has its permissions already. The function must have the name and the
-// log group for which the role was made.
+// Attach grants nothing to a role of [NewDetokenizeRole], which has its permissions already. The function must have the
+// name and the log group for which the role was made.
 //
-// An error names every property that would not work in Lambda, and says what to do: an architecture for which the layer has no version,
-// a container image, five other layers, a timeout of 5 seconds or less, SnapStart, a capacity provider, a port or a setting that is
-// taken, a log configuration with which Lambda drops events, a role outside of the path that the keys' policies demand, a role to which
-// the CDK does not add policies, a vault of another account or region, a layer that is attached already, or wrong options. If it
-// returns an error, Attach has changed nothing. It checks fn again when the app is synthesized, so that later changes do not go
-// unnoticed.
+// An error names every property that would not work in Lambda, and says what to do: an architecture for which the layer
+// has no version, a container image, five other layers, a timeout of 5 seconds or less, SnapStart, a capacity provider,
+// a port or a setting that is taken, a log configuration with which Lambda drops events, a role outside of the path
+// that the keys' policies demand, a role to which the CDK does not add policies, a vault of another account or region,
+// a layer that is attached already, or wrong options. If it returns an error, Attach has changed nothing. It checks fn
+// again when the app is synthesized, so that later changes do not go unnoticed.
 func (l *Layer) Attach(fn awslambda.Function, vault IVault, access Access, options *AttachOptions) error {
 	if fn == nil {
 		return fmt.Errorf("%s: fn: got none, want a function to attach the layer to", *l.Node().Path())

@@ -9,8 +9,8 @@ import (
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/api"
 )
 
-// Both sides of every range that AttachOptions documents: the least and the most passes, and one beyond is refused by its name. 0 is
-// "leave it out".
+// Both sides of every range that AttachOptions documents: the least and the most passes, and one beyond is refused by
+// its name. 0 is "leave it out".
 func TestAttachOptions_BothSidesOfEveryLimit(t *testing.T) {
 	for property, limit := range map[string]struct{ least, most int }{
 		"Port":           {api.MinPort, api.MaxPort},

@@ -16,8 +16,8 @@ import (
 type DetokenizeRoleProps struct {
 	// Vault is what the role reads; required.
 	Vault IVault
-	// FunctionName is the name of the function that the role is for; required. The role's permissions on the vault hold for no other
-	// function, so the function must have this FunctionProps.FunctionName: 1 to 64 of A-Z a-z 0-9 - _.
+	// FunctionName is the name of the function that the role is for; required. The role's permissions on the vault hold
+	// for no other function, so the function must have this FunctionProps.FunctionName: 1 to 64 of A-Z a-z 0-9 - _.
 	FunctionName string
 	// Purposes are those that the function may detokenize for; none means tokens that are bound to no purpose.
 	Purposes []string
@@ -35,20 +35,21 @@ type DetokenizeRoleProps struct {
 	Destroyable bool
 }
 
-// DetokenizeRole is a construct for the stack of the security team: the role of one function that reads values back, with its
-// permissions on the vault, its permissions boundary and its log group. The application's stack gets Role and LogGroup by reference,
-// makes the function with them and attaches the layer, which then adds no permissions. It gives the role access to its own tables with
-// an awsiam.Policy in its own stack.
+// DetokenizeRole is a construct for the stack of the security team: the role of one function that reads values back,
+// with its permissions on the vault, its permissions boundary and its log group. The application's stack gets Role and
+// LogGroup by reference, makes the function with them and attaches the layer, which then adds no permissions. It gives
+// the role access to its own tables with an awsiam.Policy in its own stack.
 //
-// A permission that the application adds has an effect only inside the boundary. So the application's stack has no statement on
-// TokenKey, cannot widen the role, and cannot delete the log of its reads:
+// A permission that the application adds has an effect only inside the boundary. So the application's stack has no
+// statement on TokenKey, cannot widen the role, and cannot delete the log of its reads:
 //
 //   - the role's permissions on the vault hold only for the named function (lambda:SourceFunctionArn). Whoever passes the role to
 //     another function gets nothing.
 //   - the boundary allows these rights, items of the named tables, the function's log, X-Ray and Lambda's network interfaces. It allows
 //     nothing else, and denies other uses of KMS keys, IAM, Lambda and roles outright.
 //
-// Whoever can change the code of the function can still read what the function reads. docs/deployers.md says how to limit this.
+// Whoever can change the code of the function can still read what the function reads. docs/deployers.md says how to
+// limit this.
 type DetokenizeRole struct {
 	constructs.Construct
 	role     awsiam.Role
@@ -56,7 +57,8 @@ type DetokenizeRole struct {
 	logGroup awslogs.ILogGroup
 }
 
-// NewDetokenizeRole makes a role for one function. If a property is wrong, it makes nothing and returns an error that names it.
+// NewDetokenizeRole makes a role for one function. If a property is wrong, it makes nothing and returns an error that
+// names it.
 func NewDetokenizeRole(scope constructs.Construct, id string, props *DetokenizeRoleProps) (*DetokenizeRole, error) {
 	props = cmp.Or(props, &DetokenizeRoleProps{})
 	if err := refuse(childPath(scope, id), props.problems()); err != nil {
@@ -94,9 +96,9 @@ func NewDetokenizeRole(scope constructs.Construct, id string, props *DetokenizeR
 	return r, nil
 }
 
-// Role is for FunctionProps.Role. Give it more permissions with an awsiam.Policy in the application's stack. The CDK's own Grant
-// methods would add them to the policy in this stack, which would then depend on the application's stack, and the two stacks would
-// depend on each other.
+// Role is for FunctionProps.Role. Give it more permissions with an awsiam.Policy in the application's stack. The CDK's
+// own Grant methods would add them to the policy in this stack, which would then depend on the application's stack, and
+// the two stacks would depend on each other.
 func (r *DetokenizeRole) Role() awsiam.IRole { return r.role }
 
 // LogGroup is for FunctionProps.LogGroup. The role may write to no other.

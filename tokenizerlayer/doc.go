@@ -27,9 +27,9 @@
 //		return err
 //	}
 //
-// Another function may read cards back. The security team makes its role, in the stack of the vault. The role is below the IAM path
-// that TokenKey's policy demands for decryption. It opens nothing in a function of another name, and a boundary limits what others can
-// add to it:
+// Another function may read cards back. The security team makes its role, in the stack of the vault. The role is below
+// the IAM path that TokenKey's policy demands for decryption. It opens nothing in a function of another name, and a
+// boundary limits what others can add to it:
 //
 //	reader, err := tokenizerlayer.NewDetokenizeRole(stack, "Reader", &tokenizerlayer.DetokenizeRoleProps{
 //		Vault: vault, FunctionName: "paybill", ApplicationTables: []string{"Orders"},
@@ -57,29 +57,31 @@
 //
 // # What is made
 //
-// A [Vault] is a table of sealed values, a state table for uses and revocations, and an index that finds existing tokens. TokenKey
-// seals each value before it is stored, so whoever lacks kms:Decrypt on it cannot read a value even with full access to the table.
-// FingerprintKey makes the keyed fingerprints of the index. StorageKey encrypts the tables at rest.
+// A [Vault] is a table of sealed values, a state table for uses and revocations, and an index that finds existing
+// tokens. TokenKey seals each value before it is stored, so whoever lacks kms:Decrypt on it cannot read a value even
+// with full access to the table. FingerprintKey makes the keyed fingerprints of the index. StorageKey encrypts the
+// tables at rest.
 //
-// A [Layer] is the Lambda extension that talks to all of these, as a layer version for each architecture. It is compiled from source
-// while the app is synthesized, which needs Go and Node.js, but no Docker. Every app that uses the same release of this module gets the
-// same binary, which [Layer.Digest] identifies.
+// A [Layer] is the Lambda extension that talks to all of these, as a layer version for each architecture. It is
+// compiled from source while the app is synthesized, which needs Go and Node.js, but no Docker. Every app that uses the
+// same release of this module gets the same binary, which [Layer.Digest] identifies.
 //
-// [Layer.Attach] connects a function to both: the layer version, its settings, and the smallest set of permissions that works. The
-// extension runs with the function's own role, so the grant, not the extension, decides what the function can do: one that may only
-// tokenize cannot read a value back in any way. A [DetokenizeRole] gets its grant from the security team, and Attach adds none.
-// [Grants] says for each access what it grants, and what it leaves out and why.
+// [Layer.Attach] connects a function to both: the layer version, its settings, and the smallest set of permissions that
+// works. The extension runs with the function's own role, so the grant, not the extension, decides what the function
+// can do: one that may only tokenize cannot read a value back in any way. A [DetokenizeRole] gets its grant from the
+// security team, and Attach adds none. [Grants] says for each access what it grants, and what it leaves out and why.
 //
 // # More than one app
 //
-// [VaultFromAttributes] and [LayerFromAttributes] refer to a vault and a layer of another app or repository, by their ARNs. Functions
-// that take a vault or a layer take an [IVault] or an [ILayer], so they work with these, too.
+// [VaultFromAttributes] and [LayerFromAttributes] refer to a vault and a layer of another app or repository, by their
+// ARNs. Functions that take a vault or a layer take an [IVault] or an [ILayer], so they work with these, too.
 //
 // # Conventions
 //
-// Constructors take scope, id and props, as the CDK's own do. The props may be nil if every field is optional. The zero value of a
-// field means its documented default. If props are wrong, a constructor makes nothing and returns a Go error that names the construct,
-// the property, the value and what to do. Data are kept when a stack is deleted, unless Destroyable is set.
+// Constructors take scope, id and props, as the CDK's own do. The props may be nil if every field is optional. The zero
+// value of a field means its documented default. If props are wrong, a constructor makes nothing and returns a Go error
+// that names the construct, the property, the value and what to do. Data are kept when a stack is deleted, unless
+// Destroyable is set.
 //
 // This package imports the CDK and runs while an app is synthesized. Code that runs inside Lambda does not import it.
 package tokenizerlayer

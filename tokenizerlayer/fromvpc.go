@@ -8,15 +8,17 @@ import (
 	"github.com/aws/constructs-go/constructs/v10"
 )
 
-// OnlyFromVPC denies roles every use of the vault's tables, and of the keys that seal and index its values, in calls that do not come
-// through an endpoint of vpc. So if somebody takes a function's credentials out of the VPC, AWS refuses them. The VPC needs endpoints
-// for DynamoDB and KMS.
+// OnlyFromVPC denies roles every use of the vault's tables, and of the keys that seal and index its values, in calls
+// that do not come through an endpoint of vpc. So if somebody takes a function's credentials out of the VPC, AWS
+// refuses them. The VPC needs endpoints for DynamoDB and KMS.
 //
 // It makes a policy below scope, which is in the VPC's stack, and so works for roles of an earlier stack, whose own
 // policy cannot name the VPC. The policy can deny the use of further tables: see [DenyOutsideVPC].
 //
 // Left out: StorageKey. DynamoDB uses it in its caller's name, but from outside the VPC, and would be refused.
-func (g Grants) OnlyFromVPC(scope constructs.Construct, id string, vpc awsec2.IVpc, roles ...awsiam.IRole) awsiam.Policy {
+func (g Grants) OnlyFromVPC(
+	scope constructs.Construct, id string, vpc awsec2.IVpc, roles ...awsiam.IRole,
+) awsiam.Policy {
 	policy := awsiam.NewPolicy(scope, &id, &awsiam.PolicyProps{Roles: &roles})
 	tables := []*string{g.vault.Table().TableArn(), g.vault.State().TableArn(), g.vault.Index().TableArn()}
 	keys := slices.Concat(keyARNs(g.vault.TokenKeys()), keyARNs(g.vault.FingerprintKeys()))
@@ -24,8 +26,8 @@ func (g Grants) OnlyFromVPC(scope constructs.Construct, id string, vpc awsec2.IV
 	return policy
 }
 
-// DenyOutsideVPC denies actions on resources in calls that do not come through an endpoint of vpc. Do not use it for resources that a
-// service uses in its caller's name, such as the keys of DynamoDB's tables.
+// DenyOutsideVPC denies actions on resources in calls that do not come through an endpoint of vpc. Do not use it for
+// resources that a service uses in its caller's name, such as the keys of DynamoDB's tables.
 func DenyOutsideVPC(vpc awsec2.IVpc, actions string, resources ...*string) awsiam.PolicyStatement {
 	return awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
 		Effect:    awsiam.Effect_DENY,

@@ -142,8 +142,8 @@ func usesOf(purposes []string) (keys []string) {
 	return keys
 }
 
-// Revoke lets grantee revoke tokens that it knows, and deletes their entries in the index. It opens nothing, and uses neither TokenKey
-// nor FingerprintKey, so the role can have any path.
+// Revoke lets grantee revoke tokens that it knows, and deletes their entries in the index. It opens nothing, and uses
+// neither TokenKey nor FingerprintKey, so the role can have any path.
 //
 //   - On vault and index: DeleteItem, and GetItem, which tells where in the index the token is.
 //   - On the state: PutItem of tombstones. Left out: Query and Scan, and deleting tombstones.

@@ -12,14 +12,14 @@ import (
 
 // KeyProps describes TokenKey or FingerprintKey. Every field is optional.
 type KeyProps struct {
-	// RolePath is the IAM path below which the roles are that use the key. It must be that of the vault. "" means [DefaultRolePath].
-	// The key's policy denies each use to everyone but the roles that need it: see [TokenizePath] and the paths beside it.
-	// [AnyRolePath] denies nothing.
+	// RolePath is the IAM path below which the roles are that use the key. It must be that of the vault. "" means
+	// [DefaultRolePath]. The key's policy denies each use to everyone but the roles that need it: see [TokenizePath]
+	// and the paths beside it. [AnyRolePath] denies nothing.
 	RolePath string
 	// Alias is the key's alias without "alias/"; "" means none.
 	Alias string
-	// Destroyable deletes the key 7 days after its stack. The zero value keeps it: only roles below [AdministerPath] can disable it or
-	// schedule its deletion, no sooner than in 30 days.
+	// Destroyable deletes the key 7 days after its stack. The zero value keeps it: only roles below [AdministerPath]
+	// can disable it or schedule its deletion, no sooner than in 30 days.
 	Destroyable bool
 }
 

@@ -42,8 +42,8 @@ type LayerProps struct {
 	// Architectures are the instruction sets of the functions that the layer will serve; none means [ARM64] and
 	// [X86_64]. Each has a layer version of its own, because a version holds one binary.
 	Architectures []Architecture
-	// Destroyable deletes a layer version when a newer one replaces it or its stack is deleted. The zero value keeps it: a function of
-	// another stack that still names an old version could not be updated otherwise.
+	// Destroyable deletes a layer version when a newer one replaces it or its stack is deleted. The zero value keeps
+	// it: a function of another stack that still names an old version could not be updated otherwise.
 	Destroyable bool
 	// BuildOS is the operating system to compile the extension for; "" means linux, the only one that Lambda runs.
 	BuildOS string
@@ -69,11 +69,11 @@ type release struct {
 
 // NewLayer compiles the extension and makes the layer. props may be nil.
 //
-// The extension is compiled in its own module, with that module's go.mod and with one exact release of Go, which the go command
-// downloads if it has another. So the digest depends only on the release of the layer, and not on the app.
+// The extension is compiled in its own module, with that module's go.mod and with one exact release of Go, which the go
+// command downloads if it has another. So the digest depends only on the release of the layer, and not on the app.
 //
-// An error says which property is wrong or what was missing for the build: the go command, the module in the app's go.mod, the source
-// below a vendor directory, or the release of Go. In this case it makes no layer.
+// An error says which property is wrong or what was missing for the build: the go command, the module in the app's
+// go.mod, the source below a vendor directory, or the release of Go. In this case it makes no layer.
 func NewLayer(scope constructs.Construct, id string, props *LayerProps) (layer *Layer, err error) {
 	props = cmp.Or(props, &LayerProps{})
 	architectures := props.Architectures

@@ -77,10 +77,11 @@ type VaultProps struct {
 	Destroyable bool
 }
 
-// Vault is a construct with three tables. In the vault's own, partition key Hash_Key (the token) and sort key Account_Id,
-// CandidateString is the sealed value. The state, partition key State_Key, holds how often a token was used, and whether it was
-// revoked. Functions that tokenize cannot write it. The index, partition key Index_Key, finds tokens for deterministic and repeated
-// requests; it holds no values. DynamoDB removes rows of vault and index whose ExpiresAt has passed.
+// Vault is a construct with three tables. In the vault's own, partition key Hash_Key (the token) and sort key
+// Account_Id, CandidateString is the sealed value. The state, partition key State_Key, holds how often a token was
+// used, and whether it was revoked. Functions that tokenize cannot write it. The index, partition key Index_Key, finds
+// tokens for deterministic and repeated requests; it holds no values. DynamoDB removes rows of vault and index whose
+// ExpiresAt has passed.
 type Vault struct {
 	constructs.Construct
 	table, state, index        awsdynamodb.ITable
@@ -89,7 +90,8 @@ type Vault struct {
 	rolePath                   string
 }
 
-// NewVault makes the vault's tables around existing keys. If a property is wrong, it makes no table and returns an error that names it.
+// NewVault makes the vault's tables around existing keys. If a property is wrong, it makes no table and returns an
+// error that names it.
 func NewVault(scope constructs.Construct, id string, props *VaultProps) (*Vault, error) {
 	props = cmp.Or(props, &VaultProps{})
 	if err := refuse(childPath(scope, id), props.problems()); err != nil {
@@ -155,7 +157,8 @@ func checkDistinct(props string, tables []table) (problems []error) {
 	for i, t := range tables {
 		for _, earlier := range tables[:i] {
 			if t.value != "" && t.value == earlier.value {
-				problems = append(problems, fmt.Errorf("%s.%s: got the same table as %s, want another table", props, t.property, earlier.property))
+				problems = append(problems, fmt.Errorf("%s.%s: got the same table as %s, want another table",
+					props, t.property, earlier.property))
 				break
 			}
 		}

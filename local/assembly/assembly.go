@@ -12,9 +12,10 @@
 //		}
 //	}
 //
-// If a template uses something that the app's templates do not use, the package returns an error that names it: conditions, stages
-// (nested assemblies), and intrinsic functions that [Resolver] does not list. Parameters and rules are ignored, because the CDK adds
-// them only to check its bootstrap version. So is its resource AWS::CDK::Metadata, which has a condition.
+// If a template uses something that the app's templates do not use, the package returns an error that names it:
+// conditions, stages (nested assemblies), and intrinsic functions that [Resolver] does not list. Parameters and rules
+// are ignored, because the CDK adds them only to check its bootstrap version. So is its resource AWS::CDK::Metadata,
+// which has a condition.
 //
 // Sources: https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/intrinsic-function-reference.html
 // and, for the files, the package cloud-assembly-schema of the AWS CDK.

@@ -5,8 +5,8 @@
 //	defer c.Close()
 //	http.Post(c.Outputs["PaymentMethodApiURL"]+"/order", ...)
 //
-// The package repeats nothing about the app. If it does not know a type of resource, it returns an error that names the type.
-// NotSimulated lists what has an effect only on AWS.
+// The package repeats nothing about the app. If it does not know a type of resource, it returns an error that names the
+// type. NotSimulated lists what has an effect only on AWS.
 package cloud
 
 import (

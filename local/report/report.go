@@ -1,12 +1,13 @@
-// Package report makes the page docs/who-can-read.md. It computes from a cloud assembly who can read the data behind tokens, put data
-// behind tokens, end tokens or bring them back, and who can change this.
+// Package report makes the page docs/who-can-read.md. It computes from a cloud assembly who can read the data behind
+// tokens, put data behind tokens, end tokens or bring them back, and who can change this.
 //
 //	a, err := assembly.Load("cdk.out")
 //	inv, err := inventory.Read(a)
 //	page, err := report.Page(inv)
 //
-// The page shows a statement as the templates have it. The policy evaluator decides whether it has an effect: it tries the statement
-// with every request that the policies can tell apart. If the package does not know something that could matter, it returns an error.
+// The page shows a statement as the templates have it. The policy evaluator decides whether it has an effect: it tries
+// the statement with every request that the policies can tell apart. If the package does not know something that could
+// matter, it returns an error.
 package report
 
 import (

@@ -101,18 +101,18 @@ func run(ctx context.Context, args []string, out io.Writer, getenv func(string) 
 			return err
 		}
 	}
-	print := progress.New(out)
+	printer := progress.New(out)
 	log := &tee{}
 	if f.verbose || f.serve {
-		log.also = print
+		log.also = printer
 	}
 	defer func() {
 		if tail := log.last(4 << 10); err != nil && log.also == nil && ctx.Err() == nil && len(tail) > 0 {
-			print.Printf("\nWhat functions and compilers printed last:\n%s", tail)
+			printer.Printf("\nWhat functions and compilers printed last:\n%s", tail)
 		}
 	}()
 	if len(external) > 0 {
-		if err := print.Step("check endpoints", func() (string, error) { return external.String(), external.Check(ctx) }); err != nil {
+		if err := printer.Step("check endpoints", func() (string, error) { return external.String(), external.Check(ctx) }); err != nil {
 			return err
 		}
 	}
@@ -124,45 +124,45 @@ func run(ctx context.Context, args []string, out io.Writer, getenv func(string) 
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	system, err := start(ctx, f, dir, print, log, external)
+	system, err := start(ctx, f, dir, printer, log, external)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, system.Close()) }()
-	if err := walk(ctx, f, system, print, log); err != nil {
+	if err := walk(ctx, f, system, printer, log); err != nil {
 		if trouble := system.Trouble(); len(trouble) > 0 {
 			err = fmt.Errorf("%w\nbecause of:\n  %s", err, strings.Join(trouble, "\n  "))
 		}
 		return err
 	}
 	for _, line := range system.NotSimulated {
-		print.Printf("not simulated: %s", line)
+		printer.Printf("not simulated: %s", line)
 	}
 	if f.serve {
-		print.Printf("\nServing %s until Ctrl-C.", system.Outputs["PaymentMethodApiURL"])
+		printer.Printf("\nServing %s until Ctrl-C.", system.Outputs["PaymentMethodApiURL"])
 		<-ctx.Done()
-		print.Printf("\nStopping.")
+		printer.Printf("\nStopping.")
 	}
 	return nil
 }
 
 // start synthesizes the app into dir, and runs the result.
-func start(ctx context.Context, f flags, dir string, print *progress.Printer, log io.Writer, external endpoint.Set) (system *cloud.Cloud, err error) {
+func start(ctx context.Context, f flags, dir string, printer *progress.Printer, log io.Writer, external endpoint.Set) (system *cloud.Cloud, err error) {
 	settings, err := synth.HostContext()
 	if err != nil {
 		return nil, err
 	}
 	settings["stage"] = f.stage
 	if os := settings[synth.BuildOSKey]; os != "" {
-		print.Printf("Lambda runs Linux: for this machine the same packages are built for %s/%s.", os, runtime.GOARCH)
+		printer.Printf("Lambda runs Linux: for this machine the same packages are built for %s/%s.", os, runtime.GOARCH)
 	}
-	if err := print.Step("synthesize and build", func() (string, error) {
+	if err := printer.Step("synthesize and build", func() (string, error) {
 		err := synth.Run(ctx, synth.Options{Out: dir, Context: settings, Log: log, App: f.app})
 		return "the app's templates, layer and functions", err
 	}); err != nil {
 		return nil, err
 	}
-	err = print.Step("create resources", func() (string, error) {
+	err = printer.Step("create resources", func() (string, error) {
 		a, err := assembly.Load(dir)
 		if err != nil {
 			return "", err
@@ -179,13 +179,13 @@ func start(ctx context.Context, f flags, dir string, print *progress.Printer, lo
 }
 
 // walk does the walkthrough, and writes what a person needs to continue.
-func walk(ctx context.Context, f flags, system *cloud.Cloud, print *progress.Printer, log *tee) error {
+func walk(ctx context.Context, f flags, system *cloud.Cloud, printer *progress.Printer, log *tee) error {
 	w := walkthrough.Walk{
 		System: walkthrough.System{
 			Cognito: system.Clients.Cognito, DynamoDB: system.Clients.DynamoDB,
 			Outputs: system.Outputs, Tables: system.Tables, Code: system.Code,
 		},
-		Order: walkthrough.Order, Card: f.card, Print: print,
+		Order: walkthrough.Order, Card: f.card, Print: printer,
 	}
 	if f.serve { // the person uses the walkthrough's number
 		w.Order = fmt.Sprintf("local-%d", time.Now().Unix())
@@ -201,7 +201,7 @@ func walk(ctx context.Context, f flags, system *cloud.Cloud, print *progress.Pri
 		return err
 	}
 	if f.serve {
-		print.Printf("\n%s", curls(system.Outputs["PaymentMethodApiURL"], idToken))
+		printer.Printf("\n%s", curls(system.Outputs["PaymentMethodApiURL"], idToken))
 	}
 	if f.outputs == "" {
 		return nil

@@ -1,10 +1,10 @@
 // Package synth runs the project's CDK app and leaves its cloud assembly in a directory, as `cdk synth` does.
 //
-// The app is a process of its own: compiling the CDK takes minutes the first time, and a program that does not import it
-// can show progress meanwhile.
+// The app is a process of its own: compiling the CDK takes minutes the first time, and a program that does not import
+// it can show progress meanwhile.
 //
-// The CDK's check of the templates against its default rules is left out. It changes no template and takes three quarters of the
-// time of a synthesis. `cdk synth`, `cdk deploy` and the tests in test/ do it.
+// The CDK's check of the templates against its default rules is left out. It changes no template and takes three
+// quarters of the time of a synthesis. `cdk synth`, `cdk deploy` and the tests in test/ do it.
 package synth
 
 import (
@@ -30,7 +30,8 @@ const (
 // goRun compiles the app and runs it, as cdk.json's "app" says.
 const goRun = "go run ."
 
-// BuildOSKey is the context key that says which operating system functions and extension are compiled for; linux if it is not set.
+// BuildOSKey is the context key that says which operating system functions and extension are compiled for; linux if it
+// is not set.
 const BuildOSKey = "tokenizer:localBuildOS"
 
 // Options say what to synthesize.

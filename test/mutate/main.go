@@ -4,13 +4,14 @@
 //	go run ./test/mutate -packages vault,server -sample 0  # every fault of two packages
 //	go run ./test/mutate -packages patches                # the list only
 //
-// A fault is a comparison whose edge or sense is another, a condition turned around, a statement left out, a number larger or smaller by
-// one, an error that is not returned, a time limit or a UTC that is not set. The tests of the package run with the changed file in place of the
-// file (go test -overlay), so the tree stays as it is. A fault that a test notices, or that makes the tests hang, is killed; one that
-// does not compile does not count. The score of a package is how many of its faults are killed.
+// A fault is a comparison whose edge or sense is another, a condition turned around, a statement left out, a number
+// larger or smaller by one, an error that is not returned, a time limit or a UTC that is not set. The tests of the
+// package run with the changed file in place of the file (go test -overlay), so the tree stays as it is. A fault that a
+// test notices, or that makes the tests hang, is killed; one that does not compile does not count. The score of a
+// package is how many of its faults are killed.
 //
-// The directory patches lists faults of what is not Go, such as the clients for other languages, and of what takes too long for every fault,
-// such as the constructs. Each is tried in a copy of the tree.
+// The directory patches lists faults of what is not Go, such as the clients for other languages, and of what takes too
+// long for every fault, such as the constructs. Each is tried in a copy of the tree.
 //
 // survivors.txt lists the faults that may survive, each with the reason. The run fails if another one does.
 package main
@@ -29,7 +30,8 @@ import (
 	"time"
 )
 
-// packages are those that are covered, by their names on the command line. Those that are raced run under the race detector.
+// packages are those that are covered, by their names on the command line. Those that are raced run under the race
+// detector.
 var packages = map[string]struct {
 	dir  string
 	race bool

@@ -166,7 +166,8 @@ func TestOutcome_TellsThreeEnds(t *testing.T) {
 	}
 }
 
-// An outcome is kept for as long as it holds: a fault that was killed, whatever tests are added; one that survived, until they are.
+// An outcome is kept for as long as it holds: a fault that was killed, whatever tests are added; one that survived,
+// until they are.
 func TestOutcomes_AreKeptAsLongAsTheyHold(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "outcomes")
 	o, err := openOutcomes(file)

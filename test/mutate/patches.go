@@ -87,7 +87,8 @@ func (p patch) apply(source string) (string, error) {
 	return strings.Replace(source, p.before, p.after, 1), nil
 }
 
-// runPatches applies each patch to a copy of the tree, one after the other: they change files that are no Go, which an overlay does not reach.
+// runPatches applies each patch to a copy of the tree, one after the other: they change files that are no Go, which an
+// overlay does not reach.
 func runPatches(ctx context.Context, root string, o options, out io.Writer) (results []result, err error) {
 	patches, err := readPatches(filepath.Join(root, "test", "mutate", "patches"))
 	if err != nil {

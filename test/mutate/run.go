@@ -32,8 +32,8 @@ const (
 type result struct {
 	ID      string
 	Outcome string
-	// Source and Package are digests of the changed file and of the package with its tests: an outcome holds for these. A fault that
-	// was killed stays killed by more tests.
+	// Source and Package are digests of the changed file and of the package with its tests: an outcome holds for these.
+	// A fault that was killed stays killed by more tests.
 	Source, Package string
 }
 

@@ -17,8 +17,8 @@
 //	out, err := tokenizer.Detokenize(ctx, client.DetokenizeInput{Token: token})
 //	fmt.Println(out.Data.Reveal()) // ************1111
 //
-// Each operation has its own type of input, so an option that an operation does not have does not compile. The zero value of a field
-// asks for nothing.
+// Each operation has its own type of input, so an option that an operation does not have does not compile. The zero
+// value of a field asks for nothing.
 //
 // # Sensitive values
 //
@@ -31,8 +31,9 @@
 //
 // # Permissions
 //
-// The extension works with the function's own role. The constructs' Attach gives it the Tokenize, Detokenize or Revoke grant, and on
-// request also the Index grant, for deterministic tokens and idempotency keys. Each method says which grant it needs.
+// The extension works with the function's own role. The constructs' Attach gives it the Tokenize, Detokenize or Revoke
+// grant, and on request also the Index grant, for deterministic tokens and idempotency keys. Each method says which
+// grant it needs.
 //
 // # Errors
 //
@@ -40,9 +41,10 @@
 //
 //	if errors.Is(err, client.ErrNotFound) { ... }
 //
-// Each method lists the kinds that it is likely to return. Every method can also return four others, which mean that the layer is not
-// installed correctly: [ErrUnauthorized], [ErrForwarded], [ErrNoEndpoint] and [ErrInternal]. No error holds a value of the request or a
-// text of an AWS service, so errors can be logged. If a method returns an error, its output is the zero value.
+// Each method lists the kinds that it is likely to return. Every method can also return four others, which mean that
+// the layer is not installed correctly: [ErrUnauthorized], [ErrForwarded], [ErrNoEndpoint] and [ErrInternal]. No error
+// holds a value of the request or a text of an AWS service, so errors can be logged. If a method returns an error, its
+// output is the zero value.
 //
 // # Tests
 //

@@ -1,11 +1,12 @@
 // Command extension is /opt/extensions/tokenizer: an external Lambda extension that serves the tokenizer's loopback API
 // to the function beside it.
 //
-// At its start the extension binds its port, serves, asks KMS for a first data key, and registers, in this order. Lambda starts the
-// function only after registration, so the function never finds the port closed, and its first token does not wait for KMS. If a
-// setting is wrong, the extension keeps running: the API answers 503 and names the setting. If it ended, Lambda would end the function,
-// too, with an error that names neither the extension nor the setting. If the port is taken, the extension ends, because the function
-// would send its session token to whoever listens on that port.
+// At its start the extension binds its port, serves, asks KMS for a first data key, and registers, in this order.
+// Lambda starts the function only after registration, so the function never finds the port closed, and its first token
+// does not wait for KMS. If a setting is wrong, the extension keeps running: the API answers 503 and names the setting.
+// If it ended, Lambda would end the function, too, with an error that names neither the extension nor the setting. If
+// the port is taken, the extension ends, because the function would send its session token to whoever listens on that
+// port.
 package main
 
 import (
@@ -119,7 +120,7 @@ func stopServing(srv *http.Server, served <-chan error) {
 	if srv.Shutdown(ctx) != nil {
 		_ = srv.Close()
 	}
-	<-served
+	_ = <-served
 }
 
 func newVault(s settings.Settings, aws clients, account string) (*vault.Vault, error) {

@@ -22,13 +22,14 @@
 //		... // store your own rows
 //	}
 //
-// [Tokenizer.Advance] moves the clock forward, so that tokens expire. [Tokenizer.Fail] makes every call fail with an error of your
-// choice, so that you see how your code handles it. [Tokenizer.Log] returns what the extension has logged.
+// [Tokenizer.Advance] moves the clock forward, so that tokens expire. [Tokenizer.Fail] makes every call fail with an
+// error of your choice, so that you see how your code handles it. [Tokenizer.Log] returns what the extension has
+// logged.
 //
 // # Known limits
 //
-// Every call is allowed. The tokenizer has no roles, so it enforces no grants, and a client can read tokens of every purpose. A
-// Tokenizer forgets everything when it is closed.
+// Every call is allowed. The tokenizer has no roles, so it enforces no grants, and a client can read tokens of every
+// purpose. A Tokenizer forgets everything when it is closed.
 package tokenizertest
 
 import (

@@ -1,5 +1,5 @@
-// Package functions makes the functions from their settings, their clients and a clock. The mains pass [time.Now]. A test that runs a
-// function as a separate process passes a clock that it controls.
+// Package functions makes the functions from their settings, their clients and a clock. The mains pass [time.Now]. A
+// test that runs a function as a separate process passes a clock that it controls.
 package functions
 
 import (

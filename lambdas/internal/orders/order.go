@@ -5,9 +5,9 @@
 //	POST /order    [Orders.Place]    validate, seal the card, commit both rows in one transaction          -> PLACED
 //	POST /paybill  [Payments.Pay]    PLACED -> CHARGING (a lease), read the card back, charge, CHARGING -> PAID
 //
-// Lambda may end either function between any two of these steps, and any answer of DynamoDB may get lost. Three promises hold
-// nevertheless: a placed order has a readable token, a row of the vault has an order, and an order is charged once, to its own card. A
-// caller who repeats a request always gets it finished: place.go and pay.go say how.
+// Lambda may end either function between any two of these steps, and any answer of DynamoDB may get lost. Three
+// promises hold nevertheless: a placed order has a readable token, a row of the vault has an order, and an order is
+// charged once, to its own card. A caller who repeats a request always gets it finished: place.go and pay.go say how.
 //
 // [Gateway] translates between API Gateway's events and these calls. errors.go has every kind of error, with its
 // status. No error, log line or answer holds a card number. Only a [Processor] gets to see one.

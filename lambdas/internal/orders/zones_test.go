@@ -6,7 +6,8 @@ import (
 	"time"
 )
 
-// TestMain runs the package's tests in a zone that is two hours ahead of UTC: no answer, row or line of the log may show it.
+// TestMain runs the package's tests in a zone that is two hours ahead of UTC: no answer, row or line of the log may
+// show it.
 func TestMain(m *testing.M) {
 	time.Local = time.FixedZone("two hours ahead", 2*60*60)
 	m.Run()

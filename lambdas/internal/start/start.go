@@ -1,4 +1,5 @@
-// Package start has the code that the functions' mains share: settings, the DynamoDB client, the log, and the call of Lambda's runtime.
+// Package start has the code that the functions' mains share: settings, the DynamoDB client, the log, and the call of
+// Lambda's runtime.
 //
 //	func main() { start.Main(run) }
 //

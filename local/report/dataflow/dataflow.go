@@ -1,5 +1,5 @@
-// Package dataflow draws the architecture as an SVG: callers, the routes of APIs, the functions behind them, and the keys and tables
-// that these may use.
+// Package dataflow draws the architecture as an SVG: callers, the routes of APIs, the functions behind them, and the
+// keys and tables that these may use.
 //
 //	svg := dataflow.SVG(dataflow.Flow{Actors: actors, Stores: stores, Uses: uses})
 //

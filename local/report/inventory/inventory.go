@@ -1,11 +1,11 @@
-// Package inventory lists everything in a cloud assembly that decides who can get at the data behind tokens: keys, tables, roles,
-// functions, layers, and the API, with all policies.
+// Package inventory lists everything in a cloud assembly that decides who can get at the data behind tokens: keys,
+// tables, roles, functions, layers, and the API, with all policies.
 //
 //	a, err := assembly.Load("cdk.out")
 //	inv, err := inventory.Read(a)
 //
-// If something could matter and the package does not know it, it returns an error: a type of resource, a property of the types that
-// matter, a policy that is not one of the assembly, a key whose use nothing names.
+// If something could matter and the package does not know it, it returns an error: a type of resource, a property of
+// the types that matter, a policy that is not one of the assembly, a key whose use nothing names.
 package inventory
 
 import (

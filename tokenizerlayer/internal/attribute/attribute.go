@@ -3,8 +3,8 @@
 //
 //	row := attribute.Item{"Hash_Key": attribute.S("..."), "ExpiresAt": attribute.N("1767323105"), "CandidateString": attribute.B(message)}
 //
-// DynamoDB has more types of attributes, and whoever may write a table can store them. An Item has such a value too, but not as a text,
-// a number or bytes.
+// DynamoDB has more types of attributes, and whoever may write a table can store them. An Item has such a value too,
+// but not as a text, a number or bytes.
 package attribute
 
 import (

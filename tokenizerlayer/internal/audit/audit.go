@@ -1,9 +1,9 @@
-// Package audit records what the extension did. It writes one line of JSON for each operation to standard output, and Lambda writes it
-// to the function's log group.
+// Package audit records what the extension did. It writes one line of JSON for each operation to standard output, and
+// Lambda writes it to the function's log group.
 //
-// An event says who asked for what and how it ended. It holds no card, no token, no key and no text of an upstream service. A function
-// with the layer could write such lines itself: the record that it cannot forge is that of CloudTrail, for KMS and for the tables' data
-// events.
+// An event says who asked for what and how it ended. It holds no card, no token, no key and no text of an upstream
+// service. A function with the layer could write such lines itself: the record that it cannot forge is that of
+// CloudTrail, for KMS and for the tables' data events.
 package audit
 
 import (

@@ -31,7 +31,7 @@ func (t *timely) Write(b []byte) (int, error) {
 	defer t.mu.Unlock()
 	if t.late != nil {
 		select {
-		case <-t.late:
+		case _ = <-t.late:
 			t.late = nil
 		default:
 			return 0, errLate

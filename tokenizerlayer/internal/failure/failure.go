@@ -1,4 +1,5 @@
-// Package failure has the layer's errors. They say what went wrong without a card, a token or the text of another service.
+// Package failure has the layer's errors. They say what went wrong without a card, a token or the text of another
+// service.
 //
 // An [Error] is of one [Kind]. The kind is itself an error, so errors.Is(err, failure.NotFound) works, in the extension
 // and, after a trip over HTTP, in the function. How an error is shown to a caller is another package's business: see

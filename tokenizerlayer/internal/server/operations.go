@@ -84,7 +84,8 @@ func (q *request) about(a vault.About) {
 func (q *request) because(reason string) error {
 	switch {
 	case utf8.RuneCountInString(reason) > api.MaxReason || !vault.Printable(reason):
-		return failure.New(failure.Invalid, "reason", "must have at most %d characters, and no control characters", api.MaxReason)
+		return failure.New(failure.Invalid, "reason",
+			"must have at most %d characters, and no control characters", api.MaxReason)
 	case pan.Like(reason):
 		return failure.New(failure.Invalid, "reason", "looks like it holds a card number, which must not be logged")
 	}
@@ -176,7 +177,8 @@ func createFrom(in api.TokenizeRequest, header http.Header) (vault.Create, error
 		IdempotencyKey: header.Get(api.IdempotencyHeader),
 	}
 	if n := len(header.Values(api.IdempotencyHeader)); n > 1 || n == 1 && c.IdempotencyKey == "" {
-		return vault.Create{}, failure.New(failure.Invalid, api.IdempotencyHeader, "must not be empty, and must be given once")
+		return vault.Create{}, failure.New(failure.Invalid, api.IdempotencyHeader,
+			"must not be empty, and must be given once")
 	}
 	if in.TTL != nil {
 		if *in.TTL < 1 || *in.TTL > api.MaxTTL {

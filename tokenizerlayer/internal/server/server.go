@@ -171,7 +171,8 @@ func (s *server) decode(w http.ResponseWriter, r *http.Request, into any) error 
 	return nil
 }
 
-// readBody reads a body into one buffer, which the caller clears, with an error too. The buffers of io.ReadAll would stay in memory.
+// readBody reads a body into one buffer, which the caller clears, with an error too. The buffers of io.ReadAll would
+// stay in memory.
 func (s *server) readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	size := s.maxBody
 	if n := r.ContentLength; n >= 0 && n < size {

@@ -1,14 +1,14 @@
 // Package token makes tokens from random secrets.
 //
-// A token is random. It is derived from a random [Seed]. It does not depend on the data, except that in the format [Card] it has the
-// length and the last four digits of the card. Two values follow from a seed:
+// A token is random. It is derived from a random [Seed]. It does not depend on the data, except that in the format
+// [Card] it has the length and the last four digits of the card. Two values follow from a seed:
 //
 //	ref   = hex(SHA-256("ref" || seed)[:16])
 //	token = UUID, or card digits, from SHA-256("token" || seed)
 //
-// The seed is sealed together with the data. Whoever opens an envelope computes both again, so a token proves which data it stands for:
-// to put other data behind a UUID token, somebody would have to know its seed, or find another with the same 122 bits. Neither value
-// says anything about the other or about the seed.
+// The seed is sealed together with the data. Whoever opens an envelope computes both again, so a token proves which
+// data it stands for: to put other data behind a UUID token, somebody would have to know its seed, or find another with
+// the same 122 bits. Neither value says anything about the other or about the seed.
 package token
 
 import (

@@ -69,7 +69,9 @@ type plan struct {
 	requestMACs  []string          // of all that is asked for
 }
 
-var errInFlight = &failure.Error{Kind: failure.InFlight, Detail: "the same request is still being carried out", RetryAfter: time.Second}
+var errInFlight = &failure.Error{
+	Kind: failure.InFlight, Detail: "the same request is still being carried out", RetryAfter: time.Second,
+}
 
 // createIndexed makes a token together with its index rows, or finds one. Rows of index and vault are written in one
 // transaction, each only if absent: among any number of simultaneous requests one wins, and the others find its rows.
@@ -218,7 +220,8 @@ func (v *Vault) findRequest(ctx context.Context, key, mac string) (*Created, err
 	case !ok || stored == "":
 		return nil, errIndex
 	case !hmac.Equal([]byte(stored), []byte(mac)):
-		return nil, failure.New(failure.KeyReused, api.IdempotencyHeader, "was used for another request before: use another key")
+		return nil, failure.New(failure.KeyReused, api.IdempotencyHeader,
+			"was used for another request before: use another key")
 	}
 	return &Created{Token: tok, ExpiresAt: timeOf(i[attrTokenExpires])}, nil
 }

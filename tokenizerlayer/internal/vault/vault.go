@@ -10,11 +10,11 @@
 //
 // # Tables
 //
-// The vault's table holds the sealed rows. A role that tokenizes may put them but not read them. The package does not trust what such a
-// role may write: a row opens only if its envelope, its ref and its token belong together.
+// The vault's table holds the sealed rows. A role that tokenizes may put them but not read them. The package does not
+// trust what such a role may write: a row opens only if its envelope, its ref and its token belong together.
 //
-// The state table holds tombstones of revoked tokens, and counters of uses. A role that tokenizes cannot write it, so putting an old
-// row back does not make its token open again.
+// The state table holds tombstones of revoked tokens, and counters of uses. A role that tokenizes cannot write it, so
+// putting an old row back does not make its token open again.
 //
 // The index finds tokens that exist: by a fingerprint of their data (deterministic tokens), and by the key of a
 // repeated request.

@@ -1,5 +1,6 @@
-// Package wirejson writes and reads JSON without reflection: the JSON of AWS's services, and whatever each operation writes once. It
-// appends to a buffer, and what it reads stays in the caller's buffer, so that the caller can wipe everything.
+// Package wirejson writes and reads JSON without reflection: the JSON of AWS's services, and whatever each operation
+// writes once. It appends to a buffer, and what it reads stays in the caller's buffer, so that the caller can wipe
+// everything.
 //
 // Reading is strict: one document, no member twice, valid UTF-8. The errors say nothing about the document, which may
 // hold a secret.
