@@ -142,7 +142,7 @@ var abilities = []ability{
 		},
 	},
 	{
-		title: "End a token, or burn its uses", column: "ends tokens", any: true,
+		title: "End a token, or spend its uses", column: "ends tokens", any: true,
 		intro: "A tombstone revokes a token for good. A token whose row was deleted or replaced does not open. A token whose count has reached its limit " +
 			"is used up.",
 		needs: []need{
