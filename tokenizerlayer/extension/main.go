@@ -120,7 +120,7 @@ func stopServing(srv *http.Server, served <-chan error) {
 	if srv.Shutdown(ctx) != nil {
 		_ = srv.Close()
 	}
-	_ = <-served
+	<-served //nolint:errcheck // It says that the server was shut down.
 }
 
 func newVault(s settings.Settings, aws clients, account string) (*vault.Vault, error) {

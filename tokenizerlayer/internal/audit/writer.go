@@ -31,7 +31,7 @@ func (t *timely) Write(b []byte) (int, error) {
 	defer t.mu.Unlock()
 	if t.late != nil {
 		select {
-		case _ = <-t.late:
+		case <-t.late: //nolint:errcheck // The line was too late, whatever became of it.
 			t.late = nil
 		default:
 			return 0, errLate

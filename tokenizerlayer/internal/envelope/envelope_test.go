@@ -199,22 +199,19 @@ func TestForeignFormatsAreRefused(t *testing.T) {
 	}
 }
 
-func TestSealRefusesMisuse(t *testing.T) {
+func TestSeal_RefusesMisuse(t *testing.T) {
 	key, _ := newKey(t)
 	short := key
 	short.Plaintext = short.Plaintext[:31]
+	odd := key
+	odd.Wrapped.Provider = "\xff"
 	for name, f := range map[string]func() ([]byte, error){
-		"short key":  func() ([]byte, error) { return envelope.Seal(short, bound, []byte("x")) },
-		"no context": func() ([]byte, error) { return envelope.Seal(key, nil, []byte("x")) },
-		"reserved name": func() ([]byte, error) {
-			return envelope.Seal(key, envelope.Context{"aws-crypto-x": "1"}, []byte("x"))
-		},
-		"name not UTF-8": func() ([]byte, error) {
-			return envelope.Seal(key, envelope.Context{"\xff": "1"}, []byte("x"))
-		},
-		"value not UTF-8": func() ([]byte, error) {
-			return envelope.Seal(key, envelope.Context{"a": "\xff"}, []byte("x"))
-		},
+		"short key":          func() ([]byte, error) { return envelope.Seal(short, bound, []byte("x")) },
+		"provider not UTF-8": func() ([]byte, error) { return envelope.Seal(odd, bound, []byte("x")) },
+		"no context":         func() ([]byte, error) { return envelope.Seal(key, nil, []byte("x")) },
+		"reserved name":      func() ([]byte, error) { return envelope.Seal(key, envelope.Context{"aws-crypto-x": "1"}, []byte("x")) },
+		"name not UTF-8":     func() ([]byte, error) { return envelope.Seal(key, envelope.Context{"\xff": "1"}, []byte("x")) },
+		"value not UTF-8":    func() ([]byte, error) { return envelope.Seal(key, envelope.Context{"a": "\xff"}, []byte("x")) },
 		"large context": func() ([]byte, error) {
 			return envelope.Seal(key, envelope.Context{"a": strings.Repeat("1", 1<<16)}, []byte("x"))
 		},
@@ -225,6 +222,9 @@ func TestSealRefusesMisuse(t *testing.T) {
 		if m, err := f(); err == nil || m != nil {
 			t.Errorf("%s: sealed", name)
 		}
+	}
+	if _, err := envelope.Seal(key, bound, make([]byte, envelope.MaxPlaintext)); err != nil {
+		t.Errorf("the largest plaintext: %v", err)
 	}
 }
 

@@ -174,11 +174,11 @@ func TestThinClients_CarryTextsBeyondASCII(t *testing.T) {
 	}
 }
 
-// patient programs call each operation with a timeout of 0.25 s, all at the same time, and print how each ended and after how many seconds;
-// and how long each waits if it is not told.
+// patientPrograms call each operation of each server with a timeout of 0.25 s, those of a server at the same time, and print how each ended
+// and after how many seconds; and how long each waits if it is not told.
 var patientPrograms = map[string][]string{
 	"python": {"python3", "-c", `
-import concurrent.futures, inspect, json, time
+import concurrent.futures, inspect, json, os, time
 import lambda_tokenizer as client
 def call(name):
     start = time.monotonic()
@@ -189,19 +189,26 @@ def call(name):
         outcome = error.code
     took = time.monotonic() - start
     return {"outcome": outcome, "took": took, "default": inspect.signature(getattr(client, name)).parameters["timeout"].default}
-names = ["tokenize", "detokenize", "validate", "metadata", "revoke"]
+names, ends = ["tokenize", "detokenize", "validate", "metadata", "revoke"], {}
 with concurrent.futures.ThreadPoolExecutor(5) as pool:
-    print(json.dumps(dict(zip(names, pool.map(call, names)))))
+    for server, port in json.loads(os.environ["SERVERS"]).items():
+        os.environ["TOKENIZER_PORT"] = str(port)
+        ends[server] = dict(zip(names, pool.map(call, names)))
+print(json.dumps(ends))
 `},
 	"node": {"node", "--input-type=module", "-e", `
 const client = await import(process.env.CLIENT);
 const ends = {};
-await Promise.all(["tokenize", "detokenize", "validate", "metadata", "revoke"].map(async (name) => {
-  const start = performance.now();
-  const outcome = await client[name]("4111111111111111", { timeout: 250 }).then(() => "ok", (error) => error.code);
-  const took = (performance.now() - start) / 1000;
-  ends[name] = { outcome, took, default: Number(/timeout = (\d+)/.exec(client[name].toString())[1]) / 1000 };
-}));
+for (const [server, port] of Object.entries(JSON.parse(process.env.SERVERS))) {
+  process.env.TOKENIZER_PORT = port;
+  ends[server] = {};
+  await Promise.all(["tokenize", "detokenize", "validate", "metadata", "revoke"].map(async (name) => {
+    const start = performance.now();
+    const outcome = await client[name]("4111111111111111", { timeout: 250 }).then(() => "ok", (error) => error.code);
+    const took = (performance.now() - start) / 1000;
+    ends[server][name] = { outcome, took, default: Number(/timeout = (\d+)/.exec(client[name].toString())[1]) / 1000 };
+  }));
+}
 console.log(JSON.stringify(ends));
 `},
 }
@@ -255,23 +262,34 @@ var deafServers = map[string]func(net.Conn){
 // A client's timeout is for the whole call, not only for a connection that is silent.
 func TestThinClients_EndEveryCallInTime(t *testing.T) {
 	for name, program := range patientPrograms {
-		for server, answer := range deafServers {
-			t.Run(name+" "+server, func(t *testing.T) {
-				t.Parallel()
-				var ends map[string]struct {
-					Outcome       string
-					Took, Default float64
-				}
-				if err := json.Unmarshal([]byte(runThinClient(t, program, deafServer(t, answer))), &ends); err != nil || len(ends) != 5 {
-					t.Fatalf("%v, %v", ends, err)
-				}
-				for operation, end := range ends {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			ports := map[string]int{}
+			for server, answer := range deafServers {
+				ports[server] = deafServer(t, answer)
+			}
+			servers, err := json.Marshal(ports)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var ends map[string]map[string]struct {
+				Outcome       string
+				Took, Default float64
+			}
+			if err := json.Unmarshal([]byte(runThinClient(t, program, 1, "SERVERS="+string(servers))), &ends); err != nil || len(ends) != len(ports) {
+				t.Fatalf("%v, %v", ends, err)
+			}
+			for server, operations := range ends {
+				for operation, end := range operations {
 					if end.Outcome != "unreachable" || end.Took < 0.2 || end.Took > 2.5 || end.Default != api.ClientTimeout.Seconds() {
-						t.Errorf("%s: %+v", operation, end)
+						t.Errorf("%s: %s: %+v", server, operation, end)
 					}
 				}
-			})
-		}
+				if len(operations) != 5 {
+					t.Errorf("%s: %d operations", server, len(operations))
+				}
+			}
+		})
 	}
 }
 
