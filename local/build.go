@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -17,6 +19,8 @@ type build struct {
 	pkg    string
 	dir    string
 	binary string // where the result goes
+
+	deployed bool // compile as what runs in Lambda is compiled
 
 	mu       sync.Mutex
 	partial  string // a line that has not ended
@@ -35,8 +39,14 @@ func newBuild(name, pkg, dir, binary string) *build {
 // The go command keeps what `go run` has linked in its build cache, by a hash of everything that went in, and has `-exec` do
 // something with it: here, copy it. So an unchanged program is not linked again, as `go build -o` would, and an old one cannot run.
 func (b *build) run(ctx context.Context) error {
-	cmd := exec.CommandContext(ctx, "go", "run", "-v", "-exec", "cp", b.pkg, b.binary)
-	cmd.Dir = b.dir
+	arguments := []string{"run", "-v", "-exec", "cp", b.pkg, b.binary}
+	environment := os.Environ()
+	if b.deployed {
+		arguments = slices.Insert(arguments, 1, "-trimpath")
+		environment = append(environment, "CGO_ENABLED=0")
+	}
+	cmd := exec.CommandContext(ctx, "go", arguments...)
+	cmd.Dir, cmd.Env = b.dir, environment
 	cmd.Stdout, cmd.Stderr = b, b
 	// Compilers are children of the go command. A group of their own lets all of them end at once.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}

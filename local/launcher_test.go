@@ -35,7 +35,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// fakeGo answers `go env GOVERSION` and `go run -v -exec cp PACKAGE BINARY`.
+// fakeGo answers `go env GOVERSION` and `go run FLAGS -exec cp PACKAGE BINARY`.
 func fakeGo() int {
 	if os.Args[1] == "env" {
 		if message := os.Getenv("FAKE_GO_FAILS"); message != "" {
@@ -45,7 +45,8 @@ func fakeGo() int {
 		fmt.Println(os.Getenv("FAKE_GO"))
 		return 0
 	}
-	pkg, binary := os.Args[5], os.Args[6]
+	last := len(os.Args) - 1
+	pkg, binary := os.Args[last-1], os.Args[last]
 	fmt.Fprint(os.Stderr, "go: downloading example.com/module v1.0.0\nexample.com/compiled\n")
 	switch os.Getenv("FAKE_BUILD " + pkg) {
 	case "fails":

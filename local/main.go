@@ -76,6 +76,7 @@ func (l launcher) launch(args []string) (code int, err error) {
 	defer os.RemoveAll(dir)
 
 	simulator := newBuild("simulator", simulatorPackage, root, filepath.Join(dir, "simulator"))
+	simulator.deployed = true // has packages in common with the extension and the functions, which need not be compiled twice
 	app := newBuild("CDK app", ".", root, filepath.Join(dir, "app"))
 	jobs := []job{{simulator, func(ctx context.Context) error {
 		if err := simulator.run(ctx); err != nil || help {
