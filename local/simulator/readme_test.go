@@ -89,7 +89,7 @@ func readmeWalkthrough(t *testing.T) string {
 	if !bytes.Contains(readme, []byte("](docs/walkthrough.md)")) {
 		t.Error("README.md does not link docs/walkthrough.md")
 	}
-	page, err := os.ReadFile("../docs/walkthrough.md")
+	page, err := os.ReadFile("../../docs/walkthrough.md")
 	if err != nil {
 		t.Fatal(err)
 	}

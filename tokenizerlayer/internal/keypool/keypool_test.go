@@ -606,7 +606,7 @@ func TestDocumentation_TellsTheLimitsOfThePool(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, sentence := range []string{
-		fmt.Sprintf("one data key for each, of at most %d, before", keypool.MaxShelves),
+		fmt.Sprintf("key for each purpose, for at most %d purposes", keypool.MaxShelves),
 		fmt.Sprintf("A data key is used once, within %.0f minutes by wall clock", keypool.MaxAge.Minutes()),
 	} {
 		if !strings.Contains(string(page), sentence) {

@@ -197,7 +197,7 @@ func TestServer_LeavesNoBrokenBodyInMemory(t *testing.T) {
 	answer := inProcess(server.Config{
 		Vault: func(context.Context) (server.Vault, error) { return slow{}, nil }, Audit: testLog(&log),
 	}, http.MethodPost, api.PathTokenize, kept)
-	if answer.Code != http.StatusBadRequest || !strings.Contains(answer.Body.String(), "did not arrive") {
+	if answer.Code != http.StatusBadRequest || !strings.Contains(answer.Body.String(), "could not be read") {
 		t.Errorf("%d %s", answer.Code, answer.Body)
 	}
 	for _, part := range kept.kept {
