@@ -191,7 +191,7 @@ func inOrder(problems []error) error {
 	return errors.Join(problems...)
 }
 
-// destroyable tells whether data may go with its stack.
+// destroyable tells whether data may be deleted together with its stack.
 func (c Config) destroyable() bool { return c.Stage == Dev }
 
 func (c Config) architecture() tokenizerlayer.Architecture {

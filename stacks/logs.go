@@ -7,7 +7,7 @@ import (
 )
 
 // logGroups makes log groups that are alike: encrypted with StorageKey, with what looks like a card number masked, and
-// kept as long as is required or, if they may go with their stack, for a week.
+// kept as long as is required or, if they may be deleted with their stack, for a week.
 type logGroups struct {
 	stack       awscdk.Stack
 	key         awskms.IKey

@@ -75,7 +75,7 @@ func TestExternalEndpoint_IsUsedAndItsTroubleNamed(t *testing.T) {
 				s := deployWith(t, options)
 				err := s.use(t.Context())
 				if err == nil {
-					t.Fatal("it goes without")
+					t.Fatal("there is no error, although the service cannot do this")
 				}
 				wantAll(t, err.Error(), path)
 				wantAll(t, strings.Join(s.Trouble(), "\n"), "dynamodb "+operation+": "+

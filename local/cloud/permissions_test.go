@@ -108,9 +108,9 @@ func (s system) use(ctx context.Context) error {
 	return err
 }
 
-// used is use, and gives the user's ID token.
-func (s system) used(ctx context.Context) (idToken string, err error) {
-	w := walkthrough.Walk{
+// walk is the walkthrough of a user of the system.
+func (s system) walk() walkthrough.Walk {
+	return walkthrough.Walk{
 		System: walkthrough.System{
 			Cognito:  s.Clients.Cognito,
 			DynamoDB: s.Clients.DynamoDB,
@@ -120,6 +120,22 @@ func (s system) used(ctx context.Context) (idToken string, err error) {
 		},
 		Order: "1", Card: walkthrough.SampleCard, Print: progress.New(io.Discard),
 	}
+}
+
+// signIn signs a new user up and in, and returns the ID token.
+func (s system) signIn(t *testing.T) string {
+	t.Helper()
+	w := s.walk()
+	idToken, err := w.SignIn(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return idToken
+}
+
+// used is use, and gives the user's ID token.
+func (s system) used(ctx context.Context) (idToken string, err error) {
+	w := s.walk()
 	if idToken, err = w.SignIn(ctx); err != nil {
 		return "", err
 	}
@@ -697,20 +713,7 @@ func TestPurpose_IsEnforcedByThePolicies(t *testing.T) {
 				document(a, at.policy)["Statement"] = append(statements(a, at.policy), like)
 			}
 			s := deploy(t, a)
-			w := walkthrough.Walk{
-				System: walkthrough.System{
-					Cognito:  s.Clients.Cognito,
-					DynamoDB: s.Clients.DynamoDB,
-					Outputs:  s.Outputs,
-					Tables:   s.Tables,
-					Code:     s.Code,
-				},
-				Print: progress.New(io.Discard),
-			}
-			idToken, err := w.SignIn(t.Context())
-			if err != nil {
-				t.Fatal(err)
-			}
+			idToken := s.signIn(t)
 			order := `{"CustomerOrder":"1","CustomerName":"N","CreditCard":"` + walkthrough.SampleCard +
 				`","Address":"A"}`
 			if err := s.post(t.Context(), "/order", idToken, order, http.StatusCreated); err != nil {

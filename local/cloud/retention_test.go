@@ -1,7 +1,6 @@
 package cloud_test
 
 import (
-	"io"
 	"net/http"
 	"os"
 	"strings"
@@ -11,7 +10,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/assembly"
-	"github.com/lambda-tokenizer/lambda-tokenizer/local/progress"
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/synth"
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/walkthrough"
 )
@@ -33,20 +31,7 @@ func TestRetention_OrdersAreKeptForAWhileAndEndWhenTheyArePaid(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := deploy(t, a)
-	w := walkthrough.Walk{
-		System: walkthrough.System{
-			Cognito:  s.Clients.Cognito,
-			DynamoDB: s.Clients.DynamoDB,
-			Outputs:  s.Outputs,
-			Tables:   s.Tables,
-			Code:     s.Code,
-		},
-		Print: progress.New(io.Discard),
-	}
-	idToken, err := w.SignIn(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
+	idToken := s.signIn(t)
 	rows := func(table string) []map[string]types.AttributeValue {
 		out, err := s.Clients.DynamoDB.Scan(t.Context(), &dynamodb.ScanInput{TableName: &table})
 		if err != nil {

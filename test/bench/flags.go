@@ -92,9 +92,9 @@ func (o *options) check() error {
 	case o.write && (o.json != "" || o.out != defaultOut):
 		return errors.New("-write says where the files go: leave -json and -out out")
 	case o.from != "" && !o.write:
-		return errors.New("-from goes with -write only")
+		return errors.New("-from can only be used with -write")
 	case o.anyway && !o.write:
-		return errors.New("-anyway goes with -write only: without it a busy machine is a warning")
+		return errors.New("-anyway can only be used with -write: without -write, a busy machine is a warning")
 	}
 	for name, path := range map[string]*string{"-ext": &o.ext, "-baseline": &o.baseline, "-peer": &o.peer} {
 		if *path == "" || *path == noPeer && name == "-peer" {

@@ -6,7 +6,7 @@
 // The same flow always gives the same bytes. The drawing needs no fonts and no other files.
 package dataflow
 
-// Flow is what is drawn, from left to right. Its parts refer to each other by their names.
+// Flow is the content of the diagram, from left to right. Its parts refer to each other by their names.
 type Flow struct {
 	Callers []Caller
 	Routes  []Route

@@ -184,7 +184,7 @@ func (s *Server) generateMac(_ context.Context, in struct {
 		return nil, err
 	}
 	if in.MacAlgorithm != names[hmacSpec] {
-		return nil, awsjson.Errorf("InvalidKeyUsageException", "MacAlgorithm %q does not go with KeySpec %s",
+		return nil, awsjson.Errorf("InvalidKeyUsageException", "MacAlgorithm %q cannot be used with KeySpec %s",
 			in.MacAlgorithm, hmacSpec)
 	}
 	h := hmac.New(sha256.New, k.mac)
@@ -198,7 +198,7 @@ func (s *Server) generateMac(_ context.Context, in struct {
 func (in cryptoInput) additionalData() ([]byte, error) {
 	if in.EncryptionAlgorithm != "" && in.EncryptionAlgorithm != algorithm {
 		return nil, awsjson.Errorf("InvalidKeyUsageException",
-			"EncryptionAlgorithm %q does not go with a symmetric key", in.EncryptionAlgorithm)
+			"EncryptionAlgorithm %q cannot be used with a symmetric key", in.EncryptionAlgorithm)
 	}
 	size := 0
 	for name, value := range in.EncryptionContext {

@@ -109,7 +109,7 @@ func (s *Server) createKey(_ context.Context, in createKeyInput) (object, error)
 		return nil, awsjson.Errorf("UnsupportedOperationException",
 			"the local KMS lacks KeySpec %q: it has %s and %s only", spec, algorithm, hmacSpec)
 	case cmp.Or(in.KeyUsage, usages[algorithm]) != usage: // an HMAC key's usage must be given
-		return nil, awsjson.Errorf("ValidationException", "KeyUsage %q does not go with KeySpec %s: use %s",
+		return nil, awsjson.Errorf("ValidationException", "KeyUsage %q cannot be used with KeySpec %s: use %s",
 			in.KeyUsage, spec, usage)
 	case in.MultiRegion:
 		return nil, awsjson.Errorf("UnsupportedOperationException", "the local KMS lacks multi-Region keys")

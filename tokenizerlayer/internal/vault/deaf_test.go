@@ -20,8 +20,8 @@ type deafKMS struct {
 	deaf bool
 }
 
-// unheard waits until the caller gives up.
-func unheard(ctx context.Context, deaf bool) error {
+// waitIfDeaf waits, if the service is deaf, until the caller gives up.
+func waitIfDeaf(ctx context.Context, deaf bool) error {
 	if deaf {
 		<-ctx.Done()
 	}
@@ -29,21 +29,21 @@ func unheard(ctx context.Context, deaf bool) error {
 }
 
 func (k *deafKMS) GenerateDataKey(ctx context.Context, in kmsapi.GenerateDataKeyInput) (kmsapi.GenerateDataKeyOutput, error) {
-	if err := unheard(ctx, k.deaf); err != nil {
+	if err := waitIfDeaf(ctx, k.deaf); err != nil {
 		return kmsapi.GenerateDataKeyOutput{}, err
 	}
 	return k.KMS.GenerateDataKey(ctx, in)
 }
 
 func (k *deafKMS) Decrypt(ctx context.Context, in kmsapi.DecryptInput) (kmsapi.DecryptOutput, error) {
-	if err := unheard(ctx, k.deaf); err != nil {
+	if err := waitIfDeaf(ctx, k.deaf); err != nil {
 		return kmsapi.DecryptOutput{}, err
 	}
 	return k.KMS.Decrypt(ctx, in)
 }
 
 func (k *deafKMS) GenerateMac(ctx context.Context, in kmsapi.GenerateMacInput) (kmsapi.GenerateMacOutput, error) {
-	if err := unheard(ctx, k.deaf); err != nil {
+	if err := waitIfDeaf(ctx, k.deaf); err != nil {
 		return kmsapi.GenerateMacOutput{}, err
 	}
 	return k.KMS.GenerateMac(ctx, in)
@@ -55,33 +55,33 @@ type deafStore struct {
 	deaf string
 }
 
-func (s *deafStore) unheard(ctx context.Context, table string) error {
-	return unheard(ctx, s.deaf == "*" || s.deaf == table)
+func (s *deafStore) waitIfDeaf(ctx context.Context, table string) error {
+	return waitIfDeaf(ctx, s.deaf == "*" || s.deaf == table)
 }
 
 func (s *deafStore) PutItem(ctx context.Context, in dynamoapi.PutItemInput) error {
-	if err := s.unheard(ctx, in.TableName); err != nil {
+	if err := s.waitIfDeaf(ctx, in.TableName); err != nil {
 		return err
 	}
 	return s.Store.PutItem(ctx, in)
 }
 
 func (s *deafStore) GetItem(ctx context.Context, in dynamoapi.GetItemInput) (attribute.Item, error) {
-	if err := s.unheard(ctx, in.TableName); err != nil {
+	if err := s.waitIfDeaf(ctx, in.TableName); err != nil {
 		return nil, err
 	}
 	return s.Store.GetItem(ctx, in)
 }
 
 func (s *deafStore) UpdateItem(ctx context.Context, in dynamoapi.UpdateItemInput) error {
-	if err := s.unheard(ctx, in.TableName+" update"); err != nil {
+	if err := s.waitIfDeaf(ctx, in.TableName+" update"); err != nil {
 		return err
 	}
 	return s.Store.UpdateItem(ctx, in)
 }
 
 func (s *deafStore) TransactWriteItems(ctx context.Context, in dynamoapi.TransactWriteItemsInput) error {
-	if err := s.unheard(ctx, "transaction"); err != nil {
+	if err := s.waitIfDeaf(ctx, "transaction"); err != nil {
 		return err
 	}
 	return s.Store.TransactWriteItems(ctx, in)

@@ -62,13 +62,13 @@ var plots = []struct {
 
 // Plots are the plots by their file names.
 func Plots(r *record.Run) map[string][]byte {
-	drawn := map[string][]byte{}
+	svgs := map[string][]byte{}
 	for _, p := range plots {
 		if svg := p.draw(r); svg != nil {
-			drawn[p.file] = svg
+			svgs[p.file] = svg
 		}
 	}
-	return drawn
+	return svgs
 }
 
 func drawLatency(r *record.Run) []byte {
