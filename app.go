@@ -18,8 +18,9 @@ func main() {
 		// NewApp makes the directory before it gives access to the context. Only an empty one can be removed.
 		_ = os.Remove(*app.Outdir())
 		fmt.Fprintln(os.Stderr, err)
-		os.Stderr = nil // jsii.Close can complain about its own process; nothing should follow the message
 	}
+	// The jsii runtime sometimes complains about the process that it has just ended, as if the app had crashed.
+	os.Stderr = nil
 	jsii.Close()
 	if err != nil {
 		os.Exit(1)
