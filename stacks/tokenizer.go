@@ -34,9 +34,9 @@ func newTokenizerStack(scope constructs.Construct, props tokenizerStackProps) (*
 	buildWithEveryStack(stack)
 
 	vault, err := tokenizerlayer.NewVault(stack, "Vault", &tokenizerlayer.VaultProps{
-		TokenKeys:       []tokenizerlayer.KeyVersion{{Version: "1", Key: props.Kms.TokenKey}},
+		TokenKeys:       tokenizerlayer.FirstVersion(props.Kms.TokenKey),
 		StorageKey:      props.Kms.StorageKey,
-		FingerprintKeys: []tokenizerlayer.KeyVersion{{Version: "1", Key: props.Kms.FingerprintKey}},
+		FingerprintKeys: tokenizerlayer.FirstVersion(props.Kms.FingerprintKey),
 		RolePath:        config.rolePath(),
 		TableName:       config.NamePrefix + tokenizerlayer.DefaultVaultTable,
 		StateName:       config.NamePrefix + tokenizerlayer.DefaultStateTable,

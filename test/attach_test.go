@@ -153,7 +153,8 @@ func ownVariables(variables map[string]string) func(*bench) {
 const (
 	noPolicies = " to which the CDK adds no policies (imported with Mutable false or from another account, or made with WithoutPolicyUpdates), " +
 		"so nothing would be granted: use a role that it does"
-	otherPath = ", but the keys' policies let only roles below /tokenizer/detokenize/ do this: give the function a role with that RoleProps.Path"
+	otherPath = ", but the keys' policies let only roles below /tokenizer/detokenize/ do this: " +
+		"make the function's role with NewDetokenizeRole"
 )
 
 func TestAttach_RefusesWhatWouldFailInLambda(t *testing.T) {
@@ -453,13 +454,17 @@ func TestAttach_HoldsRolesToTheirPaths(t *testing.T) {
 					}
 				}
 			}
+			advice := "give the function a role with that RoleProps.Path"
+			if test.access == tokenizerlayer.Detokenize {
+				advice = "make the function's role with NewDetokenizeRole"
+			}
 			for _, path := range test.wrong {
 				for what, change := range map[string]func(*bench){"own": made(path), "imported": imported(path)} {
 					b := newBench(t, change)
 					before := b.everything()
 					want := "Stack/Function: Role: got one with the IAM path " + strings.Replace(path, none, "/",
 						1) + ", but the keys' policies let only roles below " +
-						test.needs + " do this: give the function a role with that RoleProps.Path"
+						test.needs + " do this: " + advice
 					if got := b.attach(test.access, test.options); got != want {
 						t.Errorf("%s role: got error  %q\nwant error %q", what, got, want)
 					}

@@ -223,9 +223,12 @@ func (a *attachment) roleProblems() (found []error) {
 	role := a.fn.Role()
 	path, known := pathOf(role)
 	if needed := a.neededPath(); known && !a.mayBe(role, path, needed) {
+		advice := "give the function a role with that RoleProps.Path"
+		if a.access == Detokenize {
+			advice = "make the function's role with NewDetokenizeRole"
+		}
 		found = append(found, fmt.Errorf("Role: got one with the IAM path %s, but the keys' policies let only roles "+
-			"below %s do this: give the function a role with that RoleProps.Path",
-			path, needed))
+			"below %s do this: %s", path, needed, advice))
 	}
 	if !a.granted() && takesNoPolicy(role) {
 		found = append(found, fmt.Errorf("Role: got %s, to which the CDK adds no policies (imported with Mutable "+

@@ -46,13 +46,9 @@ func ExampleLayer_Attach() {
 	stack := newStack()
 	defer os.RemoveAll(*awscdk.Stage_Of(stack).Outdir())
 	vault, err := tokenizerlayer.NewVault(stack, "Vault", &tokenizerlayer.VaultProps{
-		TokenKeys: []tokenizerlayer.KeyVersion{{
-			Version: "1", Key: tokenizerlayer.NewTokenKey(stack, "TokenKey", nil),
-		}},
-		FingerprintKeys: []tokenizerlayer.KeyVersion{{
-			Version: "1", Key: tokenizerlayer.NewFingerprintKey(stack, "FingerprintKey", nil),
-		}},
-		StorageKey: tokenizerlayer.NewStorageKey(stack, "StorageKey", nil),
+		TokenKeys:       tokenizerlayer.FirstVersion(tokenizerlayer.NewTokenKey(stack, "TokenKey", nil)),
+		FingerprintKeys: tokenizerlayer.FirstVersion(tokenizerlayer.NewFingerprintKey(stack, "FingerprintKey", nil)),
+		StorageKey:      tokenizerlayer.NewStorageKey(stack, "StorageKey", nil),
 	})
 	if err != nil {
 		fmt.Println(err)
@@ -69,7 +65,7 @@ func ExampleLayer_Attach() {
 	fmt.Println(layer.Attach(paybill, vault, tokenizerlayer.Detokenize, &tokenizerlayer.AttachOptions{Port: 2773}))
 	// Output:
 	// <nil>
-	// Shop/Paybill: port: got 2773, which is taken by the AWS Parameters and Secrets extension: set another with AttachOptions.Port; Role: got one with the IAM path /, but the keys' policies let only roles below /tokenizer/detokenize/ do this: give the function a role with that RoleProps.Path
+	// Shop/Paybill: port: got 2773, which is taken by the AWS Parameters and Secrets extension: set another with AttachOptions.Port; Role: got one with the IAM path /, but the keys' policies let only roles below /tokenizer/detokenize/ do this: make the function's role with NewDetokenizeRole
 }
 
 // An app of another team attaches its functions to a vault and a layer that it knows by their ARNs only.

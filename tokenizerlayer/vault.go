@@ -53,6 +53,9 @@ type KeyVersion struct {
 	Key awskms.IKey
 }
 
+// FirstVersion is what a vault has until a key is replaced: the key as its only version, named "1".
+func FirstVersion(key awskms.IKey) []KeyVersion { return []KeyVersion{{Version: "1", Key: key}} }
+
 // VaultProps describes a [Vault].
 type VaultProps struct {
 	// TokenKeys are the versions of TokenKey; required, at most 4. The first seals new values; all of them open. KMS
@@ -64,7 +67,8 @@ type VaultProps struct {
 	// table must be able to decrypt with it.
 	StorageKey awskms.IKey
 	// FingerprintKeys are the versions of FingerprintKey; required, at most 4. The first makes new fingerprints; those
-	// after it find what earlier releases made. KMS cannot rotate an HMAC key: to rotate, put a new key in front.
+	// after it find what earlier releases made. KMS cannot rotate an HMAC key: to rotate, put a new key in front. The
+	// vault needs one even if you make no deterministic tokens, because idempotency keys use the same index.
 	FingerprintKeys []KeyVersion
 	// RolePath is that of the keys: see [KeyProps]. "" means [DefaultRolePath]; [AnyRolePath] says that the policies of
 	// your own keys name no paths. [Layer.Attach] refuses a role that the policies would.

@@ -25,9 +25,12 @@ func main() {
 	if err == nil {
 		app.Synth(nil)
 	}
-	jsii.Close()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
+	}
+	os.Stderr = nil // jsii.Close sometimes complains about the process that it has just ended, which means nothing
+	jsii.Close()
+	if err != nil {
 		os.Exit(1)
 	}
 }
@@ -38,9 +41,9 @@ func build(app awscdk.App) error {
 	// What a security team owns: here in the same stack, to be short. Destroyable, because it is an example.
 	key := tokenizerlayer.KeyProps{RolePath: rolePath, Destroyable: true}
 	vault, err := tokenizerlayer.NewVault(stack, "Vault", &tokenizerlayer.VaultProps{
-		TokenKeys:       []tokenizerlayer.KeyVersion{{Version: "1", Key: tokenizerlayer.NewTokenKey(stack, "TokenKey", &key)}},
+		TokenKeys:       tokenizerlayer.FirstVersion(tokenizerlayer.NewTokenKey(stack, "TokenKey", &key)),
 		StorageKey:      tokenizerlayer.NewStorageKey(stack, "StorageKey", &tokenizerlayer.StorageKeyProps{RolePath: rolePath, Destroyable: true}),
-		FingerprintKeys: []tokenizerlayer.KeyVersion{{Version: "1", Key: tokenizerlayer.NewFingerprintKey(stack, "FingerprintKey", &key)}},
+		FingerprintKeys: tokenizerlayer.FirstVersion(tokenizerlayer.NewFingerprintKey(stack, "FingerprintKey", &key)),
 		RolePath:        rolePath,
 		TableName:       "ExampleVault",
 		StateName:       "ExampleVaultState",

@@ -65,7 +65,7 @@ func parse(args []string, out io.Writer) (flags, error) {
 	set.StringVar(&f.card, "card", walkthrough.SampleCard, "the card `number` to order with")
 	set.StringVar(&f.stage, "stage", "dev", "the app's `stage`: dev or prod")
 	set.BoolVar(&f.verbose, "v", false, "print what functions and extensions log")
-	set.StringVar(&f.app, "app", "", "the CDK app as a compiled `program`, which go run ./local names; without it the app is compiled first")
+	set.StringVar(&f.app, "app", "", "this repository's CDK app as a compiled `program`, which go run ./local names; without it the app is compiled first")
 	set.BoolVar(&f.check, "check", false, "only check flags and endpoints")
 	if err := set.Parse(args); err != nil {
 		return f, err
@@ -135,8 +135,9 @@ func run(ctx context.Context, args []string, out io.Writer, getenv func(string) 
 		}
 		return err
 	}
+	printer.Printf("\nEverything worked. Only AWS itself has the following, so it was not simulated:")
 	for _, line := range system.NotSimulated {
-		printer.Printf("not simulated: %s", line)
+		printer.Printf("  %s", line)
 	}
 	if f.serve {
 		printer.Printf("\nServing %s until Ctrl-C.", system.Outputs["PaymentMethodApiURL"])

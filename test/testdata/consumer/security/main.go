@@ -30,9 +30,9 @@ func main() {
 func build(app awscdk.App) error {
 	stack := awscdk.NewStack(app, new("Security"), nil)
 	vault, err := tokenizerlayer.NewVault(stack, "Vault", &tokenizerlayer.VaultProps{
-		TokenKeys:       []tokenizerlayer.KeyVersion{{Version: "1", Key: tokenizerlayer.NewTokenKey(stack, "TokenKey", nil)}},
+		TokenKeys:       tokenizerlayer.FirstVersion(tokenizerlayer.NewTokenKey(stack, "TokenKey", nil)),
 		StorageKey:      tokenizerlayer.NewStorageKey(stack, "StorageKey", nil),
-		FingerprintKeys: []tokenizerlayer.KeyVersion{{Version: "1", Key: tokenizerlayer.NewFingerprintKey(stack, "FingerprintKey", nil)}},
+		FingerprintKeys: tokenizerlayer.FirstVersion(tokenizerlayer.NewFingerprintKey(stack, "FingerprintKey", nil)),
 	})
 	if err != nil {
 		return err
