@@ -14,7 +14,7 @@ import (
 var notes = map[place]string{
 	tokenKey:       "key: seals and opens values",
 	fingerprintKey: "key: makes fingerprints for the index",
-	storageKey:     "key: encrypts tables and logs at rest",
+	storageKey:     "key: tables and logs at rest; opens no value",
 	vault:          "table: sealed values",
 	state:          "table: tombstones and uses",
 	index:          "table: finds tokens again",

@@ -24,7 +24,7 @@ const (
 )
 
 // colours tell apart the arrows of actors, also for people who do not see all colours.
-var colours = []string{"#0072b2", "#c04a00", "#007a5a", "#9c4f80", "#7a5c00", "#4a4a4a"}
+var colours = []string{"#6f42c1", "#00776b", "#8a5a00", "#9c4f80", "#0072b2", "#4a4a4a"}
 
 // box is a box of the drawing. Arrows start at its right side and end at its left side.
 type box struct {
