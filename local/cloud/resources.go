@@ -101,6 +101,9 @@ func (s *resources) createUserPool(ctx context.Context, r *resource) (created, e
 			RequireNumbers: p.Boolean("RequireNumbers"), RequireSymbols: p.Boolean("RequireSymbols"),
 		}}
 	}
+	if c := r.Object("UsernameConfiguration"); c != nil {
+		in.UsernameConfiguration = &cognitotypes.UsernameConfigurationType{CaseSensitive: new(c.Boolean("CaseSensitive"))}
+	}
 	out, err := s.clients.Cognito.CreateUserPool(ctx, in)
 	if err != nil {
 		return created{}, err
