@@ -35,8 +35,12 @@ func (s *resources) createKey(ctx context.Context, r *resource) (created, error)
 	if err != nil {
 		return created{}, err
 	}
+	var tags []kmstypes.Tag
+	for _, t := range r.Objects("Tags") {
+		tags = append(tags, kmstypes.Tag{TagKey: t.Optional("Key"), TagValue: t.Optional("Value")})
+	}
 	out, err := s.clients.KMS.CreateKey(ctx, &kms.CreateKeyInput{
-		Description: r.Optional("Description"), Policy: new(string(document)),
+		Description: r.Optional("Description"), Policy: new(string(document)), Tags: tags,
 		KeySpec: kmstypes.KeySpec(r.Str("KeySpec")), KeyUsage: kmstypes.KeyUsageType(r.Str("KeyUsage")),
 	})
 	if err != nil {
