@@ -9,10 +9,11 @@ import (
 	"time"
 )
 
-// How often a step that still runs says so: on one line of a terminal, or on a line each time.
+// How often a step that still runs says so: on one line of a terminal, or on a line each time, after longer and longer
+// pauses.
 const (
 	rewriteEvery = time.Second
-	printEvery   = 15 * time.Second
+	printFirst   = 15 * time.Second
 )
 
 // Printer prints steps. It is safe for concurrent use as an io.Writer of whole lines.
@@ -69,19 +70,17 @@ func (p *Printer) still(name string, elapsed time.Duration) {
 func (p *Printer) Step(name string, do func() (result string, err error)) error {
 	start := time.Now()
 	done := make(chan struct{})
-	every := printEvery
+	wait, factor := printFirst, time.Duration(2)
 	if p.rewrite {
-		every = rewriteEvery
+		wait, factor = rewriteEvery, 1
 	}
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		ticker := time.NewTicker(every)
-		defer ticker.Stop()
-		for {
+		for next := wait; ; next *= factor {
 			select {
 			case <-done:
 				return
-			case <-ticker.C:
+			case <-time.After(next):
 				p.still(name, time.Since(start))
 			}
 		}

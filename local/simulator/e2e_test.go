@@ -222,7 +222,7 @@ func TestRun_PrintsTheWalkthrough(t *testing.T) {
 	printed := shared.printed.String()
 	for _, want := range []string{
 		"ok    POST /order", "201 Order Created Successfully; token ", "************1111", "ok    look at CustomerOrderTable",
-		"CandidateString AgR4", "bytes of ciphertext", "ok    look for the card", "curl -X POST", "not simulated: ",
+		"CandidateString AgR4", "bytes of ciphertext", "ok    look for the card", "not simulated: ",
 	} {
 		if !strings.Contains(printed, want) {
 			t.Errorf("not printed: %s", want)
