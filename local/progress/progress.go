@@ -23,6 +23,7 @@ type Printer struct {
 	mu      sync.Mutex
 	out     io.Writer
 	pending bool // the last line is to be written again
+	open    bool // the last line has no end: a child process was ended in the middle of it
 }
 
 // New returns a printer to out.
@@ -47,11 +48,21 @@ func (p *Printer) Write(b []byte) (int, error) {
 			return 0, err
 		}
 	}
+	p.open = len(b) > 0 && b[len(b)-1] != '\n'
 	return p.out.Write(b)
 }
 
 // Printf prints a line.
-func (p *Printer) Printf(format string, args ...any) { fmt.Fprintf(p, format+"\n", args...) }
+func (p *Printer) Printf(format string, args ...any) {
+	line := fmt.Sprintf(format+"\n", args...)
+	p.mu.Lock()
+	open := p.open
+	p.mu.Unlock()
+	if open {
+		line = "\n" + line
+	}
+	_, _ = io.WriteString(p, line) // nobody reads it if this fails
+}
 
 // still prints that a step still runs.
 func (p *Printer) still(name string, elapsed time.Duration) {

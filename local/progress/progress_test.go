@@ -57,3 +57,17 @@ func TestPrinter_NamesTheStepThatFails(t *testing.T) {
 		t.Errorf("error = %v", err)
 	}
 }
+
+func TestPrinter_BeginsALineOfItsOwn(t *testing.T) {
+	var out bytes.Buffer
+	p := New(&out)
+	for _, text := range []string{"whole\n", "broken off"} {
+		if _, err := p.Write([]byte(text)); err != nil {
+			t.Error(err)
+		}
+		p.Printf("a line")
+	}
+	if want := "whole\na line\nbroken off\na line\n"; out.String() != want {
+		t.Errorf("printed %q, want %q", &out, want)
+	}
+}

@@ -24,7 +24,8 @@ func (s secrets) code() string { return filepath.Join(s.dir, "code") }
 // mailed keeps the last confirmation code.
 func (s secrets) mailed(_, code string) error { return os.WriteFile(s.code(), []byte(code), 0o600) }
 
-// copyable are the lines that -serve prints. Each works as it is, in this order and in another terminal.
+// copyable are the lines that -serve prints. Each works as it is, in this order and in another terminal. The headings are no comments,
+// which some shells refuse where a person types.
 var copyable = template.Must(template.New("").Parse(`
 In another terminal, copy these lines first. The credentials may be any text, and no policy restricts these calls.
 
@@ -32,13 +33,15 @@ export AWS_ENDPOINT_URL_DYNAMODB={{.DynamoDB}} AWS_ENDPOINT_URL_KMS={{.KMS}}
 export AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER={{.Cognito}} AWS_DEFAULT_REGION={{.Region}}
 export AWS_ACCESS_KEY_ID=x AWS_SECRET_ACCESS_KEY=x AWS_PAGER=
 
-# Look around.
+Look around:
+
 aws dynamodb list-tables
 aws dynamodb scan --table-name {{.Orders}}
 aws dynamodb scan --table-name {{.Vault}}
 aws kms list-aliases
 
-# Place an order and pay it. For another order, change the number.
+Place an order and pay it. For another order, change the number:
+
 curl -X POST {{.API}}/order -H "Authorization: $(cat '{{.Token}}')" \
   -H 'Content-Type: application/json' \
   -d '{"CustomerOrder": "{{.Number}}", "CustomerName": "Amazon Web Services",
@@ -47,7 +50,8 @@ curl -X POST {{.API}}/paybill -H "Authorization: $(cat '{{.Token}}')" \
   -H 'Content-Type: application/json' -d '{"CustomerOrder": "{{.Number}}"}'
 {{- if .Code}}
 
-# Sign another user up, who places the next orders. When the ID token expires, after an hour, repeat the last line.
+Sign another user up, who places the next orders. If the ID token has expired, after an hour, repeat the last command:
+
 aws cognito-idp sign-up --client-id {{.Client}} --username {{.User}} --password {{.Password}}
 aws cognito-idp confirm-sign-up --client-id {{.Client}} --username {{.User}} \
   --confirmation-code "$(cat '{{.Code}}')"
