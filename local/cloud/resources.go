@@ -106,7 +106,9 @@ func (s *resources) createUserPool(ctx context.Context, r *resource) (created, e
 		}}
 	}
 	if c := r.Object("UsernameConfiguration"); c != nil {
-		in.UsernameConfiguration = &cognitotypes.UsernameConfigurationType{CaseSensitive: new(c.Boolean("CaseSensitive"))}
+		in.UsernameConfiguration = &cognitotypes.UsernameConfigurationType{
+			CaseSensitive: new(c.Boolean("CaseSensitive")),
+		}
 	}
 	out, err := s.clients.Cognito.CreateUserPool(ctx, in)
 	if err != nil {

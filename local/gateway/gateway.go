@@ -8,8 +8,8 @@
 //	err = http.Serve(listener, g) // POST /dev/order
 //
 // A request passes the same checks in the same order as on AWS, and the first check that fails answers in AWS's words:
-// whether there is such a stage and route (403), whether the token is valid (401), whether the body fits its model (400), and
-// whether the function gives a valid answer in time (502, 504).
+// whether there is such a stage and route (403), whether the token is valid (401), whether the body fits its model
+// (400), and whether the function gives a valid answer in time (502, 504).
 // Neither its own answers nor its access log ever hold a body, a token, or a path that is not one of its routes.
 package gateway
 

@@ -81,17 +81,17 @@ func (p *Printer) still(name string, elapsed time.Duration) {
 func (p *Printer) Step(name string, do func() (result string, err error)) error {
 	start := time.Now()
 	done := make(chan struct{})
-	wait, factor := printFirst, time.Duration(2)
+	wait, factor := printFirst, 2
 	if p.rewrite {
 		wait, factor = rewriteEvery, 1
 	}
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		for next := wait; ; next *= factor {
+		for n := 1; ; n *= factor {
 			select {
 			case <-done:
 				return
-			case <-time.After(next):
+			case <-time.After(time.Duration(n) * wait):
 				p.still(name, time.Since(start))
 			}
 		}

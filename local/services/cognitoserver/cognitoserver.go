@@ -7,8 +7,8 @@
 //	client := cognitoidentityprovider.NewFromConfig(cfg, func(o *cognitoidentityprovider.Options) { o.BaseEndpoint = &server.URL })
 //
 // A pool's public key is at <endpoint>/<pool id>/.well-known/jwks.json, as in Cognito. The package has no SRP, client
-// secrets, MFA, triggers or groups, and wrong passwords lock nobody out. The calls of users are unsigned, as in Cognito,
-// and no signatures are checked. All state is in memory.
+// secrets, MFA, triggers or groups, and wrong passwords lock nobody out. The calls of users are unsigned, as in
+// Cognito, and no signatures are checked. All state is in memory.
 //
 // Source: https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/Welcome.html
 package cognitoserver
@@ -49,7 +49,8 @@ type Server struct {
 }
 
 type pool struct {
-	id            string
+	id, name      string
+	created       time.Time
 	key           *rsa.PrivateKey // set once
 	keyID         string
 	password      passwordPolicy // set once
@@ -101,6 +102,9 @@ func New(config Config) *Server {
 			"ConfirmForgotPassword":  awsjson.Op(s.confirmForgotPassword),
 			"ChangePassword":         awsjson.Op(s.changePassword),
 			"GetUser":                awsjson.Op(s.getUser),
+			"AdminGetUser":           awsjson.Op(s.adminGetUser),
+			"ListUsers":              awsjson.Op(s.listUsers),
+			"ListUserPools":          awsjson.Op(s.listUserPools),
 		}})
 	return s
 }
@@ -137,7 +141,8 @@ func (s *Server) createUserPool(_ context.Context, in createUserPoolInput) (obje
 		return nil, err
 	}
 	p := &pool{
-		id: s.config.Region + "_" + rand.Text()[:9], key: key, keyID: uuid.NewString(), password: *policy,
+		id: s.config.Region + "_" + rand.Text()[:9], name: in.PoolName, created: s.config.Now(),
+		key: key, keyID: uuid.NewString(), password: *policy,
 		emailIsName:   len(in.UsernameAttributes) > 0,
 		emailIsAlias:  len(in.AliasAttributes) > 0,
 		verifiesEmail: len(in.AutoVerifiedAttributes) > 0,

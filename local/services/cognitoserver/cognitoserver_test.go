@@ -689,8 +689,8 @@ func TestBadInputIsRefusedByName(t *testing.T) {
 		PoolName: new("x"), MfaConfiguration: types.UserPoolMfaTypeOn,
 	})
 	wantError(t, err, "InvalidParameterException", "MFA")
-	_, err = w.ListUsers(t.Context(), &cognito.ListUsersInput{UserPoolId: &w.poolID})
-	wantError(t, err, "UnknownOperationException", "ListUsers")
+	_, err = w.ListGroups(t.Context(), &cognito.ListGroupsInput{UserPoolId: &w.poolID})
+	wantError(t, err, "UnknownOperationException", "ListGroups")
 
 	w.clientID = "unknownclient"
 	_, err = w.signUp(email, password)

@@ -32,7 +32,8 @@ func newForm(member, pattern string, shortest, longest int) form {
 // problems lists what is wrong with a value, without the value.
 func (f form) problems(value string) (found []string) {
 	problem := func(format string, limit any) {
-		found = append(found, fmt.Sprintf("Value at '%s' failed to satisfy constraint: Member must "+format, f.member, limit))
+		found = append(found,
+			fmt.Sprintf("Value at '%s' failed to satisfy constraint: Member must "+format, f.member, limit))
 	}
 	if !f.whole.MatchString(value) {
 		problem("satisfy regular expression pattern: %s", f.pattern)

@@ -6,7 +6,6 @@ import (
 	"crypto/subtle"
 	"errors"
 	"slices"
-	"strconv"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
@@ -84,7 +83,7 @@ func (s *Server) storeCode(in recoveryInput, digits string, life time.Duration,
 	}
 	code, err := kind(c.pool, u)
 	if err != nil {
-		return "", c.hidesUsers && err != errNoCodes, err
+		return "", c.hidesUsers && !errors.Is(err, errNoCodes), err
 	}
 	code.digits, code.expires = digits, s.config.Now().Add(life)
 	return u.email, false, nil
@@ -163,12 +162,7 @@ func (s *Server) getUser(_ context.Context, in struct{ AccessToken string }) (ob
 	if err != nil {
 		return nil, err
 	}
-	attributes := []object{{"Name": "sub", "Value": u.sub}}
-	if u.email != "" {
-		attributes = append(attributes, object{"Name": "email", "Value": u.email},
-			object{"Name": "email_verified", "Value": strconv.FormatBool(u.emailVerified)})
-	}
-	return object{"Username": u.name, "UserAttributes": attributes}, nil
+	return object{"Username": u.name, "UserAttributes": u.attributes()}, nil
 }
 
 // holder returns the user to whom an access token was issued. Its caller holds s.mu.

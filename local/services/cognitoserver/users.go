@@ -29,6 +29,7 @@ const (
 )
 
 type user struct {
+	created                  time.Time
 	name, sub, email         string // name is the same as sub if users sign up with an address
 	emailVerified, confirmed bool
 	salt, hash               []byte
@@ -86,7 +87,7 @@ func (s *Server) signUp(_ context.Context, in signUpInput) (object, error) {
 	if err != nil {
 		return nil, err
 	}
-	u, err := c.pool.newUser(in)
+	u, err := c.pool.newUser(in, s.config.Now())
 	if err != nil {
 		return nil, err
 	}
@@ -112,8 +113,8 @@ func (s *Server) signUp(_ context.Context, in signUpInput) (object, error) {
 	return out, nil
 }
 
-func (p *pool) newUser(in signUpInput) (*user, error) {
-	u := &user{name: in.Username, sub: uuid.NewString(), salt: []byte(rand.Text())}
+func (p *pool) newUser(in signUpInput, now time.Time) (*user, error) {
+	u := &user{created: now, name: in.Username, sub: uuid.NewString(), salt: []byte(rand.Text())}
 	for _, attribute := range in.UserAttributes {
 		if attribute.Name == "email" {
 			u.email = attribute.Value

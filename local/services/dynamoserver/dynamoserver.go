@@ -4,15 +4,15 @@
 //	server := httptest.NewServer(dynamoserver.New(dynamoserver.Config{AccountID: "123456789012", Region: "us-east-1"}))
 //	client := dynamodb.NewFromConfig(cfg, func(o *dynamodb.Options) { o.BaseEndpoint = &server.URL })
 //
-// The package adds what minidyn lacks: one lock around every call (minidyn creates tables without one); ListTables, and
-// what DescribeTable tells of a table; UpdateTimeToLive and UpdateContinuousBackups, which have no effect (the tokenizer
-// enforces expiry when it reads); BatchGetItem and TransactGetItems; the members of an answer that are empty or 0; what
-// a Query or Scan projects, and how many items it evaluated; the item that a write asks for, after success or after a
-// failed condition; every reason of a cancelled transaction; and the idempotency of transactions by
-// ClientRequestToken.
+// The package adds what minidyn lacks: one lock around every call (minidyn creates tables without one); ListTables,
+// and what DescribeTable tells of a table; UpdateTimeToLive and UpdateContinuousBackups, which have no effect (the
+// tokenizer enforces expiry when it reads); BatchGetItem and TransactGetItems; the members of an answer that are empty
+// or 0; what a Query or Scan projects, and how many items it evaluated; the removal of attributes; the item that a
+// write asks for, after success or after a failed condition; every reason of a cancelled transaction; and the
+// idempotency of transactions by ClientRequestToken.
 //
-// It still differs from DynamoDB. Keys of two parts that contain dots can collide. Empty binary values are refused. Only
-// the request's size limits an item. A transaction takes longer the more items its tables have. UPDATED_OLD and
+// It still differs from DynamoDB. Keys of two parts that contain dots can collide. Empty binary values are refused.
+// Only the request's size limits an item. A transaction takes longer the more items its tables have. UPDATED_OLD and
 // UPDATED_NEW have the whole attribute of which an update changes a part.
 //
 // Source: https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_Operations_Amazon_DynamoDB.html
@@ -58,7 +58,9 @@ func New(config Config) *Server {
 	if config.Now == nil {
 		config.Now = time.Now
 	}
-	s := &Server{config: config, engine: server.NewServer(), tokens: map[string]transaction{}, tables: map[string]object{}}
+	s := &Server{
+		config: config, engine: server.NewServer(), tokens: map[string]transaction{}, tables: map[string]object{},
+	}
 	ops := map[string]awsjson.Handler{
 		"CreateTable":             s.locked(s.table("CreateTable", "TableDescription")),
 		"DeleteTable":             s.locked(s.table("DeleteTable", "TableDescription")),
@@ -169,7 +171,8 @@ func (s *Server) table(op, member string) func(object) (object, error) {
 		maps.DeleteFunc(description, func(_ string, v json.RawMessage) bool { return string(v) == "null" })
 		maps.Copy(description, s.tables[name])
 		description["TableStatus"] = quote("ACTIVE")
-		description["TableArn"] = quote("arn:aws:dynamodb:" + s.config.Region + ":" + s.config.AccountID + ":table/" + name)
+		description["TableArn"] = quote("arn:aws:dynamodb:" + s.config.Region + ":" + s.config.AccountID +
+			":table/" + name)
 		out[member], err = json.Marshal(description)
 		return out, err
 	}
