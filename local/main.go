@@ -163,13 +163,15 @@ func (l launcher) compile(jobs []job) error {
 	}
 	start := time.Now()
 	p := printer{l.out, l.rewrite}
-	for running := len(jobs); running > 0; {
+	for running, tick := len(jobs), 0; running > 0; {
 		select {
 		case s := <-l.signals:
 			number, _ := s.(syscall.Signal)
 			cancel(stoppedError{number})
 		case <-l.ticks:
-			p.progress(builds, time.Since(start))
+			if tick++; l.rewrite || tick&(tick-1) == 0 { // after 1, 2, 4, 8 and so on, where each is a line
+				p.progress(builds, time.Since(start))
+			}
 		case err := <-results:
 			running--
 			if err != nil {

@@ -160,10 +160,16 @@ func TestTokensThatAreNotThePoolsIDTokensAreUnauthorized(t *testing.T) {
 		"no issuer":                 p.token(jwt.MapClaims{"iss": nil}),
 		"access token":              p.token(jwt.MapClaims{"token_use": "access"}),
 		"no use":                    p.token(jwt.MapClaims{"token_use": nil}),
-		"expired":                   p.token(jwt.MapClaims{"exp": clock().Unix()}),
-		"no expiry":                 p.token(jwt.MapClaims{"exp": nil}),
-		"expiry is text":            p.token(jwt.MapClaims{"exp": "tomorrow"}),
-		"not yet valid":             p.token(jwt.MapClaims{"nbf": clock().Add(time.Minute).Unix()}),
+		"expired, other pool":       p.token(jwt.MapClaims{"exp": clock().Unix(), "iss": issuer + "d"}),
+		"expired, no issuer":        p.token(jwt.MapClaims{"exp": clock().Unix(), "iss": nil}),
+		"expired, access token":     p.token(jwt.MapClaims{"exp": clock().Unix(), "token_use": "access"}),
+		"expired, other key":        p.sign("one", jwt.SigningMethodRS256, newKey(t), jwt.MapClaims{"exp": 1}),
+		"expired, not yet valid": p.token(jwt.MapClaims{
+			"exp": clock().Unix(), "nbf": clock().Add(time.Minute).Unix(),
+		}),
+		"no expiry":      p.token(jwt.MapClaims{"exp": nil}),
+		"expiry is text": p.token(jwt.MapClaims{"exp": "tomorrow"}),
+		"not yet valid":  p.token(jwt.MapClaims{"nbf": clock().Add(time.Minute).Unix()}),
 	}
 	for name, token := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -183,6 +189,18 @@ func TestTokensThatAreNotThePoolsIDTokensAreUnauthorized(t *testing.T) {
 	}
 	if strings.Contains(log.String(), parts[2]) || strings.Contains(log.String(), canary) {
 		t.Error("the log has a token or a card")
+	}
+}
+
+func TestAuthorizer_TellsThatATokenHasExpired(t *testing.T) {
+	p := newPool(t)
+	g := p.gateway(nil)
+	for _, ago := range []time.Duration{0, time.Minute, 24 * time.Hour} {
+		token := p.token(jwt.MapClaims{"exp": clock().Add(-ago).Unix()})
+		for _, prefix := range []string{"", "Bearer "} {
+			check(t, call(g, order, "Authorization", prefix+token),
+				answer{401, "UnauthorizedException", `{"message":"The incoming token has expired"}`})
+		}
 	}
 }
 

@@ -222,7 +222,7 @@ func TestRun_PrintsTheWalkthrough(t *testing.T) {
 	printed := shared.printed.String()
 	for _, want := range []string{
 		"ok    POST /order", "201 Order Created Successfully; token ", "************1111", "ok    look at CustomerOrderTable",
-		"CandidateString AgR4", "bytes of ciphertext", "ok    look for the card", "curl -X POST", "it was not simulated:",
+		"CandidateString AgR4", "bytes of ciphertext", "ok    look for the card", "it was not simulated:",
 	} {
 		if !strings.Contains(printed, want) {
 			t.Errorf("not printed: %s", want)
@@ -254,7 +254,7 @@ func TestAPI_AnswersWithEachStatus(t *testing.T) {
 		{"a tampered token", "/order", tampered, order(mine), 401, "message", "Unauthorized"},
 		{"malformed JSON", "/order", id, `{"CustomerOrder":`, 400, "message", "Invalid request body"},
 		{"a field of the wrong type", "/order", id, `{"CreditCard":` + canary + `}`, 400, "message", "Invalid request body"},
-		{"an unknown route", "/refund", id, `{}`, 403, "message", "Missing Authentication Token"},
+		{"an unknown route", "/refund", "", `{}`, 403, "message", "Missing Authentication Token"},
 		{"a bad card", "/order", id, strings.Replace(order(mine), canary, "4111111111111112", 1), 400, "field", "CreditCard"},
 		{"a missing field", "/order", id, `{"CustomerOrder":"x","CreditCard":"` + canary + `","Address":"A"}`, 400, "field", "CustomerName"},
 		{"an unknown field", "/order", id, strings.Replace(order(mine), "{", `{"Colour":"red",`, 1), 400, "field", "Colour"},
@@ -262,6 +262,7 @@ func TestAPI_AnswersWithEachStatus(t *testing.T) {
 		{"pay for nothing", "/paybill", id, pay(mine), 404, "status", "404"},
 		{"order", "/order", id, order(mine), 201, "message", "Order Created Successfully"},
 		{"the same again", "/order", id, order(mine), 409, "status", "409"},
+		{"the same again, with a slash at the end", "/order/", id, order(mine), 409, "status", "409"},
 		{"somebody else orders it", "/order", other, order(mine), 409, "status", "409"},
 		{"somebody else pays it", "/paybill", other, pay(mine), 404, "status", "404"},
 		{"pay", "/paybill", id, pay(mine), 200, "CreditCardCharged", "************1111"},
@@ -278,6 +279,9 @@ func TestAPI_AnswersWithEachStatus(t *testing.T) {
 		if strings.Contains(got.body, canary) || strings.Contains(got.body, "4111111111111112") {
 			t.Errorf("%s: the answer holds the card", tt.name)
 		}
+	}
+	if got := s.call(t, "/refund", id, `{}`); got.status != 403 || got.header.Get("X-Amzn-Errortype") != "IncompleteSignatureException" {
+		t.Errorf("an unknown route with a token: %d %s", got.status, got.header.Get("X-Amzn-Errortype"))
 	}
 }
 

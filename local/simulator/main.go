@@ -129,7 +129,8 @@ func run(ctx context.Context, args []string, out io.Writer, getenv func(string) 
 		return err
 	}
 	defer func() { err = errors.Join(err, system.Close()) }()
-	if err := walk(ctx, f, system, printer, log); err != nil {
+	idToken, err := walk(ctx, f, system, printer, log)
+	if err != nil {
 		if trouble := system.Trouble(); len(trouble) > 0 {
 			err = fmt.Errorf("%w\nbecause of:\n  %s", err, strings.Join(trouble, "\n  "))
 		}
@@ -140,7 +141,11 @@ func run(ctx context.Context, args []string, out io.Writer, getenv func(string) 
 		printer.Printf("  %s", line)
 	}
 	if f.serve {
-		printer.Printf("\nServing %s until Ctrl-C.", system.Outputs["PaymentMethodApiURL"])
+		lines, err := secrets{dir}.lines(system, idToken)
+		if err != nil {
+			return err
+		}
+		printer.Printf("%sServing %s until Ctrl-C.", lines, system.Outputs["PaymentMethodApiURL"])
 		<-ctx.Done()
 		printer.Printf("\nStopping.")
 	}
@@ -170,6 +175,7 @@ func start(ctx context.Context, f flags, dir string, printer *progress.Printer, 
 		}
 		system, err = cloud.Deploy(ctx, cloud.Options{
 			Assembly: a, Account: synth.Account, Region: synth.Region, Addr: f.addr, External: external, Log: log,
+			Mailed: secrets{dir}.mailed,
 		})
 		if err != nil {
 			return "", err
@@ -179,8 +185,8 @@ func start(ctx context.Context, f flags, dir string, printer *progress.Printer, 
 	return system, err
 }
 
-// walk does the walkthrough, and writes what a person needs to continue.
-func walk(ctx context.Context, f flags, system *cloud.Cloud, printer *progress.Printer, log *tee) error {
+// walk does the walkthrough, and writes the outputs. It returns the ID token of its user.
+func walk(ctx context.Context, f flags, system *cloud.Cloud, printer *progress.Printer, log *tee) (string, error) {
 	w := walkthrough.Walk{
 		System: walkthrough.System{
 			Cognito: system.Clients.Cognito, DynamoDB: system.Clients.DynamoDB,
@@ -193,33 +199,18 @@ func walk(ctx context.Context, f flags, system *cloud.Cloud, printer *progress.P
 	}
 	idToken, err := w.SignIn(ctx)
 	if err != nil {
-		return err
+		return "", err
 	}
 	if err := w.Pay(ctx); err != nil {
-		return err
+		return "", err
 	}
 	if err := w.FindNoCard(ctx, log.all); err != nil {
-		return err
-	}
-	if f.serve {
-		printer.Printf("\n%s", curls(system.Outputs["PaymentMethodApiURL"], idToken))
+		return "", err
 	}
 	if f.outputs == "" {
-		return nil
+		return idToken, nil
 	}
-	return writeOutputs(f.outputs, system, idToken)
-}
-
-func curls(base, idToken string) string {
-	const call = "curl -X POST \\\n %s/%s \\\n-H 'Authorization: %s' \\\n-H 'Content-Type: application/json' \\\n-d '%s'\n\n"
-	return fmt.Sprintf(call, base, "order", idToken, `{
-"CustomerOrder": "`+walkthrough.Order+`",
-"CustomerName": "Amazon Web Services",
-"CreditCard": "`+walkthrough.SampleCard+`",
-"Address": "Reinvent2019, Las Vegas, USA"
-}`) + fmt.Sprintf(call, base, "paybill", idToken, `{
-"CustomerOrder": "`+walkthrough.Order+`"
-}`)
+	return idToken, writeOutputs(f.outputs, system, idToken)
 }
 
 // writeOutputs writes the whole file or nothing. Only its owner can read it, because it holds a credential.

@@ -294,9 +294,7 @@ func parseAnswer(t *testing.T, answer []byte, into any) {
 // inTerminal runs a command as a person would who set what the page says about the local endpoints.
 func (s *system) inTerminal(t *testing.T, words []string) []byte {
 	t.Helper()
-	if _, err := exec.LookPath(words[0]); errors.Is(err, exec.ErrNotFound) {
-		t.Skipf("%s is not installed", words[0])
-	}
+	needs(t, words[0])
 	command := exec.CommandContext(t.Context(), words[0], words[1:]...)
 	command.Env = toolEnvironment(
 		"AWS_ENDPOINT_URL_DYNAMODB="+s.Endpoints["dynamodb"], "AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER="+s.Endpoints["cognito_idp"])
@@ -307,6 +305,14 @@ func (s *system) inTerminal(t *testing.T, words []string) []byte {
 		t.Fatalf("%s: %v\n%s", strings.Join(words[:3], " "), err, stderr.String())
 	}
 	return out
+}
+
+// needs skips a test without a program, except where CI is set: there it has to be installed.
+func needs(t *testing.T, program string) {
+	t.Helper()
+	if _, err := exec.LookPath(program); errors.Is(err, exec.ErrNotFound) && os.Getenv("CI") == "" {
+		t.Skipf("%s is not installed", program)
+	}
 }
 
 // toolEnvironment is what Amazon's tools see of this machine, with some variables more: no settings, no credentials and no proxy.

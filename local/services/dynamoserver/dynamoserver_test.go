@@ -35,7 +35,8 @@ func b(v string) types.AttributeValue { return &types.AttributeValueMemberB{Valu
 
 type world struct {
 	*dynamodb.Client
-	t *testing.T
+	t   *testing.T
+	url string
 
 	mu  sync.Mutex
 	now time.Time
@@ -49,6 +50,7 @@ func newWorld(t *testing.T) *world {
 		Now: func() time.Time { w.mu.Lock(); defer w.mu.Unlock(); return w.now },
 	}))
 	t.Cleanup(server.Close)
+	w.url = server.URL
 	w.Client = dynamodb.New(dynamodb.Options{
 		BaseEndpoint: &server.URL, Region: "us-east-1", RetryMaxAttempts: 1,
 		Credentials: credentials.NewStaticCredentialsProvider("AKID", "secret", ""),
@@ -558,10 +560,7 @@ func TestWrongRequestsGetTypedErrors(t *testing.T) {
 		KeyConditionExpression:    new("A = :a"),
 		ExpressionAttributeValues: item{":a": s("x")},
 	})
-	_, batch := w.BatchGetItem(t.Context(),
-		&dynamodb.BatchGetItemInput{
-			RequestItems: map[string]types.KeysAndAttributes{orders: {Keys: []item{{"CustomerOrder": s("1")}}}},
-		})
+	_, unknown := w.ListBackups(t.Context(), &dynamodb.ListBackupsInput{})
 	for name, test := range map[string]struct {
 		err  error
 		code string
@@ -595,12 +594,12 @@ func TestWrongRequestsGetTypedErrors(t *testing.T) {
 			ExpressionAttributeValues: item{":x": s("1")},
 		}), "ValidationException"},
 		"an index not there":   {noIndex, "ValidationException"},
-		"an unknown operation": {batch, "UnknownOperationException"},
+		"an unknown operation": {unknown, "UnknownOperationException"},
 	} {
 		t.Run(name, func(t *testing.T) { wantCode(t, test.err, test.code) })
 	}
-	if batch != nil && !strings.Contains(batch.Error(), "BatchGetItem") {
-		t.Errorf("%v does not name the operation", batch)
+	if unknown != nil && !strings.Contains(unknown.Error(), "ListBackups") {
+		t.Errorf("%v does not name the operation", unknown)
 	}
 	// A panicking engine must not stay locked.
 	w.put(orders, item{"CustomerOrder": s("after")})
