@@ -20,7 +20,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/lambda-tokenizer/lambda-tokenizer/local/localtest"
+	"github.com/lambda-tokenizer/lambda-tokenizer/test/kit"
 )
 
 // TestMain is also each program that a launcher starts: links to this test's binary are named after them. FAKE_* variables say what
@@ -425,7 +425,7 @@ func TestLauncher_ImportsTheStandardLibraryAlone(t *testing.T) {
 
 // With the real tools: the simulator is compiled, and says what its flags are.
 func TestLauncher_ShowsTheSimulatorsHelp(t *testing.T) {
-	if err := localtest.ReadSources(); err != nil { // so that the cached result depends on them
+	if err := kit.ReadSources(); err != nil { // so that the cached result depends on them
 		t.Fatal(err)
 	}
 	cmd := fakes(t, []string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME")}, "-h")

@@ -26,12 +26,11 @@ func TestExtension_LeaksTheCanaryNowhere(t *testing.T) {
 	x := startExtension(t)
 	x.succeed(t)
 	x.fail(t)
-	x.shutDown()
-	if err := <-x.exited; err != nil {
+	if err := x.ShutDown(); err != nil {
 		t.Errorf("the extension ended with %v", err)
 	}
-	logged := x.stdout.String() + x.stderr.String()
-	places := map[string]string{"the log": logged, "the answers": strings.Join(x.answers, "\n"), "the requests to KMS": x.asked.all()}
+	logged := x.Stdout.String() + x.Stderr.String()
+	places := map[string]string{"the log": logged, "the answers": strings.Join(x.answers, "\n"), "the requests to KMS": strings.Join(x.Asked.Requests(), "\n")}
 	for _, table := range []string{vaultTable, stateTable, indexTable} {
 		rows := x.rows(t, table)
 		if len(rows) == 0 {
@@ -101,7 +100,7 @@ func contents(t *testing.T, rows []map[string]types.AttributeValue) string {
 func (x *running) refs(t *testing.T) (sealed, opened map[string]bool) {
 	t.Helper()
 	sealed, opened = map[string]bool{}, map[string]bool{}
-	for _, body := range x.asked.requests() {
+	for _, body := range x.Asked.Requests() {
 		var in struct {
 			EncryptionContext map[string]string
 			CiphertextBlob    []byte
@@ -190,12 +189,12 @@ func (x *running) fail(t *testing.T) {
 
 	// Trouble upstream, with a card under way.
 	once := x.want(t, 200, api.PathTokenize, `{"data":"`+canary+`","max_uses":1}`)
-	if _, err := x.kms.DisableKey(t.Context(), &kms.DisableKeyInput{KeyId: &x.tokenKey}); err != nil {
+	if _, err := x.KMS.DisableKey(t.Context(), &kms.DisableKeyInput{KeyId: &x.TokenKey}); err != nil {
 		t.Fatal(err)
 	}
 	x.want(t, 503, api.PathTokenize, `{"data":"`+canary+`","binding":{"purpose":"for-which-no-data-key-was-fetched-ahead"}}`)
 	x.want(t, 503, api.PathDetokenize, `{"token":"`+once+`","redaction":"PLAIN_TEXT"}`)
-	if _, err := x.kms.EnableKey(t.Context(), &kms.EnableKeyInput{KeyId: &x.tokenKey}); err != nil {
+	if _, err := x.KMS.EnableKey(t.Context(), &kms.EnableKeyInput{KeyId: &x.TokenKey}); err != nil {
 		t.Fatal(err)
 	}
 	x.want(t, 200, api.PathDetokenize, `{"token":"`+once+`"}`)
@@ -220,7 +219,7 @@ func (x *running) row(t *testing.T, tok string) map[string]types.AttributeValue 
 
 func (x *running) put(t *testing.T, row map[string]types.AttributeValue) {
 	t.Helper()
-	if _, err := x.dynamo.PutItem(t.Context(), &dynamodb.PutItemInput{TableName: new(vaultTable), Item: row}); err != nil {
+	if _, err := x.DynamoDB.PutItem(t.Context(), &dynamodb.PutItemInput{TableName: new(vaultTable), Item: row}); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -19,7 +19,7 @@ func startWithPipe(t *testing.T) (*running, *os.File) {
 	}
 	t.Cleanup(func() { reader.Close() })
 	x := newRunning(t)
-	x.start(t, writer)
+	x.StartWithLog(t, writer)
 	writer.Close() // the extension has its own
 	return x, reader
 }
@@ -40,9 +40,8 @@ func (x *running) wantNothingReleased(t *testing.T, token string) {
 
 func (x *running) wantItEndsWell(t *testing.T) {
 	t.Helper()
-	x.shutDown()
-	if err := <-x.exited; err != nil || x.stderr.String() != "" {
-		t.Errorf("the extension ended with %v, and printed %q", err, x.stderr.String())
+	if err := x.ShutDown(); err != nil || x.Stderr.String() != "" {
+		t.Errorf("the extension ended with %v, and printed %q", err, x.Stderr.String())
 	}
 }
 
@@ -78,7 +77,7 @@ func TestRun_ReleasesNothingWhileItsLogIsFull(t *testing.T) {
 
 	read := make(chan error, 1)
 	go func() {
-		_, err := io.Copy(&x.stdout, log) // until the extension ends
+		_, err := io.Copy(x.Stdout, log) // until the extension ends
 		read <- err
 	}()
 	for !detokenize() { // until the lines that are late have been written
@@ -88,7 +87,7 @@ func TestRun_ReleasesNothingWhileItsLogIsFull(t *testing.T) {
 	if err := <-read; err != nil {
 		t.Fatal(err)
 	}
-	if recorded := strings.Count(x.stdout.String(), `"operation":"detokenize","outcome":"ok"`); recorded < released {
+	if recorded := strings.Count(x.Stdout.String(), `"operation":"detokenize","outcome":"ok"`); recorded < released {
 		t.Errorf("%d answers showed the card, and %d events say so", released, recorded)
 	}
 }

@@ -1,4 +1,4 @@
-package main
+package endtoend_test
 
 import (
 	"bytes"
@@ -17,6 +17,7 @@ import (
 
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/services/dynamoserver"
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/synth"
+	"github.com/lambda-tokenizer/lambda-tokenizer/test/kit"
 )
 
 // A state that was restored brings back what the table has lost, and takes back nothing that the table knows.
@@ -88,13 +89,7 @@ func (r *restore) create(t *testing.T, key string, tables ...string) {
 	t.Helper()
 	for _, table := range tables {
 		r.keys[table] = key
-		if _, err := r.db.CreateTable(t.Context(), &dynamodb.CreateTableInput{
-			TableName: &table, BillingMode: types.BillingModePayPerRequest,
-			AttributeDefinitions: []types.AttributeDefinition{{AttributeName: &key, AttributeType: "S"}, {AttributeName: new("Account_Id"), AttributeType: "S"}},
-			KeySchema:            []types.KeySchemaElement{{AttributeName: &key, KeyType: "HASH"}, {AttributeName: new("Account_Id"), KeyType: "RANGE"}},
-		}); err != nil {
-			t.Fatal(err)
-		}
+		kit.CreateTable(t, r.db, table, key, "Account_Id")
 	}
 }
 
@@ -113,19 +108,15 @@ func (r *restore) put(t *testing.T, table, key string, numbers attributes) {
 
 func (r *restore) items(t *testing.T, table, key string) map[string]attributes {
 	t.Helper()
-	out, err := r.db.Scan(t.Context(), &dynamodb.ScanInput{TableName: &table, ConsistentRead: new(true)})
-	if err != nil {
-		t.Fatal(err)
-	}
 	items := map[string]attributes{}
-	for _, item := range out.Items {
+	for _, item := range kit.Rows(t, r.db, table) {
 		numbers := attributes{}
 		for name, value := range item {
 			if n, ok := value.(*types.AttributeValueMemberN); ok {
 				numbers[name] = n.Value
 			}
 		}
-		items[str(item[key])] = numbers
+		items[kit.Text(item[key])] = numbers
 	}
 	return items
 }
@@ -147,7 +138,7 @@ func (r *restore) run(t *testing.T, heading string) {
 		t.Skip("Python with boto3 is not installed")
 	}
 	command := exec.CommandContext(t.Context(), "python3", "-c", script)
-	command.Env = toolEnvironment("AWS_ENDPOINT_URL_DYNAMODB=" + r.url)
+	command.Env = kit.ToolEnvironment("AWS_ENDPOINT_URL_DYNAMODB=" + r.url)
 	var printed bytes.Buffer
 	command.Stdout, command.Stderr = &printed, &printed
 	if err := command.Run(); err != nil || printed.Len() > 0 {

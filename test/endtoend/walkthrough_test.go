@@ -1,4 +1,4 @@
-package main
+package endtoend_test
 
 import (
 	"bytes"
@@ -11,7 +11,6 @@ import (
 	"os"
 	"os/exec"
 	"regexp"
-	"slices"
 	"strings"
 	"testing"
 
@@ -22,7 +21,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/lambda-tokenizer/lambda-tokenizer/local/synth"
+	"github.com/lambda-tokenizer/lambda-tokenizer/test/kit"
 )
 
 // original has the commands of the walkthrough that this system follows, as their author wrote them, from sign-up to the second look
@@ -64,14 +63,14 @@ func TestReadme_TheWalkthroughWorksAgainstTheLocalRun(t *testing.T) {
 	lines := commands(t, readmeWalkthrough(t))
 	for _, with := range []struct {
 		name string
-		run  func(*testing.T, []string) []byte
-	}{{"AWS CLI and curl", shared.inTerminal}, {"SDK", shared.bySDK}} {
+		run  func(*testing.T, *kit.Simulator, []string) []byte
+	}{{"AWS CLI and curl", inTerminal}, {"SDK", bySDK}} {
 		t.Run(with.name, func(t *testing.T) {
-			w := &readmeWalk{system: shared, run: with.run, values: map[string]string{
+			w := &readmeWalk{system: simulator(t), run: with.run, values: map[string]string{
 				"user-email": strings.ReplaceAll(strings.ToLower(with.name), " ", "-") + "@example.com", "password": "Correct-horse-1",
 			}}
 			for _, name := range []string{"Region", "UserPoolAppClientId", "PaymentMethodApiURL", "AccountId"} {
-				w.values[name] = shared.Outputs[name]
+				w.values[name] = simulator(t).Outputs[name]
 			}
 			defer w.forget(t)
 			w.follow(t, lines)
@@ -147,8 +146,8 @@ func joinLines(script string) string {
 
 // readmeWalk is one walk through the page's commands.
 type readmeWalk struct {
-	system *system
-	run    func(*testing.T, []string) []byte
+	system *kit.Simulator
+	run    func(*testing.T, *kit.Simulator, []string) []byte
 	values map[string]string // by the names of the page's placeholders
 }
 
@@ -181,7 +180,7 @@ func (w *readmeWalk) follow(t *testing.T, lines [][]string) {
 				return value
 			})
 		}
-		step.check(t, w.run(t, words))
+		step.check(t, w.run(t, w.system, words))
 	}
 }
 
@@ -196,8 +195,11 @@ func (w *readmeWalk) signedUp(t *testing.T, answer []byte) {
 	if out.UserConfirmed || out.UserSub == "" {
 		t.Errorf("sign-up: %s", answer)
 	}
-	_, mailed, _ := strings.Cut(w.system.printed.String(), "mail to "+w.values["user-email"]+": your confirmation code is ")
-	w.values["CONFIRMATION_CODE_IN_EMAIL"], _, _ = strings.Cut(mailed, "\n")
+	code, err := w.system.Code(w.values["user-email"])
+	if err != nil {
+		t.Error(err)
+	}
+	w.values["CONFIRMATION_CODE_IN_EMAIL"] = code
 }
 
 func (w *readmeWalk) confirmed(t *testing.T, answer []byte) {
@@ -279,7 +281,7 @@ func (w *readmeWalk) delete(t *testing.T, table string, key map[string]string) {
 	for name, value := range key {
 		in.Key[name] = &types.AttributeValueMemberS{Value: value}
 	}
-	if _, err := dynamodb.NewFromConfig(w.system.endpoint("dynamodb")).DeleteItem(t.Context(), in); err != nil {
+	if _, err := dynamodb.NewFromConfig(w.system.Config("dynamodb")).DeleteItem(t.Context(), in); err != nil {
 		t.Error(err)
 	}
 }
@@ -292,13 +294,13 @@ func parseAnswer(t *testing.T, answer []byte, into any) {
 }
 
 // inTerminal runs a command as a person would who set what the page says about the local endpoints.
-func (s *system) inTerminal(t *testing.T, words []string) []byte {
+func inTerminal(t *testing.T, s *kit.Simulator, words []string) []byte {
 	t.Helper()
 	if _, err := exec.LookPath(words[0]); errors.Is(err, exec.ErrNotFound) {
 		t.Skipf("%s is not installed", words[0])
 	}
 	command := exec.CommandContext(t.Context(), words[0], words[1:]...)
-	command.Env = toolEnvironment(
+	command.Env = kit.ToolEnvironment(
 		"AWS_ENDPOINT_URL_DYNAMODB="+s.Endpoints["dynamodb"], "AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER="+s.Endpoints["cognito_idp"])
 	var stderr bytes.Buffer
 	command.Stderr = &stderr
@@ -309,19 +311,11 @@ func (s *system) inTerminal(t *testing.T, words []string) []byte {
 	return out
 }
 
-// toolEnvironment is what Amazon's tools see of this machine, with some variables more: no settings, no credentials and no proxy.
-func toolEnvironment(more ...string) []string {
-	environment := slices.DeleteFunc(os.Environ(), func(variable string) bool { return strings.HasPrefix(variable, "AWS_") })
-	return append(append(environment,
-		"AWS_ACCESS_KEY_ID=x", "AWS_SECRET_ACCESS_KEY=x", "AWS_DEFAULT_REGION="+synth.Region, "AWS_DEFAULT_OUTPUT=json", "AWS_PAGER=",
-		"AWS_CONFIG_FILE="+os.DevNull, "AWS_SHARED_CREDENTIALS_FILE="+os.DevNull, "NO_PROXY=127.0.0.1", "no_proxy=127.0.0.1"), more...)
-}
-
 // bySDK makes the call that a command would make.
-func (s *system) bySDK(t *testing.T, words []string) []byte {
+func bySDK(t *testing.T, s *kit.Simulator, words []string) []byte {
 	t.Helper()
 	if words[0] == "curl" {
-		return s.likeCurl(t, words[1:])
+		return likeCurl(t, s, words[1:])
 	}
 	options := map[string]string{}
 	for i := 3; i+1 < len(words); i += 2 {
@@ -334,7 +328,7 @@ func (s *system) bySDK(t *testing.T, words []string) []byte {
 		}
 		return &value
 	}
-	cognito := cognitoidentityprovider.NewFromConfig(s.endpoint("cognito_idp"))
+	cognito := cognitoidentityprovider.NewFromConfig(s.Config("cognito_idp"))
 	var out any
 	var err error
 	switch command := strings.Join(words[:3], " "); command {
@@ -357,7 +351,7 @@ func (s *system) bySDK(t *testing.T, words []string) []byte {
 			AuthFlow: cognitotypes.AuthFlowType(*option("--auth-flow")), ClientId: option("--client-id"), AuthParameters: parameters,
 		})
 	case "aws dynamodb get-item":
-		out, err = getItem(t, s.endpoint("dynamodb"), *option("--table-name"), *option("--key"))
+		out, err = getItem(t, s.Config("dynamodb"), *option("--table-name"), *option("--key"))
 	default:
 		t.Fatalf("this test does not know %q", command)
 	}
@@ -401,7 +395,7 @@ func getItem(t *testing.T, config aws.Config, table, key string) (any, error) {
 }
 
 // likeCurl sends the request of curl's arguments.
-func (s *system) likeCurl(t *testing.T, arguments []string) []byte {
+func likeCurl(t *testing.T, s *kit.Simulator, arguments []string) []byte {
 	t.Helper()
 	method, url, body, header := http.MethodGet, "", "", http.Header{}
 	for i := 0; i < len(arguments); i++ {
