@@ -380,7 +380,7 @@ func TestLauncher_PrintsTheProgress(t *testing.T) {
 	}
 }
 
-func TestIsTerminal(t *testing.T) {
+func TestIsTerminal_TellsATerminalFromAFileAndFromCI(t *testing.T) {
 	terminal, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
 	if err != nil {
 		t.Skip("no terminal to open: ", err)

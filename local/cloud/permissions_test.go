@@ -226,7 +226,7 @@ func (s system) post(ctx context.Context, path, idToken, body string, status int
 
 // The test cache sees what a test reads, not what TestMain does, nor the child processes that build the programs under
 // test.
-func TestResultsDependOnTheSources(t *testing.T) {
+func TestCache_DependsOnTheSources(t *testing.T) {
 	if err := kit.ReadSources(); err != nil {
 		t.Error(err)
 	}

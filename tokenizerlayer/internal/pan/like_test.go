@@ -8,7 +8,7 @@ import (
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/pan"
 )
 
-func TestLike(t *testing.T) {
+func TestLike_FindsCardNumbersHoweverTheyAreWritten(t *testing.T) {
 	for _, s := range []string{
 		"4111111111111111", "card 4111-1111-1111-1111, please", "a4111111111111111b", "4111_1111_1111_1111", "12 4111 1111 1111 1111",
 		"4111  1111  1111  1111", "4111 - 1111 - 1111 - 1111", "4111\u00a01111\u00a01111\u00a01111",
@@ -53,7 +53,7 @@ func TestLike_ReadsDigitsOfEveryScript(t *testing.T) {
 	}
 }
 
-func TestIsAuthenticationData(t *testing.T) {
+func TestIsAuthenticationData_KnowsTheNamesThatItGoesBy(t *testing.T) {
 	for _, name := range []string{
 		"cvv", "CVV2", "card_cvv", "cardCvv", "card-cvv", "cvv-code", "cvc_code", "security.code", "securityCode", "card_verification_value",
 		"track1", "track_2", "track-2", "track2_data", "trackData", "pin", "PIN", "pin-block", "pinBlock", "csc", "cid", "magstripe",
@@ -76,7 +76,7 @@ func TestIsAuthenticationData(t *testing.T) {
 	}
 }
 
-func TestHoldsAuthenticationData(t *testing.T) {
+func TestHoldsAuthenticationData_FindsItInsideText(t *testing.T) {
 	for _, text := range []string{
 		"%B4111111111111111^DOE/JANE^29121010000000000000?", ";4111111111111111=29121010000000000000?", "4111111111111111=2912101000000",
 		"4111111111111111D29121010000000000F", "swipe: ;378282246310005=2912101?", "b4111111111111111^DOE/JANE      ^2912101",

@@ -13,7 +13,7 @@ import (
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/pan"
 )
 
-func TestParse(t *testing.T) {
+func TestParse_ReadsCardNumbersAndSaysWhatIsWrong(t *testing.T) {
 	for _, tt := range []struct {
 		name, in, digits, mask string
 		err                    error
