@@ -14,7 +14,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
@@ -212,7 +211,7 @@ func (s system) post(ctx context.Context, path, idToken, body string, status int
 	}
 	r.Header.Set("Authorization", idToken)
 	r.Header.Set("Content-Type", "application/json")
-	answer, err := (&http.Client{Timeout: time.Minute}).Do(r)
+	answer, err := (&http.Client{Timeout: kit.Limit}).Do(r)
 	if err != nil {
 		return err
 	}

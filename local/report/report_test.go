@@ -10,7 +10,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -30,7 +29,7 @@ var (
 		if err := kit.ReadSources(); err != nil {
 			return err
 		}
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute) // it may have to compile the CDK
+		ctx, cancel := context.WithTimeout(context.Background(), kit.BuildLimit)
 		defer cancel()
 		var log bytes.Buffer
 		if err := synth.Run(ctx, synth.Options{Out: templates, TemplatesOnly: true, Log: &log}); err != nil {

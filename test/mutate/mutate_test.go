@@ -7,9 +7,10 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/lambda-tokenizer/lambda-tokenizer/test/kit"
 )
 
 const sample = `package p
@@ -215,7 +216,7 @@ func TestRunPackage_TellsWhatATestSees(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), kit.Limit)
 	defer cancel()
 	got, err := runPackage(ctx, root, "p", false, options{parallel: 2}, known, nil)
 	if err != nil {

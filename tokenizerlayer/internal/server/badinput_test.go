@@ -17,6 +17,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/lambda-tokenizer/lambda-tokenizer/test/kit"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/api"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/audit"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/server"
@@ -537,7 +538,7 @@ func TestServer_ClosesTheConnectionOfWhatItRefuses(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+		_ = conn.SetDeadline(time.Now().Add(kit.Limit))
 		if _, err := io.WriteString(conn, request); err != nil {
 			t.Fatal(err)
 		}

@@ -190,7 +190,7 @@ func (u *upset) hurry(t *testing.T, operations map[string]func() error) {
 		wg.Go(func() {
 			start := time.Now()
 			wantKind(t, operation(), failure.Unavailable)
-			if took := time.Since(start); took > u.limit+time.Second { // of which the last is for a slow machine
+			if took := time.Since(start); took > 3*u.limit { // more than once, because the machine may be slow
 				t.Errorf("%s took %v", name, took)
 			}
 		})

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/failure"
@@ -334,13 +335,16 @@ func TestCreate_AnIdempotentRequestMayBeRepeatedAcrossARotation(t *testing.T) {
 }
 
 func TestCreate_ConflictsUntilTheTimeIsOverAreARequestInFlight(t *testing.T) {
-	v := newVault(t, func(c *vault.Config) { c.Timeout = 20 * time.Millisecond })
-	v.store.Fail = func(operation string) error {
-		if operation != "TransactWriteItems" {
-			return nil
+	synctest.Test(t, func(t *testing.T) {
+		v := newVault(t, func(c *vault.Config) { c.Timeout = 20 * time.Millisecond })
+		defer v.Close()
+		v.store.Fail = func(operation string) error {
+			if operation != "TransactWriteItems" {
+				return nil
+			}
+			return fakeaws.Cancelled("TransactionConflict")
 		}
-		return fakeaws.Cancelled("TransactionConflict")
-	}
-	_, err := v.Create(t.Context(), vault.Create{Data: cardData(t, visa), IdempotencyKey: "k"})
-	wantKind(t, err, failure.InFlight)
+		_, err := v.Create(t.Context(), vault.Create{Data: cardData(t, visa), IdempotencyKey: "k"})
+		wantKind(t, err, failure.InFlight)
+	})
 }
