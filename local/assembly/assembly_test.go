@@ -352,7 +352,8 @@ func TestLoad_DropsTheCDKsMetadata(t *testing.T) {
 	stack, _ :=
 		oneStack(
 			t, `{"Resources":{"Thing":{"Type":"T"},"CDKMetadata":{"Type":"AWS::CDK::Metadata","Condition":"CDKMetadataAvailable"}},
-		"Conditions":{"CDKMetadataAvailable":{"Fn::Or":[]}},"Parameters":{"BootstrapVersion":{"Type":"AWS::SSM::Parameter::Value<String>"}}}`)
+		"Conditions":{"CDKMetadataAvailable":{"Fn::Or":[]}},
+		"Parameters":{"BootstrapVersion":{"Type":"AWS::SSM::Parameter::Value<String>"}}}`)
 	if _, ok := stack.Template.Resources["CDKMetadata"]; ok || len(stack.Template.Resources) != 1 {
 		t.Errorf("got %v", stack.Template.Resources)
 	}

@@ -42,7 +42,8 @@ func TestRun_NamesABadEndpointBeforeAnythingStarts(t *testing.T) {
 		err := run(t.Context(), nil, &out, func(name string) string {
 			return map[string]string{"AWS_ENDPOINT_URL_KMS": endpoint}[name]
 		})
-		if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "unset it") || strings.Contains(out.String(), "synthesize") {
+		if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "unset it") ||
+			strings.Contains(out.String(), "synthesize") {
 			t.Errorf("error = %v after printing %q", err, out.String())
 		}
 	}

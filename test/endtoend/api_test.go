@@ -27,7 +27,8 @@ func number(t *testing.T, n int) string {
 func TestRun_PrintsTheWalkthrough(t *testing.T) {
 	printed := simulator(t).Stdout.String()
 	for _, want := range []string{
-		"ok    POST /order", "201 Order Created Successfully; token ", "************1111", "ok    look at CustomerOrderTable",
+		"ok    POST /order", "201 Order Created Successfully; token ", "************1111",
+		"ok    look at CustomerOrderTable",
 		"CandidateString AgR4", "bytes of ciphertext", "ok    look for the card", "curl -X POST", "not simulated: ",
 	} {
 		if !strings.Contains(printed, want) {
@@ -35,13 +36,15 @@ func TestRun_PrintsTheWalkthrough(t *testing.T) {
 		}
 	}
 	for _, name := range []string{
-		"KMSKeyID", "LayerVersionArn", "DynamoDBArn", "CustomerOrderFunction", "PaymentMethodApiURL", "AccountId", "UserPoolAppClientId", "Region",
+		"KMSKeyID", "LayerVersionArn", "DynamoDBArn", "CustomerOrderFunction", "PaymentMethodApiURL", "AccountId",
+		"UserPoolAppClientId", "Region",
 	} {
 		if simulator(t).Outputs[name] == "" {
 			t.Errorf("outputs lack %s", name)
 		}
 	}
-	if url := simulator(t).Outputs["PaymentMethodApiURL"]; !strings.HasPrefix(url, "http://127.0.0.1:") || !strings.HasSuffix(url, "/dev") {
+	if url := simulator(t).Outputs["PaymentMethodApiURL"]; !strings.HasPrefix(url, "http://127.0.0.1:") ||
+		!strings.HasSuffix(url, "/dev") {
 		t.Errorf("PaymentMethodApiURL = %s", url)
 	}
 }
@@ -60,11 +63,15 @@ func TestAPI_AnswersWithEachStatus(t *testing.T) {
 		{"no token", "/order", "", order(mine), 401, "message", "Unauthorized"},
 		{"a tampered token", "/order", tampered, order(mine), 401, "message", "Unauthorized"},
 		{"malformed JSON", "/order", id, `{"CustomerOrder":`, 400, "message", "Invalid request body"},
-		{"a field of the wrong type", "/order", id, `{"CreditCard":` + canary + `}`, 400, "message", "Invalid request body"},
+		{"a field of the wrong type", "/order", id, `{"CreditCard":` + canary + `}`, 400, "message",
+			"Invalid request body"},
 		{"an unknown route", "/refund", id, `{}`, 403, "message", "Missing Authentication Token"},
-		{"a bad card", "/order", id, strings.Replace(order(mine), canary, "4111111111111112", 1), 400, "field", "CreditCard"},
-		{"a missing field", "/order", id, `{"CustomerOrder":"x","CreditCard":"` + canary + `","Address":"A"}`, 400, "field", "CustomerName"},
-		{"an unknown field", "/order", id, strings.Replace(order(mine), "{", `{"Colour":"red",`, 1), 400, "field", "Colour"},
+		{"a bad card", "/order", id, strings.Replace(order(mine), canary, "4111111111111112", 1), 400, "field",
+			"CreditCard"},
+		{"a missing field", "/order", id, `{"CustomerOrder":"x","CreditCard":"` + canary + `","Address":"A"}`, 400,
+			"field", "CustomerName"},
+		{"an unknown field", "/order", id, strings.Replace(order(mine), "{", `{"Colour":"red",`, 1), 400, "field",
+			"Colour"},
 		{"a CVV", "/order", id, strings.Replace(order(mine), "{", `{"CVV":"123",`, 1), 400, "field", "CVV"},
 		{"pay for nothing", "/paybill", id, pay(mine), 404, "status", "404"},
 		{"order", "/order", id, order(mine), 201, "message", "Order Created Successfully"},
@@ -73,13 +80,15 @@ func TestAPI_AnswersWithEachStatus(t *testing.T) {
 		{"somebody else pays it", "/paybill", other, pay(mine), 404, "status", "404"},
 		{"pay", "/paybill", id, pay(mine), 200, "CreditCardCharged", "************1111"},
 		{"pay again", "/paybill", id, pay(mine), 409, "status", "409"},
-		{"pay with a card beside", "/paybill", id, `{"CustomerOrder":"x","CreditCard":"` + canary + `"}`, 400, "field", "CreditCard"},
+		{"pay with a card beside", "/paybill", id, `{"CustomerOrder":"x","CreditCard":"` + canary + `"}`, 400, "field",
+			"CreditCard"},
 	} {
 		got := s.Post(t, tt.path, tt.token, tt.body)
 		if got.Status != tt.status || got.Field(tt.member) != tt.want {
 			t.Errorf("%s: %d %s", tt.name, got.Status, got.Body)
 		}
-		if wantProblem := tt.status >= 400 && tt.member != "message"; wantProblem != (got.Header.Get("Content-Type") == "application/problem+json") {
+		if wantProblem := tt.status >= 400 &&
+			tt.member != "message"; wantProblem != (got.Header.Get("Content-Type") == "application/problem+json") {
 			t.Errorf("%s: content type %s", tt.name, got.Header.Get("Content-Type"))
 		}
 		if strings.Contains(got.Body, canary) || strings.Contains(got.Body, "4111111111111112") {

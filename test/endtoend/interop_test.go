@@ -68,7 +68,8 @@ type (
 	}
 )
 
-// The AWS Encryption SDK for JavaScript opens what our extension has stored, and computes the same token and ref from its seed.
+// The AWS Encryption SDK for JavaScript opens what our extension has stored, and computes the same token and ref from
+// its seed.
 func TestEnvelope_IsReadByTheJavaScriptEncryptionSDK(t *testing.T) {
 	needJavaScriptSDK(t)
 	s := simulator(t)
@@ -98,9 +99,11 @@ func TestEnvelope_IsReadByTheJavaScriptEncryptionSDK(t *testing.T) {
 		t.Errorf("context (-want +got):\n%s", diff)
 	}
 	if first.Token != kit.Text(row["Hash_Key"]) || first.Ref != kit.Text(row["Ref"]) {
-		t.Errorf("of the seed come token %s and ref %s, the row has %s and %s", first.Token, first.Ref, kit.Text(row["Hash_Key"]), kit.Text(row["Ref"]))
+		t.Errorf("of the seed come token %s and ref %s, the row has %s and %s", first.Token, first.Ref,
+			kit.Text(row["Hash_Key"]), kit.Text(row["Ref"]))
 	}
-	if p := first.Payload; p.Version != 3 || p.Type != "card" || p.Data != canary || len(p.Seed) != 32 || p.Created == 0 {
+	if p := first.Payload; p.Version != 3 || p.Type != "card" || p.Data != canary || len(p.Seed) != 32 ||
+		p.Created == 0 {
 		t.Error("the plaintext is not the payload with the card") // and is not printed
 	}
 	if diff := cmp.Diff(bindingOf(mine), first.Payload.Context); diff != "" {
@@ -113,14 +116,15 @@ func TestEnvelope_IsReadByTheJavaScriptEncryptionSDK(t *testing.T) {
 	}
 }
 
-// The extension opens what the AWS Encryption SDK for JavaScript writes. What it refuses is sealed in the same way, so that nothing but
-// what is wrong with it can be the reason.
+// The extension opens what the AWS Encryption SDK for JavaScript writes. What it refuses is sealed in the same way, so
+// that nothing but what is wrong with it can be the reason.
 func TestEnvelope_IsWrittenByTheJavaScriptEncryptionSDK(t *testing.T) {
 	needJavaScriptSDK(t)
 	s := simulator(t)
 	placed := placed(t, s, number(t, 1))
 	context := map[string]string{"table": "CreditCardTokenizerTable", "account_id": s.Outputs["AccountId"]}
-	payload := map[string]any{"v": 3, "type": "card", "data": javascriptCard, "iat": time.Now().Unix(), "ctx": bindingOf(placed)}
+	payload := map[string]any{"v": 3, "type": "card", "data": javascriptCard, "iat": time.Now().Unix(),
+		"ctx": bindingOf(placed)}
 	with := func(name string, value any) map[string]any {
 		changed := maps.Clone(payload)
 		changed[name] = value
@@ -133,15 +137,21 @@ func TestEnvelope_IsWrittenByTheJavaScriptEncryptionSDK(t *testing.T) {
 		code   string
 	}{
 		{"another seed than the token's", interopSeal{payload, context, true}, 500, "vault-row-damaged"},
-		{"a purpose that the row does not name", interopSeal{payload, contextWith(context, "purpose", "refund"), false}, 500, "vault-row-damaged"},
-		{"another account", interopSeal{payload, contextWith(context, "account_id", "210987654321"), false}, 500, "vault-row-damaged"},
+		{"a purpose that the row does not name", interopSeal{payload, contextWith(context, "purpose", "refund"), false},
+			500, "vault-row-damaged"},
+		{"another account", interopSeal{payload, contextWith(context, "account_id", "210987654321"), false}, 500,
+			"vault-row-damaged"},
 		{"a payload of version 2", interopSeal{with("v", 2), context, false}, 500, "vault-row-damaged"},
-		{"a card that is none", interopSeal{with("data", "5555555555554443"), context, false}, 500, "vault-row-damaged"},
-		{"another user's order", interopSeal{with("ctx", map[string]string{"order": kit.Text(placed["CustomerOrder"]), "user": "x"}), context, false}, 500, "card-of-another-order"},
+		{"a card that is none", interopSeal{with("data", "5555555555554443"), context, false}, 500,
+			"vault-row-damaged"},
+		{"another user's order",
+			interopSeal{with("ctx", map[string]string{"order": kit.Text(placed["CustomerOrder"]), "user": "x"}),
+				context, false}, 500, "card-of-another-order"},
 		{"all of it right", interopSeal{payload, context, false}, 200, ""},
 	} {
 		sealed := runInterop(t, interopRequest{
-			Endpoint: s.Endpoints["kms"], KeyARN: s.Outputs["KMSKeyID"], Open: []interopOpen{}, Seal: []interopSeal{tt.seal},
+			Endpoint: s.Endpoints["kms"], KeyARN: s.Outputs["KMSKeyID"], Open: []interopOpen{},
+			Seal: []interopSeal{tt.seal},
 		}).Seal[0]
 		if sealed.Refused != "" || bytes.Contains(sealed.Message, []byte(javascriptCard)) {
 			t.Fatalf("%s: refused with %q, or not sealed at all", tt.name, sealed.Refused)
@@ -238,7 +248,8 @@ func vaultRow(t *testing.T, s *kit.Simulator, order map[string]types.AttributeVa
 
 // contextOf is what docs/adr/0007 says that a row's message is bound to.
 func contextOf(s *kit.Simulator, row map[string]types.AttributeValue) map[string]string {
-	return map[string]string{"table": "CreditCardTokenizerTable", "account_id": s.Outputs["AccountId"], "ref": kit.Text(row["Ref"])}
+	return map[string]string{"table": "CreditCardTokenizerTable", "account_id": s.Outputs["AccountId"],
+		"ref": kit.Text(row["Ref"])}
 }
 
 func contextWith(context map[string]string, key, value string) map[string]string {
@@ -258,14 +269,16 @@ func exchangeToken(t *testing.T, s *kit.Simulator, order map[string]types.Attrib
 	db := dynamodb.NewFromConfig(s.Config("dynamodb"))
 	row := vaultRow(t, s, order)
 	key := map[string]types.AttributeValue{"Hash_Key": row["Hash_Key"], "Account_Id": row["Account_Id"]}
-	if _, err := db.DeleteItem(t.Context(), &dynamodb.DeleteItemInput{TableName: new("CreditCardTokenizerTable"), Key: key}); err != nil {
+	if _, err := db.DeleteItem(t.Context(),
+		&dynamodb.DeleteItemInput{TableName: new("CreditCardTokenizerTable"), Key: key}); err != nil {
 		t.Fatal(err)
 	}
 	row["Hash_Key"] = &types.AttributeValueMemberS{Value: sealed.Token}
 	row["Ref"] = &types.AttributeValueMemberS{Value: sealed.Ref}
 	row["CandidateString"] = &types.AttributeValueMemberB{Value: sealed.Message}
 	order["CreditCard"] = row["Hash_Key"]
-	for table, item := range map[string]map[string]types.AttributeValue{"CreditCardTokenizerTable": row, "CustomerOrderTable": order} {
+	for table, item := range map[string]map[string]types.AttributeValue{"CreditCardTokenizerTable": row,
+		"CustomerOrderTable": order} {
 		if _, err := db.PutItem(t.Context(), &dynamodb.PutItemInput{TableName: &table, Item: item}); err != nil {
 			t.Fatal(err)
 		}

@@ -37,7 +37,8 @@ func TestOperations_ARestoredStateIsMerged(t *testing.T) {
 	r.put(t, state+"-restored", "use#refund#lost", attributes{"Uses": "2"})
 
 	want := map[string]attributes{
-		"gone#both": now, "gone#later": now, "gone#lost": restored, "use##more": {"Uses": "3"}, "use##fewer": {"Uses": "2"},
+		"gone#both": now, "gone#later": now, "gone#lost": restored, "use##more": {"Uses": "3"},
+		"use##fewer": {"Uses": "2"},
 		"use##later": {"Uses": "1"}, "use#refund#lost": {"Uses": "2"},
 	}
 	for range 2 {
@@ -79,7 +80,8 @@ func newRestore(t *testing.T, key, table string) *restore {
 	server := httptest.NewServer(dynamoserver.New(dynamoserver.Config{AccountID: synth.Account, Region: synth.Region}))
 	t.Cleanup(server.Close)
 	r := &restore{url: server.URL, keys: map[string]string{}, db: dynamodb.NewFromConfig(aws.Config{
-		Region: synth.Region, BaseEndpoint: &server.URL, Credentials: credentials.NewStaticCredentialsProvider("x", "x", ""),
+		Region: synth.Region, BaseEndpoint: &server.URL,
+		Credentials: credentials.NewStaticCredentialsProvider("x", "x", ""),
 	})}
 	r.create(t, key, table, table+"-restored")
 	return r
@@ -96,7 +98,8 @@ func (r *restore) create(t *testing.T, key string, tables ...string) {
 func (r *restore) put(t *testing.T, table, key string, numbers attributes) {
 	t.Helper()
 	item := map[string]types.AttributeValue{
-		r.keys[table]: &types.AttributeValueMemberS{Value: key}, "Account_Id": &types.AttributeValueMemberS{Value: synth.Account},
+		r.keys[table]: &types.AttributeValueMemberS{Value: key},
+		"Account_Id":  &types.AttributeValueMemberS{Value: synth.Account},
 	}
 	for name, value := range numbers {
 		item[name] = &types.AttributeValueMemberN{Value: value}

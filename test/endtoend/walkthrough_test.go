@@ -24,8 +24,8 @@ import (
 	"github.com/lambda-tokenizer/lambda-tokenizer/test/kit"
 )
 
-// original has the commands of the walkthrough that this system follows, as their author wrote them, from sign-up to the second look
-// at a table: https://github.com/anujag24/lambda-layer-tokenization, steps 6.6 to 6.15.
+// original has the commands of the walkthrough that this system follows, as their author wrote them, from sign-up to
+// the second look at a table: https://github.com/anujag24/lambda-layer-tokenization, steps 6.6 to 6.15.
 const original = `
 aws cognito-idp sign-up --region <Region> --client-id <UserPoolAppClientId> --username <user-email> --password <password>
 aws cognito-idp confirm-sign-up --client-id <UserPoolAppClientId>  --username <user-email> --confirmation-code <CONFIRMATION_CODE_IN_EMAIL>
@@ -57,8 +57,9 @@ func TestReadme_WalkthroughHasTheCommandsOfTheOriginal(t *testing.T) {
 	}
 }
 
-// Whoever copies the lines of docs/walkthrough.md, which the README links, into a terminal gets to the end of it: with the AWS CLI and curl,
-// and with the same calls made by other means, so that this is tested where they are not installed.
+// Whoever copies the lines of docs/walkthrough.md, which the README links, into a terminal gets to the end of it: with
+// the AWS CLI and curl, and with the same calls made by other means, so that this is tested where they are not
+// installed.
 func TestReadme_TheWalkthroughWorksAgainstTheLocalRun(t *testing.T) {
 	lines := commands(t, readmeWalkthrough(t))
 	for _, with := range []struct {
@@ -67,7 +68,8 @@ func TestReadme_TheWalkthroughWorksAgainstTheLocalRun(t *testing.T) {
 	}{{"AWS CLI and curl", inTerminal}, {"SDK", bySDK}} {
 		t.Run(with.name, func(t *testing.T) {
 			w := &readmeWalk{system: simulator(t), run: with.run, values: map[string]string{
-				"user-email": strings.ReplaceAll(strings.ToLower(with.name), " ", "-") + "@example.com", "password": "Correct-horse-1",
+				"user-email": strings.ReplaceAll(strings.ToLower(with.name), " ", "-") + "@example.com",
+				"password":   "Correct-horse-1",
 			}}
 			for _, name := range []string{"Region", "UserPoolAppClientId", "PaymentMethodApiURL", "AccountId"} {
 				w.values[name] = simulator(t).Outputs[name]
@@ -103,8 +105,8 @@ func readmeWalkthrough(t *testing.T) string {
 	return ""
 }
 
-// commands takes a script apart as a shell does, as far as the walkthrough needs it: words, single quotes, and lines that a backslash
-// continues.
+// commands takes a script apart as a shell does, as far as the walkthrough needs it: words, single quotes, and lines
+// that a backslash continues.
 func commands(t *testing.T, script string) (list [][]string) {
 	t.Helper()
 	const word = `(?:[^\s'\\]|'[^']*')+`
@@ -123,7 +125,8 @@ func commands(t *testing.T, script string) (list [][]string) {
 	return list
 }
 
-// joinLines puts a NUL where a command ends, and takes away the line breaks within commands but not those within quotes.
+// joinLines puts a NUL where a command ends, and takes away the line breaks within commands but not those within
+// quotes.
 func joinLines(script string) string {
 	var b strings.Builder
 	quoted := false
@@ -151,7 +154,8 @@ type readmeWalk struct {
 	values map[string]string // by the names of the page's placeholders
 }
 
-// follow carries out the commands one after the other. After each it checks the answer, and notes what the next ones need.
+// follow carries out the commands one after the other. After each it checks the answer, and notes what the next ones
+// need.
 func (w *readmeWalk) follow(t *testing.T, lines [][]string) {
 	t.Helper()
 	steps := []struct {
@@ -160,7 +164,8 @@ func (w *readmeWalk) follow(t *testing.T, lines [][]string) {
 	}{
 		{"aws cognito-idp sign-up", w.signedUp}, {"aws cognito-idp confirm-sign-up", w.confirmed},
 		{"aws cognito-idp initiate-auth", w.signedIn}, {"curl -X POST <PaymentMethodApiURL>/order", w.ordered},
-		{"curl -X POST <PaymentMethodApiURL>/paybill", w.paid}, {"aws dynamodb get-item --table-name CustomerOrderTable", w.orderSeen},
+		{"curl -X POST <PaymentMethodApiURL>/paybill", w.paid},
+		{"aws dynamodb get-item --table-name CustomerOrderTable", w.orderSeen},
 		{"aws dynamodb get-item --table-name CreditCardTokenizerTable", w.vaultSeen},
 	}
 	if len(lines) != len(steps) {
@@ -272,7 +277,8 @@ func (w *readmeWalk) vaultSeen(t *testing.T, answer []byte) {
 func (w *readmeWalk) forget(t *testing.T) {
 	w.delete(t, "CustomerOrderTable", map[string]string{"CustomerOrder": "123456789"})
 	if token := w.values["CreditCard"]; token != "" {
-		w.delete(t, "CreditCardTokenizerTable", map[string]string{"Hash_Key": token, "Account_Id": w.values["AccountId"]})
+		w.delete(t, "CreditCardTokenizerTable",
+			map[string]string{"Hash_Key": token, "Account_Id": w.values["AccountId"]})
 	}
 }
 
@@ -301,7 +307,8 @@ func inTerminal(t *testing.T, s *kit.Simulator, words []string) []byte {
 	}
 	command := exec.CommandContext(t.Context(), words[0], words[1:]...)
 	command.Env = kit.ToolEnvironment(
-		"AWS_ENDPOINT_URL_DYNAMODB="+s.Endpoints["dynamodb"], "AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER="+s.Endpoints["cognito_idp"])
+		"AWS_ENDPOINT_URL_DYNAMODB="+s.Endpoints["dynamodb"],
+		"AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER="+s.Endpoints["cognito_idp"])
 	var stderr bytes.Buffer
 	command.Stderr = &stderr
 	out, err := command.Output()
@@ -338,7 +345,8 @@ func bySDK(t *testing.T, s *kit.Simulator, words []string) []byte {
 		}, func(o *cognitoidentityprovider.Options) { o.Region = *option("--region") })
 	case "aws cognito-idp confirm-sign-up":
 		_, err = cognito.ConfirmSignUp(t.Context(), &cognitoidentityprovider.ConfirmSignUpInput{
-			ClientId: option("--client-id"), Username: option("--username"), ConfirmationCode: option("--confirmation-code"),
+			ClientId: option("--client-id"), Username: option("--username"),
+			ConfirmationCode: option("--confirmation-code"),
 		})
 		out = struct{}{} // the CLI prints nothing
 	case "aws cognito-idp initiate-auth":
@@ -348,7 +356,8 @@ func bySDK(t *testing.T, s *kit.Simulator, words []string) []byte {
 			parameters[name] = value
 		}
 		out, err = cognito.InitiateAuth(t.Context(), &cognitoidentityprovider.InitiateAuthInput{
-			AuthFlow: cognitotypes.AuthFlowType(*option("--auth-flow")), ClientId: option("--client-id"), AuthParameters: parameters,
+			AuthFlow: cognitotypes.AuthFlowType(*option("--auth-flow")), ClientId: option("--client-id"),
+			AuthParameters: parameters,
 		})
 	case "aws dynamodb get-item":
 		out, err = getItem(t, s.Config("dynamodb"), *option("--table-name"), *option("--key"))

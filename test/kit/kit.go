@@ -98,8 +98,8 @@ func Build(t *testing.T, command string) (program string) {
 	return program
 }
 
-// WithProgram is for a TestMain whose tests share a program: it compiles the command, and calls use while *program is the
-// program's path. It returns the exit code.
+// WithProgram is for a TestMain whose tests share a program: it compiles the command, and calls use while *program is
+// the program's path. It returns the exit code.
 func WithProgram(command string, program *string, use func() int) (code int) {
 	dir, err := os.MkdirTemp("", "program-")
 	if err == nil {

@@ -101,7 +101,9 @@ func TestBuild_HasTheRaceDetectorIfTheTestHas(t *testing.T) {
 		t.Fatal(err)
 	}
 	race := func(info *buildinfo.BuildInfo) bool {
-		return slices.ContainsFunc(info.Settings, func(s debug.BuildSetting) bool { return s.Key == "-race" && s.Value == "true" })
+		return slices.ContainsFunc(info.Settings, func(s debug.BuildSetting) bool {
+			return s.Key == "-race" && s.Value == "true"
+		})
 	}
 	if race(info) != race(own) {
 		t.Errorf("with the race detector: the program %v, this test %v", race(info), race(own))
