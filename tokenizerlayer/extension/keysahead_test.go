@@ -31,7 +31,8 @@ func (x *running) generating(t *testing.T) (calls *atomic.Int64, release func())
 // KMS answers once, while the extension starts, and no more. The first token is made all the same.
 func TestExtension_TheFirstTokenDoesNotWaitForKMS(t *testing.T) {
 	x := newRunning(t)
-	x.Environment = append(x.Environment, "TOKENIZER_ACCOUNT_ID=123456789012", "TOKENIZER_ACCESS=tokenize", "TOKENIZER_PURPOSES=payment")
+	x.Environment = append(x.Environment, "TOKENIZER_ACCOUNT_ID=123456789012", "TOKENIZER_ACCESS=tokenize",
+		"TOKENIZER_PURPOSES=payment")
 	calls, release := x.generating(t)
 	x.Start(t)
 	if n := calls.Load(); n > 1 {
@@ -42,12 +43,14 @@ func TestExtension_TheFirstTokenDoesNotWaitForKMS(t *testing.T) {
 	if err := x.ShutDown(); err != nil {
 		t.Error(err)
 	}
-	if logged := x.Stdout.String(); !strings.Contains(logged, `"msg":"data keys"`) || !strings.Contains(logged, `"used":1,"waited_for":0`) {
+	if logged := x.Stdout.String(); !strings.Contains(logged, `"msg":"data keys"`) ||
+		!strings.Contains(logged, `"used":1,"waited_for":0`) {
 		t.Errorf("the count of data keys is not logged:\n%s", logged)
 	}
 }
 
-// A function that was not granted to tokenize does not ask for data keys, and one that wants none ahead asks for each token.
+// A function that was not granted to tokenize does not ask for data keys, and one that wants none ahead asks for each
+// token.
 func TestExtension_AsksForNoDataKeyWithoutNeed(t *testing.T) {
 	for name, environment := range map[string][]string{
 		"detokenize": {"TOKENIZER_ACCESS=detokenize"},

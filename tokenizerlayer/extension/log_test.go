@@ -28,11 +28,14 @@ func startWithPipe(t *testing.T) (*running, *os.File) {
 func (x *running) wantNothingReleased(t *testing.T, token string) {
 	t.Helper()
 	for path, body := range map[string]string{
-		api.PathTokenize: `{"data":"` + canary + `"}`, api.PathDetokenize: `{"token":"` + token + `","redaction":"PLAIN_TEXT"}`,
-		api.PathValidate: `{"token":"` + token + `"}`, api.PathMetadata: `{"token":"` + token + `"}`, api.PathRevoke: `{"token":"` + token + `"}`,
+		api.PathTokenize:   `{"data":"` + canary + `"}`,
+		api.PathDetokenize: `{"token":"` + token + `","redaction":"PLAIN_TEXT"}`,
+		api.PathValidate:   `{"token":"` + token + `"}`, api.PathMetadata: `{"token":"` + token + `"}`,
+		api.PathRevoke: `{"token":"` + token + `"}`,
 	} {
 		status, answer := x.post(t, path, body)
-		if status != http.StatusServiceUnavailable || !strings.Contains(answer, "cannot be recorded") || strings.Contains(answer, "1111") {
+		if status != http.StatusServiceUnavailable || !strings.Contains(answer, "cannot be recorded") ||
+			strings.Contains(answer, "1111") {
 			t.Errorf("%s: %d %s", path, status, answer)
 		}
 	}
@@ -54,8 +57,8 @@ func TestRun_ReleasesNothingWhenItsLogIsClosed(t *testing.T) {
 	x.wantItEndsWell(t)
 }
 
-// The log is open and nobody reads it: what does not get into it in time is not released. Once it is read again, all is well, and every
-// answer has its event.
+// The log is open and nobody reads it: what does not get into it in time is not released. Once it is read again, all is
+// well, and every answer has its event.
 func TestRun_ReleasesNothingWhileItsLogIsFull(t *testing.T) {
 	x, log := startWithPipe(t)
 	token := x.want(t, http.StatusOK, api.PathTokenize, `{"data":"`+canary+`"}`)

@@ -80,7 +80,9 @@ func TestRun_ServesBeforeItRegistersAndEndsWithShutdown(t *testing.T) {
 		}
 	}
 	env := environment(t, l, port)
-	if err := run(t.Context(), filepath.Join(dir, "extensions", "tokenizer"), func(k string) string { return env[k] }); err != nil {
+	if err := run(t.Context(), filepath.Join(dir, "extensions", "tokenizer"), func(k string) string {
+		return env[k]
+	}); err != nil {
 		t.Fatal(err)
 	}
 	want := []string{`register tokenizer {"events":["SHUTDOWN"]} accountId`, "next id-1"}
@@ -95,26 +97,34 @@ func TestRun_ServesBeforeItRegistersAndEndsWithShutdown(t *testing.T) {
 // wrongValue is a setting that must not be repeated.
 const wrongValue = "not/a value"
 
-// Package settings has the tests of each setting. What it finds wrong is told to the function, which asks with GET /ping.
+// Package settings has the tests of each setting. What it finds wrong is told to the function, which asks with GET
+// /ping.
 func TestRun_NamesWrongSettingsAndGoesOn(t *testing.T) {
 	for name, tt := range map[string]struct {
 		set     map[string]string
 		account string
 		want    []string
 	}{
-		"one":            {map[string]string{"TOKENIZER_TOKEN_KEYS": "1=alias/token"}, "123456789012", []string{"TOKENIZER_TOKEN_KEYS"}},
-		"with a default": {map[string]string{"TOKENIZER_LOG_LEVEL": "LOUD"}, "123456789012", []string{"TOKENIZER_LOG_LEVEL"}},
+		"one": {map[string]string{"TOKENIZER_TOKEN_KEYS": "1=alias/token"}, "123456789012",
+			[]string{"TOKENIZER_TOKEN_KEYS"}},
+		"with a default": {map[string]string{"TOKENIZER_LOG_LEVEL": "LOUD"}, "123456789012",
+			[]string{"TOKENIZER_LOG_LEVEL"}},
 		"several at once": {
 			map[string]string{"TOKENIZER_LOG_LEVEL": "x", "TOKENIZER_TABLE": "", "TOKENIZER_STATE_TABLE": ""}, "",
 			[]string{"TOKENIZER_LOG_LEVEL", "TOKENIZER_TABLE", "TOKENIZER_STATE_TABLE"},
 		},
-		"no account":             {nil, "", []string{"AccountID", "registration"}},
-		"another account":        {map[string]string{"TOKENIZER_ACCOUNT_ID": "999999999999"}, "123456789012", []string{"TOKENIZER_ACCOUNT_ID"}},
-		"no region":              {map[string]string{"AWS_REGION": ""}, "123456789012", []string{"AWS_REGION"}},
-		"no credentials":         {map[string]string{"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}, "123456789012", []string{"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}},
-		"an endpoint of KMS":     {map[string]string{"AWS_ENDPOINT_URL_KMS": wrongValue}, "123456789012", []string{"AWS_ENDPOINT_URL_KMS"}},
-		"an endpoint of both":    {map[string]string{"AWS_ENDPOINT_URL": wrongValue}, "123456789012", []string{"AWS_ENDPOINT_URL"}},
-		"a setting of each kind": {map[string]string{"AWS_REGION": wrongValue, "TOKENIZER_TABLE": ""}, "123456789012", []string{"AWS_REGION", "TOKENIZER_TABLE"}},
+		"no account": {nil, "", []string{"AccountID", "registration"}},
+		"another account": {map[string]string{"TOKENIZER_ACCOUNT_ID": "999999999999"}, "123456789012",
+			[]string{"TOKENIZER_ACCOUNT_ID"}},
+		"no region": {map[string]string{"AWS_REGION": ""}, "123456789012", []string{"AWS_REGION"}},
+		"no credentials": {map[string]string{"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""},
+			"123456789012", []string{"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}},
+		"an endpoint of KMS": {map[string]string{"AWS_ENDPOINT_URL_KMS": wrongValue}, "123456789012",
+			[]string{"AWS_ENDPOINT_URL_KMS"}},
+		"an endpoint of both": {map[string]string{"AWS_ENDPOINT_URL": wrongValue}, "123456789012",
+			[]string{"AWS_ENDPOINT_URL"}},
+		"a setting of each kind": {map[string]string{"AWS_REGION": wrongValue, "TOKENIZER_TABLE": ""}, "123456789012",
+			[]string{"AWS_REGION", "TOKENIZER_TABLE"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			port := kit.FreePort(t)
@@ -136,7 +146,9 @@ func TestRun_NamesWrongSettingsAndGoesOn(t *testing.T) {
 			for k, v := range tt.set {
 				env[k] = v
 			}
-			if err := run(t.Context(), "/opt/extensions/tokenizer", func(k string) string { return env[k] }); err != nil || !asked {
+			if err := run(t.Context(), "/opt/extensions/tokenizer", func(k string) string {
+				return env[k]
+			}); err != nil || !asked {
 				t.Fatalf("asked = %v, error = %v", asked, err)
 			}
 		})
@@ -171,11 +183,13 @@ func TestRun_EndsWithItsContext(t *testing.T) {
 }
 
 func TestRun_FailsWhenLambdaRefusesTheRegistration(t *testing.T) {
-	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusForbidden) }))
+	srv := httptest.NewServer(
+		http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusForbidden) }))
 	defer srv.Close()
 	env := environment(t, &kit.Lambda{}, kit.FreePort(t))
 	env["AWS_LAMBDA_RUNTIME_API"] = strings.TrimPrefix(srv.URL, "http://")
-	if err := run(t.Context(), "/opt/extensions/tokenizer", func(k string) string { return env[k] }); err == nil || !strings.Contains(err.Error(), "status 403") {
+	if err := run(t.Context(), "/opt/extensions/tokenizer", func(k string) string { return env[k] }); err == nil ||
+		!strings.Contains(err.Error(), "status 403") {
 		t.Errorf("error = %v", err)
 	}
 }

@@ -63,7 +63,8 @@ func (x *running) rows(t *testing.T, table string) []map[string]types.AttributeV
 // post sends a request as it is and returns its answer.
 func (x *running) post(t *testing.T, path, body string, header ...string) (status int, answer string) {
 	t.Helper()
-	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+net.JoinHostPort(api.Host, strconv.Itoa(x.Port))+path, strings.NewReader(body))
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost,
+		"http://"+net.JoinHostPort(api.Host, strconv.Itoa(x.Port))+path, strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -93,7 +94,8 @@ func (x *running) want(t *testing.T, status int, path, body string, header ...st
 	t.Helper()
 	got, answer := x.post(t, path, body, header...)
 	if got != status {
-		t.Errorf("%s %s: status %d, want %d: %s", path, strings.NewReplacer(canary, "CARD", canaryText, "TEXT").Replace(body), got, status, answer)
+		t.Errorf("%s %s: status %d, want %d: %s", path,
+			strings.NewReplacer(canary, "CARD", canaryText, "TEXT").Replace(body), got, status, answer)
 	}
 	var out struct{ Token string }
 	if _ = json.Unmarshal([]byte(answer), &out); out.Token != "" {
@@ -104,8 +106,8 @@ func (x *running) want(t *testing.T, status int, path, body string, header ...st
 	return out.Token
 }
 
-// Somebody else on this machine, such as a page that a function was made to fetch, has requests refused and keeps their connections
-// open: more of them than are served at a time.
+// Somebody else on this machine, such as a page that a function was made to fetch, has requests refused and keeps their
+// connections open: more of them than are served at a time.
 func TestRun_AnswersTheFunctionBesideConnectionsThatWereRefused(t *testing.T) {
 	x := startExtension(t)
 	address := net.JoinHostPort(api.Host, strconv.Itoa(x.Port))

@@ -209,9 +209,15 @@ func TestSeal_RefusesMisuse(t *testing.T) {
 		"short key":          func() ([]byte, error) { return envelope.Seal(short, bound, []byte("x")) },
 		"provider not UTF-8": func() ([]byte, error) { return envelope.Seal(odd, bound, []byte("x")) },
 		"no context":         func() ([]byte, error) { return envelope.Seal(key, nil, []byte("x")) },
-		"reserved name":      func() ([]byte, error) { return envelope.Seal(key, envelope.Context{"aws-crypto-x": "1"}, []byte("x")) },
-		"name not UTF-8":     func() ([]byte, error) { return envelope.Seal(key, envelope.Context{"\xff": "1"}, []byte("x")) },
-		"value not UTF-8":    func() ([]byte, error) { return envelope.Seal(key, envelope.Context{"a": "\xff"}, []byte("x")) },
+		"reserved name": func() ([]byte, error) {
+			return envelope.Seal(key, envelope.Context{"aws-crypto-x": "1"}, []byte("x"))
+		},
+		"name not UTF-8": func() ([]byte, error) {
+			return envelope.Seal(key, envelope.Context{"\xff": "1"}, []byte("x"))
+		},
+		"value not UTF-8": func() ([]byte, error) {
+			return envelope.Seal(key, envelope.Context{"a": "\xff"}, []byte("x"))
+		},
 		"large context": func() ([]byte, error) {
 			return envelope.Seal(key, envelope.Context{"a": strings.Repeat("1", 1<<16)}, []byte("x"))
 		},
