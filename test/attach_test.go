@@ -543,7 +543,8 @@ func TestAttach_RefusesASecondTime(t *testing.T) {
 	if got := b.attach(tokenizerlayer.Tokenize, nil); got != "" {
 		t.Fatal(got)
 	}
-	want := "Stack/Function: the tokenizer layer is attached already: attach it once, and for more access use IVault.Grants"
+	want :=
+		"Stack/Function: the tokenizer layer is attached already: attach it once, and for more access use IVault.Grants"
 	before := b.everything()
 	if got := b.attach(tokenizerlayer.Detokenize, nil); got != want || b.everything() != before {
 		t.Errorf("got error %q, want %q and no change", got, want)

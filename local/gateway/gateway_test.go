@@ -189,7 +189,7 @@ func TestGateway_TakesTheAuthorizationOfNoRouteForASignature(t *testing.T) {
 	}
 }
 
-func TestModelAppliesToItsContentTypeOnly(t *testing.T) {
+func TestModel_AppliesToItsContentTypeOnly(t *testing.T) {
 	g := mustNew(t, stage(gateway.Route{
 		Models: map[string]json.RawMessage{"application/json": json.RawMessage(model)}, ValidateBody: true,
 	}, nil))
@@ -221,7 +221,7 @@ func TestModelAppliesToItsContentTypeOnly(t *testing.T) {
 	}
 }
 
-func TestModelsAreIgnoredWithoutAValidator(t *testing.T) {
+func TestModel_IsIgnoredWithoutAValidator(t *testing.T) {
 	g := mustNew(t, stage(gateway.Route{Models: map[string]json.RawMessage{"application/json": json.RawMessage(model)}},
 		nil))
 	if w := call(g, "", "Content-Type", "application/json"); w.Code != 201 {
@@ -229,14 +229,14 @@ func TestModelsAreIgnoredWithoutAValidator(t *testing.T) {
 	}
 }
 
-func TestDefaultModelAppliesToEveryOtherContentType(t *testing.T) {
+func TestModel_DefaultAppliesToEveryOtherContentType(t *testing.T) {
 	g := mustNew(t, stage(gateway.Route{
 		Models: map[string]json.RawMessage{"$default": json.RawMessage(model)}, ValidateBody: true,
 	}, nil))
 	check(t, call(g, `{"CreditCard":1}`, "Content-Type", "text/plain"), invalidBody)
 }
 
-func TestModelDefaultsToDraft4(t *testing.T) {
+func TestModel_IsDraft4ByDefault(t *testing.T) {
 	// exclusiveMaximum is a boolean in draft 4 and a number in later ones.
 	schema := `{"properties":{"n":{"maximum":3,"exclusiveMaximum":true}}}`
 	g := mustNew(t, stage(gateway.Route{
@@ -245,7 +245,7 @@ func TestModelDefaultsToDraft4(t *testing.T) {
 	check(t, call(g, `{"n":3}`), invalidBody)
 }
 
-func TestBodiesAreBounded(t *testing.T) {
+func TestGateway_BoundsBodies(t *testing.T) {
 	g := mustNew(t, stage(gateway.Route{}, nil))
 	full := strings.Repeat("x", 10<<20)
 	if w := call(g, full); w.Code != 201 {
@@ -254,7 +254,7 @@ func TestBodiesAreBounded(t *testing.T) {
 	check(t, call(g, full+"x"), tooLong)
 }
 
-func TestUnreadableBodyIsABadRequest(t *testing.T) {
+func TestGateway_AnswersAnUnreadableBodyAsABadRequest(t *testing.T) {
 	g := mustNew(t, stage(gateway.Route{}, nil))
 	w := httptest.NewRecorder()
 	g.ServeHTTP(w, httptest.NewRequest("POST", "/dev/order", io.MultiReader(strings.NewReader("{"), failingReader{})))
@@ -265,7 +265,7 @@ type failingReader struct{}
 
 func (failingReader) Read([]byte) (int, error) { return 0, errors.New("connection reset") }
 
-func TestFailedIntegrationIsABadGateway(t *testing.T) {
+func TestGateway_AnswersAFailedIntegrationAsABadGateway(t *testing.T) {
 	panicking := func(context.Context, []byte) ([]byte, bool, error) { panic(canary) }
 	tests := map[string]func(context.Context, []byte) ([]byte, bool, error){
 		"error":            reply(ok, false, errors.New(canary)),
@@ -294,7 +294,7 @@ func TestFailedIntegrationIsABadGateway(t *testing.T) {
 	}
 }
 
-func TestTimeout(t *testing.T) {
+func TestTimeout_EndsAnIntegrationThatIsLate(t *testing.T) {
 	never := func(ctx context.Context, _ []byte) ([]byte, bool, error) { <-ctx.Done(); return nil, false, ctx.Err() }
 	for _, test := range []struct{ set, want time.Duration }{
 		{3 * time.Second, 3 * time.Second}, {0, 29 * time.Second},
@@ -309,7 +309,7 @@ func TestTimeout(t *testing.T) {
 	}
 }
 
-func TestTimeoutDoesNotWaitForAnIntegrationThatIgnoresIt(t *testing.T) {
+func TestTimeout_DoesNotWaitForAnIntegrationThatIgnoresIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
 		deaf := func(context.Context, []byte) ([]byte, bool, error) { <-release; return []byte(ok), false, nil }
@@ -318,7 +318,7 @@ func TestTimeoutDoesNotWaitForAnIntegrationThatIgnoresIt(t *testing.T) {
 	})
 }
 
-func TestClientThatLeavesDoesNotStopTheFunction(t *testing.T) {
+func TestGateway_LetsTheFunctionGoOnWhenTheClientLeaves(t *testing.T) {
 	var seen error
 	g := mustNew(t, stage(gateway.Route{Invoke: func(ctx context.Context, _ []byte) ([]byte, bool, error) {
 		seen = ctx.Err()
@@ -333,7 +333,7 @@ func TestClientThatLeavesDoesNotStopTheFunction(t *testing.T) {
 	}
 }
 
-func TestEventSaysWhatWasAsked(t *testing.T) {
+func TestEvent_SaysWhatWasAsked(t *testing.T) {
 	var payload []byte
 	g := mustNew(t, stage(gateway.Route{Invoke: func(_ context.Context, p []byte) ([]byte, bool, error) {
 		payload = p
@@ -377,7 +377,7 @@ func TestEventSaysWhatWasAsked(t *testing.T) {
 	}
 }
 
-func TestAnswerOfTheFunctionIsPassedOn(t *testing.T) {
+func TestGateway_PassesTheAnswerOfTheFunctionOn(t *testing.T) {
 	g := mustNew(t, stage(gateway.Route{Invoke: reply(`{"statusCode":202,"body":"AAEC","isBase64Encoded":true,
 		"headers":{"x-one":"1","x-both":"a","content-length":"9","x-amzn-requestid":"mine"},
 		"multiValueHeaders":{"x-both":["a","b"]}}`, false, nil)}, nil))
@@ -409,7 +409,7 @@ func TestAnswerOfTheFunctionIsPassedOn(t *testing.T) {
 	}
 }
 
-func TestRootIsARoute(t *testing.T) {
+func TestGateway_TakesTheRootForARoute(t *testing.T) {
 	g := mustNew(t, gateway.Config{
 		Stage: "dev", Routes: []gateway.Route{{Method: "GET", Invoke: reply(ok, false, nil)}},
 	})
@@ -422,7 +422,7 @@ func TestRootIsARoute(t *testing.T) {
 	}
 }
 
-func TestAccessLogHasALineARequestAndNothingOfTheRequest(t *testing.T) {
+func TestAccessLog_HasALineARequestAndNothingOfTheRequest(t *testing.T) {
 	var log bytes.Buffer
 	g := mustNew(t, stage(gateway.Route{}, &log))
 	w := call(g, order, "Authorization", "Bearer token-canary")
@@ -442,7 +442,7 @@ func TestAccessLogHasALineARequestAndNothingOfTheRequest(t *testing.T) {
 	}
 }
 
-func TestRefusedBodyIsNotRepeated(t *testing.T) {
+func TestGateway_DoesNotRepeatARefusedBody(t *testing.T) {
 	var log bytes.Buffer
 	g := mustNew(t, stage(gateway.Route{
 		Models: map[string]json.RawMessage{"application/json": json.RawMessage(model)}, ValidateBody: true,
@@ -459,7 +459,7 @@ func TestRefusedBodyIsNotRepeated(t *testing.T) {
 	}
 }
 
-func TestRequestsAreServedConcurrently(t *testing.T) {
+func TestGateway_ServesRequestsConcurrently(t *testing.T) {
 	const n = 8
 	var log bytes.Buffer
 	var together, all sync.WaitGroup
@@ -482,7 +482,7 @@ func TestRequestsAreServedConcurrently(t *testing.T) {
 	}
 }
 
-func TestNewNamesWhatIsWrong(t *testing.T) {
+func TestNew_NamesWhatIsWrong(t *testing.T) {
 	invoke := reply(ok, false, nil)
 	schema := func(s string) gateway.Route {
 		return gateway.Route{

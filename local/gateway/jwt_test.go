@@ -129,7 +129,7 @@ func (p *pool) token(changes jwt.MapClaims) string {
 	return p.sign("one", jwt.SigningMethodRS256, p.keys["one"], changes)
 }
 
-func TestTokensThatAreNotThePoolsIDTokensAreUnauthorized(t *testing.T) {
+func TestAuthorizer_RefusesTokensThatAreNotThePoolsIDTokens(t *testing.T) {
 	p := newPool(t)
 	var log bytes.Buffer
 	g := p.gateway(&log)
@@ -204,12 +204,12 @@ func TestAuthorizer_TellsThatATokenHasExpired(t *testing.T) {
 	}
 }
 
-func TestAuthorizerComesBeforeTheBody(t *testing.T) {
+func TestAuthorizer_ComesBeforeTheBody(t *testing.T) {
 	g := newPool(t).gateway(nil)
 	check(t, call(g, strings.Repeat("x", 10<<20+1)), denied)
 }
 
-func TestClaimsReachTheFunctionAsStrings(t *testing.T) {
+func TestAuthorizer_PassesClaimsToTheFunctionAsStrings(t *testing.T) {
 	p := newPool(t)
 	w := call(p.gateway(nil), order, "Authorization", p.token(jwt.MapClaims{
 		"auth_time":      1767323045,
@@ -235,7 +235,7 @@ func TestClaimsReachTheFunctionAsStrings(t *testing.T) {
 	}
 }
 
-func TestKeyRotationIsNoticedAtMostOnceAMinute(t *testing.T) {
+func TestKeys_AreFetchedAgainAtMostOnceAMinute(t *testing.T) {
 	p := newPool(t)
 	g := p.gateway(nil)
 	old := p.token(nil)
@@ -268,7 +268,7 @@ func TestKeyRotationIsNoticedAtMostOnceAMinute(t *testing.T) {
 	}
 }
 
-func TestManyFirstRequestsFetchKeysOnce(t *testing.T) {
+func TestKeys_AreFetchedOnceForManyFirstRequests(t *testing.T) {
 	p := newPool(t)
 	g, token := p.gateway(nil), p.token(nil)
 	var all sync.WaitGroup
@@ -285,7 +285,7 @@ func TestManyFirstRequestsFetchKeysOnce(t *testing.T) {
 	}
 }
 
-func TestKeysThatCannotBeFetchedAreTheGatewaysFaultUntilTheyCan(t *testing.T) {
+func TestKeys_AreTheGatewaysFaultUntilTheyCanBeFetched(t *testing.T) {
 	p := newPool(t)
 	tests := map[string]http.HandlerFunc{ // the first four would do but for what they are named by
 		"status": func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNotFound); p.serveKeys(w) },
@@ -331,7 +331,7 @@ func TestKeysThatCannotBeFetchedAreTheGatewaysFaultUntilTheyCan(t *testing.T) {
 
 var answerNoKeys = answer{500, "AuthorizerConfigurationException", `{"message": "Internal server error"}`}
 
-func TestPoolThatWasDownIsAskedAgainAfterASecond(t *testing.T) {
+func TestKeys_AreAskedForAgainASecondAfterThePoolWasDown(t *testing.T) {
 	p := newPool(t)
 	g := p.gateway(nil)
 	p.answer = func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) }

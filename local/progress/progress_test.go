@@ -16,8 +16,10 @@ func TestPrinter_TellsThatAStepStillRuns(t *testing.T) {
 		rewrite bool
 		want    string
 	}{
-		{"no terminal", false, "a log line\n  ... build: 15 s\n  ... build: 45 s\nok    build                             100500 ms  done\n"},
-		{"a terminal", true, "a log line\n" + rewritten(100) + "\r\x1b[Kok    build                             100500 ms  done\n"},
+		{"no terminal", false, "a log line\n  ... build: 15 s\n  ... build: 45 s\n" +
+			"ok    build                             100500 ms  done\n"},
+		{"a terminal", true,
+			"a log line\n" + rewritten(100) + "\r\x1b[Kok    build                             100500 ms  done\n"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -1,7 +1,9 @@
-// Command simulator is what `go run ./local` compiles and starts: it synthesizes the CDK app and runs what the templates describe.
+// Command simulator is what `go run ./local` compiles and starts: it synthesizes the CDK app and runs what the
+// templates describe.
 //
-// AWS_ENDPOINT_URL, or AWS_ENDPOINT_URL_KMS, _DYNAMODB and _COGNITO_IDENTITY_PROVIDER, name other implementations of the services. The
-// services that they do not name are served in process. Other AWS settings and credentials are ignored.
+// AWS_ENDPOINT_URL, or AWS_ENDPOINT_URL_KMS, _DYNAMODB and _COGNITO_IDENTITY_PROVIDER, name other implementations of
+// the services. The services that they do not name are served in process. Other AWS settings and credentials are
+// ignored.
 package main
 
 import (
@@ -60,12 +62,15 @@ func parse(args []string, out io.Writer) (flags, error) {
 	set := flag.NewFlagSet("local", flag.ContinueOnError)
 	set.SetOutput(out)
 	set.BoolVar(&f.serve, "serve", false, "keep serving after the walkthrough, until Ctrl-C")
-	set.StringVar(&f.outputs, "outputs", "", "write the stacks' outputs, the endpoints and a user's ID token to this JSON `file`")
-	set.StringVar(&f.addr, "addr", "127.0.0.1:0", "where the API listens; a loopback `address`, port 0 means any free one")
+	set.StringVar(&f.outputs, "outputs", "",
+		"write the stacks' outputs, the endpoints and a user's ID token to this JSON `file`")
+	set.StringVar(&f.addr, "addr", "127.0.0.1:0",
+		"where the API listens; a loopback `address`, port 0 means any free one")
 	set.StringVar(&f.card, "card", walkthrough.SampleCard, "the card `number` to order with")
 	set.StringVar(&f.stage, "stage", "dev", "the app's `stage`: dev or prod")
 	set.BoolVar(&f.verbose, "v", false, "print what functions and extensions log")
-	set.StringVar(&f.app, "app", "", "this repository's CDK app as a compiled `program`, which go run ./local names; without it the app is compiled first")
+	set.StringVar(&f.app, "app", "",
+		"this repository's CDK app as a compiled `program`, which go run ./local names; without it the app is compiled first")
 	set.BoolVar(&f.check, "check", false, "only check flags and endpoints")
 	if err := set.Parse(args); err != nil {
 		return f, err
@@ -77,7 +82,8 @@ func parse(args []string, out io.Writer) (flags, error) {
 		return f, fmt.Errorf("-card %w", err)
 	}
 	if host, _, err := net.SplitHostPort(f.addr); err != nil || !isLoopback(host) {
-		return f, fmt.Errorf("-addr %q: use a loopback address with a port, such as 127.0.0.1:8080: nothing here is meant for a network", f.addr)
+		return f, fmt.Errorf("-addr %q: use a loopback address with a port, such as 127.0.0.1:8080: "+
+			"nothing here is meant for a network", f.addr)
 	}
 	return f, nil
 }
@@ -112,7 +118,9 @@ func run(ctx context.Context, args []string, out io.Writer, getenv func(string) 
 		}
 	}()
 	if len(external) > 0 {
-		if err := printer.Step("check endpoints", func() (string, error) { return external.String(), external.Check(ctx) }); err != nil {
+		if err := printer.Step("check endpoints", func() (string, error) {
+			return external.String(), external.Check(ctx)
+		}); err != nil {
 			return err
 		}
 	}
@@ -153,7 +161,8 @@ func run(ctx context.Context, args []string, out io.Writer, getenv func(string) 
 }
 
 // start synthesizes the app into dir, and runs the result.
-func start(ctx context.Context, f flags, dir string, printer *progress.Printer, log io.Writer, external endpoint.Set) (system *cloud.Cloud, err error) {
+func start(ctx context.Context, f flags, dir string, printer *progress.Printer,
+	log io.Writer, external endpoint.Set) (system *cloud.Cloud, err error) {
 	settings, err := synth.HostContext()
 	if err != nil {
 		return nil, err

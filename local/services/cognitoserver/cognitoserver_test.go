@@ -200,7 +200,7 @@ func wantError(t *testing.T, err error, code, message string) {
 	}
 }
 
-func TestSignUpConfirmSignIn(t *testing.T) {
+func TestUser_SignsUpConfirmsAndSignsIn(t *testing.T) {
 	w := newAppWorld(t)
 	signed, err := w.signUp(email, password)
 	if err != nil {
@@ -262,7 +262,7 @@ func TestSignUpConfirmSignIn(t *testing.T) {
 	}
 }
 
-func TestAPoolsKeyDoesNotVerifyAnothersTokens(t *testing.T) {
+func TestPool_KeyDoesNotVerifyAnothersTokens(t *testing.T) {
 	w := newAppWorld(t)
 	w.newUser(email)
 	tokens, err := w.signIn(email, password)
@@ -300,7 +300,7 @@ func TestAPoolsKeyDoesNotVerifyAnothersTokens(t *testing.T) {
 	}
 }
 
-func TestRefreshingKeepsWhenTheUserSignedIn(t *testing.T) {
+func TestRefresh_KeepsWhenTheUserSignedIn(t *testing.T) {
 	w := newAppWorld(t)
 	w.newUser(email)
 	first, err := w.signIn(email, password)
@@ -332,7 +332,7 @@ func TestRefreshingKeepsWhenTheUserSignedIn(t *testing.T) {
 	wantError(t, err, "NotAuthorizedException", "Refresh Token has expired")
 }
 
-func TestARefreshTokenIsGoodForItsOwnClientOnly(t *testing.T) {
+func TestRefresh_IsForItsOwnClientOnly(t *testing.T) {
 	w := newAppWorld(t)
 	w.newUser(email)
 	tokens, err := w.signIn(email, password)
@@ -350,7 +350,7 @@ func TestARefreshTokenIsGoodForItsOwnClientOnly(t *testing.T) {
 	wantError(t, err, "NotAuthorizedException", "Invalid Refresh Token")
 }
 
-func TestTokensLiveAsLongAsTheClientSays(t *testing.T) {
+func TestTokens_LiveAsLongAsTheClientSays(t *testing.T) {
 	pool, client := theApps()
 	client.IdTokenValidity, client.AccessTokenValidity, client.RefreshTokenValidity = new(int32(10)), new(int32(20)), 2
 	client.TokenValidityUnits = &types.TokenValidityUnitsType{
@@ -378,7 +378,7 @@ func TestTokensLiveAsLongAsTheClientSays(t *testing.T) {
 	}
 }
 
-func TestFlowsAreOffUnlessEnabled(t *testing.T) {
+func TestFlows_AreOffUnlessEnabled(t *testing.T) {
 	pool, _ := theApps()
 	for name, test := range map[string]struct {
 		flows           []types.ExplicitAuthFlowsType
@@ -410,7 +410,7 @@ func codeFor(message string) string {
 	return "NotAuthorizedException"
 }
 
-func TestAFlowThatIsNotSimulatedSaysSo(t *testing.T) {
+func TestFlows_SayWhatIsNotSimulated(t *testing.T) {
 	pool, _ := theApps()
 	w := newWorld(t, pool,
 		cognito.CreateUserPoolClientInput{ExplicitAuthFlows: []types.ExplicitAuthFlowsType{"ALLOW_USER_SRP_AUTH"}})
@@ -418,7 +418,7 @@ func TestAFlowThatIsNotSimulatedSaysSo(t *testing.T) {
 	wantError(t, err, "InvalidParameterException", `the local Cognito lacks the flow "USER_SRP_AUTH"`)
 }
 
-func TestWhoExistsIsHiddenIfTheClientSaysSo(t *testing.T) {
+func TestClient_HidesWhoExistsIfItSaysSo(t *testing.T) {
 	pool, client := theApps()
 	for setting, want := range map[types.PreventUserExistenceErrorTypes][2]string{
 		"ENABLED": {"NotAuthorizedException", "ExpiredCodeException"},
@@ -503,7 +503,7 @@ func TestPool_TellsCaseOnlyIfItIsSensitive(t *testing.T) {
 	}
 }
 
-func TestOneOfManyConcurrentSignUpsWins(t *testing.T) {
+func TestSignUp_LetsOneOfManyConcurrentCallersWin(t *testing.T) {
 	w := newAppWorld(t)
 	var group sync.WaitGroup
 	var mu sync.Mutex
@@ -529,7 +529,7 @@ func TestOneOfManyConcurrentSignUpsWins(t *testing.T) {
 	}
 }
 
-func TestACodeExpiresAfterADay(t *testing.T) {
+func TestCode_ExpiresAfterADay(t *testing.T) {
 	w := newAppWorld(t)
 	if _, err := w.signUp(email, password); err != nil {
 		t.Fatal(err)
@@ -538,7 +538,7 @@ func TestACodeExpiresAfterADay(t *testing.T) {
 	wantError(t, w.confirm(email, w.code(email)), "ExpiredCodeException", "")
 }
 
-func TestGuessingACodeIsBounded(t *testing.T) {
+func TestCode_MayBeGuessedAFewTimesOnly(t *testing.T) {
 	w := newAppWorld(t)
 	if _, err := w.signUp(email, password); err != nil {
 		t.Fatal(err)
@@ -558,7 +558,7 @@ func TestGuessingACodeIsBounded(t *testing.T) {
 	}
 }
 
-func TestThePoolsPasswordPolicyHolds(t *testing.T) {
+func TestPool_HoldsPasswordsToItsPolicy(t *testing.T) {
 	own := &types.PasswordPolicyType{MinimumLength: new(int32(12)), RequireNumbers: true}
 	for name, test := range map[string]struct {
 		policy            *types.PasswordPolicyType
@@ -593,7 +593,7 @@ func TestThePoolsPasswordPolicyHolds(t *testing.T) {
 	}
 }
 
-func TestAnAdministratorConfirmsWithoutACode(t *testing.T) {
+func TestAdministrator_ConfirmsWithoutACode(t *testing.T) {
 	w := newAppWorld(t)
 	if _, err := w.signUp(email, password); err != nil {
 		t.Fatal(err)
@@ -618,7 +618,7 @@ func TestAnAdministratorConfirmsWithoutACode(t *testing.T) {
 	}
 }
 
-func TestAliasesWorkOnceVerified(t *testing.T) {
+func TestAlias_WorksOnceVerified(t *testing.T) {
 	pool, client := theApps()
 	pool.UsernameAttributes, pool.AliasAttributes = nil, []types.AliasAttributeType{"email"}
 	w := newWorld(t, pool, client)
@@ -651,7 +651,7 @@ func TestAliasesWorkOnceVerified(t *testing.T) {
 	wantError(t, w.confirm("joan", w.code(email)), "AliasExistsException", "")
 }
 
-func TestWithoutVerificationNoCodeIsSentAndNoneConfirms(t *testing.T) {
+func TestPool_SendsNoCodeAndTakesNoneWithoutVerification(t *testing.T) {
 	pool, client := theApps()
 	pool.AutoVerifiedAttributes = nil
 	w := newWorld(t, pool, client)
@@ -664,7 +664,7 @@ func TestWithoutVerificationNoCodeIsSentAndNoneConfirms(t *testing.T) {
 	wantError(t, err, "InvalidParameterException", "Cannot resend codes. Auto verification not turned on.")
 }
 
-func TestBadInputIsRefusedByName(t *testing.T) {
+func TestServer_RefusesBadInputByName(t *testing.T) {
 	w := newAppWorld(t)
 	_, err := w.signUp("jane", password)
 	wantError(t, err, "InvalidParameterException", "Username should be an email.")
