@@ -140,11 +140,12 @@ func Text(v types.AttributeValue) string {
 
 // Code is the confirmation code that the simulator mailed to an address, which it prints.
 func (s *Simulator) Code(email string) (string, error) {
-	_, mailed, found := strings.Cut(s.Stdout.String(), "mail to "+email+": your confirmation code is ")
-	code, _, ended := strings.Cut(mailed, "\n")
-	if !found || !ended {
-		return "", fmt.Errorf("no code was mailed to %s", email)
+	mail := "mail to " + email + ": your confirmation code is "
+	if err := s.Await(s.Stdout.Seen(mail), Limit); err != nil {
+		return "", fmt.Errorf("no code was mailed to %s: %w", email, err)
 	}
+	_, after, _ := strings.Cut(s.Stdout.String(), mail)
+	code, _, _ := strings.Cut(after, "\n") // the line was written at once
 	return code, nil
 }
 
