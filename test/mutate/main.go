@@ -41,7 +41,11 @@ var packages = map[string]struct {
 	"audit": {"tokenizerlayer/internal/audit", true}, "pan": {"tokenizerlayer/internal/pan", false},
 	"token": {"tokenizerlayer/internal/token", false}, "strictjson": {"tokenizerlayer/internal/strictjson", false},
 	"form": {"tokenizerlayer/internal/form", false}, "awsjson": {"tokenizerlayer/internal/awsjson", false},
-	"client": {"tokenizerlayer/client", false},
+	"client": {"tokenizerlayer/client", false}, "wirejson": {"tokenizerlayer/internal/wirejson", false},
+	"kmsapi": {"tokenizerlayer/internal/kmsapi", false}, "dynamoapi": {"tokenizerlayer/internal/dynamoapi", false},
+	"attribute": {"tokenizerlayer/internal/attribute", false}, "settings": {"tokenizerlayer/internal/settings", false},
+	"problem": {"tokenizerlayer/internal/problem", false}, "extensionsapi": {"tokenizerlayer/internal/extensionsapi", false},
+	"sensitive": {"tokenizerlayer/internal/sensitive", false}, "failure": {"tokenizerlayer/internal/failure", false},
 }
 
 const (
