@@ -205,7 +205,10 @@ func TestClient_ReportsWhatFails(t *testing.T) {
 			}
 		}
 	}
-	for _, answer := range []string{`{"Item":[]}`, `{"Item":{"K":{"B":"?"}}}`, `{"Item":{"K":{"S":1}}}`} {
+	for _, answer := range []string{
+		`{"Item":[]}`, `{"Item":{"K":{"S":1}}}`, `{"Item":{"K":{"B":"?"}}}`, `{"Item":{"K":{"B":"?"}}`,
+		`{"Item":{"K":{"B":"?"}`,
+	} {
 		if err := operations["GetItem"](newService(t, &service{answer: answer})); err == nil {
 			t.Errorf("GetItem: the answer %s passes", answer)
 		}
