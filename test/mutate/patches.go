@@ -90,7 +90,7 @@ func (p patch) apply(source string) (string, error) {
 // runPatches applies each patch to a copy of the tree, one after the other: they change files that are no Go, which an
 // overlay does not reach.
 func runPatches(ctx context.Context, root string, o options, out io.Writer) (results []result, err error) {
-	patches, err := readPatches(filepath.Join(root, "test", "mutate", "patches"))
+	patches, err := readPatches(filepath.Join(root, patchesDir))
 	if err != nil {
 		return nil, err
 	}

@@ -25,6 +25,7 @@ import (
 const (
 	killed   = "killed"
 	survived = "survived"
+	listed   = "listed"  // it survived, as survivors.txt says
 	invalid  = "invalid" // it does not compile
 )
 
