@@ -246,19 +246,37 @@ func TestDo_CountsIdlenessFromTheEndOfACall(t *testing.T) {
 	}
 }
 
-// slowConn is a connection whose writes wait, and whose answer comes before the request has been sent.
+// slowConn is a connection whose answer comes when a request has begun, and whose writes wait until they may go on.
 type slowConn struct {
-	net.Conn
-	answer io.Reader
-	write  chan struct{} // closed when writes may go on
+	answer       io.Reader
+	begun, write chan struct{}
+	begin, end   func()
+	ended        chan struct{}
 
 	mu   sync.Mutex
 	sent []byte
 }
 
-func (c *slowConn) Read(to []byte) (int, error) { return c.answer.Read(to) }
+func newSlowConn(answer string) *slowConn {
+	c := &slowConn{
+		answer: strings.NewReader(answer), begun: make(chan struct{}), write: make(chan struct{}),
+		ended: make(chan struct{}),
+	}
+	c.begin, c.end = sync.OnceFunc(func() { close(c.begun) }), sync.OnceFunc(func() { close(c.ended) })
+	return c
+}
+
+func (c *slowConn) Read(to []byte) (int, error) {
+	<-c.begun
+	if n, err := c.answer.Read(to); err == nil {
+		return n, nil
+	}
+	<-c.ended
+	return 0, net.ErrClosed
+}
 
 func (c *slowConn) Write(b []byte) (int, error) {
+	c.begin()
 	<-c.write
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -266,18 +284,17 @@ func (c *slowConn) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-func (c *slowConn) Close() error                { return nil }
-func (c *slowConn) LocalAddr() net.Addr         { return &net.TCPAddr{} }
-func (c *slowConn) RemoteAddr() net.Addr        { return &net.TCPAddr{} }
-func (c *slowConn) SetDeadline(time.Time) error { return nil }
+func (c *slowConn) Close() error                     { c.end(); return nil }
+func (c *slowConn) LocalAddr() net.Addr              { return &net.TCPAddr{} }
+func (c *slowConn) RemoteAddr() net.Addr             { return &net.TCPAddr{} }
+func (c *slowConn) SetDeadline(time.Time) error      { return nil }
+func (c *slowConn) SetReadDeadline(time.Time) error  { return nil }
+func (c *slowConn) SetWriteDeadline(time.Time) error { return nil }
 
 // A service may answer before it has read the request. Then the transport still sends the rest, out of a buffer that
 // serves another request meanwhile. It must not.
 func TestDo_SendsNothingAfterItsEnd(t *testing.T) {
-	conn := &slowConn{
-		answer: io.MultiReader(strings.NewReader("HTTP/1.1 400 Bad Request\r\nContent-Length: 2\r\n\r\n{}"), &never{}),
-		write:  make(chan struct{}),
-	}
+	conn := newSlowConn("HTTP/1.1 400 Bad Request\r\nContent-Length: 2\r\n\r\n{}")
 	c := clientOf(t, "http://kms.example", Options{
 		Attempts: 1, AttemptTimeout: 30 * time.Second,
 		Dial: func(context.Context, string, string) (net.Conn, error) { return conn, nil },
@@ -296,8 +313,13 @@ func TestDo_SendsNothingAfterItsEnd(t *testing.T) {
 	}
 	copy(body, bytes.Repeat([]byte("OTHER"), len(body)/5)) // what the next request puts there
 	close(conn.write)
-	if err := <-written; err == nil {
-		t.Error("the rest of the request is sent")
+	select {
+	case err := <-written:
+		if err == nil {
+			t.Error("the rest of the request is sent")
+		}
+	case <-time.After(time.Minute):
+		t.Fatal("the request is never ended")
 	}
 	conn.mu.Lock()
 	defer conn.mu.Unlock()
@@ -305,11 +327,6 @@ func TestDo_SendsNothingAfterItsEnd(t *testing.T) {
 		t.Error("what stands in the buffer after the call is sent")
 	}
 }
-
-// never is a reader of which nothing comes.
-type never struct{}
-
-func (*never) Read([]byte) (int, error) { select {} }
 
 // An exception's name is told without what may stand around it, up to its limit.
 func TestException_TakesNamesOnly(t *testing.T) {
@@ -338,6 +355,7 @@ func TestDecodeError_TakesTheFirstNameThatThereIs(t *testing.T) {
 		"no body":        {"", ``, Error{Code: "UnknownError", Status: 418}},
 		"no body, named": {"H", ``, Error{Code: "H", Status: 418}},
 		"no JSON":        {"H", `<html>`, Error{Status: 418}},
+		"one byte":       {"H", `{`, Error{Status: 418}},
 		"cut off":        {"", `{"__type":"B","CancellationReasons":[{"Code":"None"}]`, Error{Status: 418}},
 		"reasons": {
 			"", `{"CancellationReasons":[{"Code":"None","Item":{"Code":{"S":"x"}}},{"Message":"m"},null,{"Code":"a b"}],` +
@@ -345,6 +363,7 @@ func TestDecodeError_TakesTheFirstNameThatThereIs(t *testing.T) {
 			Error{Code: "B", Status: 418, Reasons: []string{"None", "", "", ""}},
 		},
 		"reasons of another form": {"", `{"CancellationReasons":5,"__type":"B"}`, Error{Status: 418}},
+		"a code of another":       {"", `{"CancellationReasons":[{"Code":5}],"__type":"B"}`, Error{Status: 418}},
 		"a reason of another":     {"", `{"CancellationReasons":[{"Code":"None"},5],"__type":"B"}`, Error{Status: 418}},
 	} {
 		header := http.Header{}
