@@ -131,7 +131,7 @@ func TestWarm_ClosesAfterTenSecondsWhatNobodyUses(t *testing.T) {
 		r.warmUp(t.Context())
 		time.Sleep(5 * time.Second)
 		synctest.Wait()
-		if c := r.closed(); c[1] || r.ahead == nil {
+		if c := r.closed(); !c[0] || c[1] {
 			t.Errorf("after ten seconds of the first and five of the second: closed are %v", c)
 		}
 		time.Sleep(5*time.Second - 1)
