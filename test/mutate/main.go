@@ -29,6 +29,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -67,7 +68,7 @@ type options struct {
 }
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if err := run(ctx, os.Args[1:], os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, "mutate:", err)
@@ -128,7 +129,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		start := time.Now()
 		var results []result
 		if name == patchList {
-			results, err = runPatches(ctx, root, o, out)
+			results, err = runPatches(ctx, root, o, known, out)
 		} else {
 			results, err = runPackage(ctx, root, packages[name].dir, packages[name].race, o, known, out)
 		}
