@@ -35,15 +35,17 @@ func (v *Vault) takeEntry(ctx context.Context, purpose string) (*keypool.Entry, 
 	return nil, upstream("kms:GenerateDataKey", err) // the time was over before KMS answered
 }
 
-// fetchEntry draws a seed and asks KMS for its data key.
+// fetchEntry draws a seed and asks KMS for its data key. The seed stands in the entry only, which is wiped after
+// its use.
 func (v *Vault) fetchEntry(ctx context.Context, purpose string) (*keypool.Entry, error) {
-	seed := v.newSeed()
-	defer clear(seed[:])
-	key, err := v.dataKey(ctx, seed.Ref(), purpose)
+	e := &keypool.Entry{Seed: v.newSeed()}
+	key, err := v.dataKey(ctx, e.Seed.Ref(), purpose)
 	if err != nil {
+		e.Wipe()
 		return nil, err
 	}
-	return &keypool.Entry{Seed: seed, Key: key}, nil
+	e.Key = key
+	return e, nil
 }
 
 // dataKeySize is the size of a data key in bytes.
