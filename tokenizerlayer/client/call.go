@@ -84,7 +84,7 @@ func decode(resp *http.Response, answer []byte, out any) error {
 		}
 		return nil
 	}
-	doc, ok := problem.Parse(resp.Header, answer)
+	doc, ok := problem.Parse(answer)
 	if !ok {
 		return NewError(ErrInternal, "", fmt.Sprintf(
 			"status %d without a problem document: check that the tokenizer listens on this port", resp.StatusCode))

@@ -86,6 +86,16 @@ type TokenizeOutput struct {
 	ExpiresAt time.Time
 	// Deduplicated tells that a deterministic token existed already.
 	Deduplicated bool
+	// Card has what may be shown of a card; the zero value for a text.
+	Card Card
+}
+
+// Card has what may be shown and stored of a card number (PCI DSS 3.4.1 and 3.5.1).
+type Card struct {
+	Brand    string // such as "visa", by a table that may be out of date; "unknown" if the table does not have it
+	LastFour string
+	Length   int
+	FirstSix string // "" unless the input asks for it and the number has 15 digits or more
 }
 
 // Tokenize stores data in the vault and returns its token. If the call fails with [ErrUnavailable], the data may have
@@ -118,7 +128,15 @@ func (c *Client) Tokenize(ctx context.Context, in TokenizeInput) (TokenizeOutput
 	}
 	return TokenizeOutput{
 		Token: out.Token, ExpiresAt: timeOf(out.ExpiresAt), Deduplicated: out.Deduplicated != nil && *out.Deduplicated,
+		Card: cardOf(out.Card),
 	}, nil
+}
+
+func cardOf(facts *api.Card) Card {
+	if facts == nil {
+		return Card{}
+	}
+	return Card{Brand: facts.Brand, LastFour: facts.LastFour, Length: facts.Length, FirstSix: facts.FirstSix}
 }
 
 // SealInput asks for a token whose row you store yourself. Only Data is required. Each field means what it means in
@@ -141,6 +159,8 @@ type SealOutput struct {
 	Token string
 	// ExpiresAt is when the token's life ends, in whole seconds; the zero time for a token without a TTL.
 	ExpiresAt time.Time
+	// Card has what may be shown of a card; the zero value for a text.
+	Card Card
 	// Put stores the token's row unless a row of the same token exists. Commit it, unchanged, in the TransactWriteItems
 	// that also writes your own row with the token: then neither row can exist without the other. The row holds
 	// ciphertext only.
@@ -173,11 +193,12 @@ func (c *Client) Seal(ctx context.Context, in SealInput) (SealOutput, error) {
 	if !ok {
 		return SealOutput{}, notUnderstood()
 	}
-	return SealOutput{Token: out.Token, ExpiresAt: timeOf(out.ExpiresAt), Put: types.TransactWriteItem{Put: &types.Put{
+	put := types.TransactWriteItem{Put: &types.Put{
 		TableName:           &out.Row.TableName,
 		Item:                row,
 		ConditionExpression: &out.Row.ConditionExpression,
-	}}}, nil
+	}}
+	return SealOutput{Token: out.Token, ExpiresAt: timeOf(out.ExpiresAt), Card: cardOf(out.Card), Put: put}, nil
 }
 
 // toSDK converts a row to the SDK's types. It fails for a value of a type that the vault does not use.

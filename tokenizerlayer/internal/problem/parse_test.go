@@ -1,8 +1,8 @@
 package problem_test
 
 import (
-	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
@@ -26,7 +26,7 @@ func TestDocument_IsReadBackFromAnAnswer(t *testing.T) {
 				w.Header().Get("Cache-Control") != "no-store" {
 				t.Errorf("status %d, headers %v", w.Code, w.Header())
 			}
-			got, ok := problem.Parse(w.Header(), w.Body.Bytes())
+			got, ok := problem.Parse(w.Body.Bytes())
 			if diff := cmp.Diff(sent, got); !ok || diff != "" {
 				t.Errorf("found %v (-want +got):\n%s", ok, diff)
 			}
@@ -40,6 +40,7 @@ func TestDocument_IsReadBackFromAnAnswer(t *testing.T) {
 func TestParse_TellsWhatIsNoDocument(t *testing.T) {
 	for body, want := range map[string]bool{
 		`{"code":"internal-error"}`:              true,
+		`{"code":"x","retry_after":3}`:           true,
 		`{"code":""}`:                            false,
 		`{"title":"x"}`:                          false,
 		`{}`:                                     false,
@@ -47,18 +48,15 @@ func TestParse_TellsWhatIsNoDocument(t *testing.T) {
 		`<html>`:                                 false,
 		`{"code":"internal-error"`:               false,
 		`{"code":"internal-error","status":"5"}`: false, // decoded in part
+		`{"code":"x","retry_after":"3"}`:         false,
 	} {
-		d, ok := problem.Parse(http.Header{"Retry-After": {"3"}}, []byte(body))
+		d, ok := problem.Parse([]byte(body))
 		if ok != want || !want && d != (problem.Document{}) {
 			t.Errorf("%s: %v, %+v", body, ok, d)
 		}
-		if ok && d.RetryAfter != 3*time.Second {
-			t.Errorf("%s: to be tried again after %v", body, d.RetryAfter)
+		if wait := d.Err().RetryAfter; ok && wait != 3*time.Second*time.Duration(strings.Count(body, "retry_after")) {
+			t.Errorf("%s: to be tried again after %v", body, wait)
 		}
-	}
-	d, ok := problem.Parse(http.Header{"Retry-After": {"Fri, 31 Dec 1999 23:59:59 GMT"}}, []byte(`{"code":"x"}`))
-	if !ok || d.RetryAfter != 0 {
-		t.Errorf("a date: %v, %+v", ok, d)
 	}
 }
 
