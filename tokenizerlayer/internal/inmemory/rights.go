@@ -161,15 +161,16 @@ func (g guardedStore) UpdateItem(ctx context.Context, in dynamoapi.UpdateItemInp
 // TransactWriteItems needs the permissions of its members.
 func (g guardedStore) TransactWriteItems(ctx context.Context, in dynamoapi.TransactWriteItemsInput) error {
 	for _, item := range in.TransactItems {
-		table, operation, key := "", "", attribute.Item(nil)
-		if item.Put != nil {
-			table, operation, key = item.Put.TableName, "PutItem", item.Put.Item
-		} else {
-			table, operation, key = item.Delete.TableName, "DeleteItem", item.Delete.Key
-		}
-		if err := g.requireItem(table, operation, key); err != nil {
+		if err := g.requireMember(item); err != nil {
 			return err
 		}
 	}
 	return g.store.TransactWriteItems(ctx, in)
+}
+
+func (g guardedStore) requireMember(item dynamoapi.TransactWriteItem) error {
+	if put := item.Put; put != nil {
+		return g.requireItem(put.TableName, "PutItem", put.Item)
+	}
+	return g.requireItem(item.Delete.TableName, "DeleteItem", item.Delete.Key)
 }
