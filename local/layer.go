@@ -91,7 +91,7 @@ func (l launcher) abandoned(args []string) <-chan struct{} {
 			}
 		}
 	}()
-	if slices.Contains(flagNames(args), untilStdinEnds) {
+	if slices.Contains(args, "-"+untilStdinEnds) || slices.Contains(args, "--"+untilStdinEnds) {
 		go func() {
 			_, _ = io.Copy(io.Discard, os.Stdin) // an error is an end, too
 			end()

@@ -175,8 +175,8 @@ func TestLayer_EndsWithStandardInputIfAsked(t *testing.T) {
 	}
 
 	s = startLauncher(t, fakes(t, nil, "-layer"))
+	s.held.Close() // before it runs
 	s.line(t)
-	s.held.Close()
 	if err := s.Process.Signal(os.Interrupt); err != nil {
 		t.Fatal(err)
 	}
