@@ -72,11 +72,15 @@ func parse(args []string, out io.Writer) (flags, error) {
 	set.StringVar(&f.app, "app", "",
 		"this repository's CDK app as a compiled `program`, which go run ./local names; without it the app is compiled first")
 	set.BoolVar(&f.check, "check", false, "only check flags and endpoints")
+	layer := set.Bool("layer", false, "serve the layer's API and nothing else; see go run ./local -layer -help")
 	if err := set.Parse(args); err != nil {
 		return f, err
 	}
 	if set.NArg() > 0 {
 		return f, fmt.Errorf("unexpected argument %q: there are flags only, see -help", set.Arg(0))
+	}
+	if *layer { // which the launcher takes out
+		return f, errors.New("-layer: write go run ./local -layer, without a value")
 	}
 	if _, err := client.ParsePAN(client.NewSecret(f.card)); err != nil {
 		return f, fmt.Errorf("-card %w", err)
