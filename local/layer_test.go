@@ -89,8 +89,10 @@ func (s *started) rest(t *testing.T) string {
 }
 
 func TestLayer_NeedsNeitherNodeNorTheCDK(t *testing.T) {
-	for _, args := range [][]string{{"-layer", "-port", "0", "-as", "a=tokenize"}, {"-port", "0", "--layer", "-as", "a=tokenize"}} {
-		cmd := fakes(t, []string{"missing=node", "FAKE_BUILD .=fails", "FAKE_BUILD " + simulatorPackage + "=fails"}, args...)
+	for _, args := range [][]string{{"-layer", "-port", "0", "-as", "a=tokenize"},
+		{"-port", "0", "--layer", "-as", "a=tokenize"}} {
+		cmd := fakes(t, []string{"missing=node", "FAKE_BUILD .=fails", "FAKE_BUILD " + simulatorPackage + "=fails"},
+			args...)
 		s := startLauncher(t, cmd)
 		if got := s.line(t); got != "-until-stdin-ends|-port|0|-as|a=tokenize" {
 			t.Errorf("%v: the server is told %s", args, got)

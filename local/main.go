@@ -6,10 +6,10 @@
 //	go run ./local -layer                          only the layer's API, for functions that you start yourself
 //	go run ./local -help                           all flags; also: go run ./local -layer -help
 //
-// This program is only a launcher. It imports the standard library alone, so that it starts soon after the first `go run`. It compiles
-// the CDK app and the program that does the work, ./local/simulator, and hands over to that: arguments, environment, standard streams,
-// working directory, signals and exit code are the simulator's. With -layer the program that does the work is the development server,
-// and there is no CDK app.
+// This program is only a launcher. It imports the standard library alone, so that it starts soon after the first `go
+// run`. It compiles the CDK app and the program that does the work, ./local/simulator, and hands over to that:
+// arguments, environment, standard streams, working directory, signals and exit code are the simulator's. With -layer
+// the program that does the work is the development server, and there is no CDK app.
 package main
 
 import (
@@ -33,7 +33,9 @@ func main() {
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	rewrite := isTerminal(os.Stderr)
 	ticks := time.NewTicker(interval(rewrite))
-	os.Exit(launcher{out: os.Stderr, rewrite: rewrite, signals: signals, ticks: ticks.C, parent: os.Getppid()}.run(os.Args[1:]))
+	os.Exit(
+		launcher{out: os.Stderr, rewrite: rewrite, signals: signals, ticks: ticks.C, parent: os.Getppid()}.run(
+			os.Args[1:]))
 }
 
 // launcher has what a run uses of the process.
@@ -236,7 +238,8 @@ func start(cmd *exec.Cmd) error {
 	return cmd.Start()
 }
 
-// await hands signals over to a program that has started, and returns its exit code. If end is closed, it ends the program.
+// await hands signals over to a program that has started, and returns its exit code. If end is closed, it ends the
+// program.
 func (l launcher) await(cmd *exec.Cmd, end <-chan struct{}) (int, error) {
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()

@@ -155,7 +155,8 @@ func TestPermissions_TheApplicationOnlyReadsTombstonesAndCountsUses(t *testing.T
 // that is being paid.
 func TestPermissions_OrderPutsOrdersAsTheyArePlaced(t *testing.T) {
 	placed := []string{
-		"Address", "CardBrand", "CardLastFour", "CreatedAt", "CreditCard", "CustomerName", "CustomerOrder", "State", "Sub",
+		"Address", "CardBrand", "CardLastFour", "CreatedAt", "CreditCard", "CustomerName", "CustomerOrder", "State",
+		"Sub",
 	}
 	inEveryConfiguration(t, func(t *testing.T, assembly assembly) {
 		account, role := assembly.account(t), assembly.roleARN(t, "OrderRole")

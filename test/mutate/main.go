@@ -14,8 +14,8 @@
 // long for every fault, such as the constructs. Each is tried in a copy of the tree.
 //
 // survivors.txt lists the faults that may survive, each with the reason. The run fails if another one does, or if the
-// list has a fault that the code does not. If a fault that is listed is killed, which may depend on the machine, it says
-// so and does not fail.
+// list has a fault that the code does not. If a fault that is listed is killed, which may depend on the machine, it
+// says so and does not fail.
 package main
 
 import (
@@ -49,7 +49,8 @@ var packages = map[string]struct {
 	"attribute": {"tokenizerlayer/internal/attribute", false}, "settings": {"tokenizerlayer/internal/settings", false},
 	"problem":       {"tokenizerlayer/internal/problem", false},
 	"extensionsapi": {"tokenizerlayer/internal/extensionsapi", false},
-	"sensitive":     {"tokenizerlayer/internal/sensitive", false}, "failure": {"tokenizerlayer/internal/failure", false},
+	"sensitive":     {"tokenizerlayer/internal/sensitive", false},
+	"failure":       {"tokenizerlayer/internal/failure", false},
 }
 
 const (

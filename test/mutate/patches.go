@@ -150,8 +150,11 @@ func runPatches(ctx context.Context, root string, o options, known *outcomes, ou
 
 func passesWithoutFault(ctx context.Context, root string, p patch) error {
 	output, err := test(ctx, root, patchLimit, "-v", "-run", p.tests, p.pkg)
-	if err != nil || bytes.Contains(output, []byte("no tests to run")) {
-		return fmt.Errorf("%s %s fails without a fault, or does not exist: %v\n%s", p.pkg, p.tests, err, output)
+	if err == nil && bytes.Contains(output, []byte("no tests to run")) {
+		err = errors.New("there is no such test")
+	}
+	if err != nil {
+		return fmt.Errorf("%s %s without a fault: %w\n%s", p.pkg, p.tests, err, output)
 	}
 	return nil
 }

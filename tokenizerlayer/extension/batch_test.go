@@ -18,8 +18,8 @@ import (
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/api"
 )
 
-// The process ends in the middle of batches, in order or not. Whatever token was answered is stored, and has its line in
-// the log.
+// The process ends in the middle of batches, in order or not. Whatever token was answered is stored, and has its line
+// in the log.
 func TestRun_LosesNoTokenOfABatchThatWasAnswered(t *testing.T) {
 	for name, signal := range map[string]os.Signal{"SIGTERM": syscall.SIGTERM, "SIGKILL": syscall.SIGKILL} {
 		t.Run(name, func(t *testing.T) {

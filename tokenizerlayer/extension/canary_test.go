@@ -152,7 +152,8 @@ func (x *running) succeed(t *testing.T) {
 	x.want(t, 200, api.PathTokenize, `{`+card+`,"format":"`+string(token.Card)+`"}`)
 
 	// Batches, of which some items fail.
-	got := x.batch(t, api.PathTokenizeBatch, `{`+card+`,"first_six":true}`, `{`+text+`}`, `{"data":"`+canary+`2"}`, `{"data":"x","`+canary+`":1}`)
+	got := x.batch(t, api.PathTokenizeBatch, `{`+card+`,"first_six":true}`, `{`+text+`}`, `{"data":"`+canary+`2"}`,
+		`{"data":"x","`+canary+`":1}`)
 	x.batch(t, api.PathDetokenizeBatch, `{"token":"`+got[0]+`"}`, `{"token":"`+got[1]+`"}`, `{"token":"`+canary+`"}`)
 
 	// A revoked token, whose row comes back.

@@ -201,14 +201,15 @@ func TestExtension_SaysThatItNeedsLambda(t *testing.T) {
 		address *string
 		want    string
 	}{
-		"no variable":     {nil, "AWS_LAMBDA_RUNTIME_API is not set"},
-		"an empty one":    {new(""), "AWS_LAMBDA_RUNTIME_API is not set"},
-		"no address":      {new("http://127.0.0.1:9001"), "AWS_LAMBDA_RUNTIME_API is not an address such as 127.0.0.1:9001"},
+		"no variable":  {nil, "AWS_LAMBDA_RUNTIME_API is not set"},
+		"an empty one": {new(""), "AWS_LAMBDA_RUNTIME_API is not set"},
+		"no address": {new("http://127.0.0.1:9001"),
+			"AWS_LAMBDA_RUNTIME_API is not an address such as 127.0.0.1:9001"},
 		"nobody is there": {new("127.0.0.1:1"), "register: nothing answers at AWS_LAMBDA_RUNTIME_API"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			command := exec.CommandContext(t.Context(), binary)
-			command.Env = []string{"TOKENIZER_PORT=" + strconv.Itoa(freePort(t))}
+			command.Env = []string{"TOKENIZER_PORT=" + strconv.Itoa(kit.FreePort(t))}
 			if tt.address != nil {
 				command.Env = append(command.Env, "AWS_LAMBDA_RUNTIME_API="+*tt.address)
 			}
@@ -216,7 +217,8 @@ func TestExtension_SaysThatItNeedsLambda(t *testing.T) {
 			if err == nil {
 				t.Error("it ended without an error")
 			}
-			want := "tokenizer: " + tt.want + ". This program is a Lambda extension, which Lambda starts beside a function, " +
+			want := "tokenizer: " + tt.want +
+				". This program is a Lambda extension, which Lambda starts beside a function, " +
 				"with AWS_LAMBDA_RUNTIME_API set. To have its API on your machine, run go run ./local -layer in the project, " +
 				"which docs/development-server.md describes\n"
 			if diff := cmp.Diff(want, string(out)); diff != "" {

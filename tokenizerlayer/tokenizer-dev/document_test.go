@@ -20,7 +20,8 @@ func blocks(t *testing.T, language string) (found []string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, match := range regexp.MustCompile("(?ms)^```"+language+"\n(.*?)^```$").FindAllStringSubmatch(string(page), -1) {
+	for _, match := range regexp.MustCompile("(?ms)^```"+language+"\n(.*?)^```$").FindAllStringSubmatch(string(page),
+		-1) {
 		found = append(found, match[1])
 	}
 	return found
@@ -118,7 +119,8 @@ func TestDocument_UnittestRunsATokenizerOfThisProject(t *testing.T) {
 	}
 	module = strings.Replace(module, command, `["go", "run", "./local", "-layer", `, 1)
 	p := newProject(t, map[string]string{"tokenizer_dev.py": module, "test_checkout.py": unittest})
-	if out := p.run("../..", "python3", "-m", "unittest", "discover", "-s", p.dir); !strings.Contains(out, "Ran 1 test") {
+	if out := p.run("../..", "python3", "-m", "unittest", "discover", "-s", p.dir); !strings.Contains(out,
+		"Ran 1 test") {
 		t.Errorf("printed:\n%s", out)
 	}
 }

@@ -111,7 +111,8 @@ func (r *running) ended(t *testing.T) string {
 // evaluated is what a shell knows after it has evaluated the line.
 func (r *running) evaluated(t *testing.T, variable string) string {
 	t.Helper()
-	command := exec.CommandContext(t.Context(), "sh", "-c", `eval "$1"; sh -c "printf %s \"\$$2\""`, "sh", r.line, variable)
+	command := exec.CommandContext(t.Context(), "sh", "-c", `eval "$1"; sh -c "printf %s \"\$$2\""`, "sh", r.line,
+		variable)
 	command.Env = []string{"PATH=" + os.Getenv("PATH")}
 	out, err := command.CombinedOutput()
 	if err != nil || len(out) == 0 {
@@ -217,7 +218,8 @@ func TestServer_RefusesWhatTheRightsLeaveOut(t *testing.T) {
 		},
 		"purposes": {
 			[]string{"-as", "detokenize,tokenize", "-purposes", "charge,refund"},
-			map[string]string{"tokenize": "kms:GenerateDataKey", "tokenize refund": "", "revoke": "dynamodb:TransactWriteItems"},
+			map[string]string{"tokenize": "kms:GenerateDataKey", "tokenize refund": "",
+				"revoke": "dynamodb:TransactWriteItems"},
 			"your-function may not call kms:GenerateDataKey on TokenKey. It may tokenize, detokenize (tokens for charge, refund). " +
 				"The token has another purpose: see -purposes.",
 		},
@@ -263,7 +265,8 @@ func TestServer_RefusesWhatTheRightsLeaveOut(t *testing.T) {
 }
 
 func TestServer_GivesEachFunctionAPortAndItsRights(t *testing.T) {
-	r := startServer(t, "-port", "0", "-as", "order=tokenize", "-as", "pay-bill=detokenize", "-as", "support=detokenize",
+	r := startServer(t, "-port", "0", "-as", "order=tokenize", "-as", "pay-bill=detokenize", "-as",
+		"support=detokenize",
 		"-purposes", "order=charge", "-purposes", "pay-bill=charge")
 	order, paybill := r.client(t, "ORDER_TOKENIZER_PORT"), r.client(t, "PAY_BILL_TOKENIZER_PORT")
 	token, err := tokenize(t, order, "charge")
@@ -317,10 +320,11 @@ func TestServer_RefusesAWrongSessionTokenAndWhatABrowserSends(t *testing.T) {
 		header map[string]string
 		want   int
 	}{
-		"its own":      {map[string]string{"X-Tokenizer-Token": r.evaluated(t, "AWS_SESSION_TOKEN")}, http.StatusOK},
-		"none":         {nil, http.StatusUnauthorized},
-		"another":      {map[string]string{"X-Tokenizer-Token": "guessed"}, http.StatusUnauthorized},
-		"of a browser": {map[string]string{"X-Tokenizer-Token": sessionToken, "Origin": "http://127.0.0.1"}, http.StatusForbidden},
+		"its own": {map[string]string{"X-Tokenizer-Token": r.evaluated(t, "AWS_SESSION_TOKEN")}, http.StatusOK},
+		"none":    {nil, http.StatusUnauthorized},
+		"another": {map[string]string{"X-Tokenizer-Token": "guessed"}, http.StatusUnauthorized},
+		"of a browser": {map[string]string{"X-Tokenizer-Token": sessionToken, "Origin": "http://127.0.0.1"},
+			http.StatusForbidden},
 	} {
 		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet,
 			"http://127.0.0.1:"+r.evaluated(t, "TOKENIZER_PORT")+"/ping", nil)
@@ -377,35 +381,47 @@ func TestServer_SaysWhatToDoAboutAPortThatIsTaken(t *testing.T) {
 	}
 	defer taken.Close()
 	port := strconv.Itoa(portOf(taken))
-	want := "tokenizer-dev: port " + port + " of 127.0.0.1 cannot be bound. If another development server has it, end that one. " +
+	want := "tokenizer-dev: port " + port +
+		" of 127.0.0.1 cannot be bound. If another development server has it, end that one. " +
 		"Otherwise choose a port with -port N, or any free one with -port 0\n"
 	if got := refused(t, "-port", port); got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 	before := strconv.Itoa(portOf(taken) - 1) // of two functions, the second finds its port taken
-	if got := refused(t, "-port", before, "-as", "a=tokenize", "-as", "b=revoke"); !strings.Contains(got, " of 127.0.0.1 cannot be bound") {
+	if got := refused(t, "-port", before, "-as", "a=tokenize", "-as", "b=revoke"); !strings.Contains(got,
+		" of 127.0.0.1 cannot be bound") {
 		t.Errorf("got %q", got)
 	}
 }
 
 func TestServer_RefusesFlagsThatAreWrong(t *testing.T) {
 	for want, args := range map[string][]string{
-		`unexpected argument "tokenize": there are flags only, see -help`:                       {"tokenize"},
-		`-read-rate must be from 1 to 10000`:                                                    {"-read-rate", "0"},
-		`-port must be 0, or such that each function has a port from 1024 to 65535`:             {"-port", "80"},
-		`-port must be 0, or such that each function has a port from 1024`:                      {"-port", "65535", "-as", "a=revoke", "-as", "b=revoke"},
-		`-port must be 0, or such that each`:                                                    {"-port", "-1"},
-		`-as: "read" is no right: use tokenize, index, detokenize or revoke`:                    {"-as", "tokenize,read"},
-		`-as: "" is no right: use tokenize, index, detokenize or revoke`:                        {"-as", ""},
-		`-as: index is granted beside tokenize only: write tokenize,index`:                      {"-as", "index,detokenize"},
-		`-as: of several functions each needs a name, as in -as order=tokenize`:                 {"-as", "order=tokenize", "-as", "revoke"},
-		`each function can be named once: separate the others by commas, or give each function`: {"-as", "tokenize", "-as", "detokenize"},
-		`each function can be named once`:                                                       {"-as", "a-b=tokenize", "-as", "A_b=detokenize"},
-		`the name of a function has 1 to 64 of A-Z a-z 0-9 _ -, the first a letter`:             {"-as", "$(x)=tokenize"},
-		`-purposes: "Refund" is no purpose: it has 1 to 64 of a-z 0-9 _ -`:                      {"-purposes", "Refund"},
-		`-purposes: -as names no function "order"`:                                              {"-purposes", "order=refund"},
-		`-purposes: of several functions name each, as in -purposes order=refund`:               {"-as", "order=tokenize", "-purposes", "refund", "-purposes", "order=x"},
-		`flag provided but not defined: -serve`:                                                 {"-serve"},
+		`unexpected argument "tokenize": there are flags only, see -help`:           {"tokenize"},
+		`-read-rate must be from 1 to 10000`:                                        {"-read-rate", "0"},
+		`-port must be 0, or such that each function has a port from 1024 to 65535`: {"-port", "80"},
+		`-port must be 0, or such that each function has a port from 1024`: {"-port", "65535",
+			"-as", "a=revoke", "-as", "b=revoke"},
+		`-port must be 0, or such that each`: {"-port", "-1"},
+		`-as: "read" is no right: use tokenize, index, detokenize or revoke`: {"-as",
+			"tokenize,read"},
+		`-as: "" is no right: use tokenize, index, detokenize or revoke`: {"-as", ""},
+		`-as: index is granted beside tokenize only: write tokenize,index`: {"-as",
+			"index,detokenize"},
+		`-as: of several functions each needs a name, as in -as order=tokenize`: {"-as",
+			"order=tokenize", "-as", "revoke"},
+		`each function can be named once: separate the others by commas, or give each function`: {"-as", "tokenize",
+			"-as", "detokenize"},
+		`each function can be named once`: {"-as", "a-b=tokenize",
+			"-as", "A_b=detokenize"},
+		`the name of a function has 1 to 64 of A-Z a-z 0-9 _ -, the first a letter`: {"-as",
+			"$(x)=tokenize"},
+		`-purposes: "Refund" is no purpose: it has 1 to 64 of a-z 0-9 _ -`: {"-purposes",
+			"Refund"},
+		`-purposes: -as names no function "order"`: {"-purposes",
+			"order=refund"},
+		`-purposes: of several functions name each, as in -purposes order=refund`: {"-as",
+			"order=tokenize", "-purposes", "refund", "-purposes", "order=x"},
+		`flag provided but not defined: -serve`: {"-serve"},
 	} {
 		if got := refused(t, args...); !strings.Contains(got, "tokenizer-dev: ") || !strings.Contains(got, want) {
 			t.Errorf("%v: %q, want %q", args, got, want)
@@ -477,7 +493,8 @@ func TestBinary_IsSmallAndStatic(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, heavy := range []string{"/aws-cdk-go/", "/jsii-runtime-go", "aws-sdk-go-v2/service/", "lambda-tokenizer/local"} {
+	for _, heavy := range []string{"/aws-cdk-go/", "/jsii-runtime-go", "aws-sdk-go-v2/service/",
+		"lambda-tokenizer/local"} {
 		if strings.Contains(string(out), heavy) {
 			t.Errorf("it imports %s", heavy)
 		}

@@ -52,7 +52,9 @@ func TestTimely_RefusesLinesWhileOneIsLate(t *testing.T) {
 // The time in which others write counts, so that an answer with many lines is not late because each of them is slow.
 func TestTimely_WaitsForItsTurnWithinTheLimit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newTimely(writerFunc(func(b []byte) (int, error) { time.Sleep(400 * time.Millisecond); return len(b), nil }), time.Minute)
+		w := newTimely(
+			writerFunc(func(b []byte) (int, error) { time.Sleep(400 * time.Millisecond); return len(b), nil }),
+			time.Minute)
 		start, errs := time.Now(), make(chan error, 5)
 		for range 5 {
 			go func() { errs <- w.write([]byte("line\n"), time.Second) }()

@@ -121,7 +121,8 @@ func TestClockSkew_IsTheDistanceToTheDate(t *testing.T) {
 func TestClockError_LooksAtCodeAndDistance(t *testing.T) {
 	for _, code := range append([]string{"", "ValidationException", "ExpiredToken"}, skewCodes...) {
 		for off, far := range map[time.Duration]bool{
-			0: false, 4 * time.Minute: false, 4*time.Minute + 1: true, -4 * time.Minute: false, -4*time.Minute - 1: true,
+			0: false, 4 * time.Minute: false, 4*time.Minute + 1: true, -4 * time.Minute: false,
+			-4*time.Minute - 1: true,
 		} {
 			refused := &Error{Code: code, Status: 400}
 			err := clockError(refused, off)

@@ -27,8 +27,12 @@ func answering(t *testing.T, h http.HandlerFunc) *extensionsapi.Client {
 var calls = map[string]func(context.Context, *extensionsapi.Client) error{
 	"register":   func(ctx context.Context, c *extensionsapi.Client) error { _, err := c.Register(ctx); return err },
 	"event/next": func(ctx context.Context, c *extensionsapi.Client) error { _, err := c.Next(ctx); return err },
-	"init/error": func(ctx context.Context, c *extensionsapi.Client) error { return c.InitError(ctx, "Extension.A", "a") },
-	"exit/error": func(ctx context.Context, c *extensionsapi.Client) error { return c.ExitError(ctx, "Extension.A", "a") },
+	"init/error": func(ctx context.Context, c *extensionsapi.Client) error {
+		return c.InitError(ctx, "Extension.A", "a")
+	},
+	"exit/error": func(ctx context.Context, c *extensionsapi.Client) error {
+		return c.ExitError(ctx, "Extension.A", "a")
+	},
 }
 
 func TestClient_SendsTheHeadersOfEachCall(t *testing.T) {
@@ -78,7 +82,8 @@ func TestClient_ReportsTroubleOfEveryCall(t *testing.T) {
 			if err == nil || !strings.HasPrefix(err.Error(), step+": ") {
 				t.Errorf("%s, %s: error = %v", name, step, err)
 			}
-			if status, ok := strings.CutPrefix(name, "status "); ok && !strings.HasSuffix(err.Error(), " status "+status) {
+			if status, ok := strings.CutPrefix(name, "status "); ok &&
+				!strings.HasSuffix(err.Error(), " status "+status) {
 				t.Errorf("%s: error = %v", name, err)
 			}
 		}

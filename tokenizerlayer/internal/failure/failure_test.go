@@ -44,7 +44,8 @@ func TestError_TellsWhatItHas(t *testing.T) {
 		if e.Error() != want {
 			t.Errorf("got %q, want %q", e.Error(), want)
 		}
-		if wrapped := fmt.Errorf("context: %w", e); !errors.Is(wrapped, e.Kind) || errors.Is(wrapped, failure.Internal) {
+		if wrapped := fmt.Errorf("context: %w", e); !errors.Is(wrapped, e.Kind) ||
+			errors.Is(wrapped, failure.Internal) {
 			t.Errorf("%q is of another kind than %v", want, e.Kind)
 		}
 	}

@@ -66,9 +66,10 @@ func TestRights_HoldForTheirPurposes(t *testing.T) {
 		want     bool
 	}{
 		"no purpose": {nil, plain, true}, "a purpose without any granted": {nil, refund, false},
-		"one of those granted": {[]string{"charge", "refund"}, refund, true},
-		"another":              {[]string{"charge"}, refund, false}, "none of those granted": {[]string{"charge"}, plain, false},
-		"an empty one": {[]string{""}, plain, false}, "an empty one in the context": {nil, empty, false},
+		"one of those granted":  {[]string{"charge", "refund"}, refund, true},
+		"another":               {[]string{"charge"}, refund, false},
+		"none of those granted": {[]string{"charge"}, plain, false},
+		"an empty one":          {[]string{""}, plain, false}, "an empty one in the context": {nil, empty, false},
 	} {
 		if got := (Rights{Purposes: tt.purposes}).mayUse(tt.context); got != tt.want {
 			t.Errorf("%s: %v", name, got)
@@ -82,7 +83,8 @@ func TestGuard_TellsWhatItRefuses(t *testing.T) {
 	g := guard{Rights{Detokenize: true}, func(d Denial) { denied = append(denied, d) }}
 	kms, store := guardedKMS{guard: g}, guardedStore{guard: g}
 	_, sealing := kms.GenerateDataKey(t.Context(), kmsapi.GenerateDataKeyInput{})
-	_, opening := kms.Decrypt(t.Context(), kmsapi.DecryptInput{EncryptionContext: map[string]string{"purpose": "refund"}})
+	_, opening := kms.Decrypt(t.Context(),
+		kmsapi.DecryptInput{EncryptionContext: map[string]string{"purpose": "refund"}})
 	_, mac := kms.GenerateMac(t.Context(), kmsapi.GenerateMacInput{})
 	for _, err := range []error{sealing, opening, mac, store.requireItem(IndexTable, "GetItem", nil)} {
 		if awsjson.Code(err) != "AccessDeniedException" {

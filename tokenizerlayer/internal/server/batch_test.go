@@ -101,7 +101,8 @@ func TestBatch_TenBadItemsOfAHundredLeaveNinetyRows(t *testing.T) {
 		switch {
 		case o.Reference != fmt.Sprintf("row-%d", i):
 			t.Errorf("result %d is %s", i, o.Reference)
-		case bad && (o.code() != "invalid-request" || o.Problem.Field != "data" || o.Problem.Status != 400 || o.Token != ""):
+		case bad &&
+			(o.code() != "invalid-request" || o.Problem.Field != "data" || o.Problem.Status != 400 || o.Token != ""):
 			t.Errorf("%s: %+v", o.Reference, o)
 		case !bad && (o.Problem != nil || o.Token == "" || seen[o.Token]):
 			t.Errorf("%s: %+v", o.Reference, o)
@@ -111,7 +112,8 @@ func TestBatch_TenBadItemsOfAHundredLeaveNinetyRows(t *testing.T) {
 	var read []string
 	for _, o := range got {
 		if o.Token != "" {
-			read = append(read, fmt.Sprintf(`{"token":"%s","reference":"%s","redaction":"PLAIN_TEXT"}`, o.Token, o.Reference))
+			read = append(read,
+				fmt.Sprintf(`{"token":"%s","reference":"%s","redaction":"PLAIN_TEXT"}`, o.Token, o.Reference))
 		}
 	}
 	for _, o := range r.batch(t, api.PathDetokenizeBatch, items(read...)) {
@@ -177,7 +179,8 @@ func TestBatch_IsRefusedAsAWhole(t *testing.T) {
 			{"a card as a member", `{"` + visa + `":1}`, ""},
 			{"a reference twice", items(ref(`"a"`), ref(`"b"`), ref(`"a"`)), "items[2].reference"},
 			{"a reference twice, escaped", items(ref(`"a"`), ref(`"\u0061"`)), "items[1].reference"},
-			{"two references in an item", items(cardItem, `{"reference":"a","reference":"b","data":"`+visa+`"}`), "items[1].reference"},
+			{"two references in an item", items(cardItem, `{"reference":"a","reference":"b","data":"`+visa+`"}`),
+				"items[1].reference"},
 			{"an empty reference", items(ref(`""`)), "items[0].reference"},
 			{"a long reference", items(long), "items[0].reference"},
 			{"a null reference", items(cardItem, ref(`null`)), "items[1].reference"},
@@ -191,12 +194,14 @@ func TestBatch_IsRefusedAsAWhole(t *testing.T) {
 			if err := json.Unmarshal([]byte(answer), &d); err != nil {
 				t.Fatal(err)
 			}
-			if status != 400 || d.Code != "invalid-request" || d.Field != tt.field || d.Detail == "" || strings.Contains(answer, "1111") {
+			if status != 400 || d.Code != "invalid-request" || d.Field != tt.field || d.Detail == "" ||
+				strings.Contains(answer, "1111") {
 				t.Errorf("%s, %s: %d %s", path, tt.name, status, answer)
 			}
 		}
 		for name, value := range map[string]string{"the key's header": "k", "an empty one": " "} {
-			status, answer, _ := r.do(t, call{path: path, body: items(cardItem), header: map[string]string{api.IdempotencyHeader: value}})
+			status, answer, _ := r.do(t,
+				call{path: path, body: items(cardItem), header: map[string]string{api.IdempotencyHeader: value}})
 			if status != 400 || !strings.Contains(answer, `"field":"Idempotency-Key"`) {
 				t.Errorf("%s: %d %s", name, status, answer)
 			}
@@ -217,7 +222,8 @@ func TestBatch_BothSidesOfItsLimits(t *testing.T) {
 		for size, want := range map[int]int{api.MaxBatchBody: 200, api.MaxBatchBody + 1: 413} {
 			body := items(cardItem)
 			body += strings.Repeat(" ", size-len(body))
-			if status, answer, _ := r.do(t, call{path: path, body: body}); status != want || want == 413 && !strings.Contains(answer, "1048576 bytes") {
+			if status, answer, _ := r.do(t, call{path: path, body: body}); status != want ||
+				want == 413 && !strings.Contains(answer, "1048576 bytes") {
 				t.Errorf("%s, %d bytes: %d %s", path, size, status, answer)
 			}
 		}
@@ -266,10 +272,12 @@ func TestBatch_WhatIsWrongWithAnItemIsItsOwnProblem(t *testing.T) {
 		{"an empty key", `{` + number + `,"idempotency_key":""}`, "idempotency_key"},
 		{"a null key", `{` + number + `,"idempotency_key":null}`, "idempotency_key"},
 		{"a card as a key", `{` + number + `,"idempotency_key":"` + visa + `"}`, "idempotency_key"},
-		{"a key for a deterministic token", `{` + number + `,"idempotency_key":"k","deterministic":true}`, "deterministic"},
+		{"a key for a deterministic token", `{` + number + `,"idempotency_key":"k","deterministic":true}`,
+			"deterministic"},
 		{"too much metadata", `{` + number + `,"metadata":` + string(tooMuch) + `}`, "metadata"},
 		{"a large text", `{"type":"text","data":"` + strings.Repeat("x", 500_000) + `"}`, "data"},
-		{"deep", `{` + number + `,"metadata":` + strings.Repeat(`[`, 5000) + strings.Repeat(`]`, 5000) + `}`, "metadata"},
+		{"deep", `{` + number + `,"metadata":` + strings.Repeat(`[`, 5000) + strings.Repeat(`]`, 5000) + `}`,
+			"metadata"},
 	} {
 		before := r.rows()
 		got := r.batch(t, api.PathTokenizeBatch, items(cardItem, tt.item, cardItem))
@@ -277,7 +285,8 @@ func TestBatch_WhatIsWrongWithAnItemIsItsOwnProblem(t *testing.T) {
 			t.Fatalf("%s: the others: %+v", tt.name, got)
 		}
 		p := got[1].Problem
-		if p == nil || p.Code != "invalid-request" || p.Field != tt.field || p.Detail == "" || strings.Contains(p.Detail, "body") || got[1].Token != "" {
+		if p == nil || p.Code != "invalid-request" || p.Field != tt.field || p.Detail == "" ||
+			strings.Contains(p.Detail, "body") || got[1].Token != "" {
 			t.Errorf("%s: %+v", tt.name, p)
 		}
 	}
@@ -291,7 +300,9 @@ func TestDetokenizeBatch_WhatIsWrongWithAnItemIsItsOwnProblem(t *testing.T) {
 	r := start(t)
 	good := `{"token":"` + r.batch(t, api.PathTokenizeBatch, items(cardItem))[0].Token + `"`
 	used := `{"token":"` + r.batch(t, api.PathTokenizeBatch, items(`{"data":"`+visa+`","max_uses":1}`))[0].Token + `"}`
-	bound := `{"token":"` + r.batch(t, api.PathTokenizeBatch, items(`{"data":"`+visa+`","binding":{"context":{"order":"1"}}}`))[0].Token + `"`
+	bound := `{"token":"` +
+		r.batch(t, api.PathTokenizeBatch, items(`{"data":"`+visa+`","binding":{"context":{"order":"1"}}}`))[0].Token +
+		`"`
 	revoked := r.batch(t, api.PathTokenizeBatch, items(cardItem))[0].Token
 	r.do(t, call{path: api.PathRevoke, body: `{"token":"` + revoked + `"}`})
 	r.do(t, call{path: api.PathDetokenize, body: used})
@@ -314,7 +325,8 @@ func TestDetokenizeBatch_WhatIsWrongWithAnItemIsItsOwnProblem(t *testing.T) {
 	}
 	for i, o := range r.batch(t, api.PathDetokenizeBatch, items(bodies...)) {
 		want := list[i]
-		if o.code() != want.code || want.code != "" && o.Problem.Field != want.field || (o.Data != "") != (want.code == "") {
+		if o.code() != want.code || want.code != "" && o.Problem.Field != want.field ||
+			(o.Data != "") != (want.code == "") {
 			t.Errorf("%s: %+v %+v", strings.ReplaceAll(want.item, visa, "CARD"), o, o.Problem)
 		}
 	}
@@ -322,7 +334,8 @@ func TestDetokenizeBatch_WhatIsWrongWithAnItemIsItsOwnProblem(t *testing.T) {
 
 // 100 reads with a rate of one: one is done, and the others are told when their turn is.
 func TestBatch_CountsEachItemTowardsTheReadRate(t *testing.T) {
-	for name, item := range map[string]string{"detokenize": "", "deterministic": `{"data":"` + visa + `","deterministic":true}`} {
+	for name, item := range map[string]string{"detokenize": "",
+		"deterministic": `{"data":"` + visa + `","deterministic":true}`} {
 		t.Run(name, func(t *testing.T) {
 			r := start(t, func(c *server.Config) { c.ReadRate = 1 })
 			path := api.PathTokenizeBatch
@@ -357,7 +370,8 @@ func TestBatch_CountsEachItemTowardsTheReadRate(t *testing.T) {
 func TestBatch_TheSameIdempotencyKeyTwice(t *testing.T) {
 	r := start(t)
 	item := func(data, key string) string { return `{"data":"` + data + `","idempotency_key":"` + key + `"}` }
-	got := r.batch(t, api.PathTokenizeBatch, items(item(visa, "same"), item(visa, "same"), item(visa, "two"), item("4012888888881881", "two")))
+	got := r.batch(t, api.PathTokenizeBatch,
+		items(item(visa, "same"), item(visa, "same"), item(visa, "two"), item("4012888888881881", "two")))
 	if got[0].Token == "" || got[0].Token != got[1].Token {
 		t.Errorf("the same request: %+v", got[:2])
 	}
@@ -374,7 +388,8 @@ func TestBatch_TheSameIdempotencyKeyTwice(t *testing.T) {
 		t.Errorf("%d rows", r.rows())
 	}
 	// The header and the member name the same.
-	_, answer, _ := r.do(t, call{path: api.PathTokenize, body: cardItem, header: map[string]string{api.IdempotencyHeader: "same"}})
+	_, answer, _ := r.do(t,
+		call{path: api.PathTokenize, body: cardItem, header: map[string]string{api.IdempotencyHeader: "same"}})
 	if tokenOf(t, answer) != got[0].Token {
 		t.Error("the single request gets another token")
 	}
@@ -414,7 +429,8 @@ func TestBatch_APutThatFailsForSomeItems(t *testing.T) {
 		if o.Token == "" {
 			continue
 		}
-		if status, answer, _ := r.do(t, call{path: api.PathDetokenize, body: `{"token":"` + o.Token + `"}`}); status != 200 {
+		if status, answer, _ := r.do(t,
+			call{path: api.PathDetokenize, body: `{"token":"` + o.Token + `"}`}); status != 200 {
 			t.Errorf("a token that was answered: %d %s", status, answer)
 		}
 	}
@@ -422,7 +438,8 @@ func TestBatch_APutThatFailsForSomeItems(t *testing.T) {
 
 func TestBatch_WritesALineForEachItemBeforeItAnswers(t *testing.T) {
 	r := start(t)
-	_, answer, header := r.do(t, call{path: api.PathTokenizeBatch, body: items(cardItem, `{"data":"x"}`, `{"data":"x","type":"text"}`)})
+	_, answer, header := r.do(t,
+		call{path: api.PathTokenizeBatch, body: items(cardItem, `{"data":"x"}`, `{"data":"x","type":"text"}`)})
 	if len(outcomes(t, answer)) != 3 {
 		t.Fatal(answer)
 	}
@@ -531,7 +548,8 @@ func TestBatch_AnswersWhatIsDoneWhenItsTimeIsOver(t *testing.T) {
 		}
 	})
 	synctest.Test(t, func(t *testing.T) {
-		if got, took, _ := serveInProcess(t, slow{takes: never}, 100); codes(got)["unavailable"] != 100 || took > 4500*time.Millisecond {
+		if got, took, _ := serveInProcess(t, slow{takes: never}, 100); codes(got)["unavailable"] != 100 ||
+			took > 4500*time.Millisecond {
 			t.Errorf("%v after %v", codes(got), took)
 		}
 	})
@@ -551,8 +569,8 @@ func (v atOnce) Create(ctx context.Context, c vault.Create) (vault.Created, erro
 	return v.slow.Create(ctx, c)
 }
 
-// However many batches come, as many operations are under way as the documentation says, and a batch whose turn does not
-// come is told when to try again.
+// However many batches come, as many operations are under way as the documentation says, and a batch whose turn does
+// not come is told when to try again.
 func TestBatch_BoundsWhatIsUnderWay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var now, most atomic.Int64
@@ -580,13 +598,15 @@ func TestBatch_BoundsWhatIsUnderWay(t *testing.T) {
 		if most.Load() != api.DefaultConnections {
 			t.Errorf("%d operations at once", most.Load())
 		}
-		if statuses[http.StatusOK] < 4 || statuses[http.StatusServiceUnavailable] < 1 || statuses[http.StatusOK]+statuses[http.StatusServiceUnavailable] != 20 {
+		if statuses[http.StatusOK] < 4 || statuses[http.StatusServiceUnavailable] < 1 ||
+			statuses[http.StatusOK]+statuses[http.StatusServiceUnavailable] != 20 {
 			t.Errorf("statuses %v", statuses)
 		}
 	})
 }
 
-// The caller that goes away in the middle: what the log says was stored is there as a whole, and every item has its line.
+// The caller that goes away in the middle: what the log says was stored is there as a whole, and every item has its
+// line.
 func TestBatch_TheCallerThatClosesTheConnectionInTheMiddle(t *testing.T) {
 	r := start(t)
 	closed, reached := make(chan struct{}), make(chan struct{})
@@ -668,10 +688,12 @@ func TestBatch_TheLargestAnswerFits(t *testing.T) {
 		tokens = append(tokens, r.batch(t, api.PathTokenizeBatch, items(part...))...)
 	}
 	for i, o := range tokens {
-		list = append(list, fmt.Sprintf(`{"token":"%s","redaction":"PLAIN_TEXT","reference":"%s%03d"}`, o.Token, name, i))
+		list = append(list,
+			fmt.Sprintf(`{"token":"%s","redaction":"PLAIN_TEXT","reference":"%s%03d"}`, o.Token, name, i))
 	}
 	status, answer, _ := r.do(t, call{path: api.PathDetokenizeBatch, body: items(list...)})
-	if status != 200 || len(answer) > api.MaxBatchAnswer || len(answer) < 100*api.MaxText || codes(outcomes(t, answer))[""] != 100 {
+	if status != 200 || len(answer) > api.MaxBatchAnswer || len(answer) < 100*api.MaxText ||
+		codes(outcomes(t, answer))[""] != 100 {
 		t.Errorf("%d, %d bytes", status, len(answer))
 	}
 }
@@ -680,8 +702,9 @@ func TestBatch_TheLargestAnswerFits(t *testing.T) {
 func TestBatch_AHundredItemsWithAllTheyMayHave(t *testing.T) {
 	r := start(t)
 	item := body(t, map[string]any{
-		"type": "text", "data": strings.Repeat("x", api.MaxText), "metadata": members(api.MaxMetadata, api.MaxMetadataBytes),
-		"binding": map[string]any{"context": members(api.MaxContext, api.MaxContextBytes)},
+		"type": "text", "data": strings.Repeat("x", api.MaxText),
+		"metadata": members(api.MaxMetadata, api.MaxMetadataBytes),
+		"binding":  map[string]any{"context": members(api.MaxContext, api.MaxContextBytes)},
 	})
 	if n := codes(r.batch(t, api.PathTokenizeBatch, repeated(100, item))); n[""] != 100 || r.rows() != 100 {
 		t.Errorf("%v, %d rows", n, r.rows())
@@ -704,7 +727,8 @@ func TestBatch_AHundredConnectionsNeedBoundedMemory(t *testing.T) {
 		<-release
 		return nil
 	}
-	head := fmt.Appendf(nil, "POST %s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\n%s: %s\r\nConnection: close\r\nContent-Length: %d\r\n\r\n",
+	head := fmt.Appendf(nil,
+		"POST %s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\n%s: %s\r\nConnection: close\r\nContent-Length: %d\r\n\r\n",
 		api.PathTokenizeBatch, r.port, api.TokenHeader, session, len(body))
 	before := inUse()
 	var all sync.WaitGroup
@@ -721,7 +745,9 @@ func TestBatch_AHundredConnectionsNeedBoundedMemory(t *testing.T) {
 		all.Go(func() {
 			defer conn.Close()
 			answer, err := io.ReadAll(conn)
-			if err != nil || !strings.HasPrefix(string(answer), "HTTP/1.1 200") && !strings.HasPrefix(string(answer), "HTTP/1.1 503") {
+			if err != nil ||
+				!strings.HasPrefix(string(answer), "HTTP/1.1 200") &&
+					!strings.HasPrefix(string(answer), "HTTP/1.1 503") {
 				t.Errorf("%v, %.100s", err, answer)
 			}
 		})

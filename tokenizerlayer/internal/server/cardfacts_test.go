@@ -31,7 +31,8 @@ func TestTokenize_TellsTheFactsOfACard(t *testing.T) {
 			"first six of 14 digits", `{"data":"30569309025904","first_six":true}`, nil,
 			&api.Card{Brand: "diners", LastFour: "5904", Length: 14},
 		},
-		{"first six of 12 digits", `{"data":"000000000000","first_six":true}`, nil, &api.Card{Brand: "unknown", LastFour: "0000", Length: 12}},
+		{"first six of 12 digits", `{"data":"000000000000","first_six":true}`, nil,
+			&api.Card{Brand: "unknown", LastFour: "0000", Length: 12}},
 		{"not stored", `{"data":"4111111111111111","store":false,"first_six":true}`, nil, withFirstSix},
 		{"deterministic", `{"data":"4111111111111111","deterministic":true}`, nil, visaCard},
 		{"deduplicated", `{"data":"4111111111111111","deterministic":true,"first_six":true}`, nil, withFirstSix},
@@ -137,7 +138,8 @@ func TestCardFacts_AreInTheAnswerAndNowhereElse(t *testing.T) {
 	}
 	for _, row := range r.store.Rows(vaultTable) {
 		for name, value := range row {
-			if text, ok := value.Text(); ok && name != "Hash_Key" && name != "Ref" && name != "Account_Id" && strings.Contains(text, "1881") {
+			if text, ok := value.Text(); ok && name != "Hash_Key" && name != "Ref" && name != "Account_Id" &&
+				strings.Contains(text, "1881") {
 				t.Errorf("the row has %s=%s", name, text)
 			}
 		}

@@ -95,7 +95,8 @@ func TestDocumentation_HasTrueExamples(t *testing.T) {
 	}
 	for _, endpoint := range []string{
 		http.MethodPost + " /v1/tokenize", http.MethodPost + " /v1/detokenize", http.MethodPost + " /v1/validate",
-		http.MethodPost + " /v1/tokenize/batch", http.MethodPost + " /v1/detokenize/batch", http.MethodPost + " /v1/metadata", http.MethodPost + " /v1/revoke", http.MethodGet + " /ping",
+		http.MethodPost + " /v1/tokenize/batch", http.MethodPost + " /v1/detokenize/batch",
+		http.MethodPost + " /v1/metadata", http.MethodPost + " /v1/revoke", http.MethodGet + " /ping",
 	} {
 		if !endpoints[endpoint] {
 			t.Errorf("%s has no example", endpoint)

@@ -34,7 +34,8 @@ func TestDocumentation_TellsTheLimitsOfTheCode(t *testing.T) {
 	}{
 		{`\*\*Bodies\*\* are JSON objects of at most (\d+) KiB`, []int{api.MaxBody >> 10}},
 		{`Those of \[batches\]\(#batches\) have at most\s+(\d+) MiB`, []int{api.MaxBatchBody >> 20}},
-		{`A body has at most (\d+) MiB, which .* an answer at most (\d+) MiB`, []int{api.MaxBatchBody >> 20, api.MaxBatchAnswer >> 20}},
+		{`A body has at most (\d+) MiB, which .* an answer at most (\d+) MiB`,
+			[]int{api.MaxBatchBody >> 20, api.MaxBatchAnswer >> 20}},
 		{`and at most (\d+) MiB in a batch`, []int{api.MaxBatchBody >> 20}},
 		{"`items` \\| list, required \\| (\\d+) to (\\d+) items", []int{1, api.MaxBatch}},
 		{`your own name for the item: (\d+) to (\d+) of`, []int{1, maxName}},

@@ -117,7 +117,8 @@ func (o *openAPI) check(pointer, document string) error {
 func (o *openAPI) checkCall(t *testing.T, c call, status int, answer string, header http.Header) {
 	t.Helper()
 	operation := "/paths/" + escaped(c.path) + "/" + strings.ToLower(c.method)
-	if found, _ := o.at(operation); found == nil || status == http.StatusNotFound && strings.Contains(answer, `"no-such-endpoint"`) {
+	if found, _ := o.at(operation); found == nil ||
+		status == http.StatusNotFound && strings.Contains(answer, `"no-such-endpoint"`) {
 		return // no operation of the API
 	}
 	media := "application/json"
@@ -134,8 +135,10 @@ func (o *openAPI) checkCall(t *testing.T, c call, status int, answer string, hea
 	headers, _ := o.at(response + "/headers")
 	named, _ := headers.(map[string]any)
 	for _, name := range []string{api.RequestHeader, "Cache-Control", "Retry-After"} {
-		if _, listed := named[name]; !listed && header.Get(name) != "" || name != "Retry-After" && header.Get(name) == "" {
-			t.Errorf("%s %s: %d, the header %s is %q, and documented: %t", c.method, c.path, status, name, header.Get(name), listed)
+		if _, listed := named[name]; !listed && header.Get(name) != "" ||
+			name != "Retry-After" && header.Get(name) == "" {
+			t.Errorf("%s %s: %d, the header %s is %q, and documented: %t", c.method, c.path, status, name,
+				header.Get(name), listed)
 		}
 	}
 	if status == http.StatusOK && c.body != "" && !strings.Contains(answer, `"problem"`) {
@@ -262,7 +265,8 @@ func TestOpenAPI_HasThePathsOfTheAPIAndNoOthers(t *testing.T) {
 	header, _ := o.at("/components/securitySchemes/SessionToken/name")
 	key, _ := o.at("/components/parameters/IdempotencyKey/name")
 	id, _ := o.at("/components/parameters/RequestId/name")
-	if diff := cmp.Diff([]any{api.TokenHeader, api.IdempotencyHeader, api.RequestHeader}, []any{header, key, id}); diff != "" {
+	if diff := cmp.Diff([]any{api.TokenHeader, api.IdempotencyHeader, api.RequestHeader},
+		[]any{header, key, id}); diff != "" {
 		t.Errorf("headers (-code +document):\n%s", diff)
 	}
 }
@@ -279,7 +283,8 @@ func TestOpenAPI_HasEveryCodeAtItsStatus(t *testing.T) {
 	got := map[string][]string{}
 	responses, _ := o.at("/components/responses")
 	for name := range responses.(map[string]any) {
-		codes, _ := o.at("/components/responses/" + name + "/content/application~1problem+json/schema/properties/code/enum")
+		codes, _ := o.at(
+			"/components/responses/" + name + "/content/application~1problem+json/schema/properties/code/enum")
 		for _, code := range codes.([]any) {
 			got[name] = append(got[name], code.(string))
 		}
@@ -391,13 +396,18 @@ func (o *openAPI) properties(pointer string) map[string]bool {
 func TestOpenAPI_HasTheMembersOfTheWireTypes(t *testing.T) {
 	o := documented(t)
 	for name, value := range map[string]any{
-		"TokenizeRequest": api.TokenizeRequest{}, "TokenizeItem": api.TokenizeItem{}, "TokenizeBatch": api.Batch[api.TokenizeItem]{},
-		"TokenizeResponse": api.TokenizeResponse{}, "TokenizeResult": api.TokenizeResult{}, "Card": api.Card{}, "Row": api.Row{},
+		"TokenizeRequest": api.TokenizeRequest{}, "TokenizeItem": api.TokenizeItem{},
+		"TokenizeBatch":    api.Batch[api.TokenizeItem]{},
+		"TokenizeResponse": api.TokenizeResponse{}, "TokenizeResult": api.TokenizeResult{}, "Card": api.Card{},
+		"Row":     api.Row{},
 		"Binding": api.Binding{}, "Presented": api.Presented{}, "DetokenizeRequest": api.DetokenizeRequest{},
-		"DetokenizeItem": api.DetokenizeItem{}, "DetokenizeResponse": api.DetokenizeResponse{}, "DetokenizeResult": api.DetokenizeResult{},
-		"TokenRequest": api.TokenRequest{}, "RevokeRequest": api.RevokeRequest{}, "ValidateResponse": api.ValidateResponse{},
-		"MetadataResponse": api.MetadataResponse{}, "RevokeResponse": api.RevokeResponse{}, "PingResponse": api.PingResponse{},
-		"Problem": problem.Document{},
+		"DetokenizeItem": api.DetokenizeItem{}, "DetokenizeResponse": api.DetokenizeResponse{},
+		"DetokenizeResult": api.DetokenizeResult{},
+		"TokenRequest":     api.TokenRequest{}, "RevokeRequest": api.RevokeRequest{},
+		"ValidateResponse": api.ValidateResponse{},
+		"MetadataResponse": api.MetadataResponse{}, "RevokeResponse": api.RevokeResponse{},
+		"PingResponse": api.PingResponse{},
+		"Problem":      problem.Document{},
 	} {
 		got := slices.Sorted(maps.Keys(o.properties("/components/schemas/" + name)))
 		if diff := cmp.Diff(tags(reflect.TypeOf(value)), got); diff != "" {
@@ -412,22 +422,30 @@ func TestOpenAPI_RefusesWhatHasAnotherForm(t *testing.T) {
 	number := `"data":"` + visa + `"`
 	for schema, bodies := range map[string][]string{
 		"TokenizeRequest": {
-			`{}`, `{"data":5}`, `{"data":"x"}`, `{"data":""}`, `{"data":"41111111111"}`, `{` + number + `,"ttl":0}`, `{` + number + `,"ttl":1.5}`,
-			`{` + number + `,"ttl":null}`, `{` + number + `,"max_uses":1000001}`, `{` + number + `,"colour":"x"}`, `{` + number + `,"binding":{}}`,
-			`{` + number + `,"metadata":{"a b":"x"}}`, `{` + number + `,"metadata":{"a":5}}`, `{` + number + `,"type":"CARD"}`,
-			`{` + number + `,"reference":"a"}`, `{` + number + `,"idempotency_key":"a"}`, `{"type":"text","data":"` + strings.Repeat("x", api.MaxText+1) + `"}`,
+			`{}`, `{"data":5}`, `{"data":"x"}`, `{"data":""}`, `{"data":"41111111111"}`, `{` + number + `,"ttl":0}`,
+			`{` + number + `,"ttl":1.5}`,
+			`{` + number + `,"ttl":null}`, `{` + number + `,"max_uses":1000001}`, `{` + number + `,"colour":"x"}`,
+			`{` + number + `,"binding":{}}`,
+			`{` + number + `,"metadata":{"a b":"x"}}`, `{` + number + `,"metadata":{"a":5}}`,
+			`{` + number + `,"type":"CARD"}`,
+			`{` + number + `,"reference":"a"}`, `{` + number + `,"idempotency_key":"a"}`,
+			`{"type":"text","data":"` + strings.Repeat("x", api.MaxText+1) + `"}`,
 		},
 		"TokenizeBatch": {
-			`{}`, items(), repeated(101, cardItem), items(`{` + number + `,"store":false}`), items(`{` + number + `,"reference":""}`), items(`5`),
+			`{}`, items(), repeated(101, cardItem), items(`{` + number + `,"store":false}`),
+			items(`{` + number + `,"reference":""}`), items(`5`),
 			items(`{` + number + `,"colour":"x"}`), `{"items":[` + cardItem + `],"store":true}`,
 		},
-		"DetokenizeRequest": {`{}`, `{"token":"x"}`, `{"token":"` + unknown + `","redaction":"ALL"}`, `{"token":"` + unknown + `","reference":"a"}`},
+		"DetokenizeRequest": {`{}`, `{"token":"x"}`, `{"token":"` + unknown + `","redaction":"ALL"}`,
+			`{"token":"` + unknown + `","reference":"a"}`},
 		"TokenizeResult": {
-			`{}`, `{"reference":"a"}`, `{"token":"` + unknown + `","problem":{"type":"x","title":"x","status":400,"code":"invalid-request"}}`,
+			`{}`, `{"reference":"a"}`,
+			`{"token":"` + unknown + `","problem":{"type":"x","title":"x","status":400,"code":"invalid-request"}}`,
 			`{"token":"` + unknown + `","colour":"x"}`,
 		},
-		"TokenizeResponse": {`{}`, `{"token":"` + unknown + `","reference":"a"}`, `{"token":"` + unknown + `","card":{"brand":"visa"}}`},
-		"Problem":          {`{}`, `{"type":"https://x","title":"x","status":400,"code":"other"}`},
+		"TokenizeResponse": {`{}`, `{"token":"` + unknown + `","reference":"a"}`,
+			`{"token":"` + unknown + `","card":{"brand":"visa"}}`},
+		"Problem": {`{}`, `{"type":"https://x","title":"x","status":400,"code":"other"}`},
 	} {
 		for _, body := range bodies {
 			if o.check("/components/schemas/"+schema, body) == nil {
@@ -437,7 +455,8 @@ func TestOpenAPI_RefusesWhatHasAnotherForm(t *testing.T) {
 	}
 	for schema, bodies := range map[string][]string{
 		"TokenizeRequest": {
-			`{"data":"4111 1111-1111 1111"}`, `{` + number + `,"ttl":3600.0,"max_uses":1e2}`, `{"type":"text","data":"x"}`,
+			`{"data":"4111 1111-1111 1111"}`, `{` + number + `,"ttl":3600.0,"max_uses":1e2}`,
+			`{"type":"text","data":"x"}`,
 			`{` + number + `,"binding":{"purpose":"p"}}`,
 		},
 		"TokenizeBatch": {repeated(100, cardItem)},

@@ -28,7 +28,8 @@ func TestLoad_TakesNumbersAtTheirLimits(t *testing.T) {
 		}
 		for _, n := range []int{tt.least - 1, tt.most + 1} {
 			want := fmt.Sprintf("%s must be a number from %d to %d; the default", name, tt.least, tt.most)
-			if _, err := load(map[string]string{name: fmt.Sprint(n)}); err == nil || !strings.Contains(err.Error(), want) {
+			if _, err := load(map[string]string{name: fmt.Sprint(n)}); err == nil ||
+				!strings.Contains(err.Error(), want) {
 				t.Errorf("%s=%d: error = %v, want %q", name, n, err, want)
 			}
 		}

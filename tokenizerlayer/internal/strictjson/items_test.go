@@ -11,7 +11,8 @@ import (
 )
 
 func TestItems_TakesThemAsTheyStand(t *testing.T) {
-	got, err := Items([]byte(" {\t\"items\" : [ {\"a\":[1,{}]} ,5,\n null, \"x\xff\", {\"a\":1,\"a\":2} ] } "), "items", 5)
+	got, err := Items([]byte(" {\t\"items\" : [ {\"a\":[1,{}]} ,5,\n null, \"x\xff\", {\"a\":1,\"a\":2} ] } "), "items",
+		5)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -88,7 +89,8 @@ func TestUnmarshal_TakesAnIntegerByItsValue(t *testing.T) {
 	for text, want := range map[string]int64{
 		"0": 0, "-0": 0, "0.0": 0, "0e99999999999": 0, "0.000e-5": 0, "5": 5, "-5": -5, "3600.0": 3600, "1e2": 100,
 		"1E+2": 100, "3.6e3": 3600, "100e-2": 1, "1.50e1": 15, "0.001e3": 1, "1200e-2": 12,
-		"9223372036854775807": math.MaxInt64, "-9223372036854775808": math.MinInt64, "9.223372036854775807e18": math.MaxInt64,
+		"9223372036854775807": math.MaxInt64, "-9223372036854775808": math.MinInt64,
+		"9.223372036854775807e18": math.MaxInt64,
 		"9223372036854775807.000": math.MaxInt64, "1e18": 1_000_000_000_000_000_000,
 	} {
 		var v struct {
@@ -99,7 +101,8 @@ func TestUnmarshal_TakesAnIntegerByItsValue(t *testing.T) {
 		}
 	}
 	for _, text := range []string{
-		"1.5", "1e-1", "0.1", "12345e-3", "9223372036854775808", "-9223372036854775809", "1e19", "1e400", "1e99999999999999999999",
+		"1.5", "1e-1", "0.1", "12345e-3", "9223372036854775808", "-9223372036854775809", "1e19", "1e400",
+		"1e99999999999999999999",
 		"1e-99999999999999999999", "123456789012345678901234567890e-10", `"5"`, `"1e2"`, "true", "{}", "[5]",
 	} {
 		var v struct {
@@ -114,7 +117,8 @@ func TestUnmarshal_TakesAnIntegerByItsValue(t *testing.T) {
 
 // Items never panics, and what it takes apart is what encoding/json finds.
 func FuzzItems(f *testing.F) {
-	for _, seed := range []string{`{"items":[]}`, `{"items":[{"reference":"a"},5]}`, `{"items":[1`, `{"x":1}`, ` {"items" : [ "a" ] } `} {
+	for _, seed := range []string{`{"items":[]}`, `{"items":[{"reference":"a"},5]}`, `{"items":[1`, `{"x":1}`,
+		` {"items" : [ "a" ] } `} {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, document []byte) {

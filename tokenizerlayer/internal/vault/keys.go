@@ -63,7 +63,8 @@ func (v *Vault) dataKey(ctx context.Context, ref, purpose string) (envelope.Data
 	if out.KeyID != key || len(out.Plaintext) != dataKeySize {
 		clear(out.Plaintext)
 		// Whoever answers in place of KMS must not get data sealed under a key of its own.
-		return envelope.DataKey{}, failure.New(failure.Unavailable, "", "kms:GenerateDataKey answered for another key, or with a key that does not have 256 bits")
+		return envelope.DataKey{}, failure.New(failure.Unavailable, "",
+			"kms:GenerateDataKey answered for another key, or with a key that does not have 256 bits")
 	}
 	return envelope.DataKey{
 		Plaintext: out.Plaintext,
@@ -102,7 +103,8 @@ func (v *Vault) mac(ctx context.Context, key Key, parts ...string) (string, erro
 		return "", upstream("kms:GenerateMac", err)
 	}
 	if out.KeyID != key.ARN || len(out.Mac) != sha256.Size {
-		return "", failure.New(failure.Unavailable, "", "kms:GenerateMac answered for another key, or with something other than an HMAC-SHA-256")
+		return "", failure.New(failure.Unavailable, "",
+			"kms:GenerateMac answered for another key, or with something other than an HMAC-SHA-256")
 	}
 	return base64.RawURLEncoding.EncodeToString(out.Mac), nil
 }

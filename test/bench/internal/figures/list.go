@@ -99,12 +99,15 @@ func batches() []Figure {
 	const turns = upstreams + "Batches take turns with the same tokenizes as single requests."
 	return []Figure{
 		{
-			ID: "batch-one-client", Section: Latency, Name: "a batch of 100 tokenizes", Unit: "ms", Digits: 2, Group: Batches,
-			Floor: "100 tokenizes, one after the other, on one connection", Target: atMostTimes(0.2), Compare: ByRatio, How: turns,
+			ID: "batch-one-client", Section: Latency, Name: "a batch of 100 tokenizes", Unit: "ms", Digits: 2,
+			Group: Batches,
+			Floor: "100 tokenizes, one after the other, on one connection", Target: atMostTimes(0.2), Compare: ByRatio,
+			How:    turns,
 			Limits: "The extension carries out 16 items of a batch at a time.",
 		},
 		{
-			ID: "batch-16-clients", Section: Latency, Name: "the same, against 16 clients", Unit: "ms", Digits: 2, Group: Batches,
+			ID: "batch-16-clients", Section: Latency, Name: "the same, against 16 clients", Unit: "ms", Digits: 2,
+			Group: Batches,
 			Floor: "100 tokenizes by 16 clients at a time", Target: atMostTimes(1.1), Compare: ByRatio, How: turns,
 			Limits: "As many puts are under way either way. What a batch saves is HTTP on the loopback network.",
 		},
@@ -225,7 +228,8 @@ func start() []Figure {
 			Limits: "A leak would show as a ratio well above 1.",
 		},
 		{
-			ID: "rss-import", Section: Start, Name: "peak of resident memory, 50,001st to 100,000th item of batches", Unit: "MiB", Digits: 1,
+			ID: "rss-import", Section: Start, Name: "peak of resident memory, 50,001st to 100,000th item of batches",
+			Unit: "MiB", Digits: 1,
 			Floor: "the peak up to the 50,000th", Target: atMostTimes(1.1), Compare: ByRatio, Group: Import,
 			How:    "1,000 batches of 100 tokenizes by 4 clients. VmRSS after every 2,000 items.",
 			Limits: "A leak would show as a ratio well above 1.",

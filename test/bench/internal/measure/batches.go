@@ -17,7 +17,8 @@ const (
 )
 
 // batchBody is a batch of cards.
-var batchBody = slices.Concat([]byte(`{"items":[`), bytes.Join(slices.Repeat([][]byte{tokenizeBody}, batchSize), []byte(",")),
+var batchBody = slices.Concat([]byte(`{"items":[`),
+	bytes.Join(slices.Repeat([][]byte{tokenizeBody}, batchSize), []byte(",")),
 	[]byte(`]}`))
 
 // batch sends one, all of whose items have to succeed.
