@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"sync"
 	"sync/atomic"
@@ -63,7 +64,9 @@ func serveBatch[Answer, Result any](s *server, b batch[Answer, Result]) http.Han
 		defer cancel()
 		q := &request{http: r.WithContext(ctx), write: w}
 		leave, err := s.enterBatch(ctx)
-		if err == nil {
+		if err != nil { // many callers read no answer before they have sent all of the body
+			_, _ = io.Copy(io.Discard, http.MaxBytesReader(w, r.Body, api.MaxBatchBody))
+		} else {
 			defer leave()
 			var body []byte
 			body, err = readBody(w, r, api.MaxBatchBody)

@@ -639,15 +639,30 @@ func TestBatch_BodiesThatDoNotComeDoNotHoldUpTheOthersForGood(t *testing.T) {
 		t.Cleanup(func() { conn.Close() })
 		fmt.Fprintf(conn, "POST %s HTTP/1.1\r\nHost: %s\r\n%s: %s\r\nContent-Length: 1000\r\n\r\n{",
 			api.PathTokenizeBatch, address, api.TokenHeader, session)
-		_ = bufio.NewReader(conn)
 	}
-	for range 10 { // 503 with Retry-After, until the bodies are given up
-		status, answer, _ := r.do(t, call{path: api.PathTokenizeBatch, body: items(cardItem)})
-		if status == http.StatusOK {
-			return
+	body := items(cardItem)
+	body += strings.Repeat(" ", api.MaxBatchBody-len(body))
+	for range 10 { // 503, until the bodies are given up
+		conn, err := net.Dial("tcp", address)
+		if err != nil {
+			t.Fatal(err)
 		}
-		if status != http.StatusServiceUnavailable {
-			t.Fatalf("%d %s", status, answer)
+		t.Cleanup(func() { conn.Close() })
+		// This client reads no answer before it has sent its body.
+		if _, err := fmt.Fprintf(conn, "POST %s HTTP/1.1\r\nHost: %s\r\n%s: %s\r\nContent-Length: %d\r\n\r\n%s",
+			api.PathTokenizeBatch, address, api.TokenHeader, session, len(body), body); err != nil {
+			t.Fatal(err)
+		}
+		resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		switch {
+		case resp.StatusCode == http.StatusOK:
+			return
+		case resp.StatusCode != http.StatusServiceUnavailable || resp.Header.Get("Retry-After") != "1" || resp.Close:
+			t.Fatalf("%d, Retry-After %q, closed: %t", resp.StatusCode, resp.Header.Get("Retry-After"), resp.Close)
 		}
 	}
 	t.Error("no batch is served any more")
