@@ -21,6 +21,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/api"
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/failure"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/fakeaws"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/problem"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/server"
@@ -208,6 +209,20 @@ func TestBatch_IsRefusedAsAWhole(t *testing.T) {
 		if lines := strings.Count(r.log.String(), "\n"); lines != 30 || strings.Contains(r.log.String(), `"item"`) {
 			t.Errorf("%s: %d lines for 30 requests, or lines of items:\n%s", path, lines, r.log)
 		}
+	}
+}
+
+// What keeps every item from being carried out is said once.
+func TestBatch_SaysOnceThatTheExtensionIsNotConfigured(t *testing.T) {
+	r := start(t, func(c *server.Config) {
+		c.Vault = func(context.Context) (server.Vault, error) {
+			return nil, failure.New(failure.NotReady, "", "TOKENIZER_TABLE is missing")
+		}
+	})
+	status, answer, _ := r.do(t, call{path: api.PathTokenizeBatch, body: repeated(100, cardItem)})
+	r.stop()
+	if status != http.StatusServiceUnavailable || !strings.Contains(answer, `"code":"not-configured"`) || strings.Count(r.log.String(), "\n") != 1 {
+		t.Errorf("%d %s\n%s", status, answer, r.log)
 	}
 }
 
