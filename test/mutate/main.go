@@ -51,6 +51,7 @@ var packages = map[string]struct {
 	"extensionsapi": {"tokenizerlayer/internal/extensionsapi", false},
 	"sensitive":     {"tokenizerlayer/internal/sensitive", false},
 	"failure":       {"tokenizerlayer/internal/failure", false},
+	"brand":         {"tokenizerlayer/internal/brand", false},
 }
 
 const (
