@@ -2,6 +2,7 @@
 //
 //	go run ./test/mutate                                  # 40 faults of each package, and the list of patches
 //	go run ./test/mutate -packages vault,server -sample 0  # every fault of two packages
+//	go run ./test/mutate -packages vault -match seal.go    # those of a file, or of whatever else their names have
 //	go run ./test/mutate -packages patches                # the list only
 //
 // A fault is a comparison whose edge or sense is another, a condition turned around, a statement left out, a number
@@ -65,6 +66,7 @@ type options struct {
 	sample   int
 	seed     uint64
 	parallel int
+	match    string
 	resume   string
 	list     bool
 }
@@ -85,6 +87,7 @@ func parse(args []string) (options, error) {
 	names := append(sortedKeys(packages), patchList)
 	only := flags.String("packages", strings.Join(names, ","), "what to put faults into, separated by commas")
 	flags.IntVar(&o.sample, "sample", 40, "how many faults of each package; 0 means all")
+	flags.StringVar(&o.match, "match", "", "only faults whose names have this `text`, such as a function's name")
 	flags.Uint64Var(&o.seed, "seed", 1, "which sample")
 	flags.IntVar(&o.parallel, "parallel", 2, "how many tests run at a time")
 	flags.StringVar(&o.resume, "resume", "", "a `file` of outcomes, to go on where an earlier run ended")

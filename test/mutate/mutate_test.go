@@ -257,4 +257,9 @@ func TestRunPackage_TellsWhatATestSees(t *testing.T) {
 	if diff := cmp.Diff(want, ends); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
+	out := new(strings.Builder)
+	if _, err := runPackage(ctx, root, "p", false, options{list: true, match: "n > 2"}, known, out); err != nil ||
+		out.String() != "p/p.go f: return n > 1 => return n > 2\n" {
+		t.Errorf("of the faults with n > 2, listed are %s, error %v", out, err)
+	}
 }

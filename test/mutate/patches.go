@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -97,6 +98,7 @@ func runPatches(ctx context.Context, root string, o options, known *outcomes, ou
 	if err != nil {
 		return nil, err
 	}
+	patches = slices.DeleteFunc(patches, func(p patch) bool { return !strings.Contains(p.id, o.match) })
 	if o.list {
 		for _, p := range patches {
 			fmt.Fprintln(out, p.id)

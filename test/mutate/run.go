@@ -98,6 +98,7 @@ func runPackage(ctx context.Context, root, dir string, race bool, o options, kno
 	if err != nil {
 		return nil, err
 	}
+	all = slices.DeleteFunc(all, func(m mutant) bool { return !strings.Contains(m.id, o.match) })
 	chosen := choose(all, o.sample, o.seed)
 	if o.list {
 		for _, m := range chosen {
