@@ -139,7 +139,7 @@ func TestWarm_ClosesAfterTenSecondsWhatNobodyUses(t *testing.T) {
 		if c := r.closed(); c[1] {
 			t.Error("the second is closed too soon")
 		}
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		synctest.Wait()
 		if c := r.closed(); !c[1] || r.takeAhead(r.address) != nil {
 			t.Error("the second is open after ten seconds")
