@@ -152,11 +152,11 @@ func runPatches(ctx context.Context, root string, o options, known *outcomes, ou
 
 func passesWithoutFault(ctx context.Context, root string, p patch) error {
 	output, err := test(ctx, root, patchLimit, "-v", "-run", p.tests, p.pkg)
-	if err == nil && bytes.Contains(output, []byte("no tests to run")) {
-		err = errors.New("there is no such test")
-	}
 	if err != nil {
-		return fmt.Errorf("%s %s without a fault: %w\n%s", p.pkg, p.tests, err, output)
+		return fmt.Errorf("%s %s fails without a fault: %w\n%s", p.pkg, p.tests, err, output)
+	}
+	if bytes.Contains(output, []byte("no tests to run")) {
+		return fmt.Errorf("%s has no tests %s: correct the patch", p.pkg, p.tests)
 	}
 	return nil
 }
