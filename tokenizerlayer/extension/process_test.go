@@ -74,6 +74,7 @@ type running struct {
 	environment    []string
 	client         *client.Client
 	stdout, stderr localtest.Buffer
+	process        *os.Process
 	shutDown       func() // has Lambda send SHUTDOWN
 	exited         chan error
 
@@ -183,6 +184,7 @@ func (x *running) start(t *testing.T, stdout io.Writer) {
 	if err := command.Start(); err != nil {
 		t.Fatal(err)
 	}
+	x.process = command.Process
 	go func() { x.exited <- command.Wait() }()
 	t.Cleanup(func() { _ = command.Process.Kill() })
 	var err error

@@ -33,6 +33,10 @@ func TestEvent_LineHasEveryMember(t *testing.T) {
 	if got := string(Event{Operation: "revoke", Outcome: "ok", Duration: 2 * time.Second}.line(now, "", "")); got != least {
 		t.Errorf("got  %s\nwant %s", got, least)
 	}
+	first := `"outcome":"ok","item":0,"duration_ms":0}`
+	if got := string(Event{Outcome: "ok", Item: new(0)}.line(now, "", "")); !strings.Contains(got, first) {
+		t.Errorf("the first item of a batch: %s", got)
+	}
 	finding := string(Event{Outcome: "token-revoked", Finding: "revoked-row-returned"}.line(now, "", ""))
 	if !strings.Contains(finding, `"level":"ERROR"`) || !strings.Contains(finding, `"finding":"revoked-row-returned"`) {
 		t.Errorf("a finding is no error: %s", finding)

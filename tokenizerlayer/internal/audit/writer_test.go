@@ -49,6 +49,27 @@ func TestTimely_RefusesLinesWhileOneIsLate(t *testing.T) {
 	})
 }
 
+// The time in which others write counts, so that an answer with many lines is not late because each of them is slow.
+func TestTimely_WaitsForItsTurnWithinTheLimit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newTimely(writerFunc(func(b []byte) (int, error) { time.Sleep(400 * time.Millisecond); return len(b), nil }), time.Minute)
+		start, errs := time.Now(), make(chan error, 5)
+		for range 5 {
+			go func() { errs <- w.write([]byte("line\n"), time.Second) }()
+		}
+		late := 0
+		for range 5 {
+			if <-errs != nil {
+				late++
+			}
+		}
+		if took := time.Since(start); took != time.Second || late != 3 {
+			t.Errorf("%d were late, after %v", late, took)
+		}
+		time.Sleep(time.Second) // until the last line is written
+	})
+}
+
 // A late line that no other follows keeps nothing waiting: the bubble ends.
 func TestTimely_ALateLineIsTheLast(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

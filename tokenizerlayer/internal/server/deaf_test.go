@@ -218,3 +218,12 @@ type chunked struct {
 }
 
 func (c *chunked) Read(p []byte) (int, error) { return c.Reader.Read(p[:min(len(p), c.size)]) }
+
+// answerTo has a handler answer a request of the function's own.
+func answerTo(h http.Handler, path, body string) *httptest.ResponseRecorder {
+	q := httptest.NewRequest(http.MethodPost, "http://127.0.0.1:2774"+path, strings.NewReader(body))
+	q.Header.Set(api.TokenHeader, session)
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, q)
+	return w
+}
