@@ -301,7 +301,9 @@ class _Pool:
             os.register_at_fork(after_in_child=self._forget)
 
     def _forget(self) -> None:
-        self._lock, self._kept = threading.Lock(), []
+        kept, self._lock, self._kept = self._kept, threading.Lock(), []
+        for _, connection, _, _ in kept:
+            connection.close()  # it stays open in the parent
 
     def take(self, port: int) -> socket.socket | None:
         """Return a connection that is as good as new, or None."""
