@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -190,6 +191,7 @@ func clientProcess(t *testing.T, program string, arguments ...string) *exec.Cmd 
 	if err != nil {
 		t.Fatal(err)
 	}
+	readSources(t, layer, "testdata/clients")
 	proxy := startScripted(t, "page")
 	t.Cleanup(func() {
 		if n := proxy.requests(); n > 0 {
@@ -206,6 +208,23 @@ func clientProcess(t *testing.T, program string, arguments ...string) *exec.Cmd 
 		"CLIENT="+filepath.Join(modules, "@lambda-tokenizer", "client", "index.mjs"),
 		"HTTP_PROXY="+address, "http_proxy="+address, "ALL_PROXY="+address, "NO_PROXY=", "no_proxy=", "NODE_USE_ENV_PROXY=1")
 	return command
+}
+
+// readSources makes a test's cached result depend on what a child process reads.
+func readSources(t *testing.T, roots ...string) {
+	t.Helper()
+	for _, root := range roots {
+		err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
+			if err != nil || entry.IsDir() {
+				return err
+			}
+			_, err = os.ReadFile(path)
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 func runDriver(t *testing.T, settings []setting, program string, arguments ...string) (outcomes [][]outcome) {

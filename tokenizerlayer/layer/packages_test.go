@@ -62,9 +62,20 @@ func tool(t *testing.T, name string) string {
 	return path
 }
 
-// run runs a program in a directory and returns what it printed.
+// run runs a program in a directory and returns what it printed. It reads what the program may read, so that the test's
+// cached result depends on it.
 func run(t *testing.T, dir string, environment []string, program string, arguments ...string) (string, error) {
 	t.Helper()
+	err := fs.WalkDir(os.DirFS("."), ".", func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		_, err = os.ReadFile(path)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 	command := exec.CommandContext(t.Context(), program, arguments...)
 	command.Dir = dir
 	command.Env = append(append(os.Environ(), "PYTHONDONTWRITEBYTECODE=1", "PIP_DISABLE_PIP_VERSION_CHECK=1"), environment...)
