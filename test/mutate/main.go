@@ -41,7 +41,7 @@ var packages = map[string]struct {
 	"audit": {"tokenizerlayer/internal/audit", true}, "pan": {"tokenizerlayer/internal/pan", false},
 	"token": {"tokenizerlayer/internal/token", false}, "strictjson": {"tokenizerlayer/internal/strictjson", false},
 	"form": {"tokenizerlayer/internal/form", false}, "awsjson": {"tokenizerlayer/internal/awsjson", false},
-	"client": {"tokenizerlayer/client", false},
+	"client": {"tokenizerlayer/client", false}, "brand": {"tokenizerlayer/internal/brand", false},
 }
 
 const (

@@ -44,8 +44,8 @@ type TokenizeResult struct {
 	Err error
 }
 
-// TokenizeBatch carries out [Client.Tokenize] for each item. Look at each result's Err: an item that is refused does not
-// keep the others from being carried out. The error is not nil only if nothing was carried out.
+// TokenizeBatch carries out [Client.Tokenize] for each item. Look at each result's Err: if an item is
+// refused, the others are carried out nevertheless. The error is not nil only if nothing was carried out.
 //
 // IAM and errors: as for Tokenize.
 func (c *Client) TokenizeBatch(ctx context.Context, in TokenizeBatchInput) (TokenizeBatchOutput, error) {
@@ -105,8 +105,8 @@ type DetokenizeResult struct {
 	Err error
 }
 
-// DetokenizeBatch carries out [Client.Detokenize] for each item. Look at each result's Err: an item that is refused does
-// not keep the others from being carried out. The error is not nil only if nothing was carried out.
+// DetokenizeBatch carries out [Client.Detokenize] for each item. Look at each result's Err: if an item is
+// refused, the others are carried out nevertheless. The error is not nil only if nothing was carried out.
 //
 // IAM and errors: as for Detokenize.
 func (c *Client) DetokenizeBatch(ctx context.Context, in DetokenizeBatchInput) (DetokenizeBatchOutput, error) {

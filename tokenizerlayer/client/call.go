@@ -106,7 +106,8 @@ func (c *Client) attempt(ctx context.Context, what call, body []byte, out any) (
 	case readErr != nil:
 		return "", &failed{err: NewError(ErrUnavailable, "", "the extension's answer was interrupted")}
 	case len(answer) > limit:
-		return "", &failed{err: NewError(ErrInternal, "", fmt.Sprintf("the extension's answer exceeds %d bytes", limit))}
+		detail := fmt.Sprintf("the extension's answer exceeds %d bytes", limit)
+		return "", &failed{err: NewError(ErrInternal, "", detail)}
 	}
 	return decode(resp, answer, out, append(what.secrets, c.sessionToken))
 }

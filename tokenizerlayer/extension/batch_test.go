@@ -31,7 +31,7 @@ func TestRun_LosesNoTokenOfABatchThatWasAnswered(t *testing.T) {
 				}
 			})
 			answered := x.tokenizeUntilItEnds(t)
-			<-x.exited
+			<-x.exited //nolint:errcheck // It was killed.
 			stored := map[string]bool{}
 			for _, row := range x.rows(t, vaultTable) {
 				stored[row["Hash_Key"].(*types.AttributeValueMemberS).Value] = true

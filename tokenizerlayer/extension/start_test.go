@@ -20,7 +20,7 @@ func TestRun_BindsItsPortAgainAfterAKill(t *testing.T) {
 	if err := x.process.Signal(syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	<-x.exited
+	<-x.exited //nolint:errcheck // It was killed.
 	x.start(t, &x.stdout)
 	x.want(t, http.StatusOK, api.PathTokenize, `{"data":"`+canary+`"}`)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"sync"
 	"sync/atomic"
@@ -62,23 +63,43 @@ func serveBatch[Answer, Result any](s *server, b batch[Answer, Result]) http.Han
 		ctx, cancel := context.WithDeadline(r.Context(), start.Add(batchLimit))
 		defer cancel()
 		q := &request{http: r.WithContext(ctx), write: w}
-		leave, err := s.enterBatch(ctx)
-		if err == nil {
-			defer leave()
-			var body []byte
-			body, err = readBody(w, r, api.MaxBatchBody)
-			defer clear(body[:cap(body)])
-			var items []batchItem
-			if err == nil {
-				items, err = takeApart(r, body)
-			}
-			if err == nil {
-				reply(w, api.Batch[Result]{Items: runBatch(s, q, b, items, start.Add(operationLimit))})
-				return
-			}
+		var opened openedBatch
+		defer opened.close()
+		if _, err := run(s, q, func(q *request) (any, error) { return nil, s.openBatch(q, &opened) }); err != nil {
+			refuse(w, s.record(q.newEvent(b.name), start, err, start.Add(operationLimit)))
+			return
 		}
-		refuse(w, s.record(q.newEvent(b.name), start, err, start.Add(operationLimit)))
+		reply(w, api.Batch[Result]{Items: runBatch(s, q, b, opened.items, start.Add(operationLimit))})
 	}
+}
+
+// openedBatch is a batch that is being carried out, or was refused after it had been read.
+type openedBatch struct {
+	items []batchItem
+	body  []byte
+	leave func()
+}
+
+// close wipes the body, and lets another batch in. The zero value has nothing to close.
+func (b *openedBatch) close() {
+	clear(b.body[:cap(b.body)])
+	if b.leave != nil {
+		b.leave()
+	}
+}
+
+// openBatch waits for the batch's turn, and reads it.
+func (s *server) openBatch(q *request, b *openedBatch) (err error) {
+	if b.leave, err = s.enterBatch(q.context()); err != nil {
+		// Many callers read no answer before they have sent all of the body.
+		_, _ = io.Copy(io.Discard, http.MaxBytesReader(q.write, q.http.Body, api.MaxBatchBody))
+		return err
+	}
+	if b.body, err = readBody(q.write, q.http, api.MaxBatchBody); err != nil {
+		return err
+	}
+	b.items, err = takeApart(q.http, b.body)
+	return err
 }
 
 // enterBatch waits until the batch may be carried out. The body is read afterwards, so that those which wait need no

@@ -21,6 +21,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/api"
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/failure"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/fakeaws"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/problem"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/server"
@@ -208,6 +209,20 @@ func TestBatch_IsRefusedAsAWhole(t *testing.T) {
 		if lines := strings.Count(r.log.String(), "\n"); lines != 30 || strings.Contains(r.log.String(), `"item"`) {
 			t.Errorf("%s: %d lines for 30 requests, or lines of items:\n%s", path, lines, r.log)
 		}
+	}
+}
+
+// What keeps every item from being carried out is said once.
+func TestBatch_SaysOnceThatTheExtensionIsNotConfigured(t *testing.T) {
+	r := start(t, func(c *server.Config) {
+		c.Vault = func(context.Context) (server.Vault, error) {
+			return nil, failure.New(failure.NotReady, "", "TOKENIZER_TABLE is missing")
+		}
+	})
+	status, answer, _ := r.do(t, call{path: api.PathTokenizeBatch, body: repeated(100, cardItem)})
+	r.stop()
+	if status != http.StatusServiceUnavailable || !strings.Contains(answer, `"code":"not-configured"`) || strings.Count(r.log.String(), "\n") != 1 {
+		t.Errorf("%d %s\n%s", status, answer, r.log)
 	}
 }
 
@@ -639,15 +654,30 @@ func TestBatch_BodiesThatDoNotComeDoNotHoldUpTheOthersForGood(t *testing.T) {
 		t.Cleanup(func() { conn.Close() })
 		fmt.Fprintf(conn, "POST %s HTTP/1.1\r\nHost: %s\r\n%s: %s\r\nContent-Length: 1000\r\n\r\n{",
 			api.PathTokenizeBatch, address, api.TokenHeader, session)
-		_ = bufio.NewReader(conn)
 	}
-	for range 10 { // 503 with Retry-After, until the bodies are given up
-		status, answer, _ := r.do(t, call{path: api.PathTokenizeBatch, body: items(cardItem)})
-		if status == http.StatusOK {
-			return
+	body := items(cardItem)
+	body += strings.Repeat(" ", api.MaxBatchBody-len(body))
+	for range 10 { // 503, until the bodies are given up
+		conn, err := net.Dial("tcp", address)
+		if err != nil {
+			t.Fatal(err)
 		}
-		if status != http.StatusServiceUnavailable {
-			t.Fatalf("%d %s", status, answer)
+		t.Cleanup(func() { conn.Close() })
+		// This client reads no answer before it has sent its body.
+		if _, err := fmt.Fprintf(conn, "POST %s HTTP/1.1\r\nHost: %s\r\n%s: %s\r\nContent-Length: %d\r\n\r\n%s",
+			api.PathTokenizeBatch, address, api.TokenHeader, session, len(body), body); err != nil {
+			t.Fatal(err)
+		}
+		resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		switch {
+		case resp.StatusCode == http.StatusOK:
+			return
+		case resp.StatusCode != http.StatusServiceUnavailable || resp.Header.Get("Retry-After") != "1" || resp.Close:
+			t.Fatalf("%d, Retry-After %q, closed: %t", resp.StatusCode, resp.Header.Get("Retry-After"), resp.Close)
 		}
 	}
 	t.Error("no batch is served any more")

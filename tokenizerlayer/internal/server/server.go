@@ -206,10 +206,19 @@ func tooLarge(limit int64) error {
 	return failure.New(failure.TooLarge, "", "a body has at most %d bytes", limit)
 }
 
+// reply answers with v. The length lets the caller see whether it has all of a long answer.
 func reply(w http.ResponseWriter, v any) {
+	body, err := json.Marshal(v)
+	if err != nil { // the wire types always marshal
+		refuse(w, err)
+		return
+	}
+	body = append(body, '\n')
+	defer clear(body)
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
-	_ = json.NewEncoder(w).Encode(v) // the client has gone: nothing is left to tell it
+	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	_, _ = w.Write(body) // if the client has gone, nothing is left to tell it
 }
 
 func refuse(w http.ResponseWriter, err error) { problem.Of(err).Write(w) }
