@@ -113,7 +113,7 @@ func (c *Client) attempt(ctx context.Context, what call, body []byte, out any) (
 }
 
 // exchange is what happened to a request before its answer could be read.
-type exchange struct{ connected, reused, written, received atomic.Bool }
+type exchange struct{ connected, reused, unwritten, received atomic.Bool }
 
 func (e *exchange) watch(ctx context.Context) context.Context {
 	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
@@ -121,7 +121,8 @@ func (e *exchange) watch(ctx context.Context) context.Context {
 			e.connected.Store(true)
 			e.reused.Store(info.Reused)
 		},
-		WroteRequest:         func(info httptrace.WroteRequestInfo) { e.written.Store(info.Err == nil) },
+		// An error tells that the request did not leave as a whole. Not to be told yet tells nothing.
+		WroteRequest:         func(info httptrace.WroteRequestInfo) { e.unwritten.Store(info.Err != nil) },
 		GotFirstResponseByte: func() { e.received.Store(true) },
 	})
 }
@@ -131,7 +132,7 @@ func (e *exchange) failure(ctx context.Context) *failed {
 		return &failed{err: notUnderstood()}
 	}
 	lost := ctx.Err() == nil && e.connected.Load()
-	return &failed{err: unreachable(ctx), lost: lost, unsent: lost && e.reused.Load() && !e.written.Load()}
+	return &failed{err: unreachable(ctx), lost: lost, unsent: lost && e.reused.Load() && e.unwritten.Load()}
 }
 
 // bound ends a call at the client's timeout, and a little before the deadline of ctx: a function needs the rest of its

@@ -16,7 +16,7 @@ from dataclasses import fields
 from unittest import mock
 
 import lambda_tokenizer
-from lambda_tokenizer import Secret, TokenizerError, detokenize, ping, seal, tokenize, tokenize_batch, validate
+from lambda_tokenizer import Secret, TokenizerError, _transport, detokenize, ping, seal, tokenize, tokenize_batch, validate
 
 CARD = "4111111111111111"
 TOKEN = "f81d4fae-7dec-41d0-a765-00a0c91e6bf6"
@@ -179,6 +179,12 @@ class SignatureTest(unittest.TestCase):
         for name in VERBS:
             parameters = inspect.signature(getattr(lambda_tokenizer, name)).parameters
             self.assertEqual((parameters["timeout"].default, parameters["retries"].default), (5.0, 2), name)
+
+    def test_ends_before_the_invocation_does(self):
+        for remaining, seconds in ((10_000, 5.0), (3_000, 2.75), (100, 0.09)):
+            context = mock.Mock(get_remaining_time_in_millis=lambda remaining=remaining: remaining)
+            with mock.patch("time.monotonic", return_value=1000.0):
+                self.assertAlmostEqual(_transport.limits(5.0, 2, context).left(), seconds)
 
     def test_refuses_an_object_that_is_no_lambda_context(self):
         for other in (object(), 5, {"deadline": 1}, mock.Mock(get_remaining_time_in_millis=lambda: None)):
