@@ -145,8 +145,8 @@ func New(c Config) (*Client, error) {
 	}, nil
 }
 
-// FromEnvironment returns a client for the extension that runs beside this function. It does not call the extension. The
-// error is that of [ConfigFromEnvironment].
+// FromEnvironment returns a client for the extension that runs beside this function. It does not call the extension.
+// The error is that of [ConfigFromEnvironment].
 func FromEnvironment() (*Client, error) {
 	c, err := ConfigFromEnvironment()
 	if err != nil {
