@@ -37,6 +37,8 @@ var scripts = map[string][]step{
 	"trickles its body":   {trickle("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 30000\r\n\r\n")},
 	"trickles to the end": {trickle("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n")},
 	"endless":             {endless},
+	"endless header":      {endlessHeader},
+	"nested":              {say(200, "application/json", strings.Repeat("[", 30000))},
 	"page":                {say(404, "text/html", "<html>4111111111111111</html>")},
 	"hello":               {say(200, "text/plain", "hello 4111111111111111")},
 	"http2":               {raw("\x00\x00\x00\x04\x00\x00\x00\x00\x00")},
@@ -238,6 +240,14 @@ func endless(conn net.Conn, _ string, _ []byte) bool {
 	chunk := "10000\r\n" + strings.Repeat("[", 0x10000) + "\r\n"
 	for err == nil {
 		_, err = io.WriteString(conn, chunk)
+	}
+	return false
+}
+
+func endlessHeader(conn net.Conn, _ string, _ []byte) bool {
+	_, err := io.WriteString(conn, "HTTP/1.1 200 OK\r\nX-Long: ")
+	for err == nil {
+		_, err = io.WriteString(conn, strings.Repeat("x", 0x10000))
 	}
 	return false
 }
