@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -56,9 +57,11 @@ const dynamodb = { send: async (command) => command.row };
 			if err := os.Symlink(modules, installed); err != nil {
 				t.Fatal(err)
 			}
-			got, err := command.CombinedOutput()
+			var stderr bytes.Buffer
+			command.Stderr = &stderr
+			got, err := command.Output()
 			if diff := cmp.Diff(want, string(got)); diff != "" || err != nil {
-				t.Errorf("%v (-page +printed):\n%s", err, diff)
+				t.Errorf("%v (-page +printed):\n%s\n%s", err, diff, stderr.String())
 			}
 		})
 	}
