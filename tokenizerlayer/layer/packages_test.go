@@ -4,6 +4,7 @@ package layer_test
 
 import (
 	"archive/zip"
+	"context"
 	"encoding/json"
 	"io"
 	"io/fs"
@@ -13,6 +14,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -76,8 +78,10 @@ func run(t *testing.T, dir string, environment []string, program string, argumen
 	if err != nil {
 		t.Fatal(err)
 	}
-	command := exec.CommandContext(t.Context(), program, arguments...)
-	command.Dir = dir
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	command := exec.CommandContext(ctx, program, arguments...)
+	command.Dir, command.WaitDelay = dir, time.Second
 	command.Env = append(os.Environ(), "PYTHONDONTWRITEBYTECODE=1", "PIP_DISABLE_PIP_VERSION_CHECK=1")
 	command.Env = append(command.Env, environment...)
 	output, err := command.CombinedOutput()

@@ -94,13 +94,16 @@ describe("a signal", () => {
     await new Promise((resolve) => { waiting.listen(0, "127.0.0.1", resolve); });
     const port = process.env.TOKENIZER_PORT;
     process.env.TOKENIZER_PORT = String(waiting.address().port);
-    for (const signal of [AbortSignal.abort(), controller.signal]) {
-      const error = await rejection(validate(TOKEN, { signal }));
-      assert.equal(error.message, "store or key service unavailable: the call was cancelled before the extension answered");
+    try {
+      for (const signal of [AbortSignal.abort(), controller.signal]) {
+        const error = await rejection(validate(TOKEN, { signal }));
+        assert.match(error.message, /: the call was cancelled before the extension answered$/);
+      }
+    } finally {
+      process.env.TOKENIZER_PORT = port;
+      waiting.close();
+      waiting.closeAllConnections();
     }
-    process.env.TOKENIZER_PORT = port;
-    waiting.close();
-    waiting.closeAllConnections();
   });
 
   test("must be one", async () => {
