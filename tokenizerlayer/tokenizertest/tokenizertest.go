@@ -89,7 +89,9 @@ func New() *Tokenizer {
 		panic("tokenizertest: " + err.Error())
 	}
 	tok := &Tokenizer{port: listener.Addr().(*net.TCPAddr).Port}
-	tok.Client = must(client.New(client.Config{Port: tok.port, SessionToken: sessionToken}))
+	tok.Client = must(client.New(client.Config{
+		Port: tok.port, SessionToken: sessionToken, Retries: -1, // a call that Fail makes fail does so at once
+	}))
 	tok.http = must(tok.aws.NewServer(inmemory.Config{
 		Function: functionName, Port: tok.port, SessionToken: sessionToken, Release: "tokenizertest",
 		ReadRate: api.MaxReadRate, Log: &tok.log, Now: tok.now, Before: tok.injected,
