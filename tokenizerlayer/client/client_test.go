@@ -448,7 +448,8 @@ func TestNew_NamesTheWrongField(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			c, err := client.New(tt.c)
-			if c != nil || err == nil || !strings.Contains(err.Error(), ": "+tt.field+": ") || strings.Contains(err.Error(), "secret") {
+			if c != nil || err == nil || !strings.Contains(err.Error(), ": "+tt.field+": ") ||
+				strings.Contains(err.Error(), "secret") {
 				t.Errorf("error %v", err)
 			}
 		})

@@ -54,7 +54,8 @@ func goDriver(t *testing.T, settings []setting) (outcomes [][]outcome) {
 	return outcomes
 }
 
-func goCall(t *testing.T, s setting, call vectorCall, saved map[string]string, clients map[string]client.Tokenizer) outcome {
+func goCall(t *testing.T, s setting, call vectorCall, saved map[string]string,
+	clients map[string]client.Tokenizer) outcome {
 	t.Helper()
 	if call.Verb == "await" {
 		conn, err := net.Dial("tcp", "127.0.0.1:"+s.Environment["BARRIER"])
@@ -225,21 +226,26 @@ var goVerbs = map[string]func(context.Context, client.Tokenizer, goArguments) (a
 	"tokenize_batch": func(ctx context.Context, c client.Tokenizer, in goArguments) (any, error) {
 		batch := client.TokenizeBatchInput{RequestID: in.RequestID}
 		for _, item := range in.Items {
-			batch.Items = append(batch.Items, client.TokenizeItem{Reference: item.Reference, TokenizeInput: item.tokenize()})
+			batch.Items = append(batch.Items,
+				client.TokenizeItem{Reference: item.Reference, TokenizeInput: item.tokenize()})
 		}
 		out, err := c.TokenizeBatch(ctx, batch)
 		var results []any
 		for i, r := range out.Results {
-			results = append(results, goItem(tokenizedMembers(r.TokenizeOutput, in.Items[i].Deterministic), r.Reference, r.Err))
+			results = append(results,
+				goItem(tokenizedMembers(r.TokenizeOutput, in.Items[i].Deterministic), r.Reference, r.Err))
 		}
 		return results, err
 	},
 	"seal": func(ctx context.Context, c client.Tokenizer, in goArguments) (any, error) {
 		out, err := c.Seal(ctx, client.SealInput{
-			Data: in.Data, Type: in.Type, Format: in.Format, TTL: time.Duration(in.TTL) * time.Second, MaxUses: in.MaxUses,
-			Purpose: in.Purpose, Context: in.Context, Metadata: in.Metadata, FirstSix: in.FirstSix, RequestID: in.RequestID,
+			Data: in.Data, Type: in.Type, Format: in.Format, TTL: time.Duration(in.TTL) * time.Second,
+			MaxUses: in.MaxUses,
+			Purpose: in.Purpose, Context: in.Context, Metadata: in.Metadata, FirstSix: in.FirstSix,
+			RequestID: in.RequestID,
 		})
-		members := tokenizedMembers(client.TokenizeOutput{Token: out.Token, ExpiresAt: out.ExpiresAt, Card: out.Card}, false)
+		members := tokenizedMembers(client.TokenizeOutput{Token: out.Token, ExpiresAt: out.ExpiresAt, Card: out.Card},
+			false)
 		if out.Put.Put != nil {
 			members["put"] = "the put of " + *out.Put.Put.TableName
 		}
@@ -252,7 +258,8 @@ var goVerbs = map[string]func(context.Context, client.Tokenizer, goArguments) (a
 	"detokenize_batch": func(ctx context.Context, c client.Tokenizer, in goArguments) (any, error) {
 		batch := client.DetokenizeBatchInput{RequestID: in.RequestID}
 		for _, item := range in.Items {
-			batch.Items = append(batch.Items, client.DetokenizeItem{Reference: item.Reference, DetokenizeInput: item.detokenize()})
+			batch.Items = append(batch.Items,
+				client.DetokenizeItem{Reference: item.Reference, DetokenizeInput: item.detokenize()})
 		}
 		out, err := c.DetokenizeBatch(ctx, batch)
 		var results []any

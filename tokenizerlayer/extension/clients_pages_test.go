@@ -20,7 +20,9 @@ func TestClientPages_SayWhatTheirCodePrints(t *testing.T) {
 	}{
 		{"python.md", "python3", "page.py", "python", `(?m)^ *print\(.*\)  # (.*)$`, `
 class dynamodb:
-    transact_write_items = staticmethod(lambda TransactItems: len(TransactItems) == 2 and TransactItems[0]["Put"]["Item"])
+    @staticmethod
+    def transact_write_items(TransactItems):
+        return TransactItems[0]["Put"]["Item"]
 `},
 		{"node.md", "node", "page.mjs", "js", `(?m)^ *console\.log\(.*\); // (.*)$`, `
 class TransactWriteItemsCommand { constructor(input) { this.row = input.TransactItems[0].Put.Item; } }
@@ -33,7 +35,8 @@ const dynamodb = { send: async (command) => command.row };
 				t.Fatal(err)
 			}
 			code := page.around
-			for _, block := range regexp.MustCompile("(?ms)^```"+page.fence+"\n(.*?)^```$").FindAllStringSubmatch(string(text), -1) {
+			for _, block := range regexp.MustCompile("(?ms)^```"+page.fence+"\n(.*?)^```$").FindAllStringSubmatch(
+				string(text), -1) {
 				code += block[1]
 			}
 			want := ""
@@ -48,7 +51,8 @@ const dynamodb = { send: async (command) => command.row };
 				t.Fatal(err)
 			}
 			command := clientProcess(t, page.program, file)
-			command.Env = append(command.Env, "TOKENIZER_PORT="+strconv.Itoa(startExtension(t).Port), "AWS_SESSION_TOKEN="+session)
+			command.Env = append(command.Env, "TOKENIZER_PORT="+strconv.Itoa(startExtension(t).Port),
+				"AWS_SESSION_TOKEN="+session)
 			installed := filepath.Join(filepath.Dir(file), "node_modules")
 			modules, err := filepath.Abs(filepath.Join(clientLayer, "nodejs", "node_modules"))
 			if err != nil {

@@ -34,7 +34,8 @@ var scripts = map[string][]step{
 	"dead":                {},
 	"silent":              {silent},
 	"trickles its header": {trickle("HTTP/1.1 200 OK\r\nX-Long: ")},
-	"trickles its body":   {trickle("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 30000\r\n\r\n")},
+	"trickles its body": {
+		trickle("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 30000\r\n\r\n")},
 	"trickles to the end": {trickle("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n")},
 	"endless":             {endless},
 	"endless header":      {endlessHeader},
@@ -43,27 +44,31 @@ var scripts = map[string][]step{
 	"hello":               {say(200, "text/plain", "hello 4111111111111111")},
 	"http2":               {raw("\x00\x00\x00\x04\x00\x00\x00\x00\x00")},
 	"ssh":                 {raw("SSH-2.0-OpenSSH_9.6 4111111111111111\r\n")},
-	"interrupted":         {raw("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{\"token\":\"4111")},
-	"half a header":       {raw("HTTP/1.1 200 OK\r\nContent-Ty")},
-	"redirect":            {raw("HTTP/1.1 307 Temporary Redirect\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n")},
-	"no code":             {say(400, "application/problem+json", `{"title":"4111111111111111","detail":"4111111111111111"}`)},
-	"plain problem":       {say(400, "application/json", `{"code":"invalid-request","detail":"4111111111111111"}`)},
+	"interrupted": {
+		raw("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{\"token\":\"4111")},
+	"half a header": {raw("HTTP/1.1 200 OK\r\nContent-Ty")},
+	"redirect": {
+		raw("HTTP/1.1 307 Temporary Redirect\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n")},
+	"no code": {
+		say(400, "application/problem+json", `{"title":"4111111111111111","detail":"4111111111111111"}`)},
+	"plain problem": {say(400, "application/json", `{"code":"invalid-request","detail":"4111111111111111"}`)},
 	"later release": {say(418, "application/problem+json",
 		`{"code":"of-a-later-release","status":418,"detail":"too hot","field":"data"}`)},
 	"echo": {echo},
 	"not configured": {say(503, "application/problem+json",
 		`{"code":"not-configured","detail":"is not set","field":"TOKENIZER_TABLE"}`)},
-	"200":                                    {ok},
-	"429, then 200":                          {tooFast(""), ok},
-	"503, then 200":                          {unavailable, ok},
-	"429":                                    {tooFast("")},
-	"503":                                    {unavailable},
-	"429 for a minute":                       {tooFast("Retry-After: 60\r\n")},
-	"ends, then 200":                         {end, ok},
-	"reset at the next byte, then 200":       {resetNext, ok},
-	"200 and closed, then 200":               {okAndEnd, ok},
-	"a batch in parts":                       {batchInParts, batchInParts},
-	"a batch in another order":               {say(200, "application/json", `{"items":[`+shownAs("b")+`,`+shownAs("a")+`]}`)},
+	"200":                              {ok},
+	"429, then 200":                    {tooFast(""), ok},
+	"503, then 200":                    {unavailable, ok},
+	"429":                              {tooFast("")},
+	"503":                              {unavailable},
+	"429 for a minute":                 {tooFast("Retry-After: 60\r\n")},
+	"ends, then 200":                   {end, ok},
+	"reset at the next byte, then 200": {resetNext, ok},
+	"200 and closed, then 200":         {okAndEnd, ok},
+	"a batch in parts":                 {batchInParts, batchInParts},
+	"a batch in another order": {
+		say(200, "application/json", `{"items":[`+shownAs("b")+`,`+shownAs("a")+`]}`)},
 	"says {}":                                {say(200, "application/json", `{}`)},
 	`says {"token":5}`:                       {say(200, "application/json", `{"token":5}`)},
 	`says {"token":""}`:                      {say(200, "application/json", `{"token":""}`)},
@@ -236,7 +241,8 @@ func trickle(text string) step {
 }
 
 func endless(conn net.Conn, _ string, _ []byte) bool {
-	_, err := io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n")
+	_, err := io.WriteString(conn,
+		"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n")
 	chunk := "10000\r\n" + strings.Repeat("[", 0x10000) + "\r\n"
 	for err == nil {
 		_, err = io.WriteString(conn, chunk)
@@ -255,7 +261,8 @@ func endlessHeader(conn net.Conn, _ string, _ []byte) bool {
 // echo sends the request back in each text of a problem document.
 func echo(conn net.Conn, _ string, body []byte) bool {
 	text := string(body)
-	document, err := json.Marshal(map[string]any{"code": "invalid-request", "title": text, "detail": text, "field": text})
+	document, err := json.Marshal(
+		map[string]any{"code": "invalid-request", "title": text, "detail": text, "field": text})
 	return err == nil && write(conn, 400, "application/problem+json", "", string(document))
 }
 

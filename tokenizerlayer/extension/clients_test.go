@@ -107,12 +107,14 @@ func runVectors(t *testing.T, client string, driver func(*testing.T, []setting) 
 			server = startScripted(t, v.Server)
 		}
 		environment := map[string]string{
-			"TOKENIZER_PORT": strconv.Itoa(server.port), "BARRIER": strconv.Itoa(server.barrier), "AWS_SESSION_TOKEN": session,
+			"TOKENIZER_PORT": strconv.Itoa(server.port), "BARRIER": strconv.Itoa(server.barrier),
+			"AWS_SESSION_TOKEN": session,
 		}
 		for name, value := range v.Environment {
 			environment[name] = value
 		}
-		settings, servers, used = append(settings, setting{environment, v.Calls}), append(servers, server), append(used, v)
+		settings, servers, used = append(settings, setting{environment, v.Calls}), append(servers, server),
+			append(used, v)
 	}
 	outcomes := driver(t, settings)
 	if len(outcomes) != len(used) {
@@ -206,7 +208,8 @@ func clientProcess(t *testing.T, program string, arguments ...string) *exec.Cmd 
 	command.Env = append(os.Environ(),
 		"PYTHONPATH="+filepath.Join(layer, "python"), "PYTHONDONTWRITEBYTECODE=1", "NODE_PATH="+modules,
 		"CLIENT="+filepath.Join(modules, "@lambda-tokenizer", "client", "index.mjs"),
-		"HTTP_PROXY="+address, "http_proxy="+address, "ALL_PROXY="+address, "NO_PROXY=", "no_proxy=", "NODE_USE_ENV_PROXY=1")
+		"HTTP_PROXY="+address, "http_proxy="+address, "ALL_PROXY="+address, "NO_PROXY=", "no_proxy=",
+		"NODE_USE_ENV_PROXY=1")
 	return command
 }
 

@@ -99,7 +99,8 @@ func mustRun(t *testing.T, dir string, environment []string, program string, arg
 
 func TestPackages_HaveOneVersion(t *testing.T) {
 	var manifest struct{ Version string }
-	if err := json.Unmarshal([]byte(read(t, nodeDir+"/package.json")), &manifest); err != nil || manifest.Version == "" {
+	if err := json.Unmarshal([]byte(read(t, nodeDir+"/package.json")), &manifest); err != nil ||
+		manifest.Version == "" {
 		t.Fatal(manifest, err)
 	}
 	for file, form := range map[string]string{
@@ -246,9 +247,10 @@ try { await ping(); } catch (error) { console.log(error instanceof TokenizerErro
 	cjs = `
 ping().catch((error) => { console.log(error instanceof TokenizerError, error.code); });
 `
-	bare       = `import { ping, TokenizerError } from "@lambda-tokenizer/client";` + esm
-	required   = `const { ping, TokenizerError } = require("@lambda-tokenizer/client");` + cjs
-	byPath     = `import { ping, TokenizerError } from "OPT/nodejs/node_modules/@lambda-tokenizer/client/index.mjs";` + esm
+	bare     = `import { ping, TokenizerError } from "@lambda-tokenizer/client";` + esm
+	required = `const { ping, TokenizerError } = require("@lambda-tokenizer/client");` + cjs
+	byPath   = `import { ping, TokenizerError } from "OPT/nodejs/node_modules/@lambda-tokenizer/client/index.mjs";` +
+		esm
 	fromModule = `import { createRequire } from "node:module";
 const { ping, TokenizerError } = createRequire(import.meta.url)("@lambda-tokenizer/client");` + esm
 )

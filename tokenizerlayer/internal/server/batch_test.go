@@ -226,7 +226,8 @@ func TestBatch_SaysOnceThatTheExtensionIsNotConfigured(t *testing.T) {
 	})
 	status, answer, _ := r.do(t, call{path: api.PathTokenizeBatch, body: repeated(100, cardItem)})
 	r.stop()
-	if status != http.StatusServiceUnavailable || !strings.Contains(answer, `"code":"not-configured"`) || strings.Count(r.log.String(), "\n") != 1 {
+	if status != http.StatusServiceUnavailable || !strings.Contains(answer, `"code":"not-configured"`) ||
+		strings.Count(r.log.String(), "\n") != 1 {
 		t.Errorf("%d %s\n%s", status, answer, r.log)
 	}
 }
