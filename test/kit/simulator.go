@@ -138,13 +138,15 @@ func Text(v types.AttributeValue) string {
 	return s.Value
 }
 
-// Code is the confirmation code that the simulator mailed to an address, which it prints.
+// Code is the confirmation code that the simulator mailed to an address. The simulator prints it, and Code waits for
+// that: what a process prints can be read a little later than what it answers.
 func (s *Simulator) Code(email string) (string, error) {
-	_, mailed, found := strings.Cut(s.Stdout.String(), "mail to "+email+": your confirmation code is ")
-	code, _, ended := strings.Cut(mailed, "\n")
-	if !found || !ended {
-		return "", fmt.Errorf("no code was mailed to %s", email)
+	text := "mail to " + email + ": your confirmation code is "
+	if err := s.Await(s.Stdout.SeenLine(text), Limit); err != nil {
+		return "", fmt.Errorf("no code was mailed to %s: %w", email, err)
 	}
+	_, mailed, _ := strings.Cut(s.Stdout.String(), text)
+	code, _, _ := strings.Cut(mailed, "\n")
 	return code, nil
 }
 
