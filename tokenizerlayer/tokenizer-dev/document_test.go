@@ -132,7 +132,7 @@ func TestDocument_PytestRunsATokenizer(t *testing.T) {
 from lambda_tokenizer import detokenize, tokenize
 
 def test_a_token_shows_the_last_four_digits(tokenizer):
-    assert detokenize(tokenize("4111 1111 1111 1111")["token"])["data"] == "************1111"
+    assert detokenize(tokenize("4111 1111 1111 1111").token).data == "************1111"
 `})
 	if out := p.run(p.dir, "python3", "-m", "pytest", "-p", "no:cacheprovider"); !strings.Contains(out, "1 passed") {
 		t.Errorf("printed:\n%s", out)
@@ -149,7 +149,7 @@ func TestDocument_NodeRunsATokenizer(t *testing.T) {
 import "./tokenizer-dev.mjs";
 import assert from "node:assert";
 import { test } from "node:test";
-import { detokenize, tokenize } from "lambda-tokenizer";
+import { detokenize, tokenize } from "@lambda-tokenizer/client";
 
 test("a token shows the last four digits", async () => {
   const { token } = await tokenize("4111 1111 1111 1111");
@@ -179,7 +179,7 @@ from lambda_tokenizer import detokenize, tokenize
 
 class Checkout(unittest.TestCase):
     def test_a_token_shows_the_last_four_digits(self):
-        self.assertEqual(detokenize(tokenize("4111 1111 1111 1111")["token"])["data"], "************1111")
+        self.assertEqual(detokenize(tokenize("4111 1111 1111 1111").token).data, "************1111")
 `})
 	out := p.run(p.dir, "bash", "-euc", bash[i]+`
 while kill -0 "$server" 2>kill.log; do wait "$server" || true; done; echo the server has ended`)

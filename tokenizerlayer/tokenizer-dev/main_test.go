@@ -133,7 +133,9 @@ func (r *running) port(t *testing.T, variable string) int {
 // client is what a function has that was started with the variables.
 func (r *running) client(t *testing.T, port string) *client.Client {
 	t.Helper()
-	c, err := client.New(client.Config{Port: r.port(t, port), SessionToken: r.evaluated(t, "AWS_SESSION_TOKEN")})
+	c, err := client.New(client.Config{
+		Port: r.port(t, port), SessionToken: r.evaluated(t, "AWS_SESSION_TOKEN"), Retries: -1,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
