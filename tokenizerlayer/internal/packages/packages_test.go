@@ -1,6 +1,6 @@
-// Package layer_test holds that what the layer ships for Python and Node is also a package for each, which can be
+// Package packages_test holds that what the layer ships for Python and Node is also a package for each, which can be
 // installed and imported wherever such functions are written, tested, bundled and run.
-package layer_test
+package packages_test
 
 import (
 	"archive/zip"
@@ -22,9 +22,10 @@ import (
 )
 
 const (
-	pythonDir = "python"
-	nodeDir   = "nodejs/node_modules/@lambda-tokenizer/client"
-	modules   = "../../node_modules" // of the repository, after npm ci
+	layerDir  = "../../layer"
+	pythonDir = layerDir + "/python"
+	nodeDir   = layerDir + "/nodejs/node_modules/@lambda-tokenizer/client"
+	modules   = "../../../node_modules" // of the repository, after npm ci
 )
 
 func absolute(t *testing.T, path string) string {
@@ -68,15 +69,17 @@ func tool(t *testing.T, name string) string {
 // cached result depends on it.
 func run(t *testing.T, dir string, environment []string, program string, arguments ...string) (string, error) {
 	t.Helper()
-	err := fs.WalkDir(os.DirFS("."), ".", func(path string, entry fs.DirEntry, err error) error {
-		if err != nil || entry.IsDir() {
+	for _, root := range []string{"testdata", layerDir} {
+		err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
+			if err != nil || entry.IsDir() {
+				return err
+			}
+			_, err = os.ReadFile(path)
 			return err
+		})
+		if err != nil {
+			t.Fatal(err)
 		}
-		_, err = os.ReadFile(path)
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
@@ -294,7 +297,7 @@ func TestNode_ImportsTheInstalledPackage(t *testing.T) {
 func TestNode_ImportsFromTheLayer(t *testing.T) {
 	need(t, "node")
 	opt := t.TempDir()
-	if err := os.CopyFS(opt, os.DirFS(".")); err != nil {
+	if err := os.CopyFS(opt, os.DirFS(layerDir)); err != nil {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
