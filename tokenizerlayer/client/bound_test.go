@@ -36,6 +36,37 @@ func TestClient_EndsBeforeTheDeadlineOfItsContext(t *testing.T) {
 	}
 }
 
+// A caller does not come back before the time that it was told, and not all callers come back at once.
+func TestPause_IsNeverShorterThanRetryAfter(t *testing.T) {
+	limited, broken := NewError(ErrRateLimited, "", ""), NewError(ErrUnavailable, "", "")
+	later := NewError(ErrRateLimited, "", "")
+	later.RetryAfter = 2 * time.Second
+	for _, tt := range []struct {
+		name        string
+		err         *Error
+		attempt     int
+		least, most time.Duration
+	}{
+		{"without Retry-After", limited, 0, 25 * time.Millisecond, 75 * time.Millisecond},
+		{"the second time", broken, 1, 50 * time.Millisecond, 150 * time.Millisecond},
+		{"with Retry-After", later, 0, 2 * time.Second, 2200 * time.Millisecond},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			different := map[time.Duration]bool{}
+			for range 200 {
+				got, ok := pause(tt.err, true, tt.attempt)
+				if !ok || got < tt.least || got > tt.most {
+					t.Fatalf("%v, want %v to %v", got, tt.least, tt.most)
+				}
+				different[got] = true
+			}
+			if len(different) < 100 {
+				t.Errorf("%d different pauses", len(different))
+			}
+		})
+	}
+}
+
 // A connection that was idle for longer than the extension keeps one may end while a request is on its way.
 func TestClient_DoesNotUseConnectionsThatMayHaveEnded(t *testing.T) {
 	const extensionKeeps = 15 * time.Minute

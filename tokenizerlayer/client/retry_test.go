@@ -49,6 +49,16 @@ func refuseWith(kind *failure.Kind, after time.Duration) http.HandlerFunc {
 	}
 }
 
+// sayLater refuses with the header only.
+func sayLater(seconds string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", problem.ContentType)
+		w.Header().Set("Retry-After", seconds)
+		w.WriteHeader(http.StatusTooManyRequests)
+		_, _ = io.WriteString(w, `{"code":"rate-limited"}`)
+	}
+}
+
 func hangUp(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }
 
 func TestClient_TriesAgainWhereThatIsSafe(t *testing.T) {
@@ -70,6 +80,18 @@ func TestClient_TriesAgainWhereThatIsSafe(t *testing.T) {
 		_, err := c.Validate(ctx, client.ValidateInput{Token: "t"})
 		return err
 	}
+	seal := func(ctx context.Context, c *client.Client) error {
+		_, err := c.Seal(ctx, client.SealInput{Data: card})
+		return err
+	}
+	revoke := func(ctx context.Context, c *client.Client) error {
+		_, err := c.Revoke(ctx, client.RevokeInput{Token: "t"})
+		return err
+	}
+	ping := func(ctx context.Context, c *client.Client) error {
+		_, err := c.Ping(ctx)
+		return err
+	}
 	limited, broken := refuseWith(failure.RateLimited, 0), refuseWith(failure.Unavailable, 0)
 	for _, tt := range []struct {
 		name             string
@@ -85,6 +107,11 @@ func TestClient_TriesAgainWhereThatIsSafe(t *testing.T) {
 		{"429 once, without retries", -1, 1, limited, validate, 1, client.ErrRateLimited},
 		{"429 twice, with one retry", 1, 2, limited, validate, 2, client.ErrRateLimited},
 		{"429 until later", 0, 1, refuseWith(failure.RateLimited, time.Minute), validate, 1, client.ErrRateLimited},
+		{"429 until later, says the header", 0, 1, sayLater("60"), validate, 1, client.ErrRateLimited},
+		{"429 until a time that nobody waits for", 0, 1, sayLater("99999999999"), validate, 2, nil},
+		{"503 of a seal", 0, 2, broken, seal, 3, client.ErrInternal}, // the answer has no row
+		{"503 of a revoke", 0, 1, broken, revoke, 2, nil},
+		{"503 of a ping", 0, 1, broken, ping, 2, nil},
 		{"503 of a tokenize", 0, 1, broken, tokenize(client.TokenizeInput{}), 1, client.ErrUnavailable},
 		{"503 of a key", 0, 1, broken, tokenize(client.TokenizeInput{IdempotencyKey: "k"}), 2, nil},
 		{"503 of a deterministic one", 0, 1, broken, tokenize(client.TokenizeInput{Deterministic: true}), 2, nil},
@@ -179,7 +206,10 @@ func TestClient_SendsItemsAgainThatMayBe(t *testing.T) {
 		want          string // the code of each result
 	}{
 		{"all succeed", []string{list(good, good, good)}, []string{"abc"}, "ok ok ok "},
-		{"too fast, and broken", []string{list(good, tooFast, broken), list(good, good)}, []string{"abc", "bc"}, "ok ok ok "},
+		{
+			"too fast, and broken", []string{list(good, tooFast, broken), list(good, good)}, []string{"abc", "bc"},
+			"ok ok ok ",
+		},
 		{"broken without an attempt", []string{list(broken, good, good)}, []string{"abc"}, "unavailable ok ok "},
 		{"too fast until the end", []string{list(tooFast, good, good), tooFast}, []string{"abc", "a", "a"}, "rate-limited ok ok "},
 		{"then no answer", []string{list(tooFast, good, good), ""}, []string{"abc", "a"}, "rate-limited ok ok "},
@@ -246,5 +276,46 @@ func TestClient_RefusesABatchThatCannotBeOne(t *testing.T) {
 	}
 	if len(*sent) > 0 {
 		t.Error(fmt.Sprint(*sent), "was sent")
+	}
+}
+
+// JSON would put another character in the place of each byte that is no UTF-8.
+func TestClient_RefusesTextsThatWouldChange(t *testing.T) {
+	const bad = "\xff"
+	c, requests := retrying(t, 0, 0, hangUp)
+	ctx, card := t.Context(), client.NewSecret(pan)
+	for name, do := range map[string]func() error{
+		"scope": func() error {
+			_, err := c.Tokenize(ctx, client.TokenizeInput{Data: card, Deterministic: true, Scope: bad})
+			return err
+		},
+		"binding.purpose": func() error {
+			_, err := c.Seal(ctx, client.SealInput{Data: card, Purpose: bad})
+			return err
+		},
+		"token": func() error {
+			_, err := c.Detokenize(ctx, client.DetokenizeInput{Token: bad})
+			return err
+		},
+		"attempt": func() error {
+			_, err := c.Detokenize(ctx, client.DetokenizeInput{Token: "t", Attempt: bad})
+			return err
+		},
+		"binding.context": func() error {
+			_, err := c.Validate(ctx, client.ValidateInput{Token: "t", Context: map[string]string{"order": bad}})
+			return err
+		},
+		"reason": func() error {
+			_, err := c.Revoke(ctx, client.RevokeInput{Token: "t", Reason: bad})
+			return err
+		},
+	} {
+		e, ok := errors.AsType[*client.Error](do())
+		if !ok || !errors.Is(e, client.ErrInvalid) || e.Field != name || e.Detail == "" {
+			t.Errorf("%s: %v", name, e)
+		}
+	}
+	if n := requests.Load(); n > 0 {
+		t.Errorf("%d requests were sent", n)
 	}
 }
