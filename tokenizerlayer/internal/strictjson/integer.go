@@ -35,7 +35,7 @@ func integer(number string) (int64, bool) {
 	mantissa, exponent, _ := strings.Cut(strings.ToLower(unsigned), "e")
 	whole, fraction, _ := strings.Cut(mantissa, ".")
 	digits := strings.TrimLeft(whole+fraction, "0")
-	if mantissa == "" || strings.Trim(whole+fraction, "0123456789") != "" {
+	if strings.Trim(whole+fraction, "0123456789") != "" {
 		return 0, false // a text, or another value that is no number
 	}
 	if digits == "" {

@@ -50,6 +50,7 @@ func TestItems_RefusesWhatIsNotOfItsForm(t *testing.T) {
 		`{"items":[01]}`:            *errSyntax,
 		`{"items"}`:                 {"items", "must be a list"},
 		`{"items":}`:                {"items", "must be a list"},
+		`{"items":[1,2,3]x`:         *errSyntax, // as many as there may be
 		`{items:[1]}`:               *errSyntax,
 		`{"items":[{"a":tru}]}`:     *errSyntax,
 	} {
