@@ -319,3 +319,41 @@ func TestClient_RefusesTextsThatWouldChange(t *testing.T) {
 		t.Errorf("%d requests were sent", n)
 	}
 }
+
+// A request that went out on a kept connection may have been carried out, though nobody answered.
+func TestClient_DoesNotRepeatWhatMayHaveBeenDone(t *testing.T) {
+	answered := false
+	c, requests := retrying(t, 0, 9, func(w http.ResponseWriter, r *http.Request) {
+		if answered {
+			hangUp(w, r)
+		}
+		answered = true
+		_, _ = io.WriteString(w, `{"token":"t"}`)
+	})
+	in := client.TokenizeInput{Data: client.NewSecret(pan)}
+	if _, err := c.Tokenize(t.Context(), in); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Tokenize(t.Context(), in); !errors.Is(err, client.ErrUnavailable) || requests.Load() != 2 {
+		t.Errorf("%v after %d requests", err, requests.Load())
+	}
+}
+
+func TestClient_RefusesABodyThatIsTooLarge(t *testing.T) {
+	c, requests := retrying(t, 0, 0, hangUp)
+	long := client.NewSecret(strings.Repeat("x", 40_000))
+	_, err := c.Tokenize(t.Context(), client.TokenizeInput{Data: long, Type: client.TypeText})
+	if !errors.Is(err, client.ErrTooLarge) || requests.Load() > 0 {
+		t.Errorf("%v after %d requests", err, requests.Load())
+	}
+}
+
+func TestClient_TakesNoStrangeRetryAfter(t *testing.T) {
+	for _, seconds := range []string{"-1", "99999999999", "soon"} {
+		c, _ := retrying(t, -1, 9, sayLater(seconds))
+		_, err := c.Validate(t.Context(), client.ValidateInput{Token: "t"})
+		if e, ok := errors.AsType[*client.Error](err); !ok || e.Code != "rate-limited" || e.RetryAfter != 0 {
+			t.Errorf("%s: %+v", seconds, e)
+		}
+	}
+}
