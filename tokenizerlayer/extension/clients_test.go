@@ -83,18 +83,24 @@ func TestClients_BehaveAlike(t *testing.T) {
 	if err := json.Unmarshal(text, &vectors); err != nil {
 		t.Fatal(err)
 	}
+	// The extensions get their ports before the many connections of the clients take ports, too.
+	ports := map[string]int{}
+	for name := range drivers {
+		ports[name] = startExtension(t).port
+	}
 	for name, driver := range drivers {
 		t.Run(name, func(t *testing.T) {
 			if name != "go" { // which reads the environment of this process
 				t.Parallel()
 			}
-			runVectors(t, name, driver, vectors)
+			runVectors(t, name, ports[name], driver, vectors)
 		})
 	}
 }
 
-func runVectors(t *testing.T, client string, driver func(*testing.T, []setting) [][]outcome, vectors []vector) {
-	extension := startExtension(t).port
+func runVectors(
+	t *testing.T, client string, extension int, driver func(*testing.T, []setting) [][]outcome, vectors []vector,
+) {
 	var settings []setting
 	var servers []*scripted
 	var used []vector
