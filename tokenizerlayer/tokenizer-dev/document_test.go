@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/lambda-tokenizer/lambda-tokenizer/internal/needed"
 )
 
 // blocks are the blocks of code of docs/development-server.md in a language.
@@ -84,14 +86,6 @@ func (p project) run(dir, program string, args ...string) string {
 	return string(out)
 }
 
-// need skips the test if a program or a module of Python is missing, but not in CI.
-func need(t *testing.T, program string, args ...string) {
-	t.Helper()
-	if err := exec.CommandContext(t.Context(), program, args...).Run(); err != nil && os.Getenv("CI") == "" {
-		t.Skipf("%s %s is not installed", program, strings.Join(args, " "))
-	}
-}
-
 func pythonBlocks(t *testing.T) (module, fixture, unittest string) {
 	t.Helper()
 	python := blocks(t, "python")
@@ -102,7 +96,7 @@ func pythonBlocks(t *testing.T) (module, fixture, unittest string) {
 }
 
 func TestDocument_UnittestRunsATokenizer(t *testing.T) {
-	need(t, "python3", "--version")
+	needed.Program(t, "python3")
 	module, _, unittest := pythonBlocks(t)
 	p := newProject(t, map[string]string{"tokenizer_dev.py": module, "test_checkout.py": unittest})
 	if out := p.run(p.dir, "python3", "-m", "unittest"); !strings.Contains(out, "Ran 1 test") {
@@ -111,7 +105,7 @@ func TestDocument_UnittestRunsATokenizer(t *testing.T) {
 }
 
 func TestDocument_UnittestRunsATokenizerOfThisProject(t *testing.T) {
-	need(t, "python3", "--version")
+	needed.Program(t, "python3")
 	module, _, unittest := pythonBlocks(t)
 	const command = `["tokenizer-dev", `
 	if !strings.Contains(module, command) {
@@ -132,7 +126,7 @@ func withPytest(t *testing.T) string {
 	if exec.CommandContext(t.Context(), system, "-c", "import pytest").Run() == nil {
 		return system
 	}
-	need(t, "python3", "-c", "import pytest")
+	needed.PythonModule(t, "pytest")
 	return "python3"
 }
 
@@ -151,7 +145,7 @@ def test_a_token_shows_the_last_four_digits(tokenizer):
 }
 
 func TestDocument_NodeRunsATokenizer(t *testing.T) {
-	need(t, "node", "--version")
+	needed.Program(t, "node")
 	js := blocks(t, "js")
 	if len(js) != 1 {
 		t.Fatalf("the page has %d blocks of JavaScript, want 1", len(js))
@@ -177,8 +171,8 @@ test("a token shows the last four digits", async () => {
 }
 
 func TestDocument_AShellRunsATokenizer(t *testing.T) {
-	need(t, "bash", "--version")
-	need(t, "python3", "--version")
+	needed.Program(t, "bash")
+	needed.Program(t, "python3")
 	bash := blocks(t, "bash")
 	i := slices.IndexFunc(bash, func(block string) bool { return strings.Contains(block, "read -r environment") })
 	if i < 0 {
