@@ -125,9 +125,7 @@ func extract(root *os.Root, entry *zip.File, limit int64) (n int64, err error) {
 
 // runtime finds the programs of a function's runtime.
 func (f *functions) runtime(ctx context.Context, r *resource, name, opt string) (runtimes.Runtime, error) {
-	found, err := runtimes.Find(ctx, r.Str("Runtime"), runtimes.Dirs{
-		Programs: filepath.Join(f.temp, "runtimes"), Opt: opt,
-	})
+	found, err := f.finder.Find(ctx, r.Str("Runtime"), opt)
 	if found.Note != "" {
 		f.differs(name + ": " + found.Note)
 	}

@@ -25,6 +25,7 @@ import (
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/awsproxy"
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/endpoint"
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/lambdahost"
+	"github.com/lambda-tokenizer/lambda-tokenizer/local/lambdahost/runtimes"
 )
 
 // environments is the highest number of environments that a function has at once. Lambda starts one for each concurrent
@@ -48,6 +49,7 @@ type functions struct {
 	differs  func(string) // gets what is not as on AWS
 
 	extension string // see Options
+	finder    runtimes.Finder
 
 	mu         sync.Mutex
 	extensions []*lambdahost.Extensions // those that were started without their function
@@ -65,6 +67,7 @@ func newFunctions(proxy *awsproxy.Proxy, proxyURL *url.URL, networks *networks, 
 	return &functions{
 		proxy: proxy, proxyURL: proxyURL, networks: networks, temp: temp, log: log,
 		ports: ports{given: map[int]bool{}}, layers: map[string]string{}, byARN: map[string]*function{},
+		finder: runtimes.Finder{Dir: filepath.Join(temp, "runtimes")},
 	}
 }
 
