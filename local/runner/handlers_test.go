@@ -62,6 +62,7 @@ def handler(event, context):
 		"inline Node": {inline(node(""), "exports.handler = async () => 1"), "1"},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			got := invoke(t, tt.code, `{"a": "ü"}`, nil)
 			if got.err != nil || got.stdout != tt.want+"\n" {
 				t.Errorf("printed %q, want %q; %v\n%s", got.stdout, tt.want, got.err, got.stderr)
@@ -129,6 +130,7 @@ func TestInvoke_TellsWhatAFunctionDoesWrong(t *testing.T) {
 			[]string{"Runtime.UnhandledPromiseRejection", "lost"}},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			got := invoke(t, tt.code, "{}", nil)
 			if !errors.Is(got.err, errFunction) {
 				t.Errorf("error = %v", got.err)
