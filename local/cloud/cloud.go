@@ -40,6 +40,8 @@ type Options struct {
 	Log io.Writer
 	// Around, if set, carries out every call of a function to a service. It is for tests.
 	Around awsproxy.Around
+	// Watcher, if set, is told what happens in the system.
+	Watcher Watcher
 }
 
 // Cloud is a running system.
@@ -62,6 +64,7 @@ type Cloud struct {
 	services  *services
 	front     servers // the API, and the functions' way to the services
 	functions *functions
+	resources *resources
 }
 
 // Deploy creates everything and starts the API. ctx bounds the creation, not the life of the system.
@@ -112,31 +115,36 @@ func Deploy(ctx context.Context, o Options) (_ *Cloud, err error) {
 func (c *Cloud) prepare(o Options) (*deployment, error) {
 	policies := policy.NewAccount(o.Account)
 	auth := authorizer.New(authorizer.Config{
-		Account: o.Account, Region: o.Region, Policies: policies, Denied: c.troubles.add,
+		Account: o.Account, Region: o.Region, Policies: policies, Denied: c.troubles.add, Decided: o.Watcher.Decided,
 	})
 	proxy := awsproxy.New(awsproxy.Config{
 		Targets: c.services.endpoints, Trouble: c.troubles.add, Authorize: auth.Authorize, Around: o.Around,
+		Answered: o.Watcher.Answered,
 	})
 	proxyURL, err := c.front.serve("127.0.0.1:0", proxy)
 	if err != nil {
 		return nil, err
 	}
 	networks := &networks{authorizer: auth, vpcs: map[string]string{}}
-	c.functions = newFunctions(proxy, proxyURL, networks, c.temp, o.Log)
+	c.functions = newFunctions(o.Region, proxy, proxyURL, networks, c.temp, o.Log)
+	c.resources = &resources{
+		clients:    c.Clients,
+		policies:   policies,
+		authorizer: auth,
+		roles:      map[string]string{},
+		managed:    map[string]any{},
+		principals: map[string]bool{},
+	}
 	return &deployment{
-		assembly: o.Assembly,
-		resolver: assembly.NewResolver(o.Assembly, o.Account, o.Region),
-		account:  o.Account,
-		region:   o.Region,
-		resources: &resources{
-			clients:    c.Clients,
-			policies:   policies,
-			authorizer: auth,
-			roles:      map[string]string{},
-			managed:    map[string]any{},
-		},
+		assembly:  o.Assembly,
+		resolver:  assembly.NewResolver(o.Assembly, o.Account, o.Region),
+		account:   o.Account,
+		region:    o.Region,
+		resources: c.resources,
 		functions: c.functions, networks: networks,
-		apis:    &apis{c.services.endpoints[endpoint.Cognito].URL, c.functions, o.Log, map[string]*api{}},
+		apis: &apis{
+			c.services.endpoints[endpoint.Cognito].URL, c.functions, o.Log, o.Watcher.Invoked, map[string]*api{},
+		},
 		skipped: map[string]bool{},
 	}, nil
 }
@@ -161,6 +169,16 @@ func (c *Cloud) ActAs(function string) (aws.Config, error) {
 // ActAsFromOutside is ActAs with such credentials in the hands of somebody outside of the function's VPC.
 func (c *Cloud) ActAsFromOutside(function string) (aws.Config, error) {
 	return c.functions.actAs(function, true)
+}
+
+// ActAsPrincipal returns an SDK configuration that calls the services as a principal that the templates do not have. Its
+// own policies allow it everything, so what it may do is what the policies of keys and tables leave it. If boundary is
+// not "", the principal carries the managed policy of the templates whose name ends so.
+func (c *Cloud) ActAsPrincipal(arn, boundary string) (aws.Config, error) {
+	if err := c.resources.addPrincipal(arn, boundary); err != nil {
+		return aws.Config{}, err
+	}
+	return c.functions.actAsPrincipal(arn), nil
 }
 
 // Kill ends, with SIGKILL, a process of every environment of the functions that have the role: "bootstrap", or the file

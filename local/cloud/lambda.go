@@ -36,6 +36,7 @@ const portVariable = "TOKENIZER_PORT"
 
 // functions creates layers and functions.
 type functions struct {
+	region   string
 	proxy    *awsproxy.Proxy // the functions' way to the services
 	proxyURL *url.URL
 	temp     string // directory for unpacked layers
@@ -57,9 +58,10 @@ type function struct {
 	host   *lambdahost.Function
 }
 
-func newFunctions(proxy *awsproxy.Proxy, proxyURL *url.URL, networks *networks, temp string, log io.Writer) *functions {
+func newFunctions(region string, proxy *awsproxy.Proxy, proxyURL *url.URL, networks *networks, temp string,
+	log io.Writer) *functions {
 	return &functions{
-		proxy: proxy, proxyURL: proxyURL, networks: networks, temp: temp, log: log,
+		region: region, proxy: proxy, proxyURL: proxyURL, networks: networks, temp: temp, log: log,
 		ports: ports{given: map[int]bool{}}, layers: map[string]string{}, byARN: map[string]*function{},
 	}
 }
@@ -209,8 +211,14 @@ func (f *functions) actAs(prefix string, outside bool) (aws.Config, error) {
 	if outside {
 		vpc = ""
 	}
-	c := credentials.StaticCredentialsProvider{Value: f.assume(fn.role, fn.config.ARN, vpc)}
-	return endpoint.Config(f.proxyURL, fn.config.Region, c, endpoint.NewTransport()), nil
+	return f.config(f.assume(fn.role, fn.config.ARN, vpc)), nil
+}
+
+// actAsPrincipal acts as somebody who is no function.
+func (f *functions) actAsPrincipal(arn string) aws.Config { return f.config(f.assume(arn, "", "")) }
+
+func (f *functions) config(of aws.Credentials) aws.Config {
+	return endpoint.Config(f.proxyURL, f.region, credentials.StaticCredentialsProvider{Value: of}, endpoint.NewTransport())
 }
 
 func (f *functions) kill(roleARN, process string) (killed int) {
