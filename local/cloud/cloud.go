@@ -54,6 +54,8 @@ type Cloud struct {
 	NotSimulated []string
 	// Tables are the names of the tables.
 	Tables []string
+	// Keys are the ids that the templates give the keys, by the key's ARN.
+	Keys map[string]string
 	// Clients see everything, as an administrator would.
 	Clients Clients
 	// Code returns the confirmation code that was mailed to an address; nil if the user pool is served elsewhere.
@@ -106,7 +108,7 @@ func Deploy(ctx context.Context, o Options) (_ *Cloud, err error) {
 	for service, at := range c.services.endpoints {
 		c.Endpoints[strings.ReplaceAll(service, "-", "_")] = at.URL.String()
 	}
-	c.Tables, c.NotSimulated = d.resources.tables, slices.Sorted(maps.Keys(d.skipped))
+	c.Tables, c.Keys, c.NotSimulated = d.resources.tables, d.resources.keys, slices.Sorted(maps.Keys(d.skipped))
 	return c, nil
 }
 
@@ -133,6 +135,7 @@ func (c *Cloud) prepare(o Options) (*deployment, error) {
 		authorizer: auth,
 		roles:      map[string]string{},
 		managed:    map[string]any{},
+		keys:       map[string]string{},
 		principals: map[string]bool{},
 	}
 	return &deployment{
@@ -169,6 +172,15 @@ func (c *Cloud) ActAs(function string) (aws.Config, error) {
 // ActAsFromOutside is ActAs with such credentials in the hands of somebody outside of the function's VPC.
 func (c *Cloud) ActAsFromOutside(function string) (aws.Config, error) {
 	return c.functions.actAs(function, true)
+}
+
+// RoleOf is the ARN of a function's role. The function is named by the start of its name.
+func (c *Cloud) RoleOf(function string) (string, error) {
+	fn, err := c.functions.find(function)
+	if err != nil {
+		return "", err
+	}
+	return fn.role, nil
 }
 
 // ActAsPrincipal returns an SDK configuration that calls the services as a principal that the templates do not have. Its

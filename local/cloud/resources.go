@@ -27,6 +27,7 @@ type resources struct {
 	policies   *policy.Account
 	authorizer *authorizer.Authorizer
 	tables     []string          // names
+	keys       map[string]string // ids in the templates, by ARN
 	roles      map[string]string // ARNs by name
 	managed    map[string]any    // documents of managed policies, by ARN
 
@@ -47,6 +48,7 @@ func (s *resources) createKey(ctx context.Context, r *resource) (created, error)
 		return created{}, err
 	}
 	id, arn := *out.KeyMetadata.KeyId, *out.KeyMetadata.Arn
+	s.keys[arn] = r.id
 	err = s.policies.AddResourcePolicy(arn, "the policy of key "+r.id, r.Properties["KeyPolicy"])
 	return created{id, map[string]string{"Arn": arn, "KeyId": id}}, err
 }
