@@ -36,8 +36,9 @@ func newBuild(name, pkg, dir, binary string) *build {
 
 // run compiles. The error has everything that the go command said, but for its progress.
 //
-// The go command keeps what `go run` has linked in its build cache, by a hash of everything that went in, and has `-exec` do
-// something with it: here, copy it. So an unchanged program is not linked again, as `go build -o` would, and an old one cannot run.
+// The go command keeps what `go run` has linked in its build cache, by a hash of everything that went in, and has
+// `-exec` do something with it: here, copy it. So an unchanged program is not linked again, as `go build -o` would, and
+// an old one cannot run.
 func (b *build) run(ctx context.Context) error {
 	arguments := []string{"run", "-v", "-exec", "cp", b.pkg, b.binary}
 	environment := os.Environ()
@@ -56,13 +57,15 @@ func (b *build) run(ctx context.Context) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if err != nil {
-		return fmt.Errorf("compiling the %s failed (%w):\n%s", b.name, err, strings.TrimSpace(b.other.String()+b.partial))
+		return fmt.Errorf("compiling the %s failed (%w):\n%s", b.name, err,
+			strings.TrimSpace(b.other.String()+b.partial))
 	}
 	b.done = true
 	return nil
 }
 
-// Write takes what the go command prints. With -v that is also the import path of each package that it compiles, on a line of its own.
+// Write takes what the go command prints. With -v that is also the import path of each package that it compiles, on a
+// line of its own.
 func (b *build) Write(p []byte) (int, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

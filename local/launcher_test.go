@@ -20,11 +20,11 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/lambda-tokenizer/lambda-tokenizer/local/localtest"
+	"github.com/lambda-tokenizer/lambda-tokenizer/test/kit"
 )
 
-// TestMain is also each program that a launcher starts: links to this test's binary are named after them. FAKE_* variables say what
-// they do.
+// TestMain is also each program that a launcher starts: links to this test's binary are named after them. FAKE_*
+// variables say what they do.
 func TestMain(m *testing.M) {
 	fakes := map[string]func() int{
 		"local": func() int { main(); return 0 }, "go": fakeGo, "node": fakeNode, "simulator": fakeSimulator,
@@ -173,7 +173,8 @@ func TestLauncher_HandsEverythingOver(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := strings.Join(args, "|") + " in " + dir + "\nread input\n"
-	if diff := cmp.Diff(outcome{want, greeting, 0}, outcome{rest, got.stderr, got.code}, cmp.AllowUnexported(outcome{})); diff != "" {
+	if diff := cmp.Diff(outcome{want, greeting, 0}, outcome{rest, got.stderr, got.code},
+		cmp.AllowUnexported(outcome{})); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
@@ -194,8 +195,9 @@ func TestLauncher_SaysWhatIsMissing(t *testing.T) {
 		environment []string
 		want        []string
 	}{
-		"no node":      {[]string{"missing=node"}, []string{"node is not on the PATH", node}},
-		"an old node":  {[]string{"FAKE_NODE=v18.20.1"}, []string{"node is 18.20.1, which is too old for the CDK", node}},
+		"no node": {[]string{"missing=node"}, []string{"node is not on the PATH", node}},
+		"an old node": {[]string{"FAKE_NODE=v18.20.1"},
+			[]string{"node is 18.20.1, which is too old for the CDK", node}},
 		"no go":        {[]string{"missing=go"}, []string{"go is not on the PATH", golang}},
 		"an old go":    {[]string{"FAKE_GO=go1.25.9"}, []string{"go is 1.25.9, which is too old", golang}},
 		"go's refusal": {[]string{"FAKE_GO_FAILS=go: download failed"}, []string{"go: download failed", golang}},
@@ -206,7 +208,9 @@ func TestLauncher_SaysWhatIsMissing(t *testing.T) {
 		},
 		"another compile error": {
 			[]string{"FAKE_BUILD " + simulatorPackage + "=fails", "FAKE_BUILD .=hangs"},
-			[]string{"compiling the simulator failed (exit status 1):\n# " + simulatorPackage + "\n./main.go:3:15: undefined: undefined\n"},
+			[]string{
+				"compiling the simulator failed (exit status 1):\n# " + simulatorPackage +
+					"\n./main.go:3:15: undefined: undefined\n"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -225,7 +229,8 @@ func TestLauncher_SaysWhatIsMissing(t *testing.T) {
 
 func TestLauncher_AcceptsWhatWorks(t *testing.T) {
 	for name, tt := range map[string]struct{ variable, note string }{
-		"Node 20":     {"FAKE_NODE=v20.20.2", "Node 20.20.2 works, but gets no security fixes any more: 22 or 24 are better.\n"},
+		"Node 20": {"FAKE_NODE=v20.20.2",
+			"Node 20.20.2 works, but gets no security fixes any more: 22 or 24 are better.\n"},
 		"Node 24":     {"FAKE_NODE=v24.0.0", ""},
 		"a later Go":  {"FAKE_GO=go1.30rc1", ""},
 		"Go's trunk":  {"FAKE_GO=devel go1.27-abcdef Mon", ""},
@@ -306,7 +311,8 @@ func TestLauncher_EndsTheCompilationWhenInterrupted(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = cmd.Wait()
-	if code := cmd.ProcessState.ExitCode(); code != 128+15 || stderr.String() != greeting+"local: stopped while compiling (terminated)\n" {
+	if code := cmd.ProcessState.ExitCode(); code != 128+15 ||
+		stderr.String() != greeting+"local: stopped while compiling (terminated)\n" {
 		t.Errorf("exit code %d, printed %q", code, &stderr)
 	}
 }
@@ -343,13 +349,15 @@ func TestPrinter_TellsHowFarTheCompilationIs(t *testing.T) {
 	printer{&rewritten, true}.clear()
 	printer{&lines, false}.clear()
 
-	const first, second, third = "  ... compiling:   0 s  CDK app; simulator", "  ... compiling:  15 s  CDK app downloading awscdk; simulator",
+	const first, second, third = "  ... compiling:   0 s  CDK app; simulator",
+		"  ... compiling:  15 s  CDK app downloading awscdk; simulator",
 		"  ... compiling:  30 s  CDK app 2 packages, awsec2; simulator done"
 	if diff := cmp.Diff(first+"\n"+second+"\n"+third+"\n", lines.String()); diff != "" {
 		t.Errorf("no terminal (-want +got):\n%s", diff)
 	}
 	const erase = "\x1b[K"
-	if diff := cmp.Diff("\r"+first+erase+"\r"+second+erase+"\r"+third+erase+"\r"+erase, rewritten.String()); diff != "" {
+	if diff := cmp.Diff("\r"+first+erase+"\r"+second+erase+"\r"+third+erase+"\r"+erase,
+		rewritten.String()); diff != "" {
 		t.Errorf("terminal (-want +got):\n%s", diff)
 	}
 
@@ -361,26 +369,28 @@ func TestPrinter_TellsHowFarTheCompilationIs(t *testing.T) {
 	}
 }
 
-// The ticks of a launcher lead to lines.
+// The ticks of a launcher lead to lines, fewer and fewer of them.
 func TestLauncher_PrintsTheProgress(t *testing.T) {
 	ticks := make(chan time.Time)
 	read, write := io.Pipe()
 	go func() {
-		err := launcher{out: write, ticks: ticks}.compile([]job{{newBuild("CDK app", "", "", ""), func(ctx context.Context) error {
-			ticks <- time.Time{}
-			ticks <- time.Time{} // once it is received, the first line is printed
-			return nil
-		}}})
+		err := launcher{out: write, ticks: ticks}.compile(
+			[]job{{newBuild("CDK app", "", "", ""), func(ctx context.Context) error {
+				for range 17 {
+					ticks <- time.Time{} // once it is received, the line of the one before is printed
+				}
+				return nil
+			}}})
 		write.CloseWithError(err)
 	}()
 	printed, err := io.ReadAll(read)
 	const line = "  ... compiling:   0 s  CDK app\n"
-	if err != nil || string(printed) != line+line {
+	if err != nil || string(printed) != strings.Repeat(line, 5) {
 		t.Errorf("printed %q, %v", printed, err)
 	}
 }
 
-func TestIsTerminal(t *testing.T) {
+func TestIsTerminal_TellsATerminalFromAFileAndFromCI(t *testing.T) {
 	terminal, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
 	if err != nil {
 		t.Skip("no terminal to open: ", err)
@@ -409,7 +419,8 @@ func TestIsTerminal(t *testing.T) {
 
 // Anything else would have to be compiled before the first word is printed.
 func TestLauncher_ImportsTheStandardLibraryAlone(t *testing.T) {
-	output, err := exec.CommandContext(t.Context(), "go", "list", "-deps", "-f", "{{if not .Standard}}{{.ImportPath}}{{end}}", ".").Output()
+	output, err := exec.CommandContext(t.Context(), "go", "list", "-deps", "-f",
+		"{{if not .Standard}}{{.ImportPath}}{{end}}", ".").Output()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -425,7 +436,7 @@ func TestLauncher_ImportsTheStandardLibraryAlone(t *testing.T) {
 
 // With the real tools: the simulator is compiled, and says what its flags are.
 func TestLauncher_ShowsTheSimulatorsHelp(t *testing.T) {
-	if err := localtest.ReadSources(); err != nil { // so that the cached result depends on them
+	if err := kit.ReadSources(); err != nil { // so that the cached result depends on them
 		t.Fatal(err)
 	}
 	cmd := fakes(t, []string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME")}, "-h")

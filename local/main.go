@@ -5,9 +5,9 @@
 //	go run ./local -serve -outputs out.json        the same, then keeps serving until Ctrl-C
 //	go run ./local -help                           all flags
 //
-// This program is only a launcher. It imports the standard library alone, so that it starts soon after the first `go run`. It compiles
-// the CDK app and the program that does the work, ./local/simulator, and hands over to that: arguments, environment, standard streams,
-// working directory, signals and exit code are the simulator's.
+// This program is only a launcher. It imports the standard library alone, so that it starts soon after the first
+// `go run`. It compiles the CDK app and the program that does the work, ./local/simulator, and hands over to that:
+// arguments, environment, standard streams, working directory, signals and exit code are the simulator's.
 package main
 
 import (
@@ -76,7 +76,8 @@ func (l launcher) launch(args []string) (code int, err error) {
 	defer os.RemoveAll(dir)
 
 	simulator := newBuild("simulator", simulatorPackage, root, filepath.Join(dir, "simulator"))
-	simulator.deployed = true // has packages in common with the extension and the functions, which need not be compiled twice
+	// has packages in common with the extension and the functions, which need not be compiled twice
+	simulator.deployed = true
 	app := newBuild("CDK app", ".", root, filepath.Join(dir, "app"))
 	jobs := []job{{simulator, func(ctx context.Context) error {
 		if err := simulator.run(ctx); err != nil || help {
@@ -103,8 +104,8 @@ func (l launcher) launch(args []string) (code int, err error) {
 	return l.simulate(simulator.binary, args)
 }
 
-// asksForHelp tells whether the simulator needs no CDK app. If it is wrong, which takes a file that is named -h, the simulator
-// compiles the app by itself.
+// asksForHelp tells whether the simulator needs no CDK app. If it is wrong, which takes a file that is named -h, the
+// simulator compiles the app by itself.
 func asksForHelp(args []string) bool {
 	for _, arg := range args {
 		switch arg {
@@ -163,13 +164,15 @@ func (l launcher) compile(jobs []job) error {
 	}
 	start := time.Now()
 	p := printer{l.out, l.rewrite}
-	for running := len(jobs); running > 0; {
+	for running, tick := len(jobs), 0; running > 0; {
 		select {
 		case s := <-l.signals:
 			number, _ := s.(syscall.Signal)
 			cancel(stoppedError{number})
 		case <-l.ticks:
-			p.progress(builds, time.Since(start))
+			if tick++; l.rewrite || tick&(tick-1) == 0 { // after 1, 2, 4, 8 and so on, where each is a line
+				p.progress(builds, time.Since(start))
+			}
 		case err := <-results:
 			running--
 			if err != nil {
@@ -194,7 +197,8 @@ func check(ctx context.Context, simulator string, args []string) error {
 	return err
 }
 
-// simulate runs the simulator with this process's streams and working directory, hands signals over, and returns its exit code.
+// simulate runs the simulator with this process's streams and working directory, hands signals over, and returns its
+// exit code.
 func (l launcher) simulate(binary string, args []string) (int, error) {
 	cmd := exec.Command(binary, args...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr

@@ -184,15 +184,24 @@ func TestAttach_RefusesWhatWouldFailInLambda(t *testing.T) {
 			},
 			want: "Runtime: got a container image, which takes no layers: package the function as a zip file"},
 		"five layers": {
+			change: otherLayers(5),
+			want:   "Layers: got 5, as many as Lambda takes: remove one"},
+		"four layers and one of the function's properties": {
 			change: func(b *bench) {
-				b.props.Layers = &[]awslambda.ILayerVersion{}
-				for i := range 5 {
-					arn := fmt.Sprintf("arn:aws:lambda:eu-central-1:111111111111:layer:other:%d", i+1)
-					*b.props.Layers = append(*b.props.Layers,
-						awslambda.LayerVersion_FromLayerVersionArn(b.stack, new(fmt.Sprint("Other", i)), &arn))
-				}
+				otherLayers(4)(b)
+				b.props.InsightsVersion = awslambda.LambdaInsightsVersion_FromInsightVersionArn(
+					new("arn:aws:lambda:eu-central-1:580247275435:layer:LambdaInsightsExtension:53"))
 			},
 			want: "Layers: got 5, as many as Lambda takes: remove one"},
+		"four layers": {change: otherLayers(4)},
+		"five layers and other access": {change: otherLayers(5), access: tokenizerlayer.Tokenize,
+			want: "Layers: got 5, as many as Lambda takes: remove one"},
+		"five layers and another problem": {
+			change: func(b *bench) {
+				otherLayers(5)(b)
+				b.roleProps.Path = new("/elsewhere/")
+			},
+			want: "Role: got one with the IAM path /elsewhere/" + otherPath + "; Layers: got 5, as many as Lambda takes: remove one"},
 		"a timeout that is not above the client's": {change: func(b *bench) {
 			b.props.Timeout = awscdk.Duration_Seconds(new(5.0))
 		},
@@ -341,6 +350,18 @@ func TestAttach_RefusesWhatWouldFailInLambda(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// otherLayers gives the function so many layers.
+func otherLayers(n int) func(*bench) {
+	return func(b *bench) {
+		b.props.Layers = &[]awslambda.ILayerVersion{}
+		for i := range n {
+			arn := fmt.Sprintf("arn:aws:lambda:eu-central-1:111111111111:layer:other:%d", i+1)
+			*b.props.Layers = append(*b.props.Layers,
+				awslambda.LayerVersion_FromLayerVersionArn(b.stack, new(fmt.Sprint("Other", i)), &arn))
+		}
 	}
 }
 
@@ -522,7 +543,8 @@ func TestAttach_RefusesASecondTime(t *testing.T) {
 	if got := b.attach(tokenizerlayer.Tokenize, nil); got != "" {
 		t.Fatal(got)
 	}
-	want := "Stack/Function: the tokenizer layer is attached already: attach it once, and for more access use IVault.Grants"
+	want :=
+		"Stack/Function: the tokenizer layer is attached already: attach it once, and for more access use IVault.Grants"
 	before := b.everything()
 	if got := b.attach(tokenizerlayer.Detokenize, nil); got != want || b.everything() != before {
 		t.Errorf("got error %q, want %q and no change", got, want)
@@ -554,6 +576,12 @@ func TestAttach_ChecksTheFunctionAgainAtSynthesis(t *testing.T) {
 		"a timeout": {func(b *bench) { b.resource().SetTimeout(new(4.0)) }, "Timeout: got 4 s, want more than the 5 s"},
 		"an architecture": {func(b *bench) { b.resource().SetArchitectures(&[]*string{new("arm64")}) },
 			"Architecture: got arm64, but the layer is for [x86_64]"},
+		"as many layers as Lambda takes": {func(b *bench) {
+			for i := range 4 {
+				arn := fmt.Sprintf("arn:aws:lambda:eu-central-1:111111111111:layer:other:%d", i+1)
+				b.fn.AddLayers(awslambda.LayerVersion_FromLayerVersionArn(b.stack, new(fmt.Sprint("Other", i)), &arn))
+			}
+		}, ""},
 		"a role's path": {func(b *bench) { b.role.Node().DefaultChild().(awsiam.CfnRole).SetPath(new("/elsewhere/")) },
 			"Role: got one with the IAM path /elsewhere/"},
 	}

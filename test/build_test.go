@@ -1,7 +1,6 @@
 package test
 
 import (
-	"bytes"
 	"cmp"
 	"crypto/sha256"
 	"debug/elf"
@@ -9,7 +8,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"reflect"
 	"slices"
@@ -21,6 +19,7 @@ import (
 	gocmp "github.com/google/go-cmp/cmp"
 
 	"github.com/lambda-tokenizer/lambda-tokenizer/stacks"
+	"github.com/lambda-tokenizer/lambda-tokenizer/test/kit"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer"
 )
 
@@ -288,27 +287,8 @@ func TestRuntimePackages_DoNotImportTheCDK(t *testing.T) {
 func copyModule(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
-	copyFiles(t, dir, "go.mod", "go.sum", "tokenizerlayer")
+	kit.CopyFiles(t, dir, "go.mod", "go.sum", "tokenizerlayer")
 	return dir
-}
-
-// copyFiles copies files and directories of the module into dir.
-func copyFiles(t *testing.T, dir string, names ...string) {
-	t.Helper()
-	for _, name := range names {
-		source, target := filepath.Join(moduleRoot, name), filepath.Join(dir, name)
-		info, err := os.Stat(source)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if !info.IsDir() {
-			write(t, target, read(t, source))
-			continue
-		}
-		if err := os.CopyFS(target, os.DirFS(source)); err != nil {
-			t.Fatal(err)
-		}
-	}
 }
 
 // dependsOn makes the test's cached result depend on files that a child process builds, which the cache cannot see.
@@ -319,31 +299,10 @@ func dependsOn(t *testing.T, paths ...string) {
 	}
 }
 
-func run(t *testing.T, dir, name string, arguments ...string) string {
-	t.Helper()
-	command := exec.Command(name, arguments...)
-	command.Dir = dir
-	var stderr bytes.Buffer
-	command.Stderr = &stderr
-	output, err := command.Output()
-	if err != nil {
-		t.Fatalf("%s: %v\n%s", name, err, stderr.String())
-	}
-	return string(output)
-}
-
-func read(t *testing.T, path string) string {
-	t.Helper()
-	content, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(content)
-}
-
-func write(t *testing.T, path, content string) {
-	t.Helper()
-	if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
-		t.Fatal(err)
-	}
-}
+// The kit's, by the names that this package uses all over.
+var (
+	read  = kit.Read
+	write = kit.Write
+	walk  = kit.Walk
+	run   = kit.Run
+)

@@ -31,7 +31,9 @@ print(json.dumps(answers))
 `},
 	"node": {"node", "--input-type=module", "-e", `
 const { tokenize, detokenize, validate, metadata, revoke, TokenizerError } = await import(process.env.CLIENT);
-const answers = [await tokenize("card-canary", { store: false }), await detokenize("known", { redaction: "PLAIN_TEXT" })];
+const answers = [
+  await tokenize("card-canary", { store: false }), await detokenize("known", { redaction: "PLAIN_TEXT" }),
+];
 await tokenize("card-canary", { idempotencyKey: "order-1", ttl: 60 });
 await validate("token-1"); await metadata("token-1", { reason: "why" }); await revoke("token-1");
 try {

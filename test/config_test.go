@@ -333,7 +333,8 @@ func TestApp_RefusesBadContextInOneMessageAndWritesNothing(t *testing.T) {
 // docs/configuration.md has a row for every option, and no other.
 func TestDocs_ConfigurationHasEveryOption(t *testing.T) {
 	var options, documented []string
-	for _, match := range regexp.MustCompile(`"(tokenizer:\w+)": +\w+\(&c\.`).FindAllStringSubmatch(read(t, filepath.Join(moduleRoot, "stacks", "context.go")), -1) {
+	for _, match := range regexp.MustCompile(`"(tokenizer:\w+)": +\w+\(&c\.`).FindAllStringSubmatch(
+		read(t, filepath.Join(moduleRoot, "stacks", "context.go")), -1) {
 		options = append(options, match[1])
 	}
 	page := read(t, filepath.Join(moduleRoot, "docs", "configuration.md"))

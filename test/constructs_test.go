@@ -131,9 +131,12 @@ func TestNewVault_NamesEveryWrongProperty(t *testing.T) {
 			FingerprintKeys: []tokenizerlayer.KeyVersion{{Version: "1"}}},
 			`VaultProps.TokenKeys: got version "1" without a key: make one with NewTokenKey; ` +
 				`VaultProps.FingerprintKeys: got version "1" without a key: make one with NewFingerprintKey`},
-		"one name for two tables": {&tokenizerlayer.VaultProps{TokenKeys: one, StorageKey: other, FingerprintKeys: another, IndexName: tokenizerlayer.DefaultStateTable},
+		"one name for two tables": {
+			&tokenizerlayer.VaultProps{TokenKeys: one, StorageKey: other, FingerprintKeys: another,
+				IndexName: tokenizerlayer.DefaultStateTable},
 			"VaultProps.IndexName: got the same table as StateName, want another table"},
-		"a path without its slash": {&tokenizerlayer.VaultProps{TokenKeys: one, StorageKey: other, FingerprintKeys: another, RolePath: "/x"},
+		"a path without its slash": {
+			&tokenizerlayer.VaultProps{TokenKeys: one, StorageKey: other, FingerprintKeys: another, RolePath: "/x"},
 			`VaultProps.RolePath: got "/x"` + rolePath},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -251,7 +254,9 @@ func TestVaultFromAttributes_NamesEveryWrongAttribute(t *testing.T) {
 			`VaultAttributes.TokenKeys: got versions ["2" "1" "2"]` + wantVs},
 		"one table for two": {func(a *tokenizerlayer.VaultAttributes) { a.StateArn = a.TableArn },
 			"VaultAttributes.StateArn: got the same table as TableArn, want another table"},
-		"one table for all": {func(a *tokenizerlayer.VaultAttributes) { a.StateArn, a.IndexArn = a.TableArn, a.TableArn },
+		"one table for all": {func(a *tokenizerlayer.VaultAttributes) {
+			a.StateArn, a.IndexArn = a.TableArn, a.TableArn
+		},
 			"VaultAttributes.StateArn: got the same table as TableArn, want another table; VaultAttributes.IndexArn: got the same table as TableArn, want another table"},
 		"a fingerprint's key": {func(a *tokenizerlayer.VaultAttributes) {
 			a.FingerprintKeys = []tokenizerlayer.KeyVersionAttributes{{Version: "1"}}

@@ -236,8 +236,10 @@ func TestAttach_RefusesAMadeRoleForSomethingElse(t *testing.T) {
 			b.props.LogGroup = awslogs.NewLogGroup(b.stack, new("Mine"), nil)
 		}, tokenizerlayer.Detokenize, nil,
 			"set FunctionProps.LogGroup to DetokenizeRole.LogGroup"},
-		"purposes": {nil, tokenizerlayer.Detokenize, &tokenizerlayer.AttachOptions{Purposes: []string{"refund"}}, "AttachOptions: got Purposes or Index, but the role has its rights already"},
-		"revoking": {nil, tokenizerlayer.Revoke, nil, "access: got one other than Detokenize for a role of NewDetokenizeRole"},
+		"purposes": {nil, tokenizerlayer.Detokenize, &tokenizerlayer.AttachOptions{Purposes: []string{"refund"}},
+			"AttachOptions: got Purposes or Index, but the role has its rights already"},
+		"revoking": {nil, tokenizerlayer.Revoke, nil,
+			"access: got one other than Detokenize for a role of NewDetokenizeRole"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := newBench(t, func(b *bench) {

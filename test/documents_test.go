@@ -40,7 +40,8 @@ func TestDocs_DecisionsAreComplete(t *testing.T) {
 			continue
 		}
 		text := read(t, filepath.Join(moduleRoot, document))
-		for _, want := range []string{`# \d+\. .+`, `Status: (accepted|superseded).*`, `Date: \d{4}-\d\d-\d\d`, "## Context", "## Decision", "## Alternatives", "## Consequences"} {
+		for _, want := range []string{`# \d+\. .+`, `Status: (accepted|superseded).*`, `Date: \d{4}-\d\d-\d\d`,
+			"## Context", "## Decision", "## Alternatives", "## Consequences"} {
 			if !regexp.MustCompile("(?m)^" + want + "$").MatchString(text) {
 				t.Errorf("%s has no line %q", document, want)
 			}
@@ -68,7 +69,8 @@ func TestLinks_LeadSomewhere(t *testing.T) {
 func TestLinks_NamedDocumentsExist(t *testing.T) {
 	named := regexp.MustCompile(`\bdocs/[A-Za-z0-9/_-]+\.(?:md|svg|json)\b`)
 	walk(t, moduleRoot, func(file string, info fs.FileInfo) {
-		if strings.Contains(file, "node_modules") || !slices.Contains([]string{".go", ".md", ".py", ".mjs"}, filepath.Ext(file)) {
+		if strings.Contains(file, "node_modules") ||
+			!slices.Contains([]string{".go", ".md", ".py", ".mjs"}, filepath.Ext(file)) {
 			return
 		}
 		for _, name := range named.FindAllString(read(t, file), -1) {
@@ -80,7 +82,8 @@ func TestLinks_NamedDocumentsExist(t *testing.T) {
 }
 
 func TestLinks_AnchorsAreGitHubs(t *testing.T) {
-	text := "# The `code` API, [version](x.md) 1\n\n## Twice\n\n## Twice\n\n```bash\n# no heading\n```\n\n<a id=\"own\"></a>\n"
+	text :=
+		"# The `code` API, [version](x.md) 1\n\n## Twice\n\n## Twice\n\n```bash\n# no heading\n```\n\n<a id=\"own\"></a>\n"
 	want := []string{"own", "the-code-api-version-1", "twice", "twice-1"}
 	if got := anchors(text); !slices.Equal(got, want) {
 		t.Errorf("%v, want %v", got, want)
@@ -96,7 +99,9 @@ var code = regexp.MustCompile("(?ms)^ *```.*?^ *```$|`[^`\n]*`")
 
 // targets are where a document's relative links lead.
 func targets(text string) (list []string) {
-	for _, match := range regexp.MustCompile(`\]\(([^)\s]+)(?: "[^"]*")?\)|\b(?:href|src)="([^"]+)"`).FindAllStringSubmatch(code.ReplaceAllString(text, ""), -1) {
+	for _, match := range regexp.MustCompile(
+		`\]\(([^)\s]+)(?: "[^"]*")?\)|\b(?:href|src)="([^"]+)"`).FindAllStringSubmatch(code.ReplaceAllString(text, ""),
+		-1) {
 		target := match[1] + match[2]
 		if u, err := url.Parse(target); err != nil || u.Scheme == "" {
 			list = append(list, target)
@@ -138,7 +143,8 @@ func anchors(text string) (list []string) {
 	}
 	blocks := regexp.MustCompile("(?ms)^ *```.*?^ *```$")
 	seen := map[string]int{}
-	for _, match := range regexp.MustCompile(`(?m)^#{1,6} +(.+)$`).FindAllStringSubmatch(blocks.ReplaceAllString(text, ""), -1) {
+	for _, match := range regexp.MustCompile(`(?m)^#{1,6} +(.+)$`).FindAllStringSubmatch(
+		blocks.ReplaceAllString(text, ""), -1) {
 		heading := regexp.MustCompile(`\[([^\]]*)\]\([^)]*\)`).ReplaceAllString(match[1], "$1")
 		id := strings.Map(func(r rune) rune {
 			switch {

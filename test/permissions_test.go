@@ -210,9 +210,10 @@ func TestKeys_AdministratorsNeitherUseThemNorHandThemOut(t *testing.T) {
 }
 
 // administrative are actions that neither use a key nor hand it out.
-var administrative = regexp.MustCompile(`^kms:(CancelKeyDeletion|ScheduleKeyDeletion|PutKeyPolicy|RevokeGrant|RotateKeyOnDemand|` +
-	`TagResource|UntagResource|UpdateKeyDescription|(Create|Delete|Update)Alias|(Describe|Disable|Enable)Key|` +
-	`(Disable|Enable)KeyRotation|Get(KeyPolicy|KeyRotationStatus)|List[A-Za-z]+)$`)
+var administrative = regexp.MustCompile(
+	`^kms:(CancelKeyDeletion|ScheduleKeyDeletion|PutKeyPolicy|RevokeGrant|RotateKeyOnDemand|` +
+		`TagResource|UntagResource|UpdateKeyDescription|(Create|Delete|Update)Alias|(Describe|Disable|Enable)Key|` +
+		`(Disable|Enable)KeyRotation|Get(KeyPolicy|KeyRotationStatus)|List[A-Za-z]+)$`)
 
 // onEverything are the only actions that are allowed on every resource, and only so: they know no resources.
 var onEverything = map[string]string{

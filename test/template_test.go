@@ -125,8 +125,9 @@ func checkNoRequestIsLogged(t *testing.T, assembly assembly) {
 }
 
 // loggable are the facts about a request that are not the caller's own text.
-var loggable = strings.Fields("requestId extendedRequestId xrayTraceId requestTime identity.sourceIp authorizer.claims.sub httpMethod resourcePath " +
-	"protocol tlsVersion status error.responseType wafResponseCode responseLength responseLatency integrationStatus integrationLatency")
+var loggable = strings.Fields(
+	"requestId extendedRequestId xrayTraceId requestTime identity.sourceIp authorizer.claims.sub httpMethod resourcePath " +
+		"protocol tlsVersion status error.responseType wafResponseCode responseLength responseLatency integrationStatus integrationLatency")
 
 func TestAPI_IsThrottledTracedAndNeedsTLS12(t *testing.T) {
 	inEveryConfiguration(t, func(t *testing.T, assembly assembly) {

@@ -23,12 +23,15 @@ func TestThreatModel_NamesTestsThatExist(t *testing.T) {
 		}
 	})
 	for _, document := range documents(t) {
-		named := regexp.MustCompile("`(Test\\w+)`").FindAllStringSubmatch(read(t, filepath.Join(moduleRoot, document)), -1)
+		named := regexp.MustCompile("`(Test\\w+)`").FindAllStringSubmatch(read(t, filepath.Join(moduleRoot, document)),
+			-1)
 		if document == "docs/threat-model.md" && len(named) < 20 || !exist[t.Name()] {
 			t.Fatalf("%s names %d tests, %d exist", document, len(named), len(exist))
 		}
 		for _, match := range named {
-			isStart := func(name string) bool { return strings.HasSuffix(match[1], "_") && strings.HasPrefix(name, match[1]) }
+			isStart := func(name string) bool {
+				return strings.HasSuffix(match[1], "_") && strings.HasPrefix(name, match[1])
+			}
 			if name := match[1]; !exist[name] && !slices.ContainsFunc(slices.Collect(maps.Keys(exist)), isStart) {
 				t.Errorf("%s names %s, which does not exist", document, name)
 			}

@@ -83,7 +83,8 @@ func TestSnippets_Compile(t *testing.T) {
 		t.Fatalf("the documents have %d blocks of Go", len(snippets))
 	}
 	for name, code := range map[string]string{
-		"doc.go": indented(documentation(t, "doc.go", "")), "asset.go": indented(documentation(t, "asset.go", "NewGoAsset")),
+		"doc.go":   indented(documentation(t, "doc.go", "")),
+		"asset.go": indented(documentation(t, "asset.go", "NewGoAsset")),
 	} {
 		if strings.Count(code, "\n") < 5 {
 			t.Fatalf("tokenizerlayer/%s has no tutorial:\n%s", name, code)
@@ -115,7 +116,8 @@ func TestSnippets_Compile(t *testing.T) {
 
 // A test of the test: Go that does not compile is found, and its document named.
 func TestSnippets_NamesTheDocumentOfAMistake(t *testing.T) {
-	text := "A list:\n\n1. Text.\n\n   ```go\n   x := tokenizerlayer.Nothing\n   ```\n\n<!-- not compiled: for a reason -->\n```go\n...\n```\n"
+	text :=
+		"A list:\n\n1. Text.\n\n   ```go\n   x := tokenizerlayer.Nothing\n   ```\n\n<!-- not compiled: for a reason -->\n```go\n...\n```\n"
 	got := fenced("a.md", text)
 	want := []snippet{{"a.md", 6, "x := tokenizerlayer.Nothing\n", false}, {"a.md", 11, "...\n", true}}
 	if diff := cmp.Diff(want, got, cmp.AllowUnexported(snippet{})); diff != "" {

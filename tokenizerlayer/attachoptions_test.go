@@ -30,15 +30,18 @@ func TestAttachOptions_BothSidesOfEveryLimit(t *testing.T) {
 			}
 		}
 		for _, value := range []int{limit.least - 1, limit.most + 1} {
-			if err := check(value); value != 0 && (err == nil || !strings.HasPrefix(err.Error(), "AttachOptions."+property+": got ")) {
+			if err := check(value); value != 0 &&
+				(err == nil || !strings.HasPrefix(err.Error(), "AttachOptions."+property+": got ")) {
 				t.Errorf("%s %d: %v", property, value, err)
 			}
 		}
 	}
-	for _, property := range []string{"Port", "MaxBodyBytes", "ReadRate", "MaxConnections"} { // 0 leaves out, and less is refused
+	for _, property := range []string{"Port", "MaxBodyBytes", "ReadRate", "MaxConnections"} {
+		// 0 leaves out, and less is refused
 		var o AttachOptions
 		reflect.ValueOf(&o).Elem().FieldByName(property).SetInt(-1)
-		if err := errors.Join(o.problems(Tokenize)...); err == nil || !strings.HasPrefix(err.Error(), "AttachOptions."+property+": got -1") {
+		if err := errors.Join(o.problems(Tokenize)...); err == nil ||
+			!strings.HasPrefix(err.Error(), "AttachOptions."+property+": got -1") {
 			t.Errorf("%s -1: %v", property, err)
 		}
 	}
@@ -46,7 +49,8 @@ func TestAttachOptions_BothSidesOfEveryLimit(t *testing.T) {
 	for name, tt := range map[string]struct {
 		passes, refused AttachOptions
 	}{
-		"Purposes":         {AttachOptions{Purposes: []string{"p", purpose}}, AttachOptions{Purposes: []string{purpose + "p"}}},
+		"Purposes": {AttachOptions{Purposes: []string{"p", purpose}},
+			AttachOptions{Purposes: []string{purpose + "p"}}},
 		"IdempotencyScope": {AttachOptions{IdempotencyScope: scope}, AttachOptions{IdempotencyScope: scope + "s"}},
 	} {
 		if err := errors.Join(tt.passes.problems(Tokenize)...); err != nil {

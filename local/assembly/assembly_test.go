@@ -69,14 +69,14 @@ func parse(t *testing.T, text string) any {
 	return v
 }
 
-func TestStacksComeAfterThoseTheyDependOn(t *testing.T) {
+func TestStacks_ComeAfterThoseTheyDependOn(t *testing.T) {
 	a := loadCDK(t)
 	if len(a.Stacks) != 2 || a.Stacks[0].Name != "VaultStack" || a.Stacks[1].Name != "AppStack" {
 		t.Fatalf("got %+v", a.Stacks)
 	}
 }
 
-func TestStackNameOfTheManifestWins(t *testing.T) {
+func TestStacks_HaveTheNameOfTheManifest(t *testing.T) {
 	a, err := Load(writeFiles(t, map[string]string{
 		"manifest.json": `{"artifacts":{"S":{"type":"aws:cloudformation:stack","properties":{"templateFile":"t.json","stackName":"prefix-S"}}}}`,
 		"t.json":        things,
@@ -90,7 +90,7 @@ func TestStackNameOfTheManifestWins(t *testing.T) {
 }
 
 // Deploy every resource of both stacks with made-up values: nothing the CDK writes for these constructs may be unknown.
-func TestWholeCDKAppResolvesInItsOrder(t *testing.T) {
+func TestLoad_ResolvesAWholeCDKAppInItsOrder(t *testing.T) {
 	a := loadCDK(t)
 	r := NewResolver(a, "123456789012", "eu-west-1")
 	properties := map[string]map[string]any{}
@@ -147,7 +147,7 @@ func TestWholeCDKAppResolvesInItsOrder(t *testing.T) {
 	}
 }
 
-func TestOrderPutsNeedsFirst(t *testing.T) {
+func TestOrder_PutsNeedsFirst(t *testing.T) {
 	tests := map[string]string{
 		"Ref":              `"Properties":{"a":[{"b":{"Ref":"Z"}}]}`,
 		"GetAtt":           `"Properties":{"a":{"Fn::GetAtt":["Z","Arn"]}}`,
@@ -167,7 +167,7 @@ func TestOrderPutsNeedsFirst(t *testing.T) {
 	}
 }
 
-func TestOrderIsByNameOtherwise(t *testing.T) {
+func TestOrder_IsByNameOtherwise(t *testing.T) {
 	resources := map[string]Resource{}
 	for i := range 40 {
 		resources[fmt.Sprintf("R%02d", i)] = Resource{Type: "T"}
@@ -178,7 +178,7 @@ func TestOrderIsByNameOtherwise(t *testing.T) {
 	}
 }
 
-func TestOrderNamesTheCycleAndTheUnknown(t *testing.T) {
+func TestOrder_NamesTheCycleAndTheUnknown(t *testing.T) {
 	for needing, want := range map[string]string{
 		`"A":{"Type":"T","DependsOn":["B"]},"B":{"Type":"T","Properties":{"x":{"Ref":"C"}}},"C":{"Type":"T","DependsOn":["B"]}`: "cycle: B -> C -> B",
 		`"A":{"Type":"T","DependsOn":["A"]}`:               "cycle: A -> A",
@@ -192,7 +192,7 @@ func TestOrderNamesTheCycleAndTheUnknown(t *testing.T) {
 	}
 }
 
-func TestResolve(t *testing.T) {
+func TestResolve_EvaluatesIntrinsics(t *testing.T) {
 	tests := []struct{ name, in, want string }{
 		{
 			"constants stay, numbers to the digit", `{"a":[1.10,12345678901234567890,true,null,"x"]}`,
@@ -243,7 +243,7 @@ func TestResolve(t *testing.T) {
 	}
 }
 
-func TestResolveErrorsNameThePlace(t *testing.T) {
+func TestResolve_NamesThePlaceOfAnError(t *testing.T) {
 	tests := []struct{ in, want string }{
 		{`{"a":[0,{"b":{"Fn::Base64":"x"}}]}`, "S/Here/a/1/b/Fn::Base64: this intrinsic function is not supported"},
 		{`{"Fn::If":["c",1,2]}`, "S/Here/Fn::If: "},
@@ -297,7 +297,7 @@ func TestResolve_NamesTheResourceThatDoesNotExistYet(t *testing.T) {
 	}
 }
 
-func TestOutputsThatReferToEachOtherEnd(t *testing.T) {
+func TestResolve_EndsWithOutputsThatReferToEachOther(t *testing.T) {
 	stack, r := oneStack(t, `{"Resources":{"Thing":{"Type":"T"}},"Outputs":{
 		"A":{"Value":{"Fn::ImportValue":"b"},"Export":{"Name":"a"}},
 		"B":{"Value":{"Fn::GetStackOutput":{"StackName":"S","OutputName":"A"}},"Export":{"Name":"b"}}}}`)
@@ -313,7 +313,7 @@ func TestOutputsThatReferToEachOtherEnd(t *testing.T) {
 	}
 }
 
-func TestWeakReferenceIsToOneStackOnly(t *testing.T) {
+func TestResolve_TakesAWeakReferenceToOneStackOnly(t *testing.T) {
 	stack, r := oneStack(t, `{"Resources":{"Thing":{"Type":"T"}},"Outputs":{"O":{"Value":"x"}}}`)
 	for name, want := range map[string]any{"S": "x", "Other": nil} {
 		got, err := r.Resolve(stack, "Here",
@@ -324,7 +324,7 @@ func TestWeakReferenceIsToOneStackOnly(t *testing.T) {
 	}
 }
 
-func TestNumbersOfATemplateKeepTheirDigits(t *testing.T) {
+func TestLoad_KeepsTheDigitsOfNumbers(t *testing.T) {
 	stack, r := oneStack(t, `{"Resources":{"Thing":{"Type":"T","Properties":{"n":12345678901234567890,"m":1.10}}}}`)
 	got, err := r.Resolve(stack, "Thing", stack.Template.Resources["Thing"].Properties)
 	want := map[string]any{"n": json.Number("12345678901234567890"), "m": json.Number("1.10")}
@@ -333,7 +333,7 @@ func TestNumbersOfATemplateKeepTheirDigits(t *testing.T) {
 	}
 }
 
-func TestStringConvertsScalarsOnly(t *testing.T) {
+func TestString_ConvertsScalarsOnly(t *testing.T) {
 	stack, r := oneStack(t, things)
 	for in, want := range map[string]string{`1.50`: "1.50", `true`: "true", `{"Ref":"Thing"}`: "thing-1"} {
 		if got, err := r.String(stack, "Here", parse(t, in)); err != nil || got != want {
@@ -348,17 +348,18 @@ func TestStringConvertsScalarsOnly(t *testing.T) {
 	}
 }
 
-func TestCDKMetadataIsDropped(t *testing.T) {
+func TestLoad_DropsTheCDKsMetadata(t *testing.T) {
 	stack, _ :=
 		oneStack(
 			t, `{"Resources":{"Thing":{"Type":"T"},"CDKMetadata":{"Type":"AWS::CDK::Metadata","Condition":"CDKMetadataAvailable"}},
-		"Conditions":{"CDKMetadataAvailable":{"Fn::Or":[]}},"Parameters":{"BootstrapVersion":{"Type":"AWS::SSM::Parameter::Value<String>"}}}`)
+		"Conditions":{"CDKMetadataAvailable":{"Fn::Or":[]}},
+		"Parameters":{"BootstrapVersion":{"Type":"AWS::SSM::Parameter::Value<String>"}}}`)
 	if _, ok := stack.Template.Resources["CDKMetadata"]; ok || len(stack.Template.Resources) != 1 {
 		t.Errorf("got %v", stack.Template.Resources)
 	}
 }
 
-func TestUnusableAssembliesAreRefusedByFile(t *testing.T) {
+func TestLoad_RefusesUnusableAssembliesByFile(t *testing.T) {
 	withManifest := func(content string) string { return writeFiles(t, map[string]string{"manifest.json": content}) }
 	stackWith := func(properties, more string) string {
 		return `{"artifacts":{"S":{"type":"aws:cloudformation:stack","dependencies":["S.assets"],"properties":` +

@@ -66,7 +66,7 @@ func (t tableAccess) leadingKeys(operation, partitionKey string) []string {
 	switch operation {
 	case "Scan", "DescribeTable":
 		return nil
-	case "PutItem", "GetItem", "UpdateItem", "DeleteItem", "ConditionCheckItem":
+	case "PutItem", "GetItem", "UpdateItem", "DeleteItem", "ConditionCheckItem", "BatchGetItem":
 		item := t.Key
 		if operation == "PutItem" {
 			item = t.Item // a Key that came along is none of the service's
@@ -86,7 +86,7 @@ func (r *resources) dynamoDBPermissions(call awsproxy.Call) ([]permission, error
 	var in struct {
 		tableAccess
 		TransactItems []map[string]tableAccess
-		RequestItems  map[string]any
+		RequestItems  map[string]json.RawMessage
 		Statement     any // PartiQL
 		Statements    any
 	}
@@ -105,7 +105,24 @@ func (r *resources) dynamoDBPermissions(call awsproxy.Call) ([]permission, error
 				permissions = append(permissions, r.tablePermissions(members[kind], on)...)
 			}
 		}
-	case "BatchGetItem", "BatchWriteItem":
+	case "BatchGetItem":
+		for _, table := range slices.Sorted(maps.Keys(in.RequestItems)) {
+			var of struct {
+				tableAccess
+				Keys []map[string]any
+			}
+			if json.Unmarshal(in.RequestItems[table], &of) != nil {
+				return nil, unreadable(call)
+			}
+			of.TableName = table
+			if len(of.Keys) == 0 { // which the service refuses
+				of.Keys = []map[string]any{nil}
+			}
+			for _, of.Key = range of.Keys {
+				permissions = append(permissions, r.tablePermissions(call.Operation, of.tableAccess)...)
+			}
+		}
+	case "BatchWriteItem":
 		for _, table := range slices.Sorted(maps.Keys(in.RequestItems)) {
 			permissions = append(permissions, r.tablePermissions(call.Operation, tableAccess{TableName: table})...)
 		}
@@ -127,8 +144,10 @@ func hasOwnNames(body []byte) bool {
 		return false
 	}
 	var items []map[string]map[string]json.RawMessage
+	var tables map[string]map[string]json.RawMessage
 	_ = json.Unmarshal(top["TransactItems"], &items) // of another operation, or none
-	for _, item := range items {
+	_ = json.Unmarshal(top["RequestItems"], &tables)
+	for _, item := range append(items, tables) {
 		for _, on := range item {
 			if !differInMoreThanCase(slices.Collect(maps.Keys(on))) {
 				return false

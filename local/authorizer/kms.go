@@ -26,6 +26,8 @@ func (r *resources) kmsPermissions(call awsproxy.Call) ([]permission, error) {
 	case "ReEncrypt", "CreateAlias", "UpdateAlias", "DeleteAlias": // which are about two resources each
 		return nil, awsjson.Errorf("AccessDeniedException", "the local run cannot tell which keys %s is about",
 			call.Operation)
+	case "ListKeys", "ListAliases": // which are about the account, even if they name a key
+		in.KeyId = ""
 	case "Decrypt":
 		if in.KeyId == "" {
 			return nil, awsjson.Errorf("AccessDeniedException",

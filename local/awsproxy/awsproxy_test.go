@@ -25,6 +25,7 @@ import (
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/services/awsjson"
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/services/dynamoserver"
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/services/kmsserver"
+	"github.com/lambda-tokenizer/lambda-tokenizer/test/kit"
 )
 
 const (
@@ -280,7 +281,7 @@ func TestProxy_NamesAnEndpointThatDoesNotAnswerInTime(t *testing.T) {
 	for name, target := range map[string]*url.URL{"gone": goneURL, "silent": silent} {
 		t.Run(name, func(t *testing.T) {
 			proxyURL := startProxy(t, awsproxy.Config{Targets: kmsAt(target), Timeout: 100 * time.Millisecond})
-			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+			ctx, cancel := context.WithTimeout(t.Context(), kit.Limit)
 			defer cancel()
 			_, err := kmsClient(proxyURL, "AKIDORDER", "order-session").DescribeKey(ctx,
 				&kms.DescribeKeyInput{KeyId: new("alias/secret-name")})
@@ -301,7 +302,7 @@ func TestProxy_EndsAnAnswerThatStalls(t *testing.T) {
 	}))
 	t.Cleanup(func() { close(release) })
 	proxyURL := startProxy(t, awsproxy.Config{Targets: kmsAt(stalling), Timeout: 100 * time.Millisecond})
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), kit.Limit)
 	defer cancel()
 	_, err := kmsClient(proxyURL, "AKIDORDER", "order-session").DescribeKey(ctx, &kms.DescribeKeyInput{KeyId: new("k")})
 	if err == nil || ctx.Err() != nil {

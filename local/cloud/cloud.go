@@ -38,6 +38,8 @@ type Options struct {
 	// Log gets what functions, extensions and the API print, and the codes that would be mailed; nil discards it. It
 	// must be safe for concurrent use.
 	Log io.Writer
+	// Mailed, if set, gets each code that would be mailed to an address.
+	Mailed func(to, code string) error
 	// Around, if set, carries out every call of a function to a service. It is for tests.
 	Around awsproxy.Around
 	// Watcher, if set, is told what happens in the system.
@@ -83,7 +85,7 @@ func Deploy(ctx context.Context, o Options) (_ *Cloud, err error) {
 	if c.temp, err = os.MkdirTemp("", "lambda-tokenizer-"); err != nil {
 		return nil, err
 	}
-	if c.services, err = startServices(o.Account, o.Region, o.External, o.Log); err != nil {
+	if c.services, err = startServices(o); err != nil {
 		return nil, err
 	}
 	c.Clients = c.services.clients(o.Region)

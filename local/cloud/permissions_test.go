@@ -14,7 +14,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
@@ -25,10 +24,10 @@ import (
 
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/assembly"
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/cloud"
-	"github.com/lambda-tokenizer/lambda-tokenizer/local/localtest"
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/progress"
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/synth"
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/walkthrough"
+	"github.com/lambda-tokenizer/lambda-tokenizer/test/kit"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/client"
 )
 
@@ -58,7 +57,7 @@ func synthesized(use func() int) (code int, err error) {
 		return 1, err
 	}
 	defer os.RemoveAll(assemblyDir)
-	if _, err := localtest.Synthesize(context.Background(), assemblyDir, os.Stderr); err != nil {
+	if _, err := kit.Synthesize(context.Background(), assemblyDir, os.Stderr); err != nil {
 		return 1, err
 	}
 	return use(), nil
@@ -76,7 +75,7 @@ func load(t *testing.T) *assembly.Assembly {
 // system is a deployed assembly and its log.
 type system struct {
 	*cloud.Cloud
-	log *localtest.Buffer
+	log *kit.Buffer
 }
 
 func deploy(t *testing.T, a *assembly.Assembly) system {
@@ -86,7 +85,7 @@ func deploy(t *testing.T, a *assembly.Assembly) system {
 
 func deployWith(t *testing.T, options cloud.Options) system {
 	t.Helper()
-	log := &localtest.Buffer{}
+	log := &kit.Buffer{}
 	options.Log = log
 	c, err := cloud.Deploy(t.Context(), options)
 	if err != nil {
@@ -212,7 +211,7 @@ func (s system) post(ctx context.Context, path, idToken, body string, status int
 	}
 	r.Header.Set("Authorization", idToken)
 	r.Header.Set("Content-Type", "application/json")
-	answer, err := (&http.Client{Timeout: time.Minute}).Do(r)
+	answer, err := (&http.Client{Timeout: kit.Limit}).Do(r)
 	if err != nil {
 		return err
 	}
@@ -226,8 +225,8 @@ func (s system) post(ctx context.Context, path, idToken, body string, status int
 
 // The test cache sees what a test reads, not what TestMain does, nor the child processes that build the programs under
 // test.
-func TestResultsDependOnTheSources(t *testing.T) {
-	if err := localtest.ReadSources(); err != nil {
+func TestCache_DependsOnTheSources(t *testing.T) {
+	if err := kit.ReadSources(); err != nil {
 		t.Error(err)
 	}
 }

@@ -40,8 +40,12 @@ func (s *resources) createKey(ctx context.Context, r *resource) (created, error)
 	if err != nil {
 		return created{}, err
 	}
+	var tags []kmstypes.Tag
+	for _, t := range r.Objects("Tags") {
+		tags = append(tags, kmstypes.Tag{TagKey: t.Optional("Key"), TagValue: t.Optional("Value")})
+	}
 	out, err := s.clients.KMS.CreateKey(ctx, &kms.CreateKeyInput{
-		Description: r.Optional("Description"), Policy: new(string(document)),
+		Description: r.Optional("Description"), Policy: new(string(document)), Tags: tags,
 		KeySpec: kmstypes.KeySpec(r.Str("KeySpec")), KeyUsage: kmstypes.KeyUsageType(r.Str("KeyUsage")),
 	})
 	if err != nil {
@@ -106,6 +110,11 @@ func (s *resources) createUserPool(ctx context.Context, r *resource) (created, e
 			RequireLowercase: p.Boolean("RequireLowercase"), RequireUppercase: p.Boolean("RequireUppercase"),
 			RequireNumbers: p.Boolean("RequireNumbers"), RequireSymbols: p.Boolean("RequireSymbols"),
 		}}
+	}
+	if c := r.Object("UsernameConfiguration"); c != nil {
+		in.UsernameConfiguration = &cognitotypes.UsernameConfigurationType{
+			CaseSensitive: new(c.Boolean("CaseSensitive")),
+		}
 	}
 	out, err := s.clients.Cognito.CreateUserPool(ctx, in)
 	if err != nil {

@@ -26,9 +26,10 @@ type services struct {
 }
 
 // startServices serves in process the services that are not elsewhere.
-func startServices(account, region string, elsewhere endpoint.Set, log io.Writer) (*services, error) {
-	s := &services{endpoints: endpoint.Set{}, mail: mailbox{log: log, codes: map[string]string{}}}
-	maps.Copy(s.endpoints, elsewhere)
+func startServices(o Options) (*services, error) {
+	account, region := o.Account, o.Region
+	s := &services{endpoints: endpoint.Set{}, mail: mailbox{log: o.Log, mailed: o.Mailed, codes: map[string]string{}}}
+	maps.Copy(s.endpoints, o.External)
 	for service, handler := range map[string]http.Handler{
 		endpoint.KMS:      kmsserver.New(kmsserver.Config{AccountID: account, Region: region}),
 		endpoint.DynamoDB: dynamoserver.New(dynamoserver.Config{AccountID: account, Region: region}),
@@ -66,7 +67,8 @@ func (s *services) clients(region string) Clients {
 
 // mailbox keeps the last confirmation code that was mailed to each address.
 type mailbox struct {
-	log io.Writer
+	log    io.Writer
+	mailed func(to, code string) error // nil for none
 
 	mu    sync.Mutex
 	codes map[string]string // by address
@@ -74,6 +76,11 @@ type mailbox struct {
 
 // deliver also prints the mail, for a person who signs up by hand.
 func (m *mailbox) deliver(to, code string) {
+	if m.mailed != nil {
+		if err := m.mailed(to, code); err != nil {
+			fmt.Fprintf(m.log, "mail to %s: %v\n", to, err)
+		}
+	}
 	fmt.Fprintf(m.log, "mail to %s: your confirmation code is %s\n", to, code)
 	m.mu.Lock()
 	defer m.mu.Unlock()

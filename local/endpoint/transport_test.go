@@ -12,12 +12,13 @@ import (
 	"time"
 
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/endpoint"
+	"github.com/lambda-tokenizer/lambda-tokenizer/test/kit"
 )
 
-// call sends a request through a Transport to a server and returns its answer.
-func call(t *testing.T, u *url.URL, report func(error)) (string, error) {
+// call sends a request through a Transport to a server, waits for its answer as long as patience lasts, and returns it.
+func call(t *testing.T, u *url.URL, patience time.Duration, report func(error)) (string, error) {
 	t.Helper()
-	base := &http.Transport{ResponseHeaderTimeout: 100 * time.Millisecond}
+	base := &http.Transport{ResponseHeaderTimeout: patience}
 	t.Cleanup(base.CloseIdleConnections)
 	client := &http.Client{Transport: &endpoint.Transport{
 		Endpoint: endpoint.Endpoint{Service: "kms", URL: u, Setting: "AWS_ENDPOINT_URL_KMS"},
@@ -85,11 +86,13 @@ func TestTransport_NamesTheEndpointAndWhatToDo(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			u := serve(t, tt.handler)
+			patience := kit.Limit
 			if name == "silence" {
+				patience = 100 * time.Millisecond
 				t.Cleanup(func() { close(release) }) // before its server is closed
 			}
 			var reported error
-			_, err := call(t, u, func(err error) { reported = err })
+			_, err := call(t, u, patience, func(err error) { reported = err })
 			e, ok := errors.AsType[*endpoint.Error](err)
 			if !ok || e.Missing != tt.missing || reported != error(e) || endpoint.Explain(err) != error(e) {
 				t.Fatalf("error = %v, reported %v", err, reported)
@@ -117,7 +120,8 @@ func TestTransport_PassesAnswersOfTheAPIUnchanged(t *testing.T) {
 		{200, `{"KeyMetadata":{}}`}, {200, ``}, {200, `{}`}, {200, `null`}, {400, long},
 		{500, `{"__type":"KMSInternalException"}`},
 	} {
-		got, err := call(t, serve(t, answering(tt.status, tt.body)), func(err error) { t.Errorf("reported %v", err) })
+		got, err := call(t, serve(t, answering(tt.status, tt.body)), kit.Limit,
+			func(err error) { t.Errorf("reported %v", err) })
 		if err != nil || got != tt.body {
 			t.Errorf("%d: got %q, %v", tt.status, got, err)
 		}

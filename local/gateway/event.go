@@ -11,10 +11,10 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 )
 
-// event is what the function gets.
+// event is what the function gets, but for claims and body, which the checks add.
 // See
 // https://docs.aws.amazon.com/apigateway/latest/developerguide/set-up-lambda-proxy-integrations.html#api-gateway-simple-proxy-for-lambda-input-format
-func (g *Gateway) event(route *route, r *http.Request, body []byte, claims map[string]string, id string,
+func (g *Gateway) event(route *route, r *http.Request, path, id string,
 	now time.Time) events.APIGatewayProxyRequest {
 	headers := r.Header.Clone()
 	headers.Set("Host", r.Host) // net/http takes it out of the headers
@@ -22,17 +22,12 @@ func (g *Gateway) event(route *route, r *http.Request, body []byte, claims map[s
 	if r.URL.RawQuery != "" {
 		query = r.URL.Query()
 	}
-	event := events.APIGatewayProxyRequest{
-		Resource: route.Path, Path: route.Path, HTTPMethod: r.Method,
+	return events.APIGatewayProxyRequest{
+		Resource: route.Path, Path: path, HTTPMethod: r.Method,
 		Headers: lastValues(headers), MultiValueHeaders: headers,
 		QueryStringParameters: lastValues(query), MultiValueQueryStringParameters: query,
 		RequestContext: g.requestContext(route, r, id, now),
-		Body:           string(body),
 	}
-	if claims != nil {
-		event.RequestContext.Authorizer = map[string]any{"claims": claims}
-	}
-	return event
 }
 
 func (g *Gateway) requestContext(route *route, r *http.Request, id string,

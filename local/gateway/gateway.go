@@ -8,14 +8,16 @@
 //	err = http.Serve(listener, g) // POST /dev/order
 //
 // A request passes the same checks in the same order as on AWS, and the first check that fails answers in AWS's words:
-// whether there is such a route (403), whether the token is valid (401), whether the body fits its model (400), and
-// whether the function gives a valid answer in time (502, 504).
+// whether there is such a stage and route (403), whether the token is valid (401), whether the body fits its model
+// (400), and whether the function gives a valid answer in time (502, 504).
 // Neither its own answers nor its access log ever hold a body, a token, or a path that is not one of its routes.
 package gateway
 
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -25,6 +27,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/aws/aws-lambda-go/events"
 	"github.com/google/uuid"
 )
 
@@ -132,7 +135,11 @@ func New(config Config) (*Gateway, error) {
 func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	started, id := g.config.Now(), uuid.NewString()
 	w.Header().Set("x-amzn-RequestId", id)
-	status, failed := g.serve(w, r, id, started)
+	route, path, failed := g.find(r)
+	status := 0
+	if failed == nil {
+		status, failed = g.serve(w, r, route, g.event(route, r, path, id, started))
+	}
 	if failed != nil {
 		status = failed.status
 		w.Header().Set("x-amzn-ErrorType", failed.kind)
@@ -140,21 +147,18 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(status)
 		_, _ = io.WriteString(w, failed.body) // the client has gone if this fails
 	}
-	g.log(g.find(r), started, id, status, failed)
+	g.log(route, started, id, status, failed)
 }
 
 // serve takes a request through the checks to its function and writes the function's answer, or says what failed.
-func (g *Gateway) serve(w http.ResponseWriter, r *http.Request, id string, now time.Time) (status int, _ *failure) {
-	route := g.find(r)
-	if route == nil {
-		return 0, noRoute
-	}
-	var claims map[string]string
+func (g *Gateway) serve(w http.ResponseWriter, r *http.Request, route *route,
+	event events.APIGatewayProxyRequest) (status int, _ *failure) {
 	if route.verifier != nil {
-		var failed *failure
-		if claims, failed = route.verifier.verify(r.Context(), r.Header.Get("Authorization")); failed != nil {
+		claims, failed := route.verifier.verify(r.Context(), r.Header.Get("Authorization"))
+		if failed != nil {
 			return 0, failed
 		}
+		event.RequestContext.Authorizer = map[string]any{"claims": claims}
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	if _, tooLong := errors.AsType[*http.MaxBytesError](err); tooLong {
@@ -166,7 +170,8 @@ func (g *Gateway) serve(w http.ResponseWriter, r *http.Request, id string, now t
 	if failed := route.models.validate(r.Header.Get("Content-Type"), body); failed != nil {
 		return 0, failed
 	}
-	payload, err := json.Marshal(g.event(route, r, body, claims, id, now))
+	event.Body = string(body)
+	payload, err := json.Marshal(event)
 	if err != nil {
 		return 0, badIntegration("the event could not be encoded")
 	}
@@ -177,13 +182,19 @@ func (g *Gateway) serve(w http.ResponseWriter, r *http.Request, id string, now t
 	return respond(w, answer)
 }
 
-// find returns nil for an unknown stage, path or method. AWS answers all three alike.
-func (g *Gateway) find(r *http.Request) *route {
-	path, ok := strings.CutPrefix(r.URL.EscapedPath(), "/"+g.config.Stage)
-	if !ok {
-		return nil
+// find returns a request's route and its path below the stage. A REST API routes by the path as it was sent, in which
+// case and percent-encoding count, but ignores slashes at its end. The event has them. See
+// https://github.com/aws/aws-sam-cli/pull/1495 and https://github.com/floci-io/floci/issues/1557
+func (g *Gateway) find(r *http.Request) (found *route, path string, _ *failure) {
+	stage, path, _ := strings.Cut(strings.TrimPrefix(r.URL.EscapedPath(), "/"), "/")
+	if stage != g.config.Stage {
+		return nil, "", noStage
 	}
-	return g.routes[r.Method+" "+cmp.Or(path, "/")]
+	path = "/" + path
+	if found = g.routes[r.Method+" "+cmp.Or(strings.TrimRight(path, "/"), "/")]; found == nil {
+		return nil, "", noRoute(r.Header)
+	}
+	return found, path, nil
 }
 
 // invoke returns at the timeout even if the function's host does not. As on AWS, a client that leaves does not stop the
@@ -250,10 +261,7 @@ type failure struct {
 }
 
 var (
-	noRoute = &failure{
-		http.StatusForbidden, "MissingAuthenticationTokenException", `{"message":"Missing Authentication Token"}`,
-		"no such route",
-	}
+	noStage     = &failure{http.StatusForbidden, "ForbiddenException", `{"message":"Forbidden"}`, "no such stage"}
 	bodyTooLong = &failure{
 		http.StatusRequestEntityTooLarge, "RequestTooLargeException", `{"message":"Request Too Long"}`,
 		"the body is over 10 MB",
@@ -262,11 +270,58 @@ var (
 		http.StatusGatewayTimeout, "InternalServerErrorException", `{"message": "Endpoint request timed out"}`,
 		"the function did not answer in time",
 	}
+	// AWS says so of a token that is valid otherwise: https://github.com/aws-amplify/amplify-js/issues/6060
+	expired = &failure{
+		http.StatusUnauthorized, "UnauthorizedException", `{"message":"The incoming token has expired"}`,
+		"the token has expired",
+	}
 	noKeys = &failure{
 		http.StatusInternalServerError, "AuthorizerConfigurationException", `{"message": "Internal server error"}`,
 		"the user pool's keys could not be fetched",
 	}
 )
+
+// noRoute answers for a resource or method that the stage lacks. AWS takes a request for it as one that must be signed,
+// and says what its Authorization header lacks as a signature. It does not repeat the header, but gives its hash. See
+// https://github.com/awslabs/time-addressable-media-store/issues/8 and https://github.com/aws/chalice/issues/828
+func noRoute(headers http.Header) *failure {
+	forbidden := func(kind, message string) *failure {
+		return &failure{http.StatusForbidden, kind + "Exception", `{"message":"` + message + `"}`, "no such route"}
+	}
+	if len(headers.Values("Authorization")) == 0 {
+		return forbidden("MissingAuthenticationToken", "Missing Authentication Token")
+	}
+	header := headers.Get("Authorization")
+	sum := sha256.Sum256([]byte(header))
+	hash := base64.StdEncoding.EncodeToString(sum[:])
+	algorithm, parameters, _ := strings.Cut(header, " ")
+	if strings.Contains(algorithm, "=") {
+		return forbidden("IncompleteSignature",
+			"Authorization header must begin with the algorithm name, which cannot include an equal-sign")
+	}
+	given := map[string]bool{}
+	for pair := range strings.SplitSeq(parameters, ",") {
+		name, _, ok := strings.Cut(strings.TrimSpace(pair), "=")
+		if !ok && parameters != "" {
+			return forbidden("IncompleteSignature", "Invalid key=value pair (missing equal-sign) in Authorization "+
+				"header (hashed with SHA-256 and encoded with Base64): '"+hash+"'.")
+		}
+		given[name] = true
+	}
+	missing := ""
+	for _, name := range []string{"Credential", "Signature", "SignedHeaders"} {
+		if !given[name] {
+			missing += "Authorization header requires '" + name + "' parameter. "
+		}
+	}
+	if headers.Get("X-Amz-Date") == "" && headers.Get("Date") == "" {
+		missing += "Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header. "
+	}
+	if missing == "" { // no signer is known here
+		return forbidden("UnrecognizedClient", "The security token included in the request is invalid.")
+	}
+	return forbidden("IncompleteSignature", missing+"(Hashed with SHA-256 and encoded with Base64) Authorization="+hash)
+}
 
 func unauthorized(reason string) *failure {
 	return &failure{http.StatusUnauthorized, "UnauthorizedException", `{"message":"Unauthorized"}`, reason}

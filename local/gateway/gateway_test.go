@@ -92,28 +92,104 @@ func check(t *testing.T, w *httptest.ResponseRecorder, want answer) {
 var (
 	invalidBody = answer{400, "BadRequestException", `{"message":"Invalid request body"}`}
 	denied      = answer{401, "UnauthorizedException", `{"message":"Unauthorized"}`}
+	noStage     = answer{403, "ForbiddenException", `{"message":"Forbidden"}`}
 	missing     = answer{403, "MissingAuthenticationTokenException", `{"message":"Missing Authentication Token"}`}
 	tooLong     = answer{413, "RequestTooLargeException", `{"message":"Request Too Long"}`}
 	broken      = answer{502, "InternalServerErrorException", `{"message": "Internal server error"}`}
 	late        = answer{504, "InternalServerErrorException", `{"message": "Endpoint request timed out"}`}
 )
 
-func TestUnknownRouteMethodAndStageAreForbidden(t *testing.T) {
+// send makes a request for a target such as "POST /dev/order".
+func send(h http.Handler, target string, header http.Header) *httptest.ResponseRecorder {
+	method, path, _ := strings.Cut(target, " ")
+	r := httptest.NewRequest(method, path, nil)
+	r.Header = header
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	return w
+}
+
+func TestGateway_RefusesWhatIsNoRoute(t *testing.T) {
 	g := mustNew(t, stage(gateway.Route{}, nil))
-	for _, target := range []string{
-		"POST /dev/other", "GET /dev/order", "POST /prod/order", "POST /order", "POST /devorder", "POST /dev",
-		"POST /dev/order/", "POST /dev//order",
+	for target, want := range map[string]answer{
+		"POST /dev/other": missing, "POST /dev/orders/": missing, "POST /dev/order/1": missing,
+		"GET /dev/order": missing, "HEAD /dev/order": missing, "OPTIONS /dev/order": missing,
+		"POST /dev/Order": missing, "POST /dev/%6Frder": missing, "POST /dev/order%2F": missing,
+		"POST /dev//order": missing, "POST /dev": missing, "POST /dev/": missing,
+		"POST /": noStage, "POST /order": noStage, "POST /prod/order": noStage, "POST /Dev/order": noStage,
+		"POST /devorder": noStage, "POST //dev/order": noStage,
 	} {
-		t.Run(target, func(t *testing.T) {
-			method, path, _ := strings.Cut(target, " ")
-			w := httptest.NewRecorder()
-			g.ServeHTTP(w, httptest.NewRequest(method, path, nil))
-			check(t, w, missing)
-		})
+		t.Run(target, func(t *testing.T) { check(t, send(g, target, http.Header{}), want) })
+	}
+	check(t, send(g, "POST /prod/order", http.Header{"Authorization": {"a token"}}), noStage)
+}
+
+func TestGateway_IgnoresSlashesAtTheEnd(t *testing.T) {
+	for path, want := range map[string]string{
+		"/dev/order": "/order", "/dev/order/": "/order/", "/dev/order//": "/order//", "/dev/order/?a=1": "/order/",
+	} {
+		var event events.APIGatewayProxyRequest
+		g := mustNew(t, stage(gateway.Route{Invoke: func(_ context.Context, p []byte) ([]byte, bool, error) {
+			return []byte(ok), false, json.Unmarshal(p, &event)
+		}}, nil))
+		if w := send(g, "POST "+path, http.Header{}); w.Code != 201 || event.Path != want || event.Resource != "/order" ||
+			event.RequestContext.ResourcePath != "/order" || event.RequestContext.Path != "/dev"+want {
+			t.Errorf("%s: status %d, event with path %q", path, w.Code, event.Path)
+		}
 	}
 }
 
-func TestModelAppliesToItsContentTypeOnly(t *testing.T) {
+// AWS hashes the whole header. This was checked against an answer that somebody has published with its request.
+func TestGateway_TakesTheAuthorizationOfNoRouteForASignature(t *testing.T) {
+	const (
+		jwt        = "eyJhbGciOiJSUzI1NiJ9.e30.c2lnbmF0dXJl"
+		parameters = "Authorization header requires 'Credential' parameter. Authorization header requires " +
+			"'Signature' parameter. Authorization header requires 'SignedHeaders' parameter. "
+		date = "Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header. "
+		hash = "(Hashed with SHA-256 and encoded with Base64) Authorization="
+		pair = "Invalid key=value pair (missing equal-sign) in Authorization header (hashed with SHA-256 and encoded " +
+			"with Base64): '"
+		signed = "AWS4-HMAC-SHA256 Credential=a/b, SignedHeaders=host, Signature=c"
+	)
+	tests := map[string]struct {
+		header  http.Header
+		kind    string
+		message string
+	}{
+		"a JWT": {http.Header{"Authorization": {jwt}}, "IncompleteSignature", parameters + date + hash +
+			"7BNcHxKRQfvdjD6EKo76PFH5VbU1ZRTrzUhjTEN2jEQ="},
+		"a JWT and a date": {http.Header{"Authorization": {jwt}, "X-Amz-Date": {"x"}}, "IncompleteSignature",
+			parameters + hash + "7BNcHxKRQfvdjD6EKo76PFH5VbU1ZRTrzUhjTEN2jEQ="},
+		"nothing": {http.Header{"Authorization": {""}}, "IncompleteSignature", parameters + date + hash +
+			"47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="},
+		"Basic with padding": {http.Header{"Authorization": {"Basic YTpi="}}, "IncompleteSignature",
+			parameters + date + hash + "tfPysZrU720W7KcwExDE4oLWa7sgFT8KOS3YneReoec="},
+		"half a signature": {http.Header{"Authorization": {"AWS4-HMAC-SHA256 Credential=a/b, Signature=c"}},
+			"IncompleteSignature", "Authorization header requires 'SignedHeaders' parameter. " + date + hash +
+				"v9RmzcCF6cUZkpRqObnhbEv+P+TUcSORNzjpbSmpe5s="},
+		"a whole signature": {http.Header{"Authorization": {signed}, "Date": {"x"}}, "UnrecognizedClient",
+			"The security token included in the request is invalid."},
+		"no algorithm": {http.Header{"Authorization": {"key=value"}}, "IncompleteSignature",
+			"Authorization header must begin with the algorithm name, which cannot include an equal-sign"},
+		"Bearer": {http.Header{"Authorization": {"Bearer " + jwt}}, "IncompleteSignature",
+			pair + "rTQDRZFOIIyxydMqxSoVSfKZDlsi4myd6w2iPNkIlUA='."},
+	}
+	var log bytes.Buffer
+	g := mustNew(t, stage(gateway.Route{}, &log))
+	for name, test := range tests {
+		for _, target := range []string{"POST /dev/orders", "PUT /dev/order"} {
+			t.Run(name+" "+target, func(t *testing.T) {
+				want := answer{403, test.kind + "Exception", `{"message":"` + test.message + `"}`}
+				check(t, send(g, target, test.header), want)
+			})
+		}
+	}
+	if strings.Contains(log.String(), "Bearer") || strings.Contains(log.String(), "Hash") {
+		t.Errorf("the log has the header: %s", &log)
+	}
+}
+
+func TestModel_AppliesToItsContentTypeOnly(t *testing.T) {
 	g := mustNew(t, stage(gateway.Route{
 		Models: map[string]json.RawMessage{"application/json": json.RawMessage(model)}, ValidateBody: true,
 	}, nil))
@@ -145,7 +221,7 @@ func TestModelAppliesToItsContentTypeOnly(t *testing.T) {
 	}
 }
 
-func TestModelsAreIgnoredWithoutAValidator(t *testing.T) {
+func TestModel_IsIgnoredWithoutAValidator(t *testing.T) {
 	g := mustNew(t, stage(gateway.Route{Models: map[string]json.RawMessage{"application/json": json.RawMessage(model)}},
 		nil))
 	if w := call(g, "", "Content-Type", "application/json"); w.Code != 201 {
@@ -153,14 +229,14 @@ func TestModelsAreIgnoredWithoutAValidator(t *testing.T) {
 	}
 }
 
-func TestDefaultModelAppliesToEveryOtherContentType(t *testing.T) {
+func TestModel_DefaultAppliesToEveryOtherContentType(t *testing.T) {
 	g := mustNew(t, stage(gateway.Route{
 		Models: map[string]json.RawMessage{"$default": json.RawMessage(model)}, ValidateBody: true,
 	}, nil))
 	check(t, call(g, `{"CreditCard":1}`, "Content-Type", "text/plain"), invalidBody)
 }
 
-func TestModelDefaultsToDraft4(t *testing.T) {
+func TestModel_IsDraft4ByDefault(t *testing.T) {
 	// exclusiveMaximum is a boolean in draft 4 and a number in later ones.
 	schema := `{"properties":{"n":{"maximum":3,"exclusiveMaximum":true}}}`
 	g := mustNew(t, stage(gateway.Route{
@@ -169,7 +245,7 @@ func TestModelDefaultsToDraft4(t *testing.T) {
 	check(t, call(g, `{"n":3}`), invalidBody)
 }
 
-func TestBodiesAreBounded(t *testing.T) {
+func TestGateway_BoundsBodies(t *testing.T) {
 	g := mustNew(t, stage(gateway.Route{}, nil))
 	full := strings.Repeat("x", 10<<20)
 	if w := call(g, full); w.Code != 201 {
@@ -178,7 +254,7 @@ func TestBodiesAreBounded(t *testing.T) {
 	check(t, call(g, full+"x"), tooLong)
 }
 
-func TestUnreadableBodyIsABadRequest(t *testing.T) {
+func TestGateway_AnswersAnUnreadableBodyAsABadRequest(t *testing.T) {
 	g := mustNew(t, stage(gateway.Route{}, nil))
 	w := httptest.NewRecorder()
 	g.ServeHTTP(w, httptest.NewRequest("POST", "/dev/order", io.MultiReader(strings.NewReader("{"), failingReader{})))
@@ -189,7 +265,7 @@ type failingReader struct{}
 
 func (failingReader) Read([]byte) (int, error) { return 0, errors.New("connection reset") }
 
-func TestFailedIntegrationIsABadGateway(t *testing.T) {
+func TestGateway_AnswersAFailedIntegrationAsABadGateway(t *testing.T) {
 	panicking := func(context.Context, []byte) ([]byte, bool, error) { panic(canary) }
 	tests := map[string]func(context.Context, []byte) ([]byte, bool, error){
 		"error":            reply(ok, false, errors.New(canary)),
@@ -218,7 +294,7 @@ func TestFailedIntegrationIsABadGateway(t *testing.T) {
 	}
 }
 
-func TestTimeout(t *testing.T) {
+func TestTimeout_EndsAnIntegrationThatIsLate(t *testing.T) {
 	never := func(ctx context.Context, _ []byte) ([]byte, bool, error) { <-ctx.Done(); return nil, false, ctx.Err() }
 	for _, test := range []struct{ set, want time.Duration }{
 		{3 * time.Second, 3 * time.Second}, {0, 29 * time.Second},
@@ -233,7 +309,7 @@ func TestTimeout(t *testing.T) {
 	}
 }
 
-func TestTimeoutDoesNotWaitForAnIntegrationThatIgnoresIt(t *testing.T) {
+func TestTimeout_DoesNotWaitForAnIntegrationThatIgnoresIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
 		deaf := func(context.Context, []byte) ([]byte, bool, error) { <-release; return []byte(ok), false, nil }
@@ -242,7 +318,7 @@ func TestTimeoutDoesNotWaitForAnIntegrationThatIgnoresIt(t *testing.T) {
 	})
 }
 
-func TestClientThatLeavesDoesNotStopTheFunction(t *testing.T) {
+func TestGateway_LetsTheFunctionGoOnWhenTheClientLeaves(t *testing.T) {
 	var seen error
 	g := mustNew(t, stage(gateway.Route{Invoke: func(ctx context.Context, _ []byte) ([]byte, bool, error) {
 		seen = ctx.Err()
@@ -257,7 +333,7 @@ func TestClientThatLeavesDoesNotStopTheFunction(t *testing.T) {
 	}
 }
 
-func TestEventSaysWhatWasAsked(t *testing.T) {
+func TestEvent_SaysWhatWasAsked(t *testing.T) {
 	var payload []byte
 	g := mustNew(t, stage(gateway.Route{Invoke: func(_ context.Context, p []byte) ([]byte, bool, error) {
 		payload = p
@@ -301,7 +377,7 @@ func TestEventSaysWhatWasAsked(t *testing.T) {
 	}
 }
 
-func TestAnswerOfTheFunctionIsPassedOn(t *testing.T) {
+func TestGateway_PassesTheAnswerOfTheFunctionOn(t *testing.T) {
 	g := mustNew(t, stage(gateway.Route{Invoke: reply(`{"statusCode":202,"body":"AAEC","isBase64Encoded":true,
 		"headers":{"x-one":"1","x-both":"a","content-length":"9","x-amzn-requestid":"mine"},
 		"multiValueHeaders":{"x-both":["a","b"]}}`, false, nil)}, nil))
@@ -333,7 +409,7 @@ func TestAnswerOfTheFunctionIsPassedOn(t *testing.T) {
 	}
 }
 
-func TestRootIsARoute(t *testing.T) {
+func TestGateway_TakesTheRootForARoute(t *testing.T) {
 	g := mustNew(t, gateway.Config{
 		Stage: "dev", Routes: []gateway.Route{{Method: "GET", Invoke: reply(ok, false, nil)}},
 	})
@@ -346,7 +422,7 @@ func TestRootIsARoute(t *testing.T) {
 	}
 }
 
-func TestAccessLogHasALineARequestAndNothingOfTheRequest(t *testing.T) {
+func TestAccessLog_HasALineARequestAndNothingOfTheRequest(t *testing.T) {
 	var log bytes.Buffer
 	g := mustNew(t, stage(gateway.Route{}, &log))
 	w := call(g, order, "Authorization", "Bearer token-canary")
@@ -366,7 +442,7 @@ func TestAccessLogHasALineARequestAndNothingOfTheRequest(t *testing.T) {
 	}
 }
 
-func TestRefusedBodyIsNotRepeated(t *testing.T) {
+func TestGateway_DoesNotRepeatARefusedBody(t *testing.T) {
 	var log bytes.Buffer
 	g := mustNew(t, stage(gateway.Route{
 		Models: map[string]json.RawMessage{"application/json": json.RawMessage(model)}, ValidateBody: true,
@@ -383,7 +459,7 @@ func TestRefusedBodyIsNotRepeated(t *testing.T) {
 	}
 }
 
-func TestRequestsAreServedConcurrently(t *testing.T) {
+func TestGateway_ServesRequestsConcurrently(t *testing.T) {
 	const n = 8
 	var log bytes.Buffer
 	var together, all sync.WaitGroup
@@ -406,7 +482,7 @@ func TestRequestsAreServedConcurrently(t *testing.T) {
 	}
 }
 
-func TestNewNamesWhatIsWrong(t *testing.T) {
+func TestNew_NamesWhatIsWrong(t *testing.T) {
 	invoke := reply(ok, false, nil)
 	schema := func(s string) gateway.Route {
 		return gateway.Route{

@@ -62,16 +62,23 @@ func (v *verifier) verify(ctx context.Context, header string) (map[string]string
 		return nil, noKeys
 	case errors.Is(err, errUnknownKey):
 		return nil, unauthorized("the token's key is not one of the pool's")
-	case errors.Is(err, jwt.ErrTokenExpired):
-		return nil, unauthorized("the token has expired")
 	case errors.Is(err, jwt.ErrTokenInvalidIssuer):
 		return nil, unauthorized("the token is of another pool")
-	case err != nil:
+	case err != nil && !onlyExpired(err):
 		return nil, unauthorized("the token is not valid")
 	case claims["token_use"] != "id": // AWS takes access tokens only where scopes are set
 		return nil, unauthorized("the token is not an ID token")
+	case err != nil:
+		return nil, expired
 	}
 	return asStrings(claims), nil
+}
+
+// onlyExpired tells whether nothing else is wrong with a token. The parser looks at claims after the signature, and
+// reports all that are wrong.
+func onlyExpired(err error) bool {
+	return errors.Is(err, jwt.ErrTokenExpired) && !errors.Is(err, jwt.ErrTokenNotValidYet) &&
+		!errors.Is(err, jwt.ErrTokenRequiredClaimMissing)
 }
 
 // asStrings writes claims as AWS does, with times in Java's format:

@@ -129,7 +129,7 @@ func (p *pool) token(changes jwt.MapClaims) string {
 	return p.sign("one", jwt.SigningMethodRS256, p.keys["one"], changes)
 }
 
-func TestTokensThatAreNotThePoolsIDTokensAreUnauthorized(t *testing.T) {
+func TestAuthorizer_RefusesTokensThatAreNotThePoolsIDTokens(t *testing.T) {
 	p := newPool(t)
 	var log bytes.Buffer
 	g := p.gateway(&log)
@@ -160,10 +160,16 @@ func TestTokensThatAreNotThePoolsIDTokensAreUnauthorized(t *testing.T) {
 		"no issuer":                 p.token(jwt.MapClaims{"iss": nil}),
 		"access token":              p.token(jwt.MapClaims{"token_use": "access"}),
 		"no use":                    p.token(jwt.MapClaims{"token_use": nil}),
-		"expired":                   p.token(jwt.MapClaims{"exp": clock().Unix()}),
-		"no expiry":                 p.token(jwt.MapClaims{"exp": nil}),
-		"expiry is text":            p.token(jwt.MapClaims{"exp": "tomorrow"}),
-		"not yet valid":             p.token(jwt.MapClaims{"nbf": clock().Add(time.Minute).Unix()}),
+		"expired, other pool":       p.token(jwt.MapClaims{"exp": clock().Unix(), "iss": issuer + "d"}),
+		"expired, no issuer":        p.token(jwt.MapClaims{"exp": clock().Unix(), "iss": nil}),
+		"expired, access token":     p.token(jwt.MapClaims{"exp": clock().Unix(), "token_use": "access"}),
+		"expired, other key":        p.sign("one", jwt.SigningMethodRS256, newKey(t), jwt.MapClaims{"exp": 1}),
+		"expired, not yet valid": p.token(jwt.MapClaims{
+			"exp": clock().Unix(), "nbf": clock().Add(time.Minute).Unix(),
+		}),
+		"no expiry":      p.token(jwt.MapClaims{"exp": nil}),
+		"expiry is text": p.token(jwt.MapClaims{"exp": "tomorrow"}),
+		"not yet valid":  p.token(jwt.MapClaims{"nbf": clock().Add(time.Minute).Unix()}),
 	}
 	for name, token := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -186,12 +192,24 @@ func TestTokensThatAreNotThePoolsIDTokensAreUnauthorized(t *testing.T) {
 	}
 }
 
-func TestAuthorizerComesBeforeTheBody(t *testing.T) {
+func TestAuthorizer_TellsThatATokenHasExpired(t *testing.T) {
+	p := newPool(t)
+	g := p.gateway(nil)
+	for _, ago := range []time.Duration{0, time.Minute, 24 * time.Hour} {
+		token := p.token(jwt.MapClaims{"exp": clock().Add(-ago).Unix()})
+		for _, prefix := range []string{"", "Bearer "} {
+			check(t, call(g, order, "Authorization", prefix+token),
+				answer{401, "UnauthorizedException", `{"message":"The incoming token has expired"}`})
+		}
+	}
+}
+
+func TestAuthorizer_ComesBeforeTheBody(t *testing.T) {
 	g := newPool(t).gateway(nil)
 	check(t, call(g, strings.Repeat("x", 10<<20+1)), denied)
 }
 
-func TestClaimsReachTheFunctionAsStrings(t *testing.T) {
+func TestAuthorizer_PassesClaimsToTheFunctionAsStrings(t *testing.T) {
 	p := newPool(t)
 	w := call(p.gateway(nil), order, "Authorization", p.token(jwt.MapClaims{
 		"auth_time":      1767323045,
@@ -217,7 +235,7 @@ func TestClaimsReachTheFunctionAsStrings(t *testing.T) {
 	}
 }
 
-func TestKeyRotationIsNoticedAtMostOnceAMinute(t *testing.T) {
+func TestKeys_AreFetchedAgainAtMostOnceAMinute(t *testing.T) {
 	p := newPool(t)
 	g := p.gateway(nil)
 	old := p.token(nil)
@@ -250,7 +268,7 @@ func TestKeyRotationIsNoticedAtMostOnceAMinute(t *testing.T) {
 	}
 }
 
-func TestManyFirstRequestsFetchKeysOnce(t *testing.T) {
+func TestKeys_AreFetchedOnceForManyFirstRequests(t *testing.T) {
 	p := newPool(t)
 	g, token := p.gateway(nil), p.token(nil)
 	var all sync.WaitGroup
@@ -267,7 +285,7 @@ func TestManyFirstRequestsFetchKeysOnce(t *testing.T) {
 	}
 }
 
-func TestKeysThatCannotBeFetchedAreTheGatewaysFaultUntilTheyCan(t *testing.T) {
+func TestKeys_AreTheGatewaysFaultUntilTheyCanBeFetched(t *testing.T) {
 	p := newPool(t)
 	tests := map[string]http.HandlerFunc{ // the first four would do but for what they are named by
 		"status": func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNotFound); p.serveKeys(w) },
@@ -313,7 +331,7 @@ func TestKeysThatCannotBeFetchedAreTheGatewaysFaultUntilTheyCan(t *testing.T) {
 
 var answerNoKeys = answer{500, "AuthorizerConfigurationException", `{"message": "Internal server error"}`}
 
-func TestPoolThatWasDownIsAskedAgainAfterASecond(t *testing.T) {
+func TestKeys_AreAskedForAgainASecondAfterThePoolWasDown(t *testing.T) {
 	p := newPool(t)
 	g := p.gateway(nil)
 	p.answer = func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) }

@@ -20,6 +20,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/lambda-tokenizer/lambda-tokenizer/test/kit"
 )
 
 func TestInvoke_GivesTheFunctionItsEventAndContext(t *testing.T) {
@@ -411,8 +413,8 @@ func TestClose_InterruptsAndKillsWhatDoesNotEnd(t *testing.T) {
 	}
 	start := time.Now()
 	h.Close()
-	if took := time.Since(start); took < shutdownLimit || took > 2*shutdownLimit {
-		t.Errorf("took %v, want a little more than %v", took, shutdownLimit)
+	if took := time.Since(start); took < shutdownLimit {
+		t.Errorf("took %v, want %v at least", took, shutdownLimit)
 	}
 	if err := <-interrupted; !errors.Is(err, ErrClosed) {
 		t.Errorf("interrupted invocation: got error %v", err)
@@ -450,7 +452,7 @@ func TestEnvironment_KillsWhatAFunctionLeavesBehind(t *testing.T) {
 // awaitEnd waits until the process at the other end of conn has ended.
 func awaitEnd(t *testing.T, conn net.Conn) {
 	t.Helper()
-	if err := conn.SetReadDeadline(time.Now().Add(10 * time.Second)); err != nil {
+	if err := conn.SetReadDeadline(time.Now().Add(kit.Limit)); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := conn.Read(make([]byte, 1)); !errors.Is(err, io.EOF) && !errors.Is(err, syscall.ECONNRESET) {

@@ -21,6 +21,8 @@ import (
 
 	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/aws/aws-lambda-go/lambdacontext"
+
+	"github.com/lambda-tokenizer/lambda-tokenizer/test/kit"
 )
 
 // The test binary plays every part: bootstrap and extensions are symbolic links to it. Which part it plays is in
@@ -430,7 +432,7 @@ func (h *host) lines() []string {
 // await waits until the trace holds line.
 func (h *host) await(line string) {
 	h.t.Helper()
-	for end := time.Now().Add(30 * time.Second); !slices.Contains(h.lines(), line); time.Sleep(2 * time.Millisecond) {
+	for end := time.Now().Add(kit.Limit); !slices.Contains(h.lines(), line); time.Sleep(2 * time.Millisecond) {
 		if time.Now().After(end) {
 			h.t.Fatalf("%q did not come; trace:\n%s", line, strings.Join(h.lines(), "\n"))
 		}

@@ -9,10 +9,11 @@ import (
 	"time"
 )
 
-// How often a step that still runs says so: on one line of a terminal, or on a line each time.
+// How often a step that still runs says so: on one line of a terminal, or on a line each time, after longer and longer
+// pauses.
 const (
 	rewriteEvery = time.Second
-	printEvery   = 15 * time.Second
+	printFirst   = 15 * time.Second
 )
 
 // Printer prints steps. It is safe for concurrent use as an io.Writer of whole lines.
@@ -22,6 +23,7 @@ type Printer struct {
 	mu      sync.Mutex
 	out     io.Writer
 	pending bool // the last line is to be written again
+	open    bool // the last line has no end: a child process was ended in the middle of it
 }
 
 // New returns a printer to out.
@@ -46,11 +48,21 @@ func (p *Printer) Write(b []byte) (int, error) {
 			return 0, err
 		}
 	}
+	p.open = len(b) > 0 && b[len(b)-1] != '\n'
 	return p.out.Write(b)
 }
 
 // Printf prints a line.
-func (p *Printer) Printf(format string, args ...any) { fmt.Fprintf(p, format+"\n", args...) }
+func (p *Printer) Printf(format string, args ...any) {
+	line := fmt.Sprintf(format+"\n", args...)
+	p.mu.Lock()
+	open := p.open
+	p.mu.Unlock()
+	if open {
+		line = "\n" + line
+	}
+	_, _ = io.WriteString(p, line) // nobody reads it if this fails
+}
 
 // still prints that a step still runs.
 func (p *Printer) still(name string, elapsed time.Duration) {
@@ -69,19 +81,17 @@ func (p *Printer) still(name string, elapsed time.Duration) {
 func (p *Printer) Step(name string, do func() (result string, err error)) error {
 	start := time.Now()
 	done := make(chan struct{})
-	every := printEvery
+	wait, factor := printFirst, 2
 	if p.rewrite {
-		every = rewriteEvery
+		wait, factor = rewriteEvery, 1
 	}
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		ticker := time.NewTicker(every)
-		defer ticker.Stop()
-		for {
+		for n := 1; ; n *= factor {
 			select {
 			case <-done:
 				return
-			case <-ticker.C:
+			case <-time.After(time.Duration(n) * wait):
 				p.still(name, time.Since(start))
 			}
 		}

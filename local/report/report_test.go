@@ -10,16 +10,15 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/assembly"
-	"github.com/lambda-tokenizer/lambda-tokenizer/local/localtest"
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/report"
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/report/dataflow"
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/report/inventory"
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/synth"
+	"github.com/lambda-tokenizer/lambda-tokenizer/test/kit"
 )
 
 const remedy = "run go run ./local/whocanread -write, and review the diff: each new line is somebody who can do more"
@@ -27,10 +26,10 @@ const remedy = "run go run ./local/whocanread -write, and review the diff: each 
 var (
 	templates string // a directory
 	synthesis = sync.OnceValue(func() error {
-		if err := localtest.ReadSources(); err != nil {
+		if err := kit.ReadSources(); err != nil {
 			return err
 		}
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute) // it may have to compile the CDK
+		ctx, cancel := context.WithTimeout(context.Background(), kit.BuildLimit)
 		defer cancel()
 		var log bytes.Buffer
 		if err := synth.Run(ctx, synth.Options{Out: templates, TemplatesOnly: true, Log: &log}); err != nil {

@@ -1,7 +1,9 @@
-// Command simulator is what `go run ./local` compiles and starts: it synthesizes the CDK app and runs what the templates describe.
+// Command simulator is what `go run ./local` compiles and starts: it synthesizes the CDK app and runs what the
+// templates describe.
 //
-// AWS_ENDPOINT_URL, or AWS_ENDPOINT_URL_KMS, _DYNAMODB and _COGNITO_IDENTITY_PROVIDER, name other implementations of the services. The
-// services that they do not name are served in process. Other AWS settings and credentials are ignored.
+// AWS_ENDPOINT_URL, or AWS_ENDPOINT_URL_KMS, _DYNAMODB and _COGNITO_IDENTITY_PROVIDER, name other implementations of
+// the services. The services that they do not name are served in process. Other AWS settings and credentials are
+// ignored.
 package main
 
 import (
@@ -60,12 +62,15 @@ func parse(args []string, out io.Writer) (flags, error) {
 	set := flag.NewFlagSet("local", flag.ContinueOnError)
 	set.SetOutput(out)
 	set.BoolVar(&f.serve, "serve", false, "keep serving after the walkthrough, until Ctrl-C")
-	set.StringVar(&f.outputs, "outputs", "", "write the stacks' outputs, the endpoints and a user's ID token to this JSON `file`")
-	set.StringVar(&f.addr, "addr", "127.0.0.1:0", "where the API listens; a loopback `address`, port 0 means any free one")
+	set.StringVar(&f.outputs, "outputs", "",
+		"write the stacks' outputs, the endpoints and a user's ID token to this JSON `file`")
+	set.StringVar(&f.addr, "addr", "127.0.0.1:0",
+		"where the API listens; a loopback `address`, port 0 means any free one")
 	set.StringVar(&f.card, "card", walkthrough.SampleCard, "the card `number` to order with")
 	set.StringVar(&f.stage, "stage", "dev", "the app's `stage`: dev or prod")
 	set.BoolVar(&f.verbose, "v", false, "print what functions and extensions log")
-	set.StringVar(&f.app, "app", "", "this repository's CDK app as a compiled `program`, which go run ./local names; without it the app is compiled first")
+	set.StringVar(&f.app, "app", "",
+		"this repository's CDK app as a compiled `program`, which go run ./local names; without it the app is compiled first")
 	set.BoolVar(&f.check, "check", false, "only check flags and endpoints")
 	if err := set.Parse(args); err != nil {
 		return f, err
@@ -77,7 +82,8 @@ func parse(args []string, out io.Writer) (flags, error) {
 		return f, fmt.Errorf("-card %w", err)
 	}
 	if host, _, err := net.SplitHostPort(f.addr); err != nil || !isLoopback(host) {
-		return f, fmt.Errorf("-addr %q: use a loopback address with a port, such as 127.0.0.1:8080: nothing here is meant for a network", f.addr)
+		return f, fmt.Errorf("-addr %q: use a loopback address with a port, such as 127.0.0.1:8080: "+
+			"nothing here is meant for a network", f.addr)
 	}
 	return f, nil
 }
@@ -112,7 +118,9 @@ func run(ctx context.Context, args []string, out io.Writer, getenv func(string) 
 		}
 	}()
 	if len(external) > 0 {
-		if err := printer.Step("check endpoints", func() (string, error) { return external.String(), external.Check(ctx) }); err != nil {
+		if err := printer.Step("check endpoints", func() (string, error) {
+			return external.String(), external.Check(ctx)
+		}); err != nil {
 			return err
 		}
 	}
@@ -129,7 +137,8 @@ func run(ctx context.Context, args []string, out io.Writer, getenv func(string) 
 		return err
 	}
 	defer func() { err = errors.Join(err, system.Close()) }()
-	if err := walk(ctx, f, system, printer, log); err != nil {
+	idToken, err := walk(ctx, f, system, printer, log)
+	if err != nil {
 		if trouble := system.Trouble(); len(trouble) > 0 {
 			err = fmt.Errorf("%w\nbecause of:\n  %s", err, strings.Join(trouble, "\n  "))
 		}
@@ -140,7 +149,11 @@ func run(ctx context.Context, args []string, out io.Writer, getenv func(string) 
 		printer.Printf("  %s", line)
 	}
 	if f.serve {
-		printer.Printf("\nServing %s until Ctrl-C.", system.Outputs["PaymentMethodApiURL"])
+		lines, err := secrets{dir}.lines(system, idToken)
+		if err != nil {
+			return err
+		}
+		printer.Printf("%sServing %s until Ctrl-C.", lines, system.Outputs["PaymentMethodApiURL"])
 		<-ctx.Done()
 		printer.Printf("\nStopping.")
 	}
@@ -148,7 +161,8 @@ func run(ctx context.Context, args []string, out io.Writer, getenv func(string) 
 }
 
 // start synthesizes the app into dir, and runs the result.
-func start(ctx context.Context, f flags, dir string, printer *progress.Printer, log io.Writer, external endpoint.Set) (system *cloud.Cloud, err error) {
+func start(ctx context.Context, f flags, dir string, printer *progress.Printer,
+	log io.Writer, external endpoint.Set) (system *cloud.Cloud, err error) {
 	settings, err := synth.HostContext()
 	if err != nil {
 		return nil, err
@@ -170,6 +184,7 @@ func start(ctx context.Context, f flags, dir string, printer *progress.Printer, 
 		}
 		system, err = cloud.Deploy(ctx, cloud.Options{
 			Assembly: a, Account: synth.Account, Region: synth.Region, Addr: f.addr, External: external, Log: log,
+			Mailed: secrets{dir}.mailed,
 		})
 		if err != nil {
 			return "", err
@@ -179,8 +194,8 @@ func start(ctx context.Context, f flags, dir string, printer *progress.Printer, 
 	return system, err
 }
 
-// walk does the walkthrough, and writes what a person needs to continue.
-func walk(ctx context.Context, f flags, system *cloud.Cloud, printer *progress.Printer, log *tee) error {
+// walk does the walkthrough, and writes the outputs. It returns the ID token of its user.
+func walk(ctx context.Context, f flags, system *cloud.Cloud, printer *progress.Printer, log *tee) (string, error) {
 	w := walkthrough.Walk{
 		System: walkthrough.System{
 			Cognito: system.Clients.Cognito, DynamoDB: system.Clients.DynamoDB,
@@ -193,33 +208,18 @@ func walk(ctx context.Context, f flags, system *cloud.Cloud, printer *progress.P
 	}
 	idToken, err := w.SignIn(ctx)
 	if err != nil {
-		return err
+		return "", err
 	}
 	if err := w.Pay(ctx); err != nil {
-		return err
+		return "", err
 	}
 	if err := w.FindNoCard(ctx, log.all); err != nil {
-		return err
-	}
-	if f.serve {
-		printer.Printf("\n%s", curls(system.Outputs["PaymentMethodApiURL"], idToken))
+		return "", err
 	}
 	if f.outputs == "" {
-		return nil
+		return idToken, nil
 	}
-	return writeOutputs(f.outputs, system, idToken)
-}
-
-func curls(base, idToken string) string {
-	const call = "curl -X POST \\\n %s/%s \\\n-H 'Authorization: %s' \\\n-H 'Content-Type: application/json' \\\n-d '%s'\n\n"
-	return fmt.Sprintf(call, base, "order", idToken, `{
-"CustomerOrder": "`+walkthrough.Order+`",
-"CustomerName": "Amazon Web Services",
-"CreditCard": "`+walkthrough.SampleCard+`",
-"Address": "Reinvent2019, Las Vegas, USA"
-}`) + fmt.Sprintf(call, base, "paybill", idToken, `{
-"CustomerOrder": "`+walkthrough.Order+`"
-}`)
+	return idToken, writeOutputs(f.outputs, system, idToken)
 }
 
 // writeOutputs writes the whole file or nothing. Only its owner can read it, because it holds a credential.

@@ -141,7 +141,8 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		fmt.Fprintf(out, "%-10s %s, in %v\n", name, s, time.Since(start).Round(time.Second))
 	}
 	if unlisted > 0 || stale > 0 {
-		return fmt.Errorf("%d faults survive that %s does not list, and it lists %d that do not: add tests, or the reasons", unlisted, survivorsFile, stale)
+		return fmt.Errorf("%d faults survive that %s does not list, and it lists %d that do not: "+
+			"add tests, or the reasons", unlisted, survivorsFile, stale)
 	}
 	return nil
 }
@@ -154,7 +155,8 @@ func (s score) String() string {
 	if counted == 0 {
 		return "no faults"
 	}
-	return fmt.Sprintf("%d of %d faults killed (%.0f %%), %d did not compile", s[killed], counted, 100*float64(s[killed])/float64(counted), s[invalid])
+	return fmt.Sprintf("%d of %d faults killed (%.0f %%), %d did not compile", s[killed], counted,
+		100*float64(s[killed])/float64(counted), s[invalid])
 }
 
 // moduleRoot is the directory of the module that this is run in.

@@ -7,9 +7,10 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/lambda-tokenizer/lambda-tokenizer/test/kit"
 )
 
 const sample = `package p
@@ -51,9 +52,12 @@ func TestMutantsOf_FindsEachKindOfFault(t *testing.T) {
 	}
 	want := []string{
 		"-: 8 => 9", "-: 8 => 7",
-		"do: context.WithTimeout(ctx, 5) => context.WithCancel(ctx)", "do: 5 => 6", "do: 5 => 4", "do: defer cancel() => nothing",
-		"do: n >= limit => n > limit", "do: n >= limit && ready(b) => n >= limit || ready(b)", "do: clear(b) => nothing",
-		"do: return nil, ctx.Err() => return nil, nil", "do: !ready(b) => ready(b)", "do: n++ => nothing", "do: now().UTC() => now()",
+		"do: context.WithTimeout(ctx, 5) => context.WithCancel(ctx)", "do: 5 => 6", "do: 5 => 4",
+		"do: defer cancel() => nothing",
+		"do: n >= limit => n > limit", "do: n >= limit && ready(b) => n >= limit || ready(b)",
+		"do: clear(b) => nothing",
+		"do: return nil, ctx.Err() => return nil, nil", "do: !ready(b) => ready(b)", "do: n++ => nothing",
+		"do: now().UTC() => now()",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
@@ -78,14 +82,16 @@ func TestChoose_IsTheSameForTheSameSeed(t *testing.T) {
 		}
 		return ids
 	}
-	if !slices.Equal(ids(1), ids(1)) || slices.Equal(ids(1), ids(2)) || len(ids(1)) != 5 || len(choose(all, 0, 1)) != len(all) {
+	if !slices.Equal(ids(1), ids(1)) || slices.Equal(ids(1), ids(2)) || len(ids(1)) != 5 ||
+		len(choose(all, 0, 1)) != len(all) {
 		t.Errorf("%v, %v", ids(1), ids(2))
 	}
 }
 
 func TestReadSurvivors_WantsAReasonForEach(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "survivors.txt")
-	for content, ok := range map[string]bool{"# a comment\n\na || b => a && b | the same\n": true, "a => b\n": false, "a => b | \n": false} {
+	for content, ok := range map[string]bool{"# a comment\n\na || b => a && b | the same\n": true, "a => b\n": false,
+		"a => b | \n": false} {
 		if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -140,7 +146,8 @@ func TestParsePatches_RefusesWhatIsIncomplete(t *testing.T) {
 	if err != nil || len(got) != 1 || got[0].before != " a\nb\n" || got[0].after != " c\n" || got[0].tests != "TestX" {
 		t.Errorf("%+v, %v", got, err)
 	}
-	for _, bad := range []string{"in a.py\n- a\n", "test ./p TestX\n- a\n", "in a.py\ntest ./p\n- a\n", "in a.py\ntest ./p TestX\n", "a\n"} {
+	for _, bad := range []string{"in a.py\n- a\n", "test ./p TestX\n- a\n", "in a.py\ntest ./p\n- a\n",
+		"in a.py\ntest ./p TestX\n", "a\n"} {
 		if _, err := parsePatches("list", bad); err == nil {
 			t.Errorf("%q passes", bad)
 		}
@@ -187,7 +194,8 @@ func TestOutcomes_AreKeptAsLongAsTheyHold(t *testing.T) {
 	for _, tt := range []struct {
 		id, source, pkg string
 		want            bool
-	}{{"a", "s", "p", true}, {"a", "s", "more tests", true}, {"a", "changed", "p", false}, {"b", "s", "p", true}, {"b", "s", "more tests", false}, {"c", "s", "p", false}} {
+	}{{"a", "s", "p", true}, {"a", "s", "more tests", true}, {"a", "changed", "p", false}, {"b", "s", "p", true},
+		{"b", "s", "more tests", false}, {"c", "s", "p", false}} {
 		if _, ok := o.find(tt.id, tt.source, tt.pkg); ok != tt.want {
 			t.Errorf("%+v: %v", tt, ok)
 		}
@@ -215,7 +223,7 @@ func TestRunPackage_TellsWhatATestSees(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), kit.Limit)
 	defer cancel()
 	got, err := runPackage(ctx, root, "p", false, options{parallel: 2}, known, nil)
 	if err != nil {
@@ -225,7 +233,8 @@ func TestRunPackage_TellsWhatATestSees(t *testing.T) {
 	for _, r := range got {
 		ends[r.ID] = r.Outcome
 	}
-	want := map[string]string{"p/p.go f: n > 1 => n >= 1": killed, "p/p.go f: 1 => 2": survived, "p/p.go f: 1 => 0": killed}
+	want := map[string]string{"p/p.go f: n > 1 => n >= 1": killed, "p/p.go f: 1 => 2": survived,
+		"p/p.go f: 1 => 0": killed}
 	if diff := cmp.Diff(want, ends); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}

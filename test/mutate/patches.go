@@ -111,7 +111,8 @@ func runPatches(ctx context.Context, root string, o options, out io.Writer) (res
 	passed := map[string]bool{} // tests that pass without a fault
 	for _, p := range patches {
 		if key := p.pkg + " " + p.tests; !passed[key] {
-			if output, err := test(ctx, tree, patchLimit, "-v", "-run", p.tests, p.pkg); err != nil || strings.Contains(string(output), "no tests to run") {
+			if output, err := test(ctx, tree, patchLimit, "-v", "-run", p.tests, p.pkg); err != nil ||
+				strings.Contains(string(output), "no tests to run") {
 				return nil, fmt.Errorf("%s fails without a fault, or does not exist: %w\n%s", key, err, output)
 			}
 			passed[key] = true

@@ -91,7 +91,8 @@ func (o *outcomes) close() {
 }
 
 // runPackage puts faults into a package and runs its tests with each.
-func runPackage(ctx context.Context, root, dir string, race bool, o options, known *outcomes, out io.Writer) ([]result, error) {
+func runPackage(ctx context.Context, root, dir string, race bool, o options, known *outcomes,
+	out io.Writer) ([]result, error) {
 	all, sources, digest, err := readPackage(root, dir)
 	if err != nil {
 		return nil, err
@@ -178,7 +179,8 @@ func choose(all []mutant, n int, seed uint64) []mutant {
 	return out
 }
 
-func tryMutant(ctx context.Context, root string, m mutant, source string, limit time.Duration, args []string) (string, error) {
+func tryMutant(ctx context.Context, root string, m mutant, source string, limit time.Duration,
+	args []string) (string, error) {
 	temp, err := os.MkdirTemp("", "mutate")
 	if err != nil {
 		return "", err
@@ -189,7 +191,8 @@ func tryMutant(ctx context.Context, root string, m mutant, source string, limit 
 	if err != nil {
 		return "", err
 	}
-	if err := errors.Join(os.WriteFile(changed, []byte(m.apply(source)), 0o600), os.WriteFile(overlay, list, 0o600)); err != nil {
+	if err := errors.Join(os.WriteFile(changed, []byte(m.apply(source)), 0o600),
+		os.WriteFile(overlay, list, 0o600)); err != nil {
 		return "", err
 	}
 	output, err := test(ctx, root, limit, append([]string{"-overlay=" + overlay}, args...)...)
@@ -211,7 +214,8 @@ func outcome(ctx context.Context, output []byte, err error) (string, error) {
 
 // test runs go test in a directory. Tests that hang fail at the limit.
 func test(ctx context.Context, root string, limit time.Duration, args ...string) ([]byte, error) {
-	command := exec.CommandContext(ctx, "go", append([]string{"test", "-count=1", "-failfast", "-vet=off", "-timeout=" + limit.String()}, args...)...)
+	command := exec.CommandContext(ctx, "go",
+		append([]string{"test", "-count=1", "-failfast", "-vet=off", "-timeout=" + limit.String()}, args...)...)
 	command.Dir, command.WaitDelay = root, time.Second
 	return command.CombinedOutput()
 }

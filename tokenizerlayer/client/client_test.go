@@ -36,7 +36,8 @@ func clientOf(t *testing.T, timeout time.Duration, h http.HandlerFunc) (*client.
 	}
 	srv.Start()
 	t.Cleanup(srv.Close)
-	c, err := client.New(client.Config{Port: srv.Listener.Addr().(*net.TCPAddr).Port, SessionToken: "s", Timeout: timeout})
+	c, err := client.New(
+		client.Config{Port: srv.Listener.Addr().(*net.TCPAddr).Port, SessionToken: "s", Timeout: timeout})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -49,15 +50,18 @@ type call func(context.Context, *client.Client) (zero bool, err error)
 // calls are one call of each method, with a card wherever a request takes text.
 var calls = map[string]call{
 	"Tokenize": func(ctx context.Context, c *client.Client) (bool, error) {
-		out, err := c.Tokenize(ctx, client.TokenizeInput{Data: client.NewSecret(pan), Scope: pan, IdempotencyKey: pan, RequestID: pan})
+		out, err := c.Tokenize(ctx,
+			client.TokenizeInput{Data: client.NewSecret(pan), Scope: pan, IdempotencyKey: pan, RequestID: pan})
 		return out == client.TokenizeOutput{}, err
 	},
 	"Seal": func(ctx context.Context, c *client.Client) (bool, error) {
-		out, err := c.Seal(ctx, client.SealInput{Data: client.NewSecret(pan), Purpose: pan, Metadata: map[string]string{pan: pan}})
+		out, err := c.Seal(ctx,
+			client.SealInput{Data: client.NewSecret(pan), Purpose: pan, Metadata: map[string]string{pan: pan}})
 		return out.Token == "" && out.ExpiresAt.IsZero() && out.Put.Put == nil, err
 	},
 	"Detokenize": func(ctx context.Context, c *client.Client) (bool, error) {
-		out, err := c.Detokenize(ctx, client.DetokenizeInput{Token: pan, Attempt: pan, Reason: pan, Redaction: pan, Mask: pan})
+		out, err := c.Detokenize(ctx,
+			client.DetokenizeInput{Token: pan, Attempt: pan, Reason: pan, Redaction: pan, Mask: pan})
 		return out.Data.IsZero() && out.Redaction == "", err
 	},
 	"Validate": func(ctx context.Context, c *client.Client) (bool, error) {
@@ -100,7 +104,8 @@ func TestClient_KeepsOneConnection(t *testing.T) {
 		_, _ = io.WriteString(w, `{"token":"t"}`)
 	})
 	for range 5 {
-		if out, err := c.Tokenize(t.Context(), client.TokenizeInput{Data: client.NewSecret(pan)}); err != nil || out.Token != "t" {
+		if out, err := c.Tokenize(t.Context(), client.TokenizeInput{Data: client.NewSecret(pan)}); err != nil ||
+			out.Token != "t" {
 			t.Fatal(out, err)
 		}
 	}
@@ -128,7 +133,9 @@ func TestClient_EndsACallAtItsDeadline(t *testing.T) {
 		context func() (context.Context, context.CancelFunc)
 		detail  string
 	}{
-		{"own timeout", 20 * time.Millisecond, func() (context.Context, context.CancelFunc) { return t.Context(), func() {} }, "in time"},
+		{"own timeout", 20 * time.Millisecond, func() (context.Context, context.CancelFunc) {
+			return t.Context(), func() {}
+		}, "in time"},
 		{"deadline of the context", time.Hour, soon, "in time"},
 		{"cancellation", time.Hour, cancelled, "cancelled"},
 	} {
@@ -174,7 +181,9 @@ func TestClient_RefusesStrangeAnswers(t *testing.T) {
 	for answer, h := range map[string]http.HandlerFunc{
 		"not JSON": say(pan),
 		"large":    say(`"` + strings.Repeat(pan, 2000) + `"`),
-		"cut off":  say(`{"token":"t","live":true,"data":"` + pan + `","release":"r","type":"card","in_backups_until":"2026-01-02T03:04:05Z","row":{}`),
+		"cut off": say(
+			`{"token":"t","live":true,"data":"` + pan +
+				`","release":"r","type":"card","in_backups_until":"2026-01-02T03:04:05Z","row":{}`),
 		"members of the wrong type": say(`{"token":"t","live":true,"data":"` + pan + `","release":"r","type":"card",` +
 			`"in_backups_until":"2026-01-02T03:04:05Z","row":{"table_name":"T"},"status":5,"redaction":5,"expires_at":5,"revoked":5,"live":5}`),
 		"404 of another server": func(w http.ResponseWriter, r *http.Request) { http.NotFound(w, r) },
@@ -217,7 +226,9 @@ func TestClient_RefusesSuccessWithoutResult(t *testing.T) {
 		})
 	}
 	t.Run("Seal without a row", func(t *testing.T) {
-		c, _ := clientOf(t, 0, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, `{"token":"t"}`) })
+		c, _ := clientOf(t, 0, func(w http.ResponseWriter, _ *http.Request) {
+			_, _ = io.WriteString(w, `{"token":"t"}`)
+		})
 		zero, err := calls["Seal"](t.Context(), c)
 		wantError(t, zero, err, client.ErrInternal)
 	})
@@ -240,7 +251,9 @@ func TestClient_ReadsAnAnswerOfTheLargestSize(t *testing.T) {
 func TestClient_RefusesARowOfAnotherType(t *testing.T) {
 	for _, value := range []string{`{"BOOL":true}`, `{"NULL":true}`, `{}`, `{"S":"x","N":"1"}`, `{"N":5}`, `null`} {
 		c, _ := clientOf(t, 0, func(w http.ResponseWriter, _ *http.Request) {
-			_, _ = io.WriteString(w, `{"token":"t","row":{"table_name":"T","item":{"Hash_Key":{"S":"t"},"Odd":`+value+`},"condition_expression":"c"}}`)
+			_, _ = io.WriteString(w,
+				`{"token":"t","row":{"table_name":"T","item":{"Hash_Key":{"S":"t"},"Odd":`+value+
+					`},"condition_expression":"c"}}`)
 		})
 		zero, err := calls["Seal"](t.Context(), c)
 		if errors.Is(err, client.ErrInternal) {
@@ -255,14 +268,17 @@ func TestClient_ReturnsWhatAProblemDocumentSays(t *testing.T) {
 	for _, kind := range failure.Kinds() {
 		c, _ := clientOf(t, 0, func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set(api.RequestHeader, "request-1")
-			problem.Of(&failure.Error{Kind: kind, Field: "ttl", Detail: "try again", RetryAfter: 1500 * time.Millisecond}).Write(w)
+			problem.Of(
+				&failure.Error{Kind: kind, Field: "ttl", Detail: "try again",
+					RetryAfter: 1500 * time.Millisecond}).Write(w)
 		})
 		for method, do := range calls {
 			t.Run(kind.Code+" of "+method, func(t *testing.T) {
 				zero, err := do(t.Context(), c)
 				wantError(t, zero, err, kind)
 				want := &client.Error{
-					Code: kind.Code, Status: kind.Status, Field: "ttl", Detail: "try again", RetryAfter: 2 * time.Second, RequestID: "request-1",
+					Code: kind.Code, Status: kind.Status, Field: "ttl", Detail: "try again",
+					RetryAfter: 2 * time.Second, RequestID: "request-1",
 				}
 				e, _ := errors.AsType[*client.Error](err)
 				if diff := cmp.Diff(want, e); diff != "" {
@@ -301,13 +317,20 @@ func TestClient_RefusesWhatCannotBeSent(t *testing.T) {
 		{"negative TTL", "ttl", client.TokenizeInput{Data: card, TTL: -time.Second}},
 		{"fractional TTL", "ttl", client.TokenizeInput{Data: card, TTL: 1500 * time.Millisecond}},
 		{"TTL below a second", "ttl", client.TokenizeInput{Data: card, TTL: time.Nanosecond}},
-		{"data that is not UTF-8", "data", client.TokenizeInput{Data: client.NewSecret("a" + invalid), Type: client.TypeText}},
-		{"metadata name that is not UTF-8", "metadata", client.TokenizeInput{Data: card, Metadata: map[string]string{invalid: "a"}}},
-		{"metadata value that is not UTF-8", "metadata", client.TokenizeInput{Data: card, Metadata: map[string]string{"a": invalid}}},
-		{"context name that is not UTF-8", "binding.context", client.TokenizeInput{Data: card, Context: map[string]string{invalid: "a"}}},
-		{"context value that is not UTF-8", "binding.context", client.TokenizeInput{Data: card, Context: map[string]string{"a": invalid}}},
-		{"idempotency key with a line break", "Idempotency-Key", client.TokenizeInput{Data: card, IdempotencyKey: pan + "\n"}},
-		{"request id with a line break", "X-Request-Id", client.TokenizeInput{Data: card, RequestID: pan + "\r\nX-Forwarded-For: 1"}},
+		{"data that is not UTF-8", "data",
+			client.TokenizeInput{Data: client.NewSecret("a" + invalid), Type: client.TypeText}},
+		{"metadata name that is not UTF-8", "metadata",
+			client.TokenizeInput{Data: card, Metadata: map[string]string{invalid: "a"}}},
+		{"metadata value that is not UTF-8", "metadata",
+			client.TokenizeInput{Data: card, Metadata: map[string]string{"a": invalid}}},
+		{"context name that is not UTF-8", "binding.context",
+			client.TokenizeInput{Data: card, Context: map[string]string{invalid: "a"}}},
+		{"context value that is not UTF-8", "binding.context",
+			client.TokenizeInput{Data: card, Context: map[string]string{"a": invalid}}},
+		{"idempotency key with a line break", "Idempotency-Key",
+			client.TokenizeInput{Data: card, IdempotencyKey: pan + "\n"}},
+		{"request id with a line break", "X-Request-Id",
+			client.TokenizeInput{Data: card, RequestID: pan + "\r\nX-Forwarded-For: 1"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			out, err := c.Tokenize(t.Context(), tt.in)
@@ -319,7 +342,8 @@ func TestClient_RefusesWhatCannotBeSent(t *testing.T) {
 				return // Seal has none
 			}
 			_, err = c.Seal(t.Context(), client.SealInput{
-				Data: tt.in.Data, Type: tt.in.Type, TTL: tt.in.TTL, Metadata: tt.in.Metadata, Context: tt.in.Context, RequestID: tt.in.RequestID,
+				Data: tt.in.Data, Type: tt.in.Type, TTL: tt.in.TTL, Metadata: tt.in.Metadata, Context: tt.in.Context,
+				RequestID: tt.in.RequestID,
 			})
 			if e, ok := errors.AsType[*client.Error](err); !ok || e.Field != tt.field {
 				t.Errorf("Seal: %v", err)
@@ -347,8 +371,10 @@ func TestClient_PassesOnWhatTheExtensionRefuses(t *testing.T) {
 		{"purpose", "binding.purpose", client.TokenizeInput{Data: card, Purpose: "No!"}},
 		{"type", "type", client.TokenizeInput{Data: card, Type: "number"}},
 		{"format", "format", client.TokenizeInput{Data: card, Format: "short"}},
-		{"format of a text", "format", client.TokenizeInput{Data: card, Type: client.TypeText, Format: client.FormatCard}},
-		{"deterministic with TTL", "deterministic", client.TokenizeInput{Data: card, Deterministic: true, TTL: time.Hour}},
+		{"format of a text", "format",
+			client.TokenizeInput{Data: card, Type: client.TypeText, Format: client.FormatCard}},
+		{"deterministic with TTL", "deterministic",
+			client.TokenizeInput{Data: card, Deterministic: true, TTL: time.Hour}},
 		{"scope alone", "scope", client.TokenizeInput{Data: card, Scope: "s"}},
 		{"verification code", "metadata", client.TokenizeInput{Data: card, Metadata: map[string]string{"cvv": "123"}}},
 		{"idempotency key", "Idempotency-Key", client.TokenizeInput{Data: card, IdempotencyKey: "a b"}},
@@ -385,8 +411,9 @@ func TestClient_SendsTheZeroInputAsAnEmptyRequest(t *testing.T) {
 	_, _ = c.Revoke(ctx, client.RevokeInput{})
 	_, _ = c.Ping(ctx)
 	want := map[string]string{
-		"/v1/tokenize": `{"data":""}`, "/v1/detokenize": `{"token":""}`, "/v1/validate": `{"token":""}`, "/v1/metadata": `{"token":""}`,
-		"/v1/revoke": `{"token":""}`, "/ping": "",
+		"/v1/tokenize": `{"data":""}`, "/v1/detokenize": `{"token":""}`, "/v1/validate": `{"token":""}`,
+		"/v1/metadata": `{"token":""}`,
+		"/v1/revoke":   `{"token":""}`, "/ping": "",
 	}
 	if diff := cmp.Diff(want, bodies); diff != "" {
 		t.Errorf("bodies (-want +got):\n%s", diff)
@@ -407,7 +434,8 @@ func TestNew_NamesTheWrongField(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			c, err := client.New(tt.c)
-			if c != nil || err == nil || !strings.Contains(err.Error(), tt.field+" ") || strings.Contains(err.Error(), "secret") {
+			if c != nil || err == nil || !strings.Contains(err.Error(), tt.field+" ") ||
+				strings.Contains(err.Error(), "secret") {
 				t.Errorf("error %v", err)
 			}
 		})
@@ -448,7 +476,8 @@ func TestFromEnvironment_NamesTheWrongVariable(t *testing.T) {
 func TestNewError_IsOfItsKind(t *testing.T) {
 	for _, kind := range failure.Kinds() {
 		e := client.NewError(kind, "token", "no such token")
-		if !errors.Is(e, kind) || e.Code != kind.Code || e.Status != kind.Status || e.Error() != kind.Title+": token: no such token" {
+		if !errors.Is(e, kind) || e.Code != kind.Code || e.Status != kind.Status ||
+			e.Error() != kind.Title+": token: no such token" {
 			t.Errorf("%v became %+v", kind, e)
 		}
 		if again := client.NewError(e, "", ""); !errors.Is(again, kind) {
@@ -466,7 +495,8 @@ func TestNewError_IsOfItsKind(t *testing.T) {
 func TestErrors_HaveAVariableForEachKind(t *testing.T) {
 	variables := []error{
 		client.ErrInvalid, client.ErrUnauthorized, client.ErrForwarded, client.ErrDenied, client.ErrBindingMismatch,
-		client.ErrNotFound, client.ErrNoEndpoint, client.ErrKeyReused, client.ErrInFlight, client.ErrRevoked, client.ErrExpired, client.ErrUsedUp, client.ErrTooLarge, client.ErrRateLimited,
+		client.ErrNotFound, client.ErrNoEndpoint, client.ErrKeyReused, client.ErrInFlight, client.ErrRevoked,
+		client.ErrExpired, client.ErrUsedUp, client.ErrTooLarge, client.ErrRateLimited,
 		client.ErrIntegrity, client.ErrInternal, client.ErrUnavailable, client.ErrNotReady,
 	}
 	var kinds []error

@@ -118,7 +118,8 @@ func ExampleClient_Detokenize() {
 	tokenizer := tok.Client
 
 	ctx := context.Background()
-	made, err := tokenizer.Tokenize(ctx, client.TokenizeInput{Data: client.NewSecret("4111 1111 1111 1111"), MaxUses: 1})
+	made, err := tokenizer.Tokenize(ctx,
+		client.TokenizeInput{Data: client.NewSecret("4111 1111 1111 1111"), MaxUses: 1})
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -269,7 +270,8 @@ func ExampleClient_Detokenize_context() {
 
 	ctx := context.Background()
 	order := map[string]string{"order": "1", "user": "alice"}
-	made, err := tokenizer.Tokenize(ctx, client.TokenizeInput{Data: client.NewSecret("4111 1111 1111 1111"), Context: order})
+	made, err := tokenizer.Tokenize(ctx,
+		client.TokenizeInput{Data: client.NewSecret("4111 1111 1111 1111"), Context: order})
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -277,7 +279,8 @@ func ExampleClient_Detokenize_context() {
 	out, err := tokenizer.Detokenize(ctx, client.DetokenizeInput{Token: made.Token, Context: order})
 	fmt.Println(out.Data.Reveal(), err)
 
-	_, err = tokenizer.Detokenize(ctx, client.DetokenizeInput{Token: made.Token, Context: map[string]string{"order": "2", "user": "alice"}})
+	_, err = tokenizer.Detokenize(ctx,
+		client.DetokenizeInput{Token: made.Token, Context: map[string]string{"order": "2", "user": "alice"}})
 	fmt.Println(errors.Is(err, client.ErrBindingMismatch))
 	// Output:
 	// ************1111 <nil>

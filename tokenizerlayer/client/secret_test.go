@@ -102,7 +102,8 @@ func TestParsePAN_SaysWhatIsWrong(t *testing.T) {
 	} {
 		t.Run(tt.text, func(t *testing.T) {
 			n, err := client.ParsePAN(client.NewSecret(tt.text))
-			if n.Reveal() != tt.want || (err != nil) != (tt.reason != "") || err != nil && !strings.Contains(err.Error(), tt.reason) {
+			if n.Reveal() != tt.want || (err != nil) != (tt.reason != "") ||
+				err != nil && !strings.Contains(err.Error(), tt.reason) {
 				t.Errorf("%q, %v", n.Reveal(), err)
 			}
 			if err != nil && tt.text != "" && strings.Contains(err.Error(), tt.text) {
@@ -157,7 +158,8 @@ func TestPAN_MasksShowNoMoreThanAllowed(t *testing.T) {
 }
 
 func TestIsAuthenticationData_KnowsTheNames(t *testing.T) {
-	for name, want := range map[string]bool{"cvv": true, "card-cvc": true, "PIN": true, "track2": true, "customer": false, "": false} {
+	for name, want := range map[string]bool{"cvv": true, "card-cvc": true, "PIN": true, "track2": true,
+		"customer": false, "": false} {
 		if got := client.IsAuthenticationData(name); got != want {
 			t.Errorf("%q: %v", name, got)
 		}

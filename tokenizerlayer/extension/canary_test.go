@@ -20,18 +20,19 @@ const (
 	canaryText = "IBAN of Canary Bird DE89370400440532013000"
 )
 
-// Every success and every failure of the API is taken with a card and a text that can be recognized. Neither they, nor a token, nor the
-// session token are logged or sent to KMS. A token's ref is there, and names it in the log, in its row and in KMS's records alike.
+// Every success and every failure of the API is taken with a card and a text that can be recognized. Neither they, nor
+// a token, nor the session token are logged or sent to KMS. A token's ref is there, and names it in the log, in its row
+// and in KMS's records alike.
 func TestExtension_LeaksTheCanaryNowhere(t *testing.T) {
 	x := startExtension(t)
 	x.succeed(t)
 	x.fail(t)
-	x.shutDown()
-	if err := <-x.exited; err != nil {
+	if err := x.ShutDown(); err != nil {
 		t.Errorf("the extension ended with %v", err)
 	}
-	logged := x.stdout.String() + x.stderr.String()
-	places := map[string]string{"the log": logged, "the answers": strings.Join(x.answers, "\n"), "the requests to KMS": x.asked.all()}
+	logged := x.Stdout.String() + x.Stderr.String()
+	places := map[string]string{"the log": logged, "the answers": strings.Join(x.answers, "\n"),
+		"the requests to KMS": strings.Join(x.Asked.Requests(), "\n")}
 	for _, table := range []string{vaultTable, stateTable, indexTable} {
 		rows := x.rows(t, table)
 		if len(rows) == 0 {
@@ -40,7 +41,8 @@ func TestExtension_LeaksTheCanaryNowhere(t *testing.T) {
 		places[table] = contents(t, rows)
 	}
 	// Parts of them as well, and what a careless encoding makes of them.
-	secrets := []string{canary, "411111111111", "4111-1111", canaryText, "Canary Bird", "DE8937", "NDExMTExMTExMTExMTExM", "34313131313131", session}
+	secrets := []string{canary, "411111111111", "4111-1111", canaryText, "Canary Bird", "DE8937",
+		"NDExMTExMTExMTExMTExM", "34313131313131", session}
 	for place, content := range places {
 		for _, secret := range secrets {
 			if strings.Contains(content, secret) {
@@ -101,7 +103,7 @@ func contents(t *testing.T, rows []map[string]types.AttributeValue) string {
 func (x *running) refs(t *testing.T) (sealed, opened map[string]bool) {
 	t.Helper()
 	sealed, opened = map[string]bool{}, map[string]bool{}
-	for _, body := range x.asked.requests() {
+	for _, body := range x.Asked.Requests() {
 		var in struct {
 			EncryptionContext map[string]string
 			CiphertextBlob    []byte
@@ -130,7 +132,8 @@ func (x *running) succeed(t *testing.T) {
 			x.want(t, 200, api.PathTokenize, `{`+data+`,"ttl":3600}`, api.IdempotencyHeader, key)
 		}
 		x.want(t, 409, api.PathTokenize, `{`+data+`}`, api.IdempotencyHeader, key)
-		x.want(t, 200, api.PathTokenize, `{`+data+`,"ttl":60,"max_uses":2,"binding":{"purpose":"p"},"metadata":{"a":"b"}}`)
+		x.want(t, 200, api.PathTokenize,
+			`{`+data+`,"ttl":60,"max_uses":2,"binding":{"purpose":"p"},"metadata":{"a":"b"}}`)
 		x.want(t, 200, api.PathTokenize, `{`+data+`,"store":false}`)
 		for _, rest := range []string{``, `,"redaction":"MASKED","reason":"because"`, `,"redaction":"PLAIN_TEXT"`} {
 			x.want(t, 200, api.PathDetokenize, `{"token":"`+tok+`"`+rest+`}`)
@@ -162,13 +165,20 @@ func (x *running) fail(t *testing.T) {
 	tok := x.want(t, 200, api.PathTokenize, `{"data":"`+canary+`"}`)
 	const ok = `{"data":"` + canary + `",`
 	for _, body := range []string{
-		``, `{`, `"` + canary + `"`, `[` + canary + `]`, `{"data":` + canary + `}`, `{"data":"` + canary + `2"}`, `{"data":"x` + canary + `"}`,
-		ok + `"data":"` + canary + `"}`, ok + `"` + canary + `":1}`, ok + `"cvv":"` + canary + `"}`, ok + `"type":"` + canary + `"}`,
-		ok + `"format":"` + canary + `"}`, ok + `"ttl":` + canary + `}`, ok + `"ttl":"` + canary + `"}`, ok + `"max_uses":-` + canary + `}`,
-		ok + `"scope":"` + canary + `","deterministic":true}`, ok + `"binding":{"purpose":"` + canary + `"}}`, ok + `"binding":{"x` + canary + `":1}}`,
-		ok + `"metadata":{"` + canary + `":"x"}}`, ok + `"metadata":{"note":"4111 1111 1111 1111"}}`, ok + `"metadata":{"pin":"` + canary + `"}}`,
-		ok + `"store":"` + canary + `"}`, ok + `"deterministic":true,"max_uses":1}`, ok + `"ttl":null}`, `{"x` + canary + `":null}`,
-		ok + `"binding":{"context":{"order":"` + canary + `"}}}`, ok + `"binding":{"context":{"` + canary + `":"1"}}}`, `{"type":"text","data":"` + canary + "\xff" + `"}`,
+		``, `{`, `"` + canary + `"`, `[` + canary + `]`, `{"data":` + canary + `}`, `{"data":"` + canary + `2"}`,
+		`{"data":"x` + canary + `"}`,
+		ok + `"data":"` + canary + `"}`, ok + `"` + canary + `":1}`, ok + `"cvv":"` + canary + `"}`,
+		ok + `"type":"` + canary + `"}`,
+		ok + `"format":"` + canary + `"}`, ok + `"ttl":` + canary + `}`, ok + `"ttl":"` + canary + `"}`,
+		ok + `"max_uses":-` + canary + `}`,
+		ok + `"scope":"` + canary + `","deterministic":true}`, ok + `"binding":{"purpose":"` + canary + `"}}`,
+		ok + `"binding":{"x` + canary + `":1}}`,
+		ok + `"metadata":{"` + canary + `":"x"}}`, ok + `"metadata":{"note":"4111 1111 1111 1111"}}`,
+		ok + `"metadata":{"pin":"` + canary + `"}}`,
+		ok + `"store":"` + canary + `"}`, ok + `"deterministic":true,"max_uses":1}`, ok + `"ttl":null}`,
+		`{"x` + canary + `":null}`,
+		ok + `"binding":{"context":{"order":"` + canary + `"}}}`, ok + `"binding":{"context":{"` + canary + `":"1"}}}`,
+		`{"type":"text","data":"` + canary + "\xff" + `"}`,
 		`{"type":"text","data":"` + strings.Repeat(canaryText, 100) + `"}`,
 	} {
 		x.want(t, 400, api.PathTokenize, body)
@@ -190,12 +200,13 @@ func (x *running) fail(t *testing.T) {
 
 	// Trouble upstream, with a card under way.
 	once := x.want(t, 200, api.PathTokenize, `{"data":"`+canary+`","max_uses":1}`)
-	if _, err := x.kms.DisableKey(t.Context(), &kms.DisableKeyInput{KeyId: &x.tokenKey}); err != nil {
+	if _, err := x.KMS.DisableKey(t.Context(), &kms.DisableKeyInput{KeyId: &x.TokenKey}); err != nil {
 		t.Fatal(err)
 	}
-	x.want(t, 503, api.PathTokenize, `{"data":"`+canary+`","binding":{"purpose":"for-which-no-data-key-was-fetched-ahead"}}`)
+	x.want(t, 503, api.PathTokenize,
+		`{"data":"`+canary+`","binding":{"purpose":"for-which-no-data-key-was-fetched-ahead"}}`)
 	x.want(t, 503, api.PathDetokenize, `{"token":"`+once+`","redaction":"PLAIN_TEXT"}`)
-	if _, err := x.kms.EnableKey(t.Context(), &kms.EnableKeyInput{KeyId: &x.tokenKey}); err != nil {
+	if _, err := x.KMS.EnableKey(t.Context(), &kms.EnableKeyInput{KeyId: &x.TokenKey}); err != nil {
 		t.Fatal(err)
 	}
 	x.want(t, 200, api.PathDetokenize, `{"token":"`+once+`"}`)
@@ -220,7 +231,8 @@ func (x *running) row(t *testing.T, tok string) map[string]types.AttributeValue 
 
 func (x *running) put(t *testing.T, row map[string]types.AttributeValue) {
 	t.Helper()
-	if _, err := x.dynamo.PutItem(t.Context(), &dynamodb.PutItemInput{TableName: new(vaultTable), Item: row}); err != nil {
+	if _, err := x.DynamoDB.PutItem(t.Context(),
+		&dynamodb.PutItemInput{TableName: new(vaultTable), Item: row}); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -50,7 +50,7 @@ func (x *running) tokensOf(t *testing.T, n int, in client.TokenizeInput) int {
 	t.Helper()
 	var tokens counted
 	simultaneously(n, func() {
-		out, err := patiently(func() (client.TokenizeOutput, error) { return x.client.Tokenize(t.Context(), in) })
+		out, err := patiently(func() (client.TokenizeOutput, error) { return x.Client.Tokenize(t.Context(), in) })
 		if err != nil {
 			t.Error(err)
 		}
@@ -69,14 +69,14 @@ func TestExtension_KeepsItsPromisesUnderConcurrency(t *testing.T) {
 		t.Errorf("200 first uses of a value gave %d tokens and %d rows", tokens, rows)
 	}
 
-	once, err := x.client.Tokenize(t.Context(), client.TokenizeInput{Data: card, MaxUses: 1})
+	once, err := x.Client.Tokenize(t.Context(), client.TokenizeInput{Data: card, MaxUses: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
 	var detokenized counted
 	simultaneously(200, func() {
 		in := client.DetokenizeInput{Token: once.Token, Redaction: client.PlainText, Attempt: uuid.NewString()}
-		out, err := patiently(func() (client.DetokenizeOutput, error) { return x.client.Detokenize(t.Context(), in) })
+		out, err := patiently(func() (client.DetokenizeOutput, error) { return x.Client.Detokenize(t.Context(), in) })
 		switch {
 		case err == nil && out.Data.Equal(card):
 			detokenized.add("card")

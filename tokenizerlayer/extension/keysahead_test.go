@@ -17,7 +17,7 @@ func (x *running) generating(t *testing.T) (calls *atomic.Int64, release func())
 	release = sync.OnceFunc(func() { close(held) })
 	t.Cleanup(release)
 	calls = new(atomic.Int64)
-	x.asked.watch(func(r *http.Request) {
+	x.Asked.Watch(func(r *http.Request) {
 		if strings.HasSuffix(r.Header.Get("X-Amz-Target"), ".GenerateDataKey") && calls.Add(1) > 1 {
 			select {
 			case <-held:
@@ -31,24 +31,26 @@ func (x *running) generating(t *testing.T) (calls *atomic.Int64, release func())
 // KMS answers once, while the extension starts, and no more. The first token is made all the same.
 func TestExtension_TheFirstTokenDoesNotWaitForKMS(t *testing.T) {
 	x := newRunning(t)
-	x.environment = append(x.environment, "TOKENIZER_ACCOUNT_ID=123456789012", "TOKENIZER_ACCESS=tokenize", "TOKENIZER_PURPOSES=payment")
+	x.Environment = append(x.Environment, "TOKENIZER_ACCOUNT_ID=123456789012", "TOKENIZER_ACCESS=tokenize",
+		"TOKENIZER_PURPOSES=payment")
 	calls, release := x.generating(t)
-	x.start(t, &x.stdout)
+	x.Start(t)
 	if n := calls.Load(); n > 1 {
 		t.Errorf("KMS was asked %d times at the start", n)
 	}
 	x.want(t, 200, api.PathTokenize, `{"data":"`+canary+`","binding":{"purpose":"payment"}}`)
 	release()
-	x.shutDown()
-	if err := <-x.exited; err != nil {
+	if err := x.ShutDown(); err != nil {
 		t.Error(err)
 	}
-	if logged := x.stdout.String(); !strings.Contains(logged, `"msg":"data keys"`) || !strings.Contains(logged, `"used":1,"waited_for":0`) {
+	if logged := x.Stdout.String(); !strings.Contains(logged, `"msg":"data keys"`) ||
+		!strings.Contains(logged, `"used":1,"waited_for":0`) {
 		t.Errorf("the count of data keys is not logged:\n%s", logged)
 	}
 }
 
-// A function that was not granted to tokenize does not ask for data keys, and one that wants none ahead asks for each token.
+// A function that was not granted to tokenize does not ask for data keys, and one that wants none ahead asks for each
+// token.
 func TestExtension_AsksForNoDataKeyWithoutNeed(t *testing.T) {
 	for name, environment := range map[string][]string{
 		"detokenize": {"TOKENIZER_ACCESS=detokenize"},
@@ -57,10 +59,10 @@ func TestExtension_AsksForNoDataKeyWithoutNeed(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			x := newRunning(t)
-			x.environment = append(x.environment, environment...)
+			x.Environment = append(x.Environment, environment...)
 			calls, release := x.generating(t)
 			release()
-			x.start(t, &x.stdout)
+			x.Start(t)
 			x.want(t, 404, api.PathDetokenize, `{"token":"00000000-0000-4000-8000-000000000000"}`)
 			if n := calls.Load(); n != 0 {
 				t.Errorf("KMS was asked for %d data keys", n)
@@ -73,8 +75,7 @@ func TestExtension_AsksForNoDataKeyWithoutNeed(t *testing.T) {
 					t.Errorf("KMS was asked for %d data keys for 3 tokens", n)
 				}
 			}
-			x.shutDown()
-			if err := <-x.exited; err != nil {
+			if err := x.ShutDown(); err != nil {
 				t.Error(err)
 			}
 		})

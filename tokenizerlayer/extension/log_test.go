@@ -19,7 +19,7 @@ func startWithPipe(t *testing.T) (*running, *os.File) {
 	}
 	t.Cleanup(func() { reader.Close() })
 	x := newRunning(t)
-	x.start(t, writer)
+	x.StartWithLog(t, writer)
 	writer.Close() // the extension has its own
 	return x, reader
 }
@@ -28,11 +28,14 @@ func startWithPipe(t *testing.T) (*running, *os.File) {
 func (x *running) wantNothingReleased(t *testing.T, token string) {
 	t.Helper()
 	for path, body := range map[string]string{
-		api.PathTokenize: `{"data":"` + canary + `"}`, api.PathDetokenize: `{"token":"` + token + `","redaction":"PLAIN_TEXT"}`,
-		api.PathValidate: `{"token":"` + token + `"}`, api.PathMetadata: `{"token":"` + token + `"}`, api.PathRevoke: `{"token":"` + token + `"}`,
+		api.PathTokenize:   `{"data":"` + canary + `"}`,
+		api.PathDetokenize: `{"token":"` + token + `","redaction":"PLAIN_TEXT"}`,
+		api.PathValidate:   `{"token":"` + token + `"}`, api.PathMetadata: `{"token":"` + token + `"}`,
+		api.PathRevoke: `{"token":"` + token + `"}`,
 	} {
 		status, answer := x.post(t, path, body)
-		if status != http.StatusServiceUnavailable || !strings.Contains(answer, "cannot be recorded") || strings.Contains(answer, "1111") {
+		if status != http.StatusServiceUnavailable || !strings.Contains(answer, "cannot be recorded") ||
+			strings.Contains(answer, "1111") {
 			t.Errorf("%s: %d %s", path, status, answer)
 		}
 	}
@@ -40,9 +43,8 @@ func (x *running) wantNothingReleased(t *testing.T, token string) {
 
 func (x *running) wantItEndsWell(t *testing.T) {
 	t.Helper()
-	x.shutDown()
-	if err := <-x.exited; err != nil || x.stderr.String() != "" {
-		t.Errorf("the extension ended with %v, and printed %q", err, x.stderr.String())
+	if err := x.ShutDown(); err != nil || x.Stderr.String() != "" {
+		t.Errorf("the extension ended with %v, and printed %q", err, x.Stderr.String())
 	}
 }
 
@@ -55,8 +57,8 @@ func TestRun_ReleasesNothingWhenItsLogIsClosed(t *testing.T) {
 	x.wantItEndsWell(t)
 }
 
-// The log is open and nobody reads it: what does not get into it in time is not released. Once it is read again, all is well, and every
-// answer has its event.
+// The log is open and nobody reads it: what does not get into it in time is not released. Once it is read again, all is
+// well, and every answer has its event.
 func TestRun_ReleasesNothingWhileItsLogIsFull(t *testing.T) {
 	x, log := startWithPipe(t)
 	token := x.want(t, http.StatusOK, api.PathTokenize, `{"data":"`+canary+`"}`)
@@ -78,7 +80,7 @@ func TestRun_ReleasesNothingWhileItsLogIsFull(t *testing.T) {
 
 	read := make(chan error, 1)
 	go func() {
-		_, err := io.Copy(&x.stdout, log) // until the extension ends
+		_, err := io.Copy(x.Stdout, log) // until the extension ends
 		read <- err
 	}()
 	for !detokenize() { // until the lines that are late have been written
@@ -88,7 +90,7 @@ func TestRun_ReleasesNothingWhileItsLogIsFull(t *testing.T) {
 	if err := <-read; err != nil {
 		t.Fatal(err)
 	}
-	if recorded := strings.Count(x.stdout.String(), `"operation":"detokenize","outcome":"ok"`); recorded < released {
+	if recorded := strings.Count(x.Stdout.String(), `"operation":"detokenize","outcome":"ok"`); recorded < released {
 		t.Errorf("%d answers showed the card, and %d events say so", released, recorded)
 	}
 }

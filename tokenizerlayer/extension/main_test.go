@@ -2,9 +2,7 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -12,69 +10,17 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/lambda-tokenizer/lambda-tokenizer/test/kit"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/client"
 )
 
-const session = "the-functions-session-token"
-
-// lambda is a scripted Extensions API. At registration and at each "next" it lets the test look at the extension, as a
-// function would see it at that moment.
-type lambda struct {
-	atRegister func()
-	atNext     func() // before SHUTDOWN is sent
-	account    string
-
-	mu    sync.Mutex
-	calls []string
-}
-
-func (l *lambda) note(call string) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.calls = append(l.calls, call)
-}
-
-func (l *lambda) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	body, _ := io.ReadAll(r.Body)
-	call := strings.TrimPrefix(r.URL.Path, "/2020-01-01/extension/")
-	switch call {
-	case "register":
-		l.note("register " + r.Header.Get("Lambda-Extension-Name") + " " + string(body) + " " + r.Header.Get("Lambda-Extension-Accept-Feature"))
-		if l.atRegister != nil {
-			l.atRegister()
-		}
-		w.Header().Set("Lambda-Extension-Identifier", "id-1")
-		_ = json.NewEncoder(w).Encode(map[string]string{"functionName": "f", "functionVersion": "$LATEST", "handler": "bootstrap", "accountId": l.account})
-	case "event/next":
-		l.note("next " + r.Header.Get("Lambda-Extension-Identifier"))
-		if l.atNext != nil {
-			l.atNext()
-		}
-		_, _ = io.WriteString(w, `{"eventType":"SHUTDOWN","shutdownReason":"spindown","deadlineMs":1}`)
-	default:
-		l.note(call + " " + r.Header.Get("Lambda-Extension-Function-Error-Type"))
-		w.WriteHeader(http.StatusAccepted)
-	}
-}
-
-func freePort(t *testing.T) int {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
-	return ln.Addr().(*net.TCPAddr).Port
-}
-
 // environment is what Lambda and the layer's construct set.
-func environment(t *testing.T, l *lambda, port int) map[string]string {
+func environment(t *testing.T, l *kit.Lambda, port int) map[string]string {
 	t.Helper()
 	srv := httptest.NewServer(l)
 	t.Cleanup(srv.Close)
@@ -109,10 +55,10 @@ func TestRun_ServesBeforeItRegistersAndEndsWithShutdown(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "tokenizer.digest"), []byte("abc123\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	port := freePort(t)
-	l := &lambda{account: "123456789012"}
+	port := kit.FreePort(t)
+	l := &kit.Lambda{Account: "123456789012"}
 	early := make(chan error, 1)
-	l.atRegister = func() { // the server takes a request, which has to wait for the answer to this
+	l.AtRegister = func() { // the server takes a request, which has to wait for the answer to this
 		asking := make(chan struct{})
 		go func() {
 			conn, err := net.Dial("tcp", "127.0.0.1:"+strconv.Itoa(port))
@@ -125,7 +71,7 @@ func TestRun_ServesBeforeItRegistersAndEndsWithShutdown(t *testing.T) {
 		}()
 		<-asking
 	}
-	l.atNext = func() {
+	l.AtNext = func() {
 		if err := <-early; err != nil {
 			t.Errorf("a request before the registration was answered: %v", err)
 		}
@@ -134,11 +80,13 @@ func TestRun_ServesBeforeItRegistersAndEndsWithShutdown(t *testing.T) {
 		}
 	}
 	env := environment(t, l, port)
-	if err := run(t.Context(), filepath.Join(dir, "extensions", "tokenizer"), func(k string) string { return env[k] }); err != nil {
+	if err := run(t.Context(), filepath.Join(dir, "extensions", "tokenizer"), func(k string) string {
+		return env[k]
+	}); err != nil {
 		t.Fatal(err)
 	}
 	want := []string{`register tokenizer {"events":["SHUTDOWN"]} accountId`, "next id-1"}
-	if diff := cmp.Diff(want, l.calls); diff != "" {
+	if diff := cmp.Diff(want, l.Calls()); diff != "" {
 		t.Error(diff)
 	}
 	if _, err := ping(t, port); err == nil {
@@ -149,32 +97,40 @@ func TestRun_ServesBeforeItRegistersAndEndsWithShutdown(t *testing.T) {
 // wrongValue is a setting that must not be repeated.
 const wrongValue = "not/a value"
 
-// Package settings has the tests of each setting. What it finds wrong is told to the function, which asks with GET /ping.
+// Package settings has the tests of each setting. What it finds wrong is told to the function, which asks with GET
+// /ping.
 func TestRun_NamesWrongSettingsAndGoesOn(t *testing.T) {
 	for name, tt := range map[string]struct {
 		set     map[string]string
 		account string
 		want    []string
 	}{
-		"one":            {map[string]string{"TOKENIZER_TOKEN_KEYS": "1=alias/token"}, "123456789012", []string{"TOKENIZER_TOKEN_KEYS"}},
-		"with a default": {map[string]string{"TOKENIZER_LOG_LEVEL": "LOUD"}, "123456789012", []string{"TOKENIZER_LOG_LEVEL"}},
+		"one": {map[string]string{"TOKENIZER_TOKEN_KEYS": "1=alias/token"}, "123456789012",
+			[]string{"TOKENIZER_TOKEN_KEYS"}},
+		"with a default": {map[string]string{"TOKENIZER_LOG_LEVEL": "LOUD"}, "123456789012",
+			[]string{"TOKENIZER_LOG_LEVEL"}},
 		"several at once": {
 			map[string]string{"TOKENIZER_LOG_LEVEL": "x", "TOKENIZER_TABLE": "", "TOKENIZER_STATE_TABLE": ""}, "",
 			[]string{"TOKENIZER_LOG_LEVEL", "TOKENIZER_TABLE", "TOKENIZER_STATE_TABLE"},
 		},
-		"no account":             {nil, "", []string{"AccountID", "registration"}},
-		"another account":        {map[string]string{"TOKENIZER_ACCOUNT_ID": "999999999999"}, "123456789012", []string{"TOKENIZER_ACCOUNT_ID"}},
-		"no region":              {map[string]string{"AWS_REGION": ""}, "123456789012", []string{"AWS_REGION"}},
-		"no credentials":         {map[string]string{"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}, "123456789012", []string{"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}},
-		"an endpoint of KMS":     {map[string]string{"AWS_ENDPOINT_URL_KMS": wrongValue}, "123456789012", []string{"AWS_ENDPOINT_URL_KMS"}},
-		"an endpoint of both":    {map[string]string{"AWS_ENDPOINT_URL": wrongValue}, "123456789012", []string{"AWS_ENDPOINT_URL"}},
-		"a setting of each kind": {map[string]string{"AWS_REGION": wrongValue, "TOKENIZER_TABLE": ""}, "123456789012", []string{"AWS_REGION", "TOKENIZER_TABLE"}},
+		"no account": {nil, "", []string{"AccountID", "registration"}},
+		"another account": {map[string]string{"TOKENIZER_ACCOUNT_ID": "999999999999"}, "123456789012",
+			[]string{"TOKENIZER_ACCOUNT_ID"}},
+		"no region": {map[string]string{"AWS_REGION": ""}, "123456789012", []string{"AWS_REGION"}},
+		"no credentials": {map[string]string{"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""},
+			"123456789012", []string{"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}},
+		"an endpoint of KMS": {map[string]string{"AWS_ENDPOINT_URL_KMS": wrongValue}, "123456789012",
+			[]string{"AWS_ENDPOINT_URL_KMS"}},
+		"an endpoint of both": {map[string]string{"AWS_ENDPOINT_URL": wrongValue}, "123456789012",
+			[]string{"AWS_ENDPOINT_URL"}},
+		"a setting of each kind": {map[string]string{"AWS_REGION": wrongValue, "TOKENIZER_TABLE": ""}, "123456789012",
+			[]string{"AWS_REGION", "TOKENIZER_TABLE"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			port := freePort(t)
-			l := &lambda{account: tt.account}
+			port := kit.FreePort(t)
+			l := &kit.Lambda{Account: tt.account}
 			asked := false
-			l.atNext = func() {
+			l.AtNext = func() {
 				asked = true
 				_, err := ping(t, port)
 				for _, want := range tt.want {
@@ -190,7 +146,9 @@ func TestRun_NamesWrongSettingsAndGoesOn(t *testing.T) {
 			for k, v := range tt.set {
 				env[k] = v
 			}
-			if err := run(t.Context(), "/opt/extensions/tokenizer", func(k string) string { return env[k] }); err != nil || !asked {
+			if err := run(t.Context(), "/opt/extensions/tokenizer", func(k string) string {
+				return env[k]
+			}); err != nil || !asked {
 				t.Fatalf("asked = %v, error = %v", asked, err)
 			}
 		})
@@ -203,41 +161,43 @@ func TestRun_EndsTheEnvironmentWhenThePortIsTaken(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer ln.Close()
-	l := &lambda{account: "123456789012"}
+	l := &kit.Lambda{Account: "123456789012"}
 	env := environment(t, l, ln.Addr().(*net.TCPAddr).Port)
 	err = run(t.Context(), "/opt/extensions/tokenizer", func(k string) string { return env[k] })
 	if err == nil || !strings.Contains(err.Error(), "TOKENIZER_PORT") {
 		t.Errorf("error = %v", err)
 	}
 	want := []string{`register tokenizer {"events":[]} accountId`, "init/error Extension.PortInUse"}
-	if diff := cmp.Diff(want, l.calls); diff != "" {
+	if diff := cmp.Diff(want, l.Calls()); diff != "" {
 		t.Error(diff)
 	}
 }
 
 func TestRun_EndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
-	l := &lambda{account: "123456789012", atNext: cancel}
-	env := environment(t, l, freePort(t))
+	l := &kit.Lambda{Account: "123456789012", AtNext: cancel}
+	env := environment(t, l, kit.FreePort(t))
 	if err := run(ctx, "/opt/extensions/tokenizer", func(k string) string { return env[k] }); err != nil {
 		t.Error(err)
 	}
 }
 
 func TestRun_FailsWhenLambdaRefusesTheRegistration(t *testing.T) {
-	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusForbidden) }))
+	srv := httptest.NewServer(
+		http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusForbidden) }))
 	defer srv.Close()
-	env := environment(t, &lambda{}, freePort(t))
+	env := environment(t, &kit.Lambda{}, kit.FreePort(t))
 	env["AWS_LAMBDA_RUNTIME_API"] = strings.TrimPrefix(srv.URL, "http://")
-	if err := run(t.Context(), "/opt/extensions/tokenizer", func(k string) string { return env[k] }); err == nil || !strings.Contains(err.Error(), "status 403") {
+	if err := run(t.Context(), "/opt/extensions/tokenizer", func(k string) string { return env[k] }); err == nil ||
+		!strings.Contains(err.Error(), "status 403") {
 		t.Errorf("error = %v", err)
 	}
 }
 
 func TestRun_LetsMoreConnectionsThanTheLimitWait(t *testing.T) {
-	port := freePort(t)
-	l := &lambda{account: "123456789012"}
-	l.atNext = func() {
+	port := kit.FreePort(t)
+	l := &kit.Lambda{Account: "123456789012"}
+	l.AtNext = func() {
 		held, err := net.Dial("tcp", "127.0.0.1:"+strconv.Itoa(port))
 		if err != nil {
 			t.Error(err)

@@ -16,11 +16,14 @@ var longRun = regexp.MustCompile(`[0-9]+`)
 
 // details are what may follow a member's name in an error about a request of an order.
 var details = []string{
-	reasonRequired, reasonCard, "must have at most 64 characters", "must have at most 200 characters", "must have at most 500 characters",
+	reasonRequired, reasonCard, "must have at most 64 characters", "must have at most 200 characters",
+	"must have at most 500 characters",
 	"must hold letters, digits, dots, dashes and underscores only", "must not hold control characters",
-	"must not be empty", "must hold ASCII digits only, single spaces or dashes between them allowed", "must have 12 to 19 digits",
+	"must not be empty", "must hold ASCII digits only, single spaces or dashes between them allowed",
+	"must have 12 to 19 digits",
 	"is not a card number: its check digit is wrong",
-	"must be a JSON object", "is not valid JSON (RFC 8259, UTF-8)", "is not valid UTF-8", "has the wrong type", "is given twice; give it once", "has an unknown member; remove it",
+	"must be a JSON object", "is not valid JSON (RFC 8259, UTF-8)", "is not valid UTF-8", "has the wrong type",
+	"is given twice; give it once", "has an unknown member; remove it",
 	"is not a known member; remove it", "is sensitive authentication data and must never be sent here; remove it",
 }
 

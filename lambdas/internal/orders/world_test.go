@@ -21,7 +21,7 @@ import (
 	minidyn "github.com/truora/minidyn/server"
 
 	"github.com/lambda-tokenizer/lambda-tokenizer/lambdas/internal/orders"
-	"github.com/lambda-tokenizer/lambda-tokenizer/local/localtest"
+	"github.com/lambda-tokenizer/lambda-tokenizer/test/kit"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/client"
 )
 
@@ -46,7 +46,7 @@ const (
 type world struct {
 	t      *testing.T
 	dynamo *dynamodb.Client
-	log    *localtest.Buffer
+	log    *kit.Buffer
 
 	mu        sync.Mutex
 	now       time.Time
@@ -68,7 +68,7 @@ func newWorld(t *testing.T) *world {
 	t.Cleanup(server.Close)
 	w := &world{
 		t:         t,
-		log:       &localtest.Buffer{},
+		log:       &kit.Buffer{},
 		cards:     map[string]string{},
 		contexts:  map[string]map[string]string{},
 		nextToken: uuid.NewString,

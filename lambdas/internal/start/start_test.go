@@ -194,7 +194,8 @@ func TestLogger_TimesAreInUTCWhateverTheZone(t *testing.T) {
 	before := time.Now().Truncate(time.Millisecond)
 	start.Logger(&out).Info("a line", "time", "the caller's own")
 	var line struct{ Time string }
-	if err := json.NewDecoder(strings.NewReader(out.String()[:strings.Index(out.String(), `,"level"`)] + "}")).Decode(&line); err != nil {
+	if err := json.NewDecoder(strings.NewReader(out.String()[:strings.Index(out.String(), `,"level"`)] + "}")).Decode(
+		&line); err != nil {
 		t.Fatal(err)
 	}
 	at, err := time.Parse(time.RFC3339Nano, line.Time)

@@ -36,7 +36,8 @@ const (
 	table = `"Table":{"Type":"AWS::DynamoDB::Table","Properties":{"TableName":"T"}}`
 	// function names the key as a TokenKey and the table as the vault's.
 	function = `"Function":{"Type":"AWS::Lambda::Function","Properties":{"Role":{"Fn::GetAtt":["Role","Arn"]},"Environment":{"Variables":{
-		"TOKENIZER_TOKEN_KEYS":{"Fn::Join":["",["2=",{"Fn::GetAtt":["Key","Arn"]},",1=",{"Fn::GetAtt":["Key","Arn"]}]]},"TOKENIZER_TABLE":{"Ref":"Table"},
+		"TOKENIZER_TOKEN_KEYS":{"Fn::Join":["",["2=",{"Fn::GetAtt":["Key","Arn"]},",1=",{"Fn::GetAtt":["Key","Arn"]}]]},
+		"TOKENIZER_TABLE":{"Ref":"Table"},
 		"AWS_LAMBDA_EXEC_WRAPPER":"/opt/x"}}}}`
 )
 

@@ -22,6 +22,7 @@ import (
 	"io"
 	"maps"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -65,6 +66,21 @@ type Service struct {
 	Name   string // for messages: "KMS"
 	Target string // X-Amz-Target without the operation: "TrentService"
 	Ops    map[string]Handler
+}
+
+// Page returns the names that come after one, in order and at most limit of them, and whether there are more.
+func Page(names []string, after string, limit int) (page []string, more bool) {
+	page = []string{} // never null
+	for _, name := range slices.Sorted(slices.Values(names)) {
+		switch {
+		case name <= after:
+		case len(page) == limit:
+			return page, true
+		default:
+			page = append(page, name)
+		}
+	}
+	return page, false
 }
 
 // Operation returns the operation that a request names in X-Amz-Target, or "".

@@ -46,7 +46,7 @@ func post(t *testing.T, target, contentType, body string) *http.Response {
 	return w.Result()
 }
 
-func TestEachOutcomeHasTheProtocolsForm(t *testing.T) {
+func TestHandler_GivesEachOutcomeTheProtocolsForm(t *testing.T) {
 	const v10, v11 = "application/x-amz-json-1.0", "application/x-amz-json-1.1"
 	for name, test := range map[string]struct {
 		target, contentType, body string

@@ -7,9 +7,8 @@
 //	client := cognitoidentityprovider.NewFromConfig(cfg, func(o *cognitoidentityprovider.Options) { o.BaseEndpoint = &server.URL })
 //
 // A pool's public key is at <endpoint>/<pool id>/.well-known/jwks.json, as in Cognito. The package has no SRP, client
-// secrets, MFA, triggers or groups. It does not send codes again, and wrong passwords lock nobody out. SignUp,
-// ConfirmSignUp and InitiateAuth are unsigned calls, as in Cognito, and no signatures are checked. All state is in
-// memory.
+// secrets, MFA, triggers or groups, and wrong passwords lock nobody out. The calls of users are unsigned, as in
+// Cognito, and no signatures are checked. All state is in memory.
 //
 // Source: https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/Welcome.html
 package cognitoserver
@@ -35,7 +34,7 @@ type Config struct {
 	AccountID string                // 12 digits, in every ARN
 	Region    string                // such as us-east-1, in pool ids, ARNs and token issuers
 	Now       func() time.Time      // nil means time.Now
-	Mail      func(to, code string) // delivers a confirmation code, while the SignUp call waits; nil delivers none
+	Mail      func(to, code string) // delivers a code, while the call that sends it waits; nil delivers none
 }
 
 // Server is a Cognito user pools service. It is safe for concurrent use.
@@ -50,7 +49,8 @@ type Server struct {
 }
 
 type pool struct {
-	id            string
+	id, name      string
+	created       time.Time
 	key           *rsa.PrivateKey // set once
 	keyID         string
 	password      passwordPolicy // set once
@@ -96,6 +96,15 @@ func New(config Config) *Server {
 			"ConfirmSignUp":        awsjson.Op(s.confirmSignUp),
 			"AdminConfirmSignUp":   awsjson.Op(s.adminConfirmSignUp),
 			"InitiateAuth":         awsjson.Op(s.initiateAuth),
+
+			"ResendConfirmationCode": awsjson.Op(s.resendConfirmationCode),
+			"ForgotPassword":         awsjson.Op(s.forgotPassword),
+			"ConfirmForgotPassword":  awsjson.Op(s.confirmForgotPassword),
+			"ChangePassword":         awsjson.Op(s.changePassword),
+			"GetUser":                awsjson.Op(s.getUser),
+			"AdminGetUser":           awsjson.Op(s.adminGetUser),
+			"ListUsers":              awsjson.Op(s.listUsers),
+			"ListUserPools":          awsjson.Op(s.listUserPools),
 		}})
 	return s
 }
@@ -132,7 +141,8 @@ func (s *Server) createUserPool(_ context.Context, in createUserPoolInput) (obje
 		return nil, err
 	}
 	p := &pool{
-		id: s.config.Region + "_" + rand.Text()[:9], key: key, keyID: uuid.NewString(), password: *policy,
+		id: s.config.Region + "_" + rand.Text()[:9], name: in.PoolName, created: s.config.Now(),
+		key: key, keyID: uuid.NewString(), password: *policy,
 		emailIsName:   len(in.UsernameAttributes) > 0,
 		emailIsAlias:  len(in.AliasAttributes) > 0,
 		verifiesEmail: len(in.AutoVerifiedAttributes) > 0,

@@ -79,18 +79,19 @@ func (s *Server) signIn(c *client, parameters map[string]string) (object, error)
 	}
 	s.mu.Lock()
 	u := c.pool.find(parameters["USERNAME"])
-	s.mu.Unlock()
 	known := u != nil
-	if !known {
-		u = &user{salt: []byte("as slow as for a known user")}
+	salt, want := []byte("as slow as for a known user"), []byte(nil)
+	if known {
+		salt, want = u.salt, u.hash
 	}
-	hash, err := hashPassword(parameters["PASSWORD"], u.salt) // slow, so without the lock
+	s.mu.Unlock()
+	hash, err := hashPassword(parameters["PASSWORD"], salt) // slow, so without the lock
 	switch {
 	case err != nil:
 		return nil, err
 	case !known && !c.hidesUsers:
 		return nil, errNoUser
-	case !known || subtle.ConstantTimeCompare(hash, u.hash) == 0:
+	case !known || subtle.ConstantTimeCompare(hash, want) == 0:
 		return nil, errWrongPassword
 	}
 	return s.begin(c, u)

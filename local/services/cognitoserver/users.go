@@ -1,12 +1,14 @@
 package cognitoserver
 
 import (
+	"cmp"
 	"context"
 	"crypto/pbkdf2"
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/subtle"
 	"fmt"
+	"maps"
 	"math/big"
 	"net/mail"
 	"slices"
@@ -21,20 +23,25 @@ import (
 
 const (
 	codeLife    = 24 * time.Hour
-	maxAttempts = 15 // wrong codes for each user and hour, about as many as Cognito allows
-	maxPassword = 256
-	iterations  = 20_000 // of PBKDF2, few because the hashes never leave memory
+	resetLife   = time.Hour // of a code that resets a password
+	maxAttempts = 15        // wrong codes for each user and hour, about as many as Cognito allows
+	iterations  = 20_000    // of PBKDF2, few because the hashes never leave memory
 )
 
 type user struct {
+	created                  time.Time
 	name, sub, email         string // name is the same as sub if users sign up with an address
 	emailVerified, confirmed bool
 	salt, hash               []byte
+	confirmation, reset      oneTimeCode // of the sign-up, and for a forgotten password
+}
 
-	code        string // "" if none was sent
-	codeExpires time.Time
-	attempts    int // wrong codes since firstTry
-	firstTry    time.Time
+// oneTimeCode is a code that was mailed.
+type oneTimeCode struct {
+	digits   string // "" if none was sent
+	expires  time.Time
+	attempts int // wrong codes since firstTry
+	firstTry time.Time
 }
 
 type passwordPolicy struct {
@@ -42,27 +49,27 @@ type passwordPolicy struct {
 	RequireLowercase, RequireUppercase, RequireNumbers, RequireSymbols bool
 }
 
-func (p passwordPolicy) check(password string) error {
+// check has a password follow the policy. Cognito says "did not conform with policy" at the sign-up, and "does not
+// conform to policy" later: verdict is one of these.
+func (p passwordPolicy) check(password, verdict string) error {
 	const lower, upper, digits = "abcdefghijklmnopqrstuvwxyz", "ABCDEFGHIJKLMNOPQRSTUVWXYZ", "0123456789"
 	const symbols = "^$*.[]{}()?\"!@#%&/\\,><':;|_~`=+- "
 	var problem string
 	switch {
 	case utf8.RuneCountInString(password) < p.MinimumLength:
 		problem = "Password not long enough"
-	case len(password) > maxPassword:
-		problem = "Password too long"
 	case p.RequireUppercase && !strings.ContainsAny(password, upper):
 		problem = "Password must have uppercase characters"
 	case p.RequireLowercase && !strings.ContainsAny(password, lower):
 		problem = "Password must have lowercase characters"
 	case p.RequireNumbers && !strings.ContainsAny(password, digits):
 		problem = "Password must have numeric characters"
-	case p.RequireSymbols && !strings.ContainsAny(strings.Trim(password, " "), symbols):
+	case p.RequireSymbols && !strings.ContainsAny(password, symbols):
 		problem = "Password must have symbol characters"
 	default:
 		return nil
 	}
-	return awsjson.Errorf("InvalidPasswordException", "Password did not conform with policy: %s", problem)
+	return awsjson.Errorf("InvalidPasswordException", "Password %s: %s", verdict, problem)
 }
 
 type signUpInput struct {
@@ -71,13 +78,16 @@ type signUpInput struct {
 }
 
 func (s *Server) signUp(_ context.Context, in signUpInput) (object, error) {
+	if err := invalid(usernameForm.problems(in.Username), passwordForm.problems(in.Password)); err != nil {
+		return nil, err
+	}
 	s.mu.Lock()
 	c, err := s.findClient(in.ClientId)
 	s.mu.Unlock()
 	if err != nil {
 		return nil, err
 	}
-	u, err := c.pool.newUser(in)
+	u, err := c.pool.newUser(in, s.config.Now())
 	if err != nil {
 		return nil, err
 	}
@@ -86,35 +96,31 @@ func (s *Server) signUp(_ context.Context, in signUpInput) (object, error) {
 	}
 	out := object{"UserConfirmed": false, "UserSub": u.sub}
 	sendsCode := c.pool.verifiesEmail && u.email != ""
+	code, err := newCode()
+	if err != nil {
+		return nil, err
+	}
 	if sendsCode {
-		if u.code, err = newCode(); err != nil {
-			return nil, err
-		}
-		u.codeExpires = s.config.Now().Add(codeLife)
-		out["CodeDeliveryDetails"] = object{
-			"AttributeName": "email", "DeliveryMedium": "EMAIL", "Destination": masked(u.email),
-		}
+		u.confirmation = oneTimeCode{digits: code, expires: s.config.Now().Add(codeLife)}
+		maps.Copy(out, delivery(u.email))
 	}
 	if err := s.addUser(c.pool, u); err != nil {
 		return nil, err
 	}
 	if sendsCode {
-		s.config.Mail(u.email, u.code) // address and code never change, so reading them needs no lock
+		s.config.Mail(u.email, code) // the address never changes, so reading it needs no lock
 	}
 	return out, nil
 }
 
-func (p *pool) newUser(in signUpInput) (*user, error) {
-	u := &user{name: in.Username, sub: uuid.NewString(), salt: []byte(rand.Text())}
+func (p *pool) newUser(in signUpInput, now time.Time) (*user, error) {
+	u := &user{created: now, name: in.Username, sub: uuid.NewString(), salt: []byte(rand.Text())}
 	for _, attribute := range in.UserAttributes {
 		if attribute.Name == "email" {
 			u.email = attribute.Value
 		}
 	}
 	switch {
-	case in.Username == "" || len(in.Username) > 128:
-		return nil, awsjson.Errorf("InvalidParameterException", "Username has %d characters: want 1 to 128",
-			len(in.Username))
 	case p.emailIsName && !isEmail(in.Username):
 		return nil, awsjson.Errorf("InvalidParameterException", "Username should be an email.")
 	case p.emailIsName:
@@ -125,7 +131,7 @@ func (p *pool) newUser(in signUpInput) (*user, error) {
 	case u.email != "" && !isEmail(u.email):
 		return nil, awsjson.Errorf("InvalidParameterException", "Invalid email address format.")
 	}
-	return u, p.password.check(in.Password)
+	return u, p.password.check(in.Password, "did not conform with policy")
 }
 
 // addUser decides who gets a name if two users ask for it at once.
@@ -135,7 +141,11 @@ func (s *Server) addUser(p *pool, u *user) error {
 	taken := func(other *user) bool {
 		return p.same(other.name, u.name) || p.emailIsName && p.same(other.email, u.email)
 	}
-	if slices.ContainsFunc(p.users, taken) {
+	switch {
+	case !slices.ContainsFunc(p.users, taken):
+	case p.emailIsName: // https://github.com/jonsaw/amazon-cognito-identity-dart/issues/73
+		return awsjson.Errorf("UsernameExistsException", "An account with the given email already exists.")
+	default: // https://github.com/aws-amplify/amplify-js/issues/8724
 		return awsjson.Errorf("UsernameExistsException", "User already exists")
 	}
 	p.users = append(p.users, u)
@@ -145,6 +155,9 @@ func (s *Server) addUser(p *pool, u *user) error {
 type confirmSignUpInput struct{ ClientId, Username, ConfirmationCode string }
 
 func (s *Server) confirmSignUp(_ context.Context, in confirmSignUpInput) (object, error) {
+	if err := invalid(codeForm.problems(in.ConfirmationCode), usernameForm.problems(in.Username)); err != nil {
+		return nil, err
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	c, err := s.findClient(in.ClientId)
@@ -156,11 +169,11 @@ func (s *Server) confirmSignUp(_ context.Context, in confirmSignUpInput) (object
 	case u == nil && c.hidesUsers:
 		return nil, errExpiredCode
 	case u == nil:
-		return nil, awsjson.Errorf("UserNotFoundException", "Username/client id combination not found.")
+		return nil, errUnknownName
 	case u.confirmed:
 		return nil, errConfirmed
 	}
-	if err := u.tryCode(in.ConfirmationCode, s.config.Now()); err != nil {
+	if err := u.confirmation.try(in.ConfirmationCode, s.config.Now()); err != nil {
 		return nil, err
 	}
 	if c.pool.emailIsAlias && slices.ContainsFunc(c.pool.users, func(o *user) bool {
@@ -173,22 +186,24 @@ func (s *Server) confirmSignUp(_ context.Context, in confirmSignUpInput) (object
 }
 
 var (
+	errUnknownName = awsjson.Errorf("UserNotFoundException", "Username/client id combination not found.")
+	errWrongCode   = awsjson.Errorf("CodeMismatchException", "Invalid verification code provided, please try again.")
 	errExpiredCode = awsjson.Errorf("ExpiredCodeException", "Invalid code provided, please request a code again.")
 	errConfirmed   = awsjson.Errorf("NotAuthorizedException", "User cannot be confirmed. Current status is CONFIRMED")
 )
 
-// tryCode limits the number of guesses, because a code has only six digits.
-func (u *user) tryCode(code string, now time.Time) error {
-	if now.Sub(u.firstTry) >= time.Hour {
-		u.attempts, u.firstTry = 0, now
+// try limits the number of guesses, because a code has only six digits.
+func (c *oneTimeCode) try(digits string, now time.Time) error {
+	if now.Sub(c.firstTry) >= time.Hour {
+		c.attempts, c.firstTry = 0, now
 	}
 	switch {
-	case u.attempts >= maxAttempts:
+	case c.attempts >= maxAttempts:
 		return awsjson.Errorf("LimitExceededException", "Attempt limit exceeded, please try after some time.")
-	case u.code == "" || subtle.ConstantTimeCompare([]byte(u.code), []byte(code)) == 0:
-		u.attempts++
-		return awsjson.Errorf("CodeMismatchException", "Invalid verification code provided, please try again.")
-	case !now.Before(u.codeExpires):
+	case c.digits == "" || subtle.ConstantTimeCompare([]byte(c.digits), []byte(digits)) == 0:
+		c.attempts++
+		return errWrongCode
+	case !now.Before(c.expires):
 		return errExpiredCode
 	}
 	return nil
@@ -232,10 +247,17 @@ func isEmail(s string) bool {
 	return err == nil && address.Address == s
 }
 
-// masked shows an address as Cognito does: j***@e***.
-func masked(email string) string {
-	name, domain, _ := strings.Cut(email, "@")
-	return name[:1] + "***@" + domain[:1] + "***"
+// delivery says where a code went, as Cognito does: to j***@e***. For an invented destination, any name will do.
+func delivery(to string) object {
+	first := func(s string) string {
+		_, size := utf8.DecodeRuneInString(s)
+		return s[:size]
+	}
+	name, domain, _ := strings.Cut(to, "@")
+	return object{"CodeDeliveryDetails": object{
+		"AttributeName": "email", "DeliveryMedium": "EMAIL",
+		"Destination": first(name) + "***@" + first(cmp.Or(domain, "example.com")) + "***",
+	}}
 }
 
 func newCode() (string, error) {

@@ -4,14 +4,16 @@
 //	server := httptest.NewServer(dynamoserver.New(dynamoserver.Config{AccountID: "123456789012", Region: "us-east-1"}))
 //	client := dynamodb.NewFromConfig(cfg, func(o *dynamodb.Options) { o.BaseEndpoint = &server.URL })
 //
-// The package adds what minidyn lacks: one lock around every call (minidyn creates tables without one); ARN and status
-// of tables; UpdateTimeToLive and UpdateContinuousBackups, which have no effect (the tokenizer enforces expiry when it
-// reads); the old item if a Put or Delete asks for it, after success or after a failed condition; every reason of a
-// cancelled transaction; and the idempotency of transactions by ClientRequestToken.
+// The package adds what minidyn lacks: one lock around every call (minidyn creates tables without one); ListTables,
+// and what DescribeTable tells of a table; UpdateTimeToLive and UpdateContinuousBackups, which have no effect (the
+// tokenizer enforces expiry when it reads); BatchGetItem and TransactGetItems; the members of an answer that are empty
+// or 0; what a Query or Scan projects, and how many items it evaluated; the removal of attributes; the item that a
+// write asks for, after success or after a failed condition; every reason of a cancelled transaction; and the
+// idempotency of transactions by ClientRequestToken.
 //
-// It still differs from DynamoDB. Query and Scan ignore ProjectionExpression. Keys of two parts that contain dots can
-// collide. Empty binary values are refused. Only the request's size limits an item. A transaction takes longer the more
-// items its tables have. BatchGetItem and TransactGetItems are missing.
+// It still differs from DynamoDB. Keys of two parts that contain dots can collide. Empty binary values are refused.
+// Only the request's size limits an item. A transaction takes longer the more items its tables have. UPDATED_OLD and
+// UPDATED_NEW have the whole attribute of which an update changes a part.
 //
 // Source: https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_Operations_Amazon_DynamoDB.html
 package dynamoserver
@@ -20,6 +22,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"maps"
 	"net/http"
 	"sync"
 	"time"
@@ -44,6 +47,7 @@ type Server struct {
 	mu     sync.Mutex // makes each call atomic, even one of several steps
 	engine http.Handler
 	tokens map[string]transaction // by ClientRequestToken
+	tables map[string]object      // what minidyn does not describe of tables, by name
 }
 
 // object is a JSON object whose members are passed on unchanged.
@@ -54,19 +58,32 @@ func New(config Config) *Server {
 	if config.Now == nil {
 		config.Now = time.Now
 	}
-	s := &Server{config: config, engine: server.NewServer(), tokens: map[string]transaction{}}
+	s := &Server{
+		config: config, engine: server.NewServer(), tokens: map[string]transaction{}, tables: map[string]object{},
+	}
 	ops := map[string]awsjson.Handler{
 		"CreateTable":             s.locked(s.table("CreateTable", "TableDescription")),
 		"DeleteTable":             s.locked(s.table("DeleteTable", "TableDescription")),
 		"DescribeTable":           s.locked(s.table("DescribeTable", "Table")),
+		"ListTables":              s.locked(s.list),
 		"UpdateTimeToLive":        s.locked(s.accept),
 		"UpdateContinuousBackups": s.locked(s.accept),
 		"PutItem":                 s.locked(s.write("PutItem")),
 		"DeleteItem":              s.locked(s.write("DeleteItem")),
 		"TransactWriteItems":      s.locked(s.transact),
-	}
-	for _, op := range []string{"BatchWriteItem", "GetItem", "Query", "Scan", "UpdateItem"} {
-		ops[op] = s.locked(func(in object) (object, error) { return s.call(op, in) })
+		"GetItem":                 s.locked(s.get),
+		"BatchGetItem":            s.locked(s.batchGet),
+		"TransactGetItems":        s.locked(s.transactGet),
+		"Query":                   s.locked(s.search("Query")),
+		"Scan":                    s.locked(s.search("Scan")),
+		"UpdateItem":              s.locked(s.update),
+		"BatchWriteItem": s.locked(func(in object) (object, error) {
+			out, err := s.call("BatchWriteItem", in)
+			if err == nil && out["UnprocessedItems"] == nil {
+				out["UnprocessedItems"] = empty
+			}
+			return out, err
+		}),
 	}
 	s.service = awsjson.Service{Name: "DynamoDB", Target: "DynamoDB_20120810", Ops: ops}
 	return s
@@ -140,9 +157,22 @@ func (s *Server) table(op, member string) func(object) (object, error) {
 		if err := json.Unmarshal(out[member], &description); err != nil {
 			return nil, err
 		}
+		name := text(in["TableName"])
+		switch op {
+		case "CreateTable":
+			s.tables[name] = object{
+				"AttributeDefinitions": in["AttributeDefinitions"], "CreationDateTime": encode(s.config.Now().Unix()),
+				"TableSizeBytes":     encode(0),
+				"BillingModeSummary": encode(object{"BillingMode": in["BillingMode"]}),
+			}
+		case "DeleteTable":
+			defer delete(s.tables, name)
+		}
+		maps.DeleteFunc(description, func(_ string, v json.RawMessage) bool { return string(v) == "null" })
+		maps.Copy(description, s.tables[name])
 		description["TableStatus"] = quote("ACTIVE")
-		description["TableArn"] = quote("arn:aws:dynamodb:" + s.config.Region + ":" + s.config.AccountID + ":table/" +
-			text(in["TableName"]))
+		description["TableArn"] = quote("arn:aws:dynamodb:" + s.config.Region + ":" + s.config.AccountID +
+			":table/" + name)
 		out[member], err = json.Marshal(description)
 		return out, err
 	}

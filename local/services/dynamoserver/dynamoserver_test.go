@@ -35,7 +35,8 @@ func b(v string) types.AttributeValue { return &types.AttributeValueMemberB{Valu
 
 type world struct {
 	*dynamodb.Client
-	t *testing.T
+	t   *testing.T
+	url string
 
 	mu  sync.Mutex
 	now time.Time
@@ -49,6 +50,7 @@ func newWorld(t *testing.T) *world {
 		Now: func() time.Time { w.mu.Lock(); defer w.mu.Unlock(); return w.now },
 	}))
 	t.Cleanup(server.Close)
+	w.url = server.URL
 	w.Client = dynamodb.New(dynamodb.Options{
 		BaseEndpoint: &server.URL, Region: "us-east-1", RetryMaxAttempts: 1,
 		Credentials: credentials.NewStaticCredentialsProvider("AKID", "secret", ""),
@@ -131,7 +133,7 @@ func (w *world) putSame(row item) error {
 	return err
 }
 
-func TestAPutOfTheSameBytesMayBeRepeatedAndNoOther(t *testing.T) {
+func TestPutItem_OfTheSameBytesMayBeRepeatedAndNoOther(t *testing.T) {
 	w := newWorld(t)
 	for range 2 {
 		if err := w.putSame(row("token", "\x00\xff envelope")); err != nil {
@@ -144,7 +146,7 @@ func TestAPutOfTheSameBytesMayBeRepeatedAndNoOther(t *testing.T) {
 	wantItem(t, w.get(vault, key(row("token", ""))), row("token", "\x00\xff envelope"))
 }
 
-func TestTablesAreDescribedAsActive(t *testing.T) {
+func TestTables_AreDescribedAsActive(t *testing.T) {
 	w := newWorld(t)
 	if err := dynamodb.NewTableExistsWaiter(w).Wait(t.Context(), &dynamodb.DescribeTableInput{TableName: new(vault)},
 		time.Second); err != nil {
@@ -159,7 +161,7 @@ func TestTablesAreDescribedAsActive(t *testing.T) {
 	}
 }
 
-func TestSettingsAreAcceptedForTablesThatExist(t *testing.T) {
+func TestTables_AcceptSettingsIfTheyExist(t *testing.T) {
 	w := newWorld(t)
 	for table, want := range map[string]string{vault: "", "None": "ResourceNotFoundException"} {
 		_, ttl := w.UpdateTimeToLive(t.Context(), &dynamodb.UpdateTimeToLiveInput{
@@ -194,7 +196,7 @@ func place(order, token, envelope string) *dynamodb.TransactWriteItemsInput {
 	}}
 }
 
-func TestACancelledTransactionGivesEachReasonInOrderAndWritesNothing(t *testing.T) {
+func TestTransaction_GivesEachReasonInOrderAndWritesNothingWhenCancelled(t *testing.T) {
 	for name, test := range map[string]struct {
 		order, token string
 		want         []string
@@ -235,7 +237,7 @@ func TestACancelledTransactionGivesEachReasonInOrderAndWritesNothing(t *testing.
 	}
 }
 
-func TestReasonsAreGivenForEveryKindOfMember(t *testing.T) {
+func TestTransaction_GivesReasonsForEveryKindOfMember(t *testing.T) {
 	w := newWorld(t)
 	if _, err := w.TransactWriteItems(t.Context(), place("1", "token", "e")); err != nil {
 		t.Fatal(err)
@@ -276,7 +278,7 @@ func TestReasonsAreGivenForEveryKindOfMember(t *testing.T) {
 	}
 }
 
-func TestATransactionRefusesTwoOperationsOnOneItem(t *testing.T) {
+func TestTransaction_RefusesTwoOperationsOnOneItem(t *testing.T) {
 	w := newWorld(t)
 	in := place("1", "token", "e")
 	in.TransactItems = append(in.TransactItems, in.TransactItems[0])
@@ -290,7 +292,7 @@ func TestATransactionRefusesTwoOperationsOnOneItem(t *testing.T) {
 	}
 }
 
-func TestATransactionIsDoneOnceForEachToken(t *testing.T) {
+func TestTransaction_IsDoneOnceForEachToken(t *testing.T) {
 	w := newWorld(t)
 	in, other := place("1", "token", "e"), place("2", "token2", "e")
 	in.ClientRequestToken, other.ClientRequestToken = new("request-1"), new("request-1")
@@ -311,7 +313,7 @@ func TestATransactionIsDoneOnceForEachToken(t *testing.T) {
 	}
 }
 
-func TestACancelledTransactionMayBeRepeatedUnderItsToken(t *testing.T) {
+func TestTransaction_MayBeRepeatedUnderItsTokenWhenCancelled(t *testing.T) {
 	w := newWorld(t)
 	w.put(orders, item{"CustomerOrder": s("1")})
 	in := place("1", "token", "e")
@@ -346,7 +348,7 @@ func (w *world) charge(order, sub string, now int) (item, error) {
 	return out.Attributes, nil
 }
 
-func TestAnOrdersLeaseIsTakenByItsOwnerWhileFree(t *testing.T) {
+func TestUpdateItem_TakesAnOrdersLeaseForItsOwnerWhileFree(t *testing.T) {
 	w := newWorld(t)
 	w.put(orders, item{"CustomerOrder": s("1"), "Sub": s("jane"), "Status": s("PLACED"), "CreditCard": s("token")})
 	for _, refused := range []struct{ order, sub string }{{"2", "jane"}, {"1", "joan"}} {
@@ -381,7 +383,7 @@ func TestAnOrdersLeaseIsTakenByItsOwnerWhileFree(t *testing.T) {
 	wantCode(t, err, "ConditionalCheckFailedException")
 }
 
-func TestAFailedUpdateLeavesTheItemAlone(t *testing.T) {
+func TestUpdateItem_LeavesTheItemAloneWhenItFails(t *testing.T) {
 	w := newWorld(t)
 	w.put(orders, item{"CustomerOrder": s("1"), "Name": s("text")})
 	_, err := w.UpdateItem(t.Context(), &dynamodb.UpdateItemInput{
@@ -393,7 +395,7 @@ func TestAFailedUpdateLeavesTheItemAlone(t *testing.T) {
 	wantItem(t, w.order("1"), item{"CustomerOrder": s("1"), "Name": s("text")})
 }
 
-func TestGetItemProjectsAndTellsAbsence(t *testing.T) {
+func TestGetItem_ProjectsAndTellsAbsence(t *testing.T) {
 	w := newWorld(t)
 	w.put(orders, item{"CustomerOrder": s("1"), "Status": s("PAID"), "Address": s("x")})
 	out, err := w.GetItem(t.Context(), &dynamodb.GetItemInput{
@@ -410,7 +412,7 @@ func TestGetItemProjectsAndTellsAbsence(t *testing.T) {
 	}
 }
 
-func TestTheOldItemComesBackWhereAskedForOnly(t *testing.T) {
+func TestReturnValues_GiveTheOldItemWhereAskedForOnly(t *testing.T) {
 	w := newWorld(t)
 	first, second := item{"CustomerOrder": s("1"), "V": n(1)}, item{"CustomerOrder": s("1"), "V": n(2)}
 	put := func(row item, returns types.ReturnValue) item {
@@ -472,7 +474,7 @@ func race(t *testing.T, code string, f func(i int) error) int {
 	return int(won.Load())
 }
 
-func TestOneOfFiftyConcurrentCallersWins(t *testing.T) {
+func TestConditions_LetOneOfFiftyConcurrentCallersWin(t *testing.T) {
 	w := newWorld(t)
 	w.put(orders, item{"CustomerOrder": s("paid"), "Sub": s("jane"), "Status": s("PLACED")})
 	for name, test := range map[string]struct {
@@ -502,7 +504,7 @@ func TestOneOfFiftyConcurrentCallersWins(t *testing.T) {
 	}
 }
 
-func TestTablesMayBeMadeWhileOthersAreUsed(t *testing.T) {
+func TestTables_MayBeMadeWhileOthersAreUsed(t *testing.T) {
 	w := newWorld(t)
 	if won := race(t, "", func(i int) error {
 		w.createTable(fmt.Sprint("Table", i), "K")
@@ -512,7 +514,7 @@ func TestTablesMayBeMadeWhileOthersAreUsed(t *testing.T) {
 	}
 }
 
-func TestScansAndQueriesPage(t *testing.T) {
+func TestPages_AreGivenByScansAndQueries(t *testing.T) {
 	w := newWorld(t)
 	var want []string
 	for i := range 7 {
@@ -545,7 +547,7 @@ func TestScansAndQueriesPage(t *testing.T) {
 	}
 }
 
-func TestWrongRequestsGetTypedErrors(t *testing.T) {
+func TestServer_AnswersWrongRequestsWithTypedErrors(t *testing.T) {
 	w := newWorld(t)
 	get := func(table string, key item) error {
 		_, err := w.GetItem(t.Context(), &dynamodb.GetItemInput{TableName: &table, Key: key})
@@ -558,10 +560,7 @@ func TestWrongRequestsGetTypedErrors(t *testing.T) {
 		KeyConditionExpression:    new("A = :a"),
 		ExpressionAttributeValues: item{":a": s("x")},
 	})
-	_, batch := w.BatchGetItem(t.Context(),
-		&dynamodb.BatchGetItemInput{
-			RequestItems: map[string]types.KeysAndAttributes{orders: {Keys: []item{{"CustomerOrder": s("1")}}}},
-		})
+	_, unknown := w.ListBackups(t.Context(), &dynamodb.ListBackupsInput{})
 	for name, test := range map[string]struct {
 		err  error
 		code string
@@ -595,12 +594,12 @@ func TestWrongRequestsGetTypedErrors(t *testing.T) {
 			ExpressionAttributeValues: item{":x": s("1")},
 		}), "ValidationException"},
 		"an index not there":   {noIndex, "ValidationException"},
-		"an unknown operation": {batch, "UnknownOperationException"},
+		"an unknown operation": {unknown, "UnknownOperationException"},
 	} {
 		t.Run(name, func(t *testing.T) { wantCode(t, test.err, test.code) })
 	}
-	if batch != nil && !strings.Contains(batch.Error(), "BatchGetItem") {
-		t.Errorf("%v does not name the operation", batch)
+	if unknown != nil && !strings.Contains(unknown.Error(), "ListBackups") {
+		t.Errorf("%v does not name the operation", unknown)
 	}
 	// A panicking engine must not stay locked.
 	w.put(orders, item{"CustomerOrder": s("after")})

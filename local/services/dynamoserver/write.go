@@ -1,11 +1,14 @@
 package dynamoserver
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
+	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -17,6 +20,9 @@ import (
 func (s *Server) write(op string) func(object) (object, error) {
 	return func(in object) (object, error) {
 		var old json.RawMessage
+		if v := text(in["ReturnValues"]); v != "" && v != "NONE" && v != "ALL_OLD" {
+			return nil, awsjson.Errorf("ValidationException", "ReturnValues can only be ALL_OLD or NONE")
+		}
 		onSuccess, onFailure := wantsOld(in, "ReturnValues"), wantsOld(in, "ReturnValuesOnConditionCheckFailure")
 		if onSuccess || onFailure {
 			old = s.current(in)
@@ -32,6 +38,87 @@ func (s *Server) write(op string) func(object) (object, error) {
 		}
 		return out, err
 	}
+}
+
+// update carries out an UpdateItem. minidyn keeps the attributes that an update removes, returns the key as ALL_OLD of
+// an item that is new, and leaves out of UPDATED_OLD and UPDATED_NEW what an update sets to the value that it has.
+func (s *Server) update(in object) (object, error) {
+	returns, old := text(in["ReturnValues"]), s.current(in)
+	in = maps.Clone(in)
+	in["ReturnValues"] = quote(cmp.Or(returns, "NONE"))
+	if slices.Contains([]string{"ALL_NEW", "UPDATED_OLD", "UPDATED_NEW"}, returns) {
+		in["ReturnValues"] = quote("ALL_NEW")
+	}
+	out, err := s.call("UpdateItem", in)
+	if err != nil {
+		return nil, err
+	}
+	targets, removed := updateTargets(in)
+	if len(removed) > 0 {
+		if err := s.remove(in, removed); err != nil {
+			return nil, err
+		}
+	}
+	if returns == "ALL_OLD" || returns == "UPDATED_OLD" {
+		out["Attributes"] = old
+	}
+	attributes := object{}
+	_ = json.Unmarshal(out["Attributes"], &attributes) // of minidyn, or none
+	maps.DeleteFunc(attributes, func(name string, _ json.RawMessage) bool {
+		return strings.HasSuffix(returns, "_NEW") && slices.Contains(removed, name) ||
+			strings.HasPrefix(returns, "UPDATED_") && !slices.Contains(targets, name)
+	})
+	delete(out, "Attributes")
+	if len(attributes) > 0 {
+		out["Attributes"] = encode(attributes)
+	}
+	return out, nil
+}
+
+// remove takes attributes out of an item.
+func (s *Server) remove(in object, names []string) error {
+	item := object{}
+	if err := json.Unmarshal(s.current(in), &item); err != nil {
+		return err
+	}
+	maps.DeleteFunc(item, func(name string, _ json.RawMessage) bool { return slices.Contains(names, name) })
+	_, err := s.call("PutItem", object{"TableName": in["TableName"], "Item": encode(item)})
+	return err
+}
+
+var (
+	updateTokens = regexp.MustCompile(`[(),.[]|[#:]?\w+`)
+	updateClause = regexp.MustCompile(`^(?i:SET|REMOVE|ADD|DELETE)$`)
+)
+
+// updateTargets returns the names of the attributes that an update is about, with which its actions begin, and those
+// that it removes as a whole.
+func updateTargets(in object) (targets, removed []string) {
+	names := map[string]string{}
+	_ = json.Unmarshal(in["ExpressionAttributeNames"], &names) // minidyn has found no error in it
+	clause, depth, begins, whole := "", 0, false, false
+	for _, token := range updateTokens.FindAllString(text(in["UpdateExpression"]), -1) {
+		if whole && (token == "." || token == "[") { // only a part of it is removed
+			removed = removed[:len(removed)-1]
+		}
+		whole = false
+		switch {
+		case token == "(":
+			depth++
+		case token == ")":
+			depth--
+		case token == ",":
+			begins = depth == 0
+		case begins:
+			targets, begins = append(targets, cmp.Or(names[token], token)), false
+			if whole = strings.EqualFold(clause, "REMOVE"); whole {
+				removed = append(removed, targets[len(targets)-1])
+			}
+		case updateClause.MatchString(token):
+			clause, begins = token, true
+		}
+	}
+	return targets, removed
 }
 
 func wantsOld(in object, member string) bool { return text(in[member]) == "ALL_OLD" }
@@ -153,15 +240,9 @@ func (s *Server) failedCondition(operation object) json.RawMessage {
 			check[member] = operation[member]
 		}
 	}
-	for _, member := range []string{"ExpressionAttributeNames", "ExpressionAttributeValues"} {
-		// The other expression of an Update may use more of them, but unused ones are an error.
-		used := object{}
-		_ = json.Unmarshal(operation[member], &used) // minidyn has found no error in it
-		maps.DeleteFunc(used, func(name string, _ json.RawMessage) bool { return !strings.Contains(condition, name) })
-		if check[member], err = json.Marshal(used); err != nil {
-			return nil
-		}
-	}
+	check["ExpressionAttributeNames"], check["ExpressionAttributeValues"] = operation["ExpressionAttributeNames"],
+		operation["ExpressionAttributeValues"]
+	keepUsed(check, condition) // the other expression of an Update may use more of them
 	_, err = s.call("TransactWriteItems",
 		map[string]any{"TransactItems": []any{map[string]any{"ConditionCheck": check}}})
 	if e, failed := errors.AsType[*awsjson.Error](err); failed && e.Code == "TransactionCanceledException" {

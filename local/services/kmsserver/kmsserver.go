@@ -17,8 +17,10 @@ import (
 	"context"
 	"crypto/cipher"
 	"encoding/json"
+	"maps"
 	"net/http"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -47,6 +49,7 @@ type Server struct {
 type key struct {
 	id, arn, description, policy string
 	created                      time.Time
+	tags                         []tag
 	aead                         cipher.AEAD // of a symmetric key
 	mac                          []byte      // of an HMAC key
 	disabled, rotated            bool
@@ -72,6 +75,14 @@ func New(config Config) *Server {
 		"EnableKeyRotation": s.withKey(s.findKey, func(k *key) object { k.rotated = true; return nil }),
 		"GetKeyRotationStatus": s.withKey(s.findKey, func(k *key) object {
 			return object{"KeyId": k.id, "KeyRotationEnabled": k.rotated}
+		}),
+		"ListKeys":    awsjson.Op(s.listKeys),
+		"ListAliases": awsjson.Op(s.listAliases),
+		"ListKeyPolicies": s.withKey(s.findKey, func(*key) object {
+			return object{"PolicyNames": []string{"default"}, "Truncated": false}
+		}),
+		"ListResourceTags": s.withKey(s.findKey, func(k *key) object {
+			return object{"Tags": k.tags, "Truncated": false}
 		}),
 		"GetKeyPolicy": s.withKey(s.findKey, func(k *key) object {
 			return object{"Policy": k.policy, "PolicyName": "default"}
@@ -99,7 +110,10 @@ func (s *Server) withKey(find func(ref string) (*key, error), answer func(*key) 
 type createKeyInput struct {
 	Description, KeyUsage, KeySpec, Policy string
 	MultiRegion                            bool
+	Tags                                   []tag
 }
+
+type tag struct{ TagKey, TagValue string }
 
 func (s *Server) createKey(_ context.Context, in createKeyInput) (object, error) {
 	spec := cmp.Or(in.KeySpec, algorithm)
@@ -122,6 +136,7 @@ func (s *Server) createKey(_ context.Context, in createKeyInput) (object, error)
 	}
 	id := uuid.NewString()
 	k.id, k.arn, k.description, k.policy, k.created = id, s.arn("key/"+id), in.Description, in.Policy, time.Now()
+	k.tags = append([]tag{}, in.Tags...) // never null
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.keys[id] = k
@@ -164,6 +179,58 @@ func (s *Server) createAlias(_ context.Context, in struct{ AliasName, TargetKeyI
 	}
 	s.aliases[in.AliasName] = k
 	return nil, nil
+}
+
+// listInput asks for a page of a list. The marker is the last name of the page before.
+type listInput struct {
+	KeyId, Marker string
+	Limit         int
+}
+
+func (in listInput) page(names []string, most int, list string, entry func(name string) object) (object, error) {
+	limit := cmp.Or(in.Limit, most)
+	if limit < 1 || limit > 1000 {
+		return nil, awsjson.Errorf("ValidationException", "Limit is %d: want 1 to 1000", limit)
+	}
+	page, more := awsjson.Page(names, in.Marker, limit)
+	entries := make([]object, len(page))
+	for i, name := range page {
+		entries[i] = entry(name)
+	}
+	out := object{list: entries, "Truncated": more}
+	if more {
+		out["NextMarker"] = page[limit-1]
+	}
+	return out, nil
+}
+
+func (s *Server) listKeys(_ context.Context, in listInput) (object, error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return in.page(slices.Collect(maps.Keys(s.keys)), 100, "Keys", func(id string) object {
+		return object{"KeyId": id, "KeyArn": s.keys[id].arn}
+	})
+}
+
+func (s *Server) listAliases(_ context.Context, in listInput) (object, error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	var of *key // nil for any
+	if in.KeyId != "" {
+		var err error
+		if of, err = s.findKey(in.KeyId); err != nil {
+			return nil, err
+		}
+	}
+	var names []string
+	for name, k := range s.aliases {
+		if of == nil || k == of {
+			names = append(names, name)
+		}
+	}
+	return in.page(names, 50, "Aliases", func(name string) object {
+		return object{"AliasName": name, "AliasArn": s.arn(name), "TargetKeyId": s.aliases[name].id}
+	})
 }
 
 func (s *Server) arn(resource string) string {

@@ -43,7 +43,7 @@ func wantCode(t *testing.T, err error, code string) {
 	}
 }
 
-func TestACreatedKeyDescribesItself(t *testing.T) {
+func TestCreateKey_MakesAKeyThatDescribesItself(t *testing.T) {
 	client := newClient(t)
 	created := createKey(t, client)
 	if want := "arn:aws:kms:us-east-1:123456789012:key/" + *created.KeyId; *created.Arn != want {
@@ -66,7 +66,7 @@ func TestACreatedKeyDescribesItself(t *testing.T) {
 	}
 }
 
-func TestPolicyAndRotationAreKept(t *testing.T) {
+func TestKey_KeepsPolicyAndRotation(t *testing.T) {
 	client := newClient(t)
 	policy := `{"Version":"2012-10-17","Statement":[]}`
 	created, err := client.CreateKey(t.Context(), &kms.CreateKeyInput{Policy: &policy})
@@ -89,7 +89,7 @@ func TestPolicyAndRotationAreKept(t *testing.T) {
 	}
 }
 
-func TestAllFourReferencesNameAKeyAndAnswersCarryItsARN(t *testing.T) {
+func TestKey_IsNamedByAllFourReferencesAndAnswersCarryItsARN(t *testing.T) {
 	client := newClient(t)
 	key := createKey(t, client)
 	if _, err := client.CreateAlias(t.Context(),
@@ -117,7 +117,7 @@ func TestAllFourReferencesNameAKeyAndAnswersCarryItsARN(t *testing.T) {
 	}
 }
 
-func TestACiphertextOpensWithExactlyItsContext(t *testing.T) {
+func TestDecrypt_OpensACiphertextWithExactlyItsContext(t *testing.T) {
 	client := newClient(t)
 	key := createKey(t, client)
 	context := map[string]string{"table": "T", "account_id": "1", "ref": "k"}
@@ -152,7 +152,7 @@ func TestACiphertextOpensWithExactlyItsContext(t *testing.T) {
 	}
 }
 
-func TestNoContextIsTheSameAsAnEmptyOne(t *testing.T) {
+func TestContext_NoneIsTheSameAsAnEmptyOne(t *testing.T) {
 	client := newClient(t)
 	key := createKey(t, client)
 	sealed, err := client.Encrypt(t.Context(), &kms.EncryptInput{KeyId: key.KeyId, Plaintext: []byte("p")})
@@ -165,7 +165,7 @@ func TestNoContextIsTheSameAsAnEmptyOne(t *testing.T) {
 	}
 }
 
-func TestAChangedBlobDoesNotOpen(t *testing.T) {
+func TestDecrypt_RefusesAChangedBlob(t *testing.T) {
 	client := newClient(t)
 	key := createKey(t, client)
 	sealed, err := client.Encrypt(t.Context(), &kms.EncryptInput{KeyId: key.KeyId, Plaintext: []byte("p")})
@@ -189,7 +189,7 @@ func TestAChangedBlobDoesNotOpen(t *testing.T) {
 	}
 }
 
-func TestADisabledKeyDoesNothingUntilEnabled(t *testing.T) {
+func TestKey_DoesNothingWhileDisabled(t *testing.T) {
 	client := newClient(t)
 	key := createKey(t, client)
 	sealed, err := client.Encrypt(t.Context(), &kms.EncryptInput{KeyId: key.KeyId, Plaintext: []byte("p")})
@@ -212,7 +212,7 @@ func TestADisabledKeyDoesNothingUntilEnabled(t *testing.T) {
 	}
 }
 
-func TestRefusalsHaveTheNamesOfKMS(t *testing.T) {
+func TestServer_RefusesWithTheNamesOfKMS(t *testing.T) {
 	client := newClient(t)
 	key, other := createKey(t, client), createKey(t, client)
 	if _, err := client.CreateAlias(t.Context(),
@@ -312,7 +312,7 @@ func TestRefusalsHaveTheNamesOfKMS(t *testing.T) {
 	}
 }
 
-func TestSizesOfDataKeys(t *testing.T) {
+func TestGenerateDataKey_GivesTheSizeAskedFor(t *testing.T) {
 	client := newClient(t)
 	key := createKey(t, client)
 	for want, in := range map[int]kms.GenerateDataKeyInput{
@@ -329,7 +329,7 @@ func TestSizesOfDataKeys(t *testing.T) {
 	}
 }
 
-func TestConcurrentCallersEachGetTheirOwnKeyBack(t *testing.T) {
+func TestDecrypt_GivesConcurrentCallersTheirOwnKeyBack(t *testing.T) {
 	client := newClient(t)
 	key := createKey(t, client)
 	var group sync.WaitGroup
@@ -355,7 +355,7 @@ func TestConcurrentCallersEachGetTheirOwnKeyBack(t *testing.T) {
 	group.Wait()
 }
 
-func TestAnHMACKeyMakesMACsAndNothingElse(t *testing.T) {
+func TestHMACKey_MakesMACsAndNothingElse(t *testing.T) {
 	client := newClient(t)
 	ctx := t.Context()
 	hmacKey := func() string {

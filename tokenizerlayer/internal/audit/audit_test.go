@@ -11,7 +11,8 @@ import (
 	"time"
 )
 
-// TestMain runs the package's tests in a zone that is two hours ahead of UTC: no answer, row or line of the log may show it.
+// TestMain runs the package's tests in a zone that is two hours ahead of UTC: no answer, row or line of the log may
+// show it.
 func TestMain(m *testing.M) {
 	time.Local = time.FixedZone("two hours ahead", 2*60*60)
 	m.Run()
@@ -20,17 +21,21 @@ func TestMain(m *testing.M) {
 func TestEvent_LineHasEveryMember(t *testing.T) {
 	now := time.Date(2026, 1, 2, 5, 4, 5, 678_900_000, time.FixedZone("", 2*60*60))
 	all := Event{
-		Operation: "detokenize", Outcome: "token-expired", Detail: "its \"time\" is over", RequestID: "r-1", Ref: "ref", Type: "card", Purpose: "refund",
+		Operation: "detokenize", Outcome: "token-expired", Detail: "its \"time\" is over", RequestID: "r-1", Ref: "ref",
+		Type: "card", Purpose: "refund",
 		Redaction: "MASKED", Lookup: "idempotency", Reason: "Straße €, 😀", Duration: 1234567 * time.Nanosecond,
 	}
-	want := `{"time":"2026-01-02T03:04:05.6789Z","level":"WARN","msg":"tokenizer","operation":"detokenize","outcome":"token-expired",` +
-		`"detail":"its \"time\" is over","actor":"f","account":"123456789012","request_id":"r-1","ref":"ref","type":"card","purpose":"refund",` +
-		`"redaction":"MASKED","lookup":"idempotency","reason":"Straße €, 😀","duration_ms":1.234}` + "\n"
+	want :=
+		`{"time":"2026-01-02T03:04:05.6789Z","level":"WARN","msg":"tokenizer","operation":"detokenize","outcome":"token-expired",` +
+			`"detail":"its \"time\" is over","actor":"f","account":"123456789012","request_id":"r-1","ref":"ref","type":"card","purpose":"refund",` +
+			`"redaction":"MASKED","lookup":"idempotency","reason":"Straße €, 😀","duration_ms":1.234}` + "\n"
 	if got := string(all.line(now, "f", "123456789012")); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
-	least := `{"time":"2026-01-02T03:04:05.6789Z","level":"INFO","msg":"tokenizer","operation":"revoke","outcome":"ok","duration_ms":2000}` + "\n"
-	if got := string(Event{Operation: "revoke", Outcome: "ok", Duration: 2 * time.Second}.line(now, "", "")); got != least {
+	least :=
+		`{"time":"2026-01-02T03:04:05.6789Z","level":"INFO","msg":"tokenizer","operation":"revoke","outcome":"ok","duration_ms":2000}` + "\n"
+	if got := string(
+		Event{Operation: "revoke", Outcome: "ok", Duration: 2 * time.Second}.line(now, "", "")); got != least {
 		t.Errorf("got  %s\nwant %s", got, least)
 	}
 	finding := string(Event{Outcome: "token-revoked", Finding: "revoked-row-returned"}.line(now, "", ""))
@@ -101,7 +106,8 @@ func TestLog_NoticesFromTheLevelOn(t *testing.T) {
 	l.Notice(t.Context(), slog.LevelWarn, "at", slog.Int("n", 7))
 	l.Notice(t.Context(), slog.LevelError, "above")
 	got := out.String()
-	if strings.Contains(got, "below") || !strings.Contains(got, `"msg":"at","n":7}`) || !strings.Contains(got, `"msg":"above"`) || strings.Contains(got, "source") {
+	if strings.Contains(got, "below") || !strings.Contains(got, `"msg":"at","n":7}`) ||
+		!strings.Contains(got, `"msg":"above"`) || strings.Contains(got, "source") {
 		t.Errorf("notices:\n%s", got)
 	}
 }

@@ -18,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/lambda-tokenizer/lambda-tokenizer/test/kit"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/awsjson"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/dynamoapi"
 )
@@ -171,7 +172,7 @@ func (g *gate) expect(n int) {
 // calls makes n calls at once, each of which must succeed.
 func calls(t *testing.T, c *dynamoapi.Client, n int) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), kit.Limit)
 	defer cancel()
 	var wg sync.WaitGroup
 	for range n {
@@ -288,7 +289,7 @@ func TestFreeze_OfMoreThanAMinuteTriesNoDeadConnection(t *testing.T) {
 
 // A network that answers nothing costs an attempt's time, once.
 func TestFreeze_ASilentNetworkCostsOneAttempt(t *testing.T) {
-	c, r, _ := idle(t, 3, awsjson.Options{AttemptTimeout: 200 * time.Millisecond, MaxBackoff: time.Hour})
+	c, r, _ := idle(t, 3, awsjson.Options{AttemptTimeout: time.Second, MaxBackoff: time.Hour})
 	r.lose(true)
 	calls(t, c, 1)
 	if opened, dead := r.counts(); opened != 1 || dead != 1 {

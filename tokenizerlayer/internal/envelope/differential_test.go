@@ -44,7 +44,7 @@ func FuzzDifferential(f *testing.F) {
 }
 
 // What neither opens although every tag is right: seeds of the fuzzer, and named here.
-func TestIllegalLayoutsAreRefusedByBoth(t *testing.T) {
+func TestOpen_RefusesIllegalLayoutsAsTheOfficialLibraryDoes(t *testing.T) {
 	library := newOfficial(t)
 	key, unwrap := fixedKey()
 	for name, m := range illegal(t, key) {
@@ -60,7 +60,7 @@ func TestIllegalLayoutsAreRefusedByBoth(t *testing.T) {
 
 // Key commitment: the tags alone would let somebody make one message that opens to different plaintexts under different
 // keys.
-func TestAnotherCommitmentIsRefusedThoughEveryTagIsRight(t *testing.T) {
+func TestOpen_RefusesAnotherCommitmentThoughEveryTagIsRight(t *testing.T) {
 	library := newOfficial(t)
 	key, unwrap := fixedKey()
 	m := resealed(seal(t, key, bound), make([]byte, 32))
@@ -74,7 +74,7 @@ func TestAnotherCommitmentIsRefusedThoughEveryTagIsRight(t *testing.T) {
 }
 
 // Each difference that stricter lists exists: the library opens the message, and we refuse it for that reason.
-func TestStricterThanTheOfficialLibrary(t *testing.T) {
+func TestOpen_IsStricterThanTheOfficialLibrary(t *testing.T) {
 	library := newOfficial(t)
 	key, unwrap := fixedKey()
 	for reason, m := range oddities(t, key) {
@@ -92,7 +92,7 @@ func TestStricterThanTheOfficialLibrary(t *testing.T) {
 
 // A block in place of frames is not written by the library for Go, but by those for Java and Python, and all of them
 // open it.
-func TestABlockInPlaceOfFramesOpens(t *testing.T) {
+func TestOpen_OpensABlockInPlaceOfFrames(t *testing.T) {
 	library := newOfficial(t)
 	key, unwrap := fixedKey()
 	for _, content := range []string{"", "x", sample, strings.Repeat("long ", 2000)} {

@@ -50,7 +50,7 @@ func seal(t testing.TB, key envelope.DataKey, c envelope.Context) []byte {
 	return m
 }
 
-func TestSealedMessageOpensAndHidesThePlaintext(t *testing.T) {
+func TestSeal_HidesThePlaintextAndOpens(t *testing.T) {
 	key, unwrap := newKey(t)
 	m := seal(t, key, bound)
 	if bytes.Contains(m, []byte("4111")) || bytes.Contains(m, key.Plaintext) {
@@ -78,7 +78,7 @@ func TestSealedMessageOpensAndHidesThePlaintext(t *testing.T) {
 }
 
 // A data key service that does not check the context must not be asked at all.
-func TestAnotherContextIsRefusedBeforeTheKeyIsUnwrapped(t *testing.T) {
+func TestOpen_RefusesAnotherContextBeforeTheKeyIsUnwrapped(t *testing.T) {
 	key, unwrap := newKey(t)
 	with := func(k, v string) envelope.Context {
 		c := maps.Clone(bound)
@@ -120,7 +120,7 @@ func messages(t *testing.T, key envelope.DataKey) [][]byte {
 	return [][]byte{seal(t, key, bound), long}
 }
 
-func TestEveryAlteredBitIsRefused(t *testing.T) {
+func TestOpen_RefusesEveryAlteredBit(t *testing.T) {
 	key, unwrap := newKey(t)
 	for _, m := range messages(t, key) {
 		for i := range 8 * len(m) {
@@ -137,7 +137,7 @@ func TestEveryAlteredBitIsRefused(t *testing.T) {
 }
 
 // A message that is cut off or goes on is refused before the key is asked for.
-func TestEveryTruncationAndExtensionIsRefused(t *testing.T) {
+func TestOpen_RefusesEveryTruncationAndExtension(t *testing.T) {
 	key, _ := newKey(t)
 	unwrap := func(context.Context, envelope.WrappedKey, envelope.Context) ([]byte, error) {
 		t.Error("the key was asked for")
@@ -160,7 +160,7 @@ func TestEveryTruncationAndExtensionIsRefused(t *testing.T) {
 	}
 }
 
-func TestAnotherDataKeyIsRefused(t *testing.T) {
+func TestOpen_RefusesAnotherDataKey(t *testing.T) {
 	key, _ := newKey(t)
 	other, _ := newKey(t)
 	for name, k := range map[string][]byte{
@@ -174,7 +174,7 @@ func TestAnotherDataKeyIsRefused(t *testing.T) {
 	}
 }
 
-func TestUnwrapErrorsComeBackUnchanged(t *testing.T) {
+func TestOpen_ReturnsUnwrapErrorsUnchanged(t *testing.T) {
 	key, _ := newKey(t)
 	refused := errors.New("refused")
 	_, err := envelope.Open(t.Context(), seal(t, key, bound), bound,
@@ -184,7 +184,7 @@ func TestUnwrapErrorsComeBackUnchanged(t *testing.T) {
 	}
 }
 
-func TestForeignFormatsAreRefused(t *testing.T) {
+func TestOpen_RefusesForeignFormats(t *testing.T) {
 	_, unwrap := newKey(t)
 	for name, m := range map[string][]byte{
 		"empty":        nil,
@@ -209,9 +209,15 @@ func TestSeal_RefusesMisuse(t *testing.T) {
 		"short key":          func() ([]byte, error) { return envelope.Seal(short, bound, []byte("x")) },
 		"provider not UTF-8": func() ([]byte, error) { return envelope.Seal(odd, bound, []byte("x")) },
 		"no context":         func() ([]byte, error) { return envelope.Seal(key, nil, []byte("x")) },
-		"reserved name":      func() ([]byte, error) { return envelope.Seal(key, envelope.Context{"aws-crypto-x": "1"}, []byte("x")) },
-		"name not UTF-8":     func() ([]byte, error) { return envelope.Seal(key, envelope.Context{"\xff": "1"}, []byte("x")) },
-		"value not UTF-8":    func() ([]byte, error) { return envelope.Seal(key, envelope.Context{"a": "\xff"}, []byte("x")) },
+		"reserved name": func() ([]byte, error) {
+			return envelope.Seal(key, envelope.Context{"aws-crypto-x": "1"}, []byte("x"))
+		},
+		"name not UTF-8": func() ([]byte, error) {
+			return envelope.Seal(key, envelope.Context{"\xff": "1"}, []byte("x"))
+		},
+		"value not UTF-8": func() ([]byte, error) {
+			return envelope.Seal(key, envelope.Context{"a": "\xff"}, []byte("x"))
+		},
 		"large context": func() ([]byte, error) {
 			return envelope.Seal(key, envelope.Context{"a": strings.Repeat("1", 1<<16)}, []byte("x"))
 		},
@@ -228,7 +234,7 @@ func TestSeal_RefusesMisuse(t *testing.T) {
 	}
 }
 
-func TestConcurrentUse(t *testing.T) {
+func TestEnvelope_ServesConcurrentCallers(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 8 {
 		wg.Go(func() {

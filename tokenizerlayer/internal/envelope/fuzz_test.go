@@ -18,7 +18,7 @@ import (
 )
 
 // Bounds of one Open: far above what it takes, and far below what a message of MaxMessage bytes can make a careless
-// reader take. TestOpenAllocatesInProportionToTheMessage has the narrow bound.
+// reader take. TestOpen_AllocatesInProportionToTheMessage has the narrow bound.
 const (
 	maxTime  = 5 * time.Second
 	maxAlloc = 1 << 20
@@ -178,7 +178,7 @@ func with(c envelope.Context, name, value string) envelope.Context {
 
 // A message that anybody can write must not be expensive to refuse. The AWS library for Go needs seconds and gigabytes
 // for the first.
-func TestACrowdedHeaderIsRefusedAtOnce(t *testing.T) {
+func TestOpen_RefusesACrowdedHeaderAtOnce(t *testing.T) {
 	_, unwrap := fixedKey()
 	for name, tt := range map[string]struct {
 		message []byte
@@ -197,7 +197,7 @@ func TestACrowdedHeaderIsRefusedAtOnce(t *testing.T) {
 }
 
 // An empty context can be written in two ways. Expecting nothing matches neither.
-func TestNoMessageIsBoundToNothing(t *testing.T) {
+func TestSeal_BindsEveryMessageToSomething(t *testing.T) {
 	_, unwrap := fixedKey()
 	for _, context := range [][]byte{{0, 0}, {0, 2, 0, 0}} {
 		for _, want := range []envelope.Context{nil, {}} {
@@ -237,7 +237,7 @@ func header(context, keys []byte) []byte {
 }
 
 // What a message says about its own lengths must not make Open allocate: there may be less than it says.
-func TestOpenAllocatesInProportionToTheMessage(t *testing.T) {
+func TestOpen_AllocatesInProportionToTheMessage(t *testing.T) {
 	key, unwrap := fixedKey()
 	genuine := seal(t, key, bound)
 	l, ok := dissect(genuine)

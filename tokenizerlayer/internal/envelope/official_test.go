@@ -118,7 +118,7 @@ var (
 	}
 )
 
-func TestMessagesPassBetweenTheOfficialLibraryAndOurs(t *testing.T) {
+func TestEnvelope_PassesBetweenTheOfficialLibraryAndOurs(t *testing.T) {
 	library := newOfficial(t)
 	key, unwrap := fixedKey()
 	for _, size := range plaintextSize {
@@ -170,7 +170,7 @@ func shape(m []byte) []byte {
 }
 
 // Promise: what was sealed before the codec was our own still opens. testdata/sealed.hex is such a message.
-func TestAMessageFromBeforeTheOwnCodecOpens(t *testing.T) {
+func TestOpen_OpensAMessageFromBeforeTheOwnCodec(t *testing.T) {
 	_, unwrap := fixedKey()
 	if got, err := checkedOpen(t, sealedSample(t), bound, unwrap); err != nil || string(got) != sample {
 		t.Errorf("error = %v", err)

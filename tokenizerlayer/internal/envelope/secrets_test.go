@@ -8,7 +8,7 @@ import (
 )
 
 // Promise: neither the keys of a message nor a plaintext that is refused stay in memory, however Seal and Open end.
-func TestSecretsAreWiped(t *testing.T) {
+func TestEnvelope_WipesSecrets(t *testing.T) {
 	const size = 2*frameLength + 100 // two frames and a final one
 	c := Context{"table": "T"}
 	newKey := func() []byte { return bytes.Repeat([]byte{7}, KeySize) }
@@ -65,7 +65,7 @@ func TestSecretsAreWiped(t *testing.T) {
 }
 
 // A panic of Unwrap, too, leaves nothing. What it was given is not a secret.
-func TestSecretsAreWipedBeforeAPanicGoesOn(t *testing.T) {
+func TestEnvelope_WipesSecretsBeforeAPanicGoesOn(t *testing.T) {
 	var s secrets
 	defer func() {
 		if recover() == nil || !isZero(s.dataKey) {

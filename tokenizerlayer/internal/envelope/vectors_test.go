@@ -57,7 +57,7 @@ func openableVector(t testing.TB) vector {
 }
 
 // Every published vector is listed: what is not opened is refused for a reason of the design.
-func TestPublishedVectorsAreOpenedOrRefusedForAReason(t *testing.T) {
+func TestOpen_OpensPublishedVectorsOrRefusesThemForAReason(t *testing.T) {
 	outside := map[string]struct {
 		reason string
 		err    error
@@ -102,7 +102,7 @@ func TestPublishedVectorsAreOpenedOrRefusedForAReason(t *testing.T) {
 
 // What frames add is an order and an end. Where the numbers show that it is broken, nobody is asked for the key.
 // Numbers that were changed to fit do not authenticate.
-func TestFramesOfAVectorCannotBeMovedOrLeftOut(t *testing.T) {
+func TestOpen_RefusesFramesThatWereMovedOrLeftOut(t *testing.T) {
 	const frameLength, frames = 512, 20
 	const ordinary = 4 + 12 + frameLength + 16 // sequence number, IV, ciphertext, tag
 	const final = 4 + 4 + 12 + 4 + frameLength + 16

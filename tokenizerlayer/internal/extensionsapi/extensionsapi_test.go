@@ -32,7 +32,7 @@ func scripted(t *testing.T, answers map[string]string) (*extensionsapi.Client, *
 	return extensionsapi.New(strings.TrimPrefix(srv.URL, "http://"), "tokenizer"), &asked
 }
 
-func TestConversation(t *testing.T) {
+func TestClient_RegistersAsksAndReports(t *testing.T) {
 	c, asked := scripted(t, map[string]string{
 		"register":   `{"functionName":"f","functionVersion":"1","handler":"h","accountId":"123456789012"}`,
 		"event/next": `{"eventType":"INVOKE","requestId":"r","deadlineMs":7}`,
@@ -68,7 +68,7 @@ func TestConversation(t *testing.T) {
 	}
 }
 
-func TestTroubleIsNamedByItsStep(t *testing.T) {
+func TestClient_NamesTroubleByItsStep(t *testing.T) {
 	for name, tt := range map[string]struct {
 		answers map[string]string
 		want    string

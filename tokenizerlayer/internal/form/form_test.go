@@ -7,7 +7,7 @@ import (
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/form"
 )
 
-func TestConsists(t *testing.T) {
+func TestConsists_HoldsTextToItsLengthAndCharacters(t *testing.T) {
 	for s, want := range map[string]bool{
 		"ab": true, "a-b": true, "----": true, "a": false, "abcde": false, "": false,
 		"aB":     false,

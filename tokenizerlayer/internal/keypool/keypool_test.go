@@ -103,8 +103,8 @@ func (k *kms) secrets() (n int) {
 	return n
 }
 
-// inBubble runs a test with a pool of its own, in time that passes when everybody waits. At the end the pool is closed, and has to have
-// wiped everything that was not taken; the test wipes the rest.
+// inBubble runs a test with a pool of its own, in time that passes when everybody waits. At the end the pool is closed,
+// and has to have wiped everything that was not taken; the test wipes the rest.
 func inBubble(t *testing.T, size int, purposes []string, test func(*testing.T, *keypool.Pool, *kms)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -249,7 +249,8 @@ func TestPool_ARefillNeitherDelaysNorFailsARequest(t *testing.T) {
 	}
 }
 
-// While KMS refuses, each request asks it once and is told so, and nobody else asks. When it answers again, the pool fills.
+// While KMS refuses, each request asks it once and is told so, and nobody else asks. When it answers again, the pool
+// fills.
 func TestPool_AnOutageIsNotMadeWorse(t *testing.T) {
 	inBubble(t, 64, unbound, func(t *testing.T, p *keypool.Pool, k *kms) {
 		down := true
@@ -280,7 +281,8 @@ func TestPool_AnOutageIsNotMadeWorse(t *testing.T) {
 	})
 }
 
-// What a freeze has interrupted is given up at the first request afterwards, and what is older than its limit by wall clock is not used.
+// What a freeze has interrupted is given up at the first request afterwards, and what is older than its limit by wall
+// clock is not used.
 func TestPool_AFreezeEndsWhatWasThere(t *testing.T) {
 	inBubble(t, 64, unbound, func(t *testing.T, p *keypool.Pool, k *kms) {
 		cancelled := false
@@ -305,7 +307,8 @@ func TestPool_AFreezeEndsWhatWasThere(t *testing.T) {
 			t.Error("the refill before the freeze goes on")
 		}
 		time.Sleep(time.Second)
-		if s := p.Stats(); s.Fetched != 4 || s.Failed != 1 { // Warm's, the request's, and two for the shelf, which then aims at two
+		if s := p.Stats(); s.Fetched != 4 || s.Failed != 1 {
+			// Warm's, the request's, and two for the shelf, which then aims at two
 			t.Errorf("%+v", s)
 		}
 		k.freeze(keypool.MaxAge - 2*time.Second)
@@ -431,8 +434,8 @@ func TestPool_CloseWipesAndTakeStillWorks(t *testing.T) {
 	})
 }
 
-// 64 clients at once, with a KMS that fails now and then, freezes, and a shutdown in the middle: no entry is handed out twice, none is
-// handed out too old, and at the end all are wiped (see inBubble).
+// 64 clients at once, with a KMS that fails now and then, freezes, and a shutdown in the middle: no entry is handed out
+// twice, none is handed out too old, and at the end all are wiped (see inBubble).
 func TestPool_UnderLoadWithFaultsFreezesAndShutdown(t *testing.T) {
 	inBubble(t, 32, []string{"", "a"}, func(t *testing.T, p *keypool.Pool, k *kms) {
 		k.when(func(_ context.Context, call int) error {

@@ -13,7 +13,7 @@ import (
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/pan"
 )
 
-func TestParse(t *testing.T) {
+func TestParse_ReadsCardNumbersAndSaysWhatIsWrong(t *testing.T) {
 	for _, tt := range []struct {
 		name, in, digits, mask string
 		err                    error
@@ -52,8 +52,9 @@ func TestParse(t *testing.T) {
 
 func TestNumber_MasksByItsLength(t *testing.T) {
 	for digits, want := range map[string]string{
-		"4111111111111111": "411111******1111", "378282246310005": "378282*****0005", "30569309025904": "**********5904",
-		"501800000009": "********0009", "6304000000000000000": "630400*********0000",
+		"4111111111111111": "411111******1111", "378282246310005": "378282*****0005",
+		"30569309025904": "**********5904",
+		"501800000009":   "********0009", "6304000000000000000": "630400*********0000",
 	} {
 		n, err := pan.Parse(digits)
 		if err != nil || n.MaskMiddle() != want {
@@ -82,16 +83,19 @@ func TestNumber_PrintsMasked(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s := fmt.Sprintf("%v %+v %#v %s %x", n, n, n, n, n); strings.Contains(s, "4111") || strings.Contains(s, fmt.Sprintf("%x", "4111")) {
+	if s := fmt.Sprintf("%v %+v %#v %s %x", n, n, n, n, n); strings.Contains(s, "4111") ||
+		strings.Contains(s, fmt.Sprintf("%x", "4111")) {
 		t.Errorf("printed: %s", s)
 	}
 }
 
 func TestLike_FindsCardsThatPeopleWrite(t *testing.T) {
 	for _, s := range []string{
-		"4111111111111111", "card 4111 1111 1111 1111.", "4111-1111-1111-1111", "x4111111111111111", "4111111111111111x", "no. 12: 4111.1111.1111.1111",
+		"4111111111111111", "card 4111 1111 1111 1111.", "4111-1111-1111-1111", "x4111111111111111",
+		"4111111111111111x", "no. 12: 4111.1111.1111.1111",
 		"378282246310005", "a4111111111111111 22", "22 4111111111111111b",
-		"4111a1111a1111a1111", "4111 1111 1111 1111thanks", "card4111 1111 1111 1111", "b4111-1111-1111-1111b", "00000000-0000-4000-8000-00000000000a 4111111111111111", "4222222222222",
+		"4111a1111a1111a1111", "4111 1111 1111 1111thanks", "card4111 1111 1111 1111", "b4111-1111-1111-1111b",
+		"00000000-0000-4000-8000-00000000000a 4111111111111111", "4222222222222",
 	} {
 		if !pan.Like(s) {
 			t.Errorf("%q is not found", s)

@@ -17,6 +17,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/lambda-tokenizer/lambda-tokenizer/test/kit"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/api"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/audit"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/server"
@@ -54,23 +55,28 @@ func TestTokenize_RefusesEveryBadValueByItsName(t *testing.T) {
 		{"no data", `{"type":"text"}`, "data", nil},
 		{"null data", `{"data":null}`, "data", nil},
 		{"twice", `{` + number + `,"ttl":1,"ttl":2}`, "ttl", nil},
-		{"twice inside", `{` + number + `,"binding":{"purpose":"a","purpose":"` + canary + `"}}`, "binding.purpose", nil},
+		{"twice inside", `{` + number + `,"binding":{"purpose":"a","purpose":"` + canary + `"}}`, "binding.purpose",
+			nil},
 		{"twice in metadata", `{` + number + `,"metadata":{"a":"b","a":"` + canary + `"}}`, "metadata.a", nil},
 		{"another case", `{` + number + `,"TTL":5}`, "TTL", nil},
-		{"unknown inside", `{` + number + `,"binding":{"purpose":"a","colour":"` + canary + `"}}`, "binding.colour", nil},
+		{"unknown inside", `{` + number + `,"binding":{"purpose":"a","colour":"` + canary + `"}}`, "binding.colour",
+			nil},
 		{"a card as a name", `{"4111111111111112":"` + canary + `"}`, "", nil},
 		{"a limited card format for a text", `{` + text + `,"format":"card"}`, "format", nil},
 		{"invalid UTF-8", "{\"type\":\"text\",\"data\":\"" + canary + "\xff\"}", "data", nil},
-		{"invalid UTF-8 in metadata", "{" + number + ",\"metadata\":{\"note\":\"" + canary + "\xc0\xaf\"}}", "metadata.note", nil},
+		{"invalid UTF-8 in metadata", "{" + number + ",\"metadata\":{\"note\":\"" + canary + "\xc0\xaf\"}}",
+			"metadata.note", nil},
 		{"long text", `{"type":"text","data":"` + strings.Repeat(canary, 513) + `"}`, "data", nil},
 		{"deterministic with a ttl", `{` + number + `,"deterministic":true,"ttl":5}`, "deterministic", nil},
 		{"deterministic with a limit", `{` + number + `,"deterministic":true,"max_uses":5}`, "deterministic", nil},
 		{"deterministic and not stored", `{` + number + `,"deterministic":true,"store":false}`, "store", nil},
 		{"a scope of nothing", `{` + number + `,"scope":"` + canary + `"}`, "scope", nil},
-		{"idempotent and not stored", `{` + number + `,"store":false}`, "store", map[string]string{api.IdempotencyHeader: canary}},
+		{"idempotent and not stored", `{` + number + `,"store":false}`, "store",
+			map[string]string{api.IdempotencyHeader: canary}},
 	}
 	for _, digits := range []string{
-		canary, "4111x11111111111", "41111111111", "41111111111111111111", "4111111111111112", "٤١١١١١١١١١١١١١١١", "４111111111111111",
+		canary, "4111x11111111111", "41111111111", "41111111111111111111", "4111111111111112", "٤١١١١١١١١١١١١١١١",
+		"４111111111111111",
 		"4111--1111 1111 1111", "-4111111111111111", "4111\\t111111111111", "4111111111111111\\u0000", "   ", "",
 	} {
 		list = append(list, bad{"data " + digits, `{"data":"` + digits + `"}`, "data", nil})
@@ -79,30 +85,37 @@ func TestTokenize_RefusesEveryBadValueByItsName(t *testing.T) {
 	list = append(list, values(number, "type", "type", `"`+canary+`"`, `"CARD"`, `1`)...)
 	list = append(list, values(number, "format", "format", `"`+canary+`"`, `"UUID"`, `1`)...)
 	list = append(list, values(number, "ttl", "ttl",
-		`0`, `-1`, `315360001`, `1e9`, `1.5`, `5.0`, `"5"`, `99999999999999999999`, `-9223372036854775809`, `9223372036854775807`, `true`, `[5]`)...)
+		`0`, `-1`, `315360001`, `1e9`, `1.5`, `5.0`, `"5"`, `99999999999999999999`, `-9223372036854775809`,
+		`9223372036854775807`, `true`, `[5]`)...)
 	list = append(list, values(number, "max_uses", "max_uses",
 		`0`, `-1`, `1000001`, `1e1`, `1.5`, `"`+canary+`"`, `99999999999999999999`, `9223372036854775807`, `{}`)...)
 	list = append(list, values(number, "deterministic", "deterministic", `"true"`, `1`, `"`+canary+`"`)...)
 	list = append(list, values(number+`,"deterministic":true`, "scope", "scope",
 		`"`+canary+` x"`, `"-`+canary+`"`, `"`+strings.Repeat("s", 129)+`"`, `"4111111111111111"`, `"é"`, `5`)...)
 	list = append(list, values(number, "store", "store", `"`+canary+`"`, `0`, `{}`)...)
-	list = append(list, values(number, "binding", "binding", `"`+canary+`"`, `5`, `[]`, `{}`, `{"purpose":""}`, `{"context":{}}`)...)
+	list = append(list,
+		values(number, "binding", "binding", `"`+canary+`"`, `5`, `[]`, `{}`, `{"purpose":""}`, `{"context":{}}`)...)
 	list = append(list, values(number, "binding", "binding.context",
 		`{"context":{"cvv":"`+canary+`"}}`, `{"context":{"a b":"`+canary+`"}}`, `{"context":{"a":"`+visa+`"}}`,
-		`{"context":{"a":"`+strings.Repeat("x", 1024)+`"}}`, `{"context":["`+canary+`"]}`, `{"context":"`+canary+`"}`)...)
+		`{"context":{"a":"`+strings.Repeat("x", 1024)+`"}}`, `{"context":["`+canary+`"]}`,
+		`{"context":"`+canary+`"}`)...)
 	list = append(list, values(number, "binding", "binding.purpose",
 		`{"purpose":"Zanzibar"}`, `{"purpose":"`+canary+` x"}`, `{"purpose":"`+strings.Repeat("p", 65)+`"}`,
 		`{"purpose":"4111111111111111"}`, `{"purpose":5}`, `{"purpose":["`+canary+`"]}`)...)
 	list = append(list, values(number, "metadata", "metadata",
-		`"`+canary+`"`, `[]`, `{"":"`+canary+`"}`, `{"`+canary+` x":"y"}`, `{"cvv":"`+canary+`"}`, `{"card-cvv":"`+canary+`"}`, `{"PIN":"1234"}`,
-		`{"track2":"`+canary+`"}`, `{"a":"4111 1111 1111 1111 `+canary+`"}`, `{"a":"`+canary+`\u0007"}`, `{"a":"`+canary+`\u202e"}`,
+		`"`+canary+`"`, `[]`, `{"":"`+canary+`"}`, `{"`+canary+` x":"y"}`, `{"cvv":"`+canary+`"}`,
+		`{"card-cvv":"`+canary+`"}`, `{"PIN":"1234"}`,
+		`{"track2":"`+canary+`"}`, `{"a":"4111 1111 1111 1111 `+canary+`"}`, `{"a":"`+canary+`\u0007"}`,
+		`{"a":"`+canary+`\u202e"}`,
 		`{"4111111111111111":"x"}`, `{"4111111111111111":5}`, `{"a":"`+strings.Repeat(canary, 256)+`"}`)...)
-	list = append(list, values(number, "metadata", "metadata.a", `{"a":5}`, `{"a":{"b":"`+canary+`"}}`, `{"a":true}`)...)
+	list = append(list,
+		values(number, "metadata", "metadata.a", `{"a":5}`, `{"a":{"b":"`+canary+`"}}`, `{"a":true}`)...)
 	for _, name := range []string{"cvv", "CVC2", "card_cvv", "security_code", "track1", "pin", "pin_block", canary} {
 		list = append(list, values(number, name, name, `"123"`)...)
 	}
 	for _, key := range []string{canary + " x", "-" + canary, strings.Repeat("k", 129), visa, "4111-1111-1111-1111"} {
-		list = append(list, bad{"key " + key, `{` + number + `}`, api.IdempotencyHeader, map[string]string{api.IdempotencyHeader: key}})
+		list = append(list,
+			bad{"key " + key, `{` + number + `}`, api.IdempotencyHeader, map[string]string{api.IdempotencyHeader: key}})
 	}
 	refuseAll(t, api.PathTokenize, list)
 }
@@ -121,18 +134,23 @@ func TestOtherOperations_RefuseEveryBadValueByItsName(t *testing.T) {
 			{"a member of another operation", `{` + token + `,"ttl":5}`, "ttl", nil},
 		}
 		for _, tok := range []string{
-			`""`, `null`, `5`, `"` + canary + `"`, `"` + visa + `"`, `"4111-1111-1111-1112"`, `"00000000-0000-4000-8000-00000000000G"`,
-			`" ` + unknown + `"`, `"` + unknown + `\u0000"`, `"41111111111"`, `"٤١١١١١١١١١١١١١١٢"`, `["` + unknown + `"]`, `"` + strings.Repeat(canary, 2000) + `"`,
+			`""`, `null`, `5`, `"` + canary + `"`, `"` + visa + `"`, `"4111-1111-1111-1112"`,
+			`"00000000-0000-4000-8000-00000000000G"`,
+			`" ` + unknown + `"`, `"` + unknown + `\u0000"`, `"41111111111"`, `"٤١١١١١١١١١١١١١١٢"`,
+			`["` + unknown + `"]`, `"` + strings.Repeat(canary, 2000) + `"`,
 		} {
 			list = append(list, bad{"token " + tok, `{"token":` + tok + `}`, "token", nil})
 		}
 		list = append(list, values(token, "reason", "reason",
-			`5`, `"`+canary+`\n"`, `"`+canary+`\u202e"`, `"card 4111 1111 1111 1111"`, `"`+strings.Repeat(canary, 33)+`"`, `["`+canary+`"]`)...)
+			`5`, `"`+canary+`\n"`, `"`+canary+`\u202e"`, `"card 4111 1111 1111 1111"`,
+			`"`+strings.Repeat(canary, 33)+`"`, `["`+canary+`"]`)...)
 		if path == api.PathDetokenize {
 			list = append(list, values(token, "redaction", "redaction", `"`+canary+`"`, `"masked"`, `"NONE"`, `1`)...)
 			list = append(list, values(token, "mask", "mask", `"`+canary+`"`, `"last_4"`, `1`)...)
 			list = append(list, values(token+`,"redaction":"PLAIN_TEXT"`, "mask", "mask", `"LAST_4"`)...)
-			list = append(list, values(token, "attempt", "attempt", `"`+canary+` x"`, `"`+strings.Repeat("a", 129)+`"`, `"`+visa+`"`, `5`)...)
+			list = append(list,
+				values(token, "attempt", "attempt", `"`+canary+` x"`, `"`+strings.Repeat("a", 129)+`"`, `"`+visa+`"`,
+					`5`)...)
 		} else {
 			list = append(list, values(token, "redaction", "redaction", `"MASKED"`)...)
 			list = append(list, values(token, "attempt", "attempt", `"a"`)...)
@@ -141,7 +159,8 @@ func TestOtherOperations_RefuseEveryBadValueByItsName(t *testing.T) {
 	}
 }
 
-// refuseAll sends bad requests. None of what they say may be in an answer or in the log, and none gets as far as a table or KMS.
+// refuseAll sends bad requests. None of what they say may be in an answer or in the log, and none gets as far as a
+// table or KMS.
 func refuseAll(t *testing.T, path string, list []bad) {
 	t.Helper()
 	r := start(t, func(c *server.Config) { c.ReadRate = 10_000 })
@@ -164,7 +183,8 @@ func refuseAll(t *testing.T, path string, list []bad) {
 			t.Errorf("%s, %s: %v", path, b.name, err)
 			continue
 		}
-		if status != http.StatusBadRequest || doc.Status != status || doc.Code != "invalid-request" || doc.Field != b.field || doc.Detail == "" ||
+		if status != http.StatusBadRequest || doc.Status != status || doc.Code != "invalid-request" ||
+			doc.Field != b.field || doc.Detail == "" ||
 			header.Get("Content-Type") != "application/problem+json" || header.Get("Cache-Control") != "no-store" {
 			t.Errorf("%s, %s: %d, field %q instead of %q: %s", path, b.name, status, doc.Field, b.field, body)
 		}
@@ -229,7 +249,8 @@ func TestLog_NamesATokenByItsRefAndWhatIsNoneByNothing(t *testing.T) {
 
 func TestTokenize_RefusesTwoIdempotencyKeys(t *testing.T) {
 	r := start(t)
-	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://127.0.0.1:"+strconv.Itoa(r.port)+api.PathTokenize, strings.NewReader(`{"data":"`+visa+`"}`))
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost,
+		"http://127.0.0.1:"+strconv.Itoa(r.port)+api.PathTokenize, strings.NewReader(`{"data":"`+visa+`"}`))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -240,12 +261,14 @@ func TestTokenize_RefusesTwoIdempotencyKeys(t *testing.T) {
 	}
 	body, err := io.ReadAll(answer.Body)
 	answer.Body.Close()
-	if err != nil || answer.StatusCode != http.StatusBadRequest || !strings.Contains(string(body), `"field":"Idempotency-Key"`) || r.rows() != 0 {
+	if err != nil || answer.StatusCode != http.StatusBadRequest ||
+		!strings.Contains(string(body), `"field":"Idempotency-Key"`) || r.rows() != 0 {
 		t.Errorf("%d %s, %v, %d rows", answer.StatusCode, body, err, r.rows())
 	}
 	for name, want := range map[string]int{"": http.StatusBadRequest, "k": http.StatusOK} {
 		again := request.Clone(t.Context())
-		again.Body, again.Header[api.IdempotencyHeader] = io.NopCloser(strings.NewReader(`{"data":"`+visa+`"}`)), []string{name}
+		again.Body, again.Header[api.IdempotencyHeader] = io.NopCloser(strings.NewReader(`{"data":"`+visa+`"}`)),
+			[]string{name}
 		answer, err := http.DefaultClient.Do(again)
 		if err != nil {
 			t.Fatal(err)
@@ -264,7 +287,8 @@ func TestServer_AnswersAnUnknownTokenLikeAnotherAccounts(t *testing.T) {
 	foreign := tokenOf(t, body)
 	other := start(t, func(c *server.Config) {
 		v, err := vault.New(vault.Config{
-			TokenKeys: []vault.Key{{Version: "1", ARN: keyARN}}, Table: vaultTable, State: stateTable, Index: indexTable, AccountID: "210987654321", KMS: r.kms, Store: r.store,
+			TokenKeys: []vault.Key{{Version: "1", ARN: keyARN}}, Table: vaultTable, State: stateTable,
+			Index: indexTable, AccountID: "210987654321", KMS: r.kms, Store: r.store,
 			FingerprintKeys: []vault.Key{{Version: "1", ARN: fingerprintARN}},
 		})
 		if err != nil {
@@ -278,12 +302,14 @@ func TestServer_AnswersAnUnknownTokenLikeAnotherAccounts(t *testing.T) {
 			status, body, header := other.do(t, call{path: path, body: `{"token":"` + tok + `"}`})
 			answers[i] = strconv.Itoa(status) + header.Get("Content-Type") + body
 		}
-		want := map[string]string{api.PathDetokenize: "404", api.PathMetadata: "404", api.PathValidate: "200", api.PathRevoke: "200"}[path]
+		want := map[string]string{api.PathDetokenize: "404", api.PathMetadata: "404", api.PathValidate: "200",
+			api.PathRevoke: "200"}[path]
 		if diff := cmp.Diff(answers[0], answers[1]); diff != "" || !strings.HasPrefix(answers[0], want) {
 			t.Errorf("%s (-unknown +another's):\n%s", path, diff)
 		}
 	}
-	if status, _, _ := r.do(t, call{path: api.PathDetokenize, body: `{"token":"` + foreign + `"}`}); status != http.StatusOK {
+	if status, _, _ := r.do(t,
+		call{path: api.PathDetokenize, body: `{"token":"` + foreign + `"}`}); status != http.StatusOK {
 		t.Errorf("its own account: status %d", status)
 	}
 }
@@ -298,7 +324,8 @@ func TestServer_LimitsTheRateOfReads(t *testing.T) {
 			status, body, header := r.do(t, call{path: path, body: good})
 			switch {
 			case status == http.StatusOK:
-			case status == http.StatusTooManyRequests && strings.Contains(body, `"code":"rate-limited"`) && header.Get("Retry-After") == "1":
+			case status == http.StatusTooManyRequests && strings.Contains(body, `"code":"rate-limited"`) &&
+				header.Get("Retry-After") == "1":
 				refused[path] = true
 			default:
 				t.Errorf("%s: %d, Retry-After %q, %s", path, status, header.Get("Retry-After"), body)
@@ -323,8 +350,11 @@ func TestServer_LimitsTheRateOfReads(t *testing.T) {
 func TestTokenize_SaysWhenToRepeatARequestInFlight(t *testing.T) {
 	r := start(t)
 	r.store.Fail = conflicts
-	status, body, header := r.do(t, call{path: api.PathTokenize, body: `{"data":"` + visa + `"}`, header: map[string]string{api.IdempotencyHeader: "k"}})
-	if status != http.StatusConflict || !strings.Contains(body, `"code":"request-in-flight"`) || header.Get("Retry-After") != "1" {
+	status, body, header := r.do(t,
+		call{path: api.PathTokenize, body: `{"data":"` + visa + `"}`,
+			header: map[string]string{api.IdempotencyHeader: "k"}})
+	if status != http.StatusConflict || !strings.Contains(body, `"code":"request-in-flight"`) ||
+		header.Get("Retry-After") != "1" {
 		t.Errorf("%d, Retry-After %q, %s", status, header.Get("Retry-After"), body)
 	}
 }
@@ -337,10 +367,13 @@ func TestServer_KeepsTheCallersRequestIDIfItIsOne(t *testing.T) {
 		kept  bool
 	}{
 		{"a-1", true}, {strings.Repeat("x", 64), true}, {"8f14e45f-ceea-467f-a0e6-8d0d0c5d9b1a", true},
-		{"", false}, {strings.Repeat("x", 65), false}, {canary + " x", false}, {"-" + canary, false}, {visa, false}, {"4111-1111-1111-1111", false},
+		{"", false}, {strings.Repeat("x", 65), false}, {canary + " x", false}, {"-" + canary, false}, {visa, false},
+		{"4111-1111-1111-1111", false},
 		{canary + `"}`, false}, {canary + "_", false},
 	} {
-		_, _, header := r.do(t, call{path: api.PathTokenize, body: `{"data":"` + visa + `"}`, header: map[string]string{api.RequestHeader: tt.given}})
+		_, _, header := r.do(t,
+			call{path: api.PathTokenize, body: `{"data":"` + visa + `"}`,
+				header: map[string]string{api.RequestHeader: tt.given}})
 		got := header.Get(api.RequestHeader)
 		if (got == tt.given) != tt.kept || got == "" || seen[got] {
 			t.Errorf("%q became %q", tt.given, got)
@@ -356,7 +389,8 @@ func TestServer_KeepsTheCallersRequestIDIfItIsOne(t *testing.T) {
 			t.Errorf("request %q is of no answer", e.ID)
 		}
 	}
-	if log := r.log.String(); strings.Contains(log, canary) || strings.Contains(log, visa) || strings.Contains(log, "4111-1111") {
+	if log := r.log.String(); strings.Contains(log, canary) || strings.Contains(log, visa) ||
+		strings.Contains(log, "4111-1111") {
 		t.Errorf("an id that was refused is logged:\n%s", log)
 	}
 }
@@ -364,10 +398,12 @@ func TestServer_KeepsTheCallersRequestIDIfItIsOne(t *testing.T) {
 // What an event says, of each operation.
 func TestLog_SaysWhoDidWhatToWhatAndWhy(t *testing.T) {
 	r := start(t)
-	_, body, _ := r.do(t, call{path: api.PathTokenize, body: `{"data":"x","type":"text","binding":{"purpose":"refund"}}`})
+	_, body, _ := r.do(t,
+		call{path: api.PathTokenize, body: `{"data":"x","type":"text","binding":{"purpose":"refund"}}`})
 	token := tokenOf(t, body)
 	r.do(t, call{path: api.PathTokenize, body: `{"data":"` + visa + `","store":false}`})
-	for _, path := range []string{api.PathDetokenize, api.PathValidate, api.PathMetadata, api.PathRevoke, api.PathRevoke} {
+	for _, path := range []string{api.PathDetokenize, api.PathValidate, api.PathMetadata, api.PathRevoke,
+		api.PathRevoke} {
 		r.do(t, call{path: path, body: `{"token":"` + token + `","reason":"because ` + path + `"}`})
 	}
 	r.stop()
@@ -378,7 +414,8 @@ func TestLog_SaysWhoDidWhatToWhatAndWhy(t *testing.T) {
 		if err := json.Unmarshal([]byte(line), &e); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := time.Parse(time.RFC3339, e["time"].(string)); err != nil || e["request_id"] == nil || e["duration_ms"] == nil {
+		if _, err := time.Parse(time.RFC3339, e["time"].(string)); err != nil || e["request_id"] == nil ||
+			e["duration_ms"] == nil {
 			t.Errorf("event %s", line)
 		}
 		refs[e["ref"]]++
@@ -388,7 +425,8 @@ func TestLog_SaysWhoDidWhatToWhatAndWhy(t *testing.T) {
 		got = append(got, e)
 	}
 	event := func(level, operation, outcome string, more ...string) map[string]any {
-		e := map[string]any{"level": level, "msg": "tokenizer", "operation": operation, "outcome": outcome, "actor": "f", "account": "123456789012"}
+		e := map[string]any{"level": level, "msg": "tokenizer", "operation": operation, "outcome": outcome,
+			"actor": "f", "account": "123456789012"}
 		for i := 0; i < len(more); i += 2 {
 			e[more[i]] = more[i+1]
 		}
@@ -397,7 +435,8 @@ func TestLog_SaysWhoDidWhatToWhatAndWhy(t *testing.T) {
 	want := []map[string]any{
 		event("INFO", "tokenize", "ok", "type", "text", "purpose", "refund"),
 		event("INFO", "seal", "ok", "type", "card"),
-		event("INFO", "detokenize", "ok", "type", "text", "purpose", "refund", "redaction", "MASKED", "reason", "because /v1/detokenize"),
+		event("INFO", "detokenize", "ok", "type", "text", "purpose", "refund", "redaction", "MASKED", "reason",
+			"because /v1/detokenize"),
 		event("INFO", "validate", "ok", "type", "text", "purpose", "refund", "reason", "because /v1/validate"),
 		event("INFO", "metadata", "ok", "type", "text", "purpose", "refund", "reason", "because /v1/metadata"),
 		event("INFO", "revoke", "ok", "purpose", "refund", "reason", "because /v1/revoke"),
@@ -421,11 +460,14 @@ func TestServer_ReleasesNothingThatItCannotRecord(t *testing.T) {
 		c.Audit = audit.New(fullDisk{}, slog.LevelInfo, "f")
 	})
 	for path, body := range map[string]string{
-		api.PathTokenize: `{"data":"` + visa + `"}`, api.PathDetokenize: `{"token":"` + token + `","redaction":"PLAIN_TEXT"}`,
-		api.PathValidate: `{"token":"` + token + `"}`, api.PathMetadata: `{"token":"` + token + `"}`, api.PathRevoke: `{"token":"` + unknown + `"}`,
+		api.PathTokenize:   `{"data":"` + visa + `"}`,
+		api.PathDetokenize: `{"token":"` + token + `","redaction":"PLAIN_TEXT"}`,
+		api.PathValidate:   `{"token":"` + token + `"}`, api.PathMetadata: `{"token":"` + token + `"}`,
+		api.PathRevoke: `{"token":"` + unknown + `"}`,
 	} {
 		status, body, _ := full.do(t, call{path: path, body: body})
-		if status != http.StatusServiceUnavailable || !strings.Contains(body, "cannot be recorded") || strings.Contains(body, "1111") || strings.Contains(body, `"token":`) {
+		if status != http.StatusServiceUnavailable || !strings.Contains(body, "cannot be recorded") ||
+			strings.Contains(body, "1111") || strings.Contains(body, `"token":`) {
 			t.Errorf("%s: %d %s", path, status, body)
 		}
 	}
@@ -462,11 +504,13 @@ func TestLog_NamesARowThatCameBackAsAFinding(t *testing.T) {
 	if _, body, _ := r.do(t, call{path: api.PathDetokenize, body: `{"token":"` + token + `"}`}); body != revoked {
 		t.Errorf("answered %s, want %s", body, revoked)
 	}
-	if _, body, _ := r.do(t, call{path: api.PathValidate, body: `{"token":"` + token + `"}`}); body != `{"live":false}`+"\n" {
+	_, body, _ = r.do(t, call{path: api.PathValidate, body: `{"token":"` + token + `"}`})
+	if body != `{"live":false}`+"\n" {
 		t.Errorf("validate: %s", body)
 	}
 	r.stop()
-	if n := strings.Count(r.log.String(), `"level":"ERROR"`); n != 2 || strings.Count(r.log.String(), `"finding":"revoked-row-returned"`) != 2 {
+	if n := strings.Count(r.log.String(), `"level":"ERROR"`); n != 2 ||
+		strings.Count(r.log.String(), `"finding":"revoked-row-returned"`) != 2 {
 		t.Errorf("%d findings:\n%s", n, r.log.String())
 	}
 }
@@ -475,14 +519,18 @@ func TestServer_RefusesNullMembers(t *testing.T) {
 	r := start(t)
 	for path, bodies := range map[string][]string{
 		api.PathTokenize: {
-			`{"data":"` + visa + `","ttl":null}`, `{"data":"` + visa + `","max_uses":null}`, `{"data":"` + visa + `","binding":null}`,
-			`{"data":"` + visa + `","binding":{"purpose":null}}`, `{"data":"` + visa + `","metadata":{"a":null}}`, `{"data":null}`,
+			`{"data":"` + visa + `","ttl":null}`, `{"data":"` + visa + `","max_uses":null}`,
+			`{"data":"` + visa + `","binding":null}`,
+			`{"data":"` + visa + `","binding":{"purpose":null}}`, `{"data":"` + visa + `","metadata":{"a":null}}`,
+			`{"data":null}`,
 		},
-		api.PathDetokenize: {`{"token":null}`, `{"token":"` + unknown + `","attempt":null}`, `{"token":"` + unknown + `","binding":{"context":null}}`},
-		api.PathRevoke:     {`{"token":"` + unknown + `","reason":null}`},
+		api.PathDetokenize: {`{"token":null}`, `{"token":"` + unknown + `","attempt":null}`,
+			`{"token":"` + unknown + `","binding":{"context":null}}`},
+		api.PathRevoke: {`{"token":"` + unknown + `","reason":null}`},
 	} {
 		for _, body := range bodies {
-			if status, answer, _ := r.do(t, call{path: path, body: body}); status != http.StatusBadRequest || !strings.Contains(answer, "null") {
+			if status, answer, _ := r.do(t, call{path: path, body: body}); status != http.StatusBadRequest ||
+				!strings.Contains(answer, "null") {
 				t.Errorf("%s: %d %s", body, status, answer)
 			}
 		}
@@ -497,7 +545,8 @@ func TestServer_ReadsTokensWithoutRegardToCase(t *testing.T) {
 	_, body, _ := r.do(t, call{path: api.PathTokenize, body: `{"data":"` + visa + `"}`})
 	token := strings.ToUpper(tokenOf(t, body))
 	for _, path := range []string{api.PathDetokenize, api.PathValidate, api.PathMetadata, api.PathRevoke} {
-		if status, body, _ := r.do(t, call{path: path, body: `{"token":"` + token + `"}`}); status != http.StatusOK || strings.Contains(body, "false") {
+		if status, body, _ := r.do(t, call{path: path, body: `{"token":"` + token + `"}`}); status != http.StatusOK ||
+			strings.Contains(body, "false") {
 			t.Errorf("%s: %d %s", path, status, body)
 		}
 	}
@@ -507,17 +556,20 @@ func TestServer_ReadsTokensWithoutRegardToCase(t *testing.T) {
 func TestServer_NamesEveryAnswer(t *testing.T) {
 	r := start(t)
 	for _, c := range []call{
-		{path: "/"}, {path: "//v1/tokenize"}, {path: "/v1//tokenize"}, {path: "/v1/tokenize/"}, {path: "/v1/%74okenize"}, {path: "/v1/./tokenize"},
+		{path: "/"}, {path: "//v1/tokenize"}, {path: "/v1//tokenize"}, {path: "/v1/tokenize/"},
+		{path: "/v1/%74okenize"}, {path: "/v1/./tokenize"},
 		{path: api.PathPing}, {path: api.PathTokenize, method: "GET"},
 	} {
 		status, body, header := r.do(t, c)
-		if status != http.StatusNotFound || !strings.Contains(body, "no-such-endpoint") || header.Get(api.RequestHeader) == "" {
+		if status != http.StatusNotFound || !strings.Contains(body, "no-such-endpoint") ||
+			header.Get(api.RequestHeader) == "" {
 			t.Errorf("%s %s: %d %s, named %q", c.method, c.path, status, body, header.Get(api.RequestHeader))
 		}
 	}
 	for name, c := range map[string]call{
-		"ping": {path: api.PathPing, method: "GET"}, "unauthorized": {path: api.PathTokenize, header: map[string]string{api.TokenHeader: "x"}},
-		"forwarded": {path: api.PathTokenize, header: map[string]string{"Origin": "https://x.example"}},
+		"ping":         {path: api.PathPing, method: "GET"},
+		"unauthorized": {path: api.PathTokenize, header: map[string]string{api.TokenHeader: "x"}},
+		"forwarded":    {path: api.PathTokenize, header: map[string]string{"Origin": "https://x.example"}},
 	} {
 		if _, _, header := r.do(t, c); header.Get(api.RequestHeader) == "" {
 			t.Errorf("%s: no %s", name, api.RequestHeader)
@@ -529,20 +581,22 @@ func TestServer_NamesEveryAnswer(t *testing.T) {
 func TestServer_ClosesTheConnectionOfWhatItRefuses(t *testing.T) {
 	r := start(t)
 	for name, request := range map[string]string{
-		"401":            "GET /ping HTTP/1.1\r\nHost: 127.0.0.1:" + strconv.Itoa(r.port) + "\r\n\r\n",
-		"403 of a host":  "GET /ping HTTP/1.1\r\nHost: metadata.example\r\n\r\n",
-		"403 of a proxy": "GET /ping HTTP/1.1\r\nHost: 127.0.0.1:" + strconv.Itoa(r.port) + "\r\nX-Forwarded-For: 10.0.0.1\r\n" + api.TokenHeader + ": " + session + "\r\n\r\n",
+		"401":           "GET /ping HTTP/1.1\r\nHost: 127.0.0.1:" + strconv.Itoa(r.port) + "\r\n\r\n",
+		"403 of a host": "GET /ping HTTP/1.1\r\nHost: metadata.example\r\n\r\n",
+		"403 of a proxy": "GET /ping HTTP/1.1\r\nHost: 127.0.0.1:" + strconv.Itoa(r.port) +
+			"\r\nX-Forwarded-For: 10.0.0.1\r\n" + api.TokenHeader + ": " + session + "\r\n\r\n",
 	} {
 		conn, err := net.Dial("tcp", "127.0.0.1:"+strconv.Itoa(r.port))
 		if err != nil {
 			t.Fatal(err)
 		}
-		_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+		_ = conn.SetDeadline(time.Now().Add(kit.Limit))
 		if _, err := io.WriteString(conn, request); err != nil {
 			t.Fatal(err)
 		}
 		answer, err := io.ReadAll(conn) // ends when the server closes
-		if err != nil || !strings.Contains(string(answer), "Connection: close") || !strings.Contains(string(answer), "HTTP/1.1 "+name[:3]) {
+		if err != nil || !strings.Contains(string(answer), "Connection: close") ||
+			!strings.Contains(string(answer), "HTTP/1.1 "+name[:3]) {
 			t.Errorf("%s: %v, %s", name, err, answer)
 		}
 		conn.Close()
@@ -562,7 +616,8 @@ func TestTokenize_LimitsAndLogsLookUps(t *testing.T) {
 			if more.key != "" {
 				header[api.IdempotencyHeader] = more.key
 			}
-			if status, body, _ := r.do(t, call{path: api.PathTokenize, body: more.body, header: header}); status == http.StatusTooManyRequests {
+			if status, body, _ := r.do(t,
+				call{path: api.PathTokenize, body: more.body, header: header}); status == http.StatusTooManyRequests {
 				refused++
 			} else if status != http.StatusOK || !strings.Contains(body, `"token":"`) {
 				t.Errorf("%s: %d %s", lookup, status, body)
@@ -581,7 +636,8 @@ func TestNew_BoundsEveryConnection(t *testing.T) {
 	if s.ReadHeaderTimeout < time.Second || s.ReadHeaderTimeout > s.ReadTimeout || s.ReadTimeout > api.ClientTimeout {
 		t.Errorf("a request may take %v, its header %v", s.ReadTimeout, s.ReadHeaderTimeout)
 	}
-	if s.WriteTimeout < 2*api.ClientTimeout || s.WriteTimeout > time.Minute || s.IdleTimeout != 15*time.Minute || s.MaxHeaderBytes > 64<<10 || s.MaxHeaderBytes < 8<<10 {
+	if s.WriteTimeout < 2*api.ClientTimeout || s.WriteTimeout > time.Minute || s.IdleTimeout != 15*time.Minute ||
+		s.MaxHeaderBytes > 64<<10 || s.MaxHeaderBytes < 8<<10 {
 		t.Errorf("write %v, idle %v, header %d bytes", s.WriteTimeout, s.IdleTimeout, s.MaxHeaderBytes)
 	}
 }

@@ -50,8 +50,9 @@ func (a *answer) Write(b []byte) (int, error) { return a.body.Write(b) }
 func BenchmarkServer(b *testing.B) {
 	store := &oneRow{}
 	v, err := vault.New(vault.Config{
-		TokenKeys: []vault.Key{{Version: "1", ARN: fakeaws.KeyARN}}, Table: vaultTable, State: stateTable, AccountID: "123456789012",
-		KMS: &fakeaws.KMS{}, Store: store,
+		TokenKeys: []vault.Key{{Version: "1", ARN: fakeaws.KeyARN}}, Table: vaultTable, State: stateTable,
+		AccountID: "123456789012",
+		KMS:       &fakeaws.KMS{}, Store: store,
 	})
 	if err != nil {
 		b.Fatal(err)
@@ -59,7 +60,8 @@ func BenchmarkServer(b *testing.B) {
 	log := audit.New(io.Discard, slog.LevelInfo, "f")
 	log.SetAccount("123456789012")
 	srv := server.New(server.Config{
-		Vault: func(context.Context) (server.Vault, error) { return v, nil }, Port: 2774, SessionToken: session, Audit: log, ReadRate: 1 << 30,
+		Vault: func(context.Context) (server.Vault, error) { return v, nil }, Port: 2774, SessionToken: session,
+		Audit: log, ReadRate: 1 << 30,
 	})
 	post := func(b *testing.B, path, body string) string {
 		r := httptest.NewRequestWithContext(b.Context(), http.MethodPost, path, bytes.NewReader([]byte(body)))

@@ -70,7 +70,8 @@ func TestClient_TokenizeHasEveryOption(t *testing.T) {
 	r := start(t)
 	c, ctx, before := r.client(t), t.Context(), time.Now()
 	all := create(t, c, client.TokenizeInput{
-		Format: client.FormatCard, TTL: time.Hour, MaxUses: 2, Purpose: "refund", Metadata: map[string]string{"customer": "7"},
+		Format: client.FormatCard, TTL: time.Hour, MaxUses: 2, Purpose: "refund",
+		Metadata: map[string]string{"customer": "7"},
 	})
 	if len(all.Token) != 16 || !strings.HasSuffix(all.Token, "1111") {
 		t.Error("Format: no card token")
@@ -79,7 +80,8 @@ func TestClient_TokenizeHasEveryOption(t *testing.T) {
 		t.Errorf("TTL: expires at %v", all.ExpiresAt)
 	}
 	for range 2 { // one attempt
-		out, err := c.Detokenize(ctx, client.DetokenizeInput{Token: all.Token, Mask: client.FirstSixLastFour, Attempt: "a", Reason: "a refund"})
+		out, err := c.Detokenize(ctx,
+			client.DetokenizeInput{Token: all.Token, Mask: client.FirstSixLastFour, Attempt: "a", Reason: "a refund"})
 		if err != nil || out.Data.Reveal() != "411111******1111" || out.Redaction != client.Masked {
 			t.Errorf("Mask, Attempt: %v", err)
 		}
@@ -144,7 +146,8 @@ func TestClient_SealHasEveryOption(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"ExpiresAt", "Ref", "Purpose", "Hash_Key", "Account_Id", "CandidateString", "Format"} {
+	for _, name := range []string{"ExpiresAt", "Ref", "Purpose", "Hash_Key", "Account_Id", "CandidateString",
+		"Format"} {
 		if out.Put.Put.Item[name] == nil {
 			t.Errorf("the row has no %s", name)
 		}
@@ -164,7 +167,8 @@ func TestClient_SealHasEveryOption(t *testing.T) {
 		}
 	}
 	r.store.MustPut(vaultTable, row)
-	if m, err := c.Metadata(ctx, client.MetadataInput{Token: out.Token}); err != nil || m.MaxUses != 1 || m.Metadata["customer"] != "7" {
+	if m, err := c.Metadata(ctx, client.MetadataInput{Token: out.Token}); err != nil || m.MaxUses != 1 ||
+		m.Metadata["customer"] != "7" {
 		t.Errorf("metadata: %+v, %v", m, err)
 	}
 	text, err := c.Seal(ctx, client.SealInput{Data: client.NewSecret("Bahnhofstraße 1"), Type: client.TypeText})
@@ -206,14 +210,16 @@ func TestClient_KnowsEveryKindOfError(t *testing.T) {
 	r = start(t) // which has not read yet: look-ups in the index count as reads
 	c = r.client(t)
 	create(t, c, client.TokenizeInput{IdempotencyKey: "k"})
-	want("key reused", tokenize(client.TokenizeInput{IdempotencyKey: "k", MaxUses: 1}), client.ErrKeyReused, api.IdempotencyHeader, 0)
+	want("key reused", tokenize(client.TokenizeInput{IdempotencyKey: "k", MaxUses: 1}), client.ErrKeyReused,
+		api.IdempotencyHeader, 0)
 	want("key", tokenize(client.TokenizeInput{IdempotencyKey: "k k"}), client.ErrInvalid, api.IdempotencyHeader, 0)
 	want("ttl", tokenize(client.TokenizeInput{TTL: 11 * 365 * 24 * time.Hour}), client.ErrInvalid, "ttl", 0)
 	want("max_uses", tokenize(client.TokenizeInput{MaxUses: -1}), client.ErrInvalid, "max_uses", 0)
 	want("purpose", tokenize(client.TokenizeInput{Purpose: "Refund"}), client.ErrInvalid, "binding.purpose", 0)
 	want("scope", tokenize(client.TokenizeInput{Scope: "s"}), client.ErrInvalid, "scope", 0)
 	r.store.Fail = conflicts
-	want("in flight", tokenize(client.TokenizeInput{Deterministic: true, Scope: "s"}), client.ErrInFlight, "", time.Second)
+	want("in flight", tokenize(client.TokenizeInput{Deterministic: true, Scope: "s"}), client.ErrInFlight, "",
+		time.Second)
 	r.store.Fail = func(string) error { return fakeaws.Exception("InternalServerError") }
 	want("store", tokenize(client.TokenizeInput{}), client.ErrUnavailable, "", 0)
 	r.store.Fail = func(string) error { return fakeaws.Exception("AccessDeniedException") }
@@ -224,14 +230,17 @@ func TestClient_FindsAnExpiredTokenGone(t *testing.T) {
 	var later atomic.Int64
 	tables := &fakeaws.Tables{}
 	v, err := vault.New(vault.Config{
-		TokenKeys: []vault.Key{{Version: "1", ARN: keyARN}}, Table: vaultTable, State: stateTable, Index: indexTable, AccountID: "123456789012", KMS: &fakeaws.KMS{}, Store: tables,
+		TokenKeys: []vault.Key{{Version: "1", ARN: keyARN}}, Table: vaultTable, State: stateTable, Index: indexTable,
+		AccountID: "123456789012", KMS: &fakeaws.KMS{}, Store: tables,
 		FingerprintKeys: []vault.Key{{Version: "1", ARN: fingerprintARN}},
 		Now:             func() time.Time { return time.Now().Add(time.Duration(later.Load())) },
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := start(t, func(c *server.Config) { c.Vault = func(context.Context) (server.Vault, error) { return v, nil } }).client(t)
+	c := start(t, func(c *server.Config) {
+		c.Vault = func(context.Context) (server.Vault, error) { return v, nil }
+	}).client(t)
 	token, ctx := create(t, c, client.TokenizeInput{TTL: time.Hour}).Token, t.Context()
 	if out, err := c.Validate(ctx, client.ValidateInput{Token: token}); err != nil || !out.Live {
 		t.Errorf("validate: %v, %v", out, err)

@@ -89,7 +89,8 @@ func TestServer_AnswersBeforeItsClientsGiveUpThoughTheVaultBlocks(t *testing.T) 
 			if took := time.Since(start); took >= api.ClientTimeout-100*time.Millisecond || took <= 4*time.Second {
 				t.Errorf("it took %v", took) // no less than the vault's own limit, or that would never be told
 			}
-			if answer.Code != http.StatusServiceUnavailable || !strings.Contains(answer.Body.String(), `"code":"unavailable"`) {
+			if answer.Code != http.StatusServiceUnavailable ||
+				!strings.Contains(answer.Body.String(), `"code":"unavailable"`) {
 				t.Errorf("%d %s", answer.Code, answer.Body)
 			}
 		})
@@ -154,7 +155,8 @@ func (b *keepingBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// A body holds a card. No part of the buffers that it was read into is left, however large it is and whatever the answer.
+// A body holds a card. No part of the buffers that it was read into is left, however large it is and whatever the
+// answer.
 func TestServer_LeavesNoBodyInMemory(t *testing.T) {
 	const text = `{"type":"text","data":"`
 	for name, body := range map[string]string{

@@ -18,7 +18,8 @@ import (
 // placeholder is what stands in the documentation for a value that is not known before.
 var placeholder = regexp.MustCompile(`^<[a-z]+>$`)
 
-// learn makes got equal to want where want has a placeholder, if the value is the one that the placeholder has had before.
+// learn makes got equal to want where want has a placeholder, if the value is the one that the placeholder has had
+// before.
 func learn(known map[string]string, want, got any) any {
 	switch want := want.(type) {
 	case string:
@@ -78,7 +79,8 @@ func TestDocumentation_HasTrueExamples(t *testing.T) {
 		if err := json.Unmarshal([]byte(gotBody), &got); err != nil {
 			t.Fatalf("%s: %v", blocks[i][1], err)
 		}
-		if diff := cmp.Diff(want, learn(known, want, got)); diff != "" || strconv.Itoa(status) != strings.TrimSpace(wantStatus) {
+		if diff := cmp.Diff(want, learn(known, want, got)); diff != "" ||
+			strconv.Itoa(status) != strings.TrimSpace(wantStatus) {
 			t.Errorf("%s\nstatus %d (-documented +got):\n%s", blocks[i][1], status, diff)
 		}
 		endpoints[method+" "+path] = true
@@ -93,14 +95,17 @@ func TestDocumentation_HasTrueExamples(t *testing.T) {
 	}
 }
 
-// Every code that an answer can have is explained on the page, where the answer's type points, with the Go client's name for it.
+// Every code that an answer can have is explained on the page, where the answer's type points, with the Go client's
+// name for it.
 func TestDocumentation_ExplainsEveryProblemCode(t *testing.T) {
 	page, err := os.ReadFile("../../../docs/api.md")
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, kind := range failure.Kinds() {
-		row := regexp.MustCompile(fmt.Sprintf(`(?m)^\| <a id="%s"></a>`+"`%s` \\| %d \\| `client\\.Err[A-Za-z]+` \\|", kind.Code, kind.Code, kind.Status))
+		row := regexp.MustCompile(
+			fmt.Sprintf(`(?m)^\| <a id="%s"></a>`+"`%s` \\| %d \\| `client\\.Err[A-Za-z]+` \\|", kind.Code, kind.Code,
+				kind.Status))
 		if !row.Match(page) {
 			t.Errorf("%s is not documented", kind.Code)
 		}

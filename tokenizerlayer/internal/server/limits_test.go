@@ -39,8 +39,10 @@ func TestDocumentation_TellsTheLimitsOfTheCode(t *testing.T) {
 		{"`max_uses` \\| integer, (\\d+) to (\\d+)", []int{1, api.MaxUses}},
 		{"of a deterministic token: (\\d+) to (\\d+) of `A-Z a-z 0-9 . _ : -`", []int{1, maxName}},
 		{"what the token is for: (\\d+) to (\\d+) of `a-z 0-9 _ -`", []int{1, maxPurpose}},
-		{`such as an order and a user: at most (\d+) members, (\d+) bytes in all`, []int{api.MaxContext, api.MaxContextBytes}},
-		{"`metadata` \\| object of strings \\| at most (\\d+) members, (\\d+) bytes in all", []int{api.MaxMetadata, api.MaxMetadataBytes}},
+		{`such as an order and a user: at most (\d+) members, (\d+) bytes in all`,
+			[]int{api.MaxContext, api.MaxContextBytes}},
+		{"`metadata` \\| object of strings \\| at most (\\d+) members, (\\d+) bytes in all",
+			[]int{api.MaxMetadata, api.MaxMetadataBytes}},
 		{"`Idempotency-Key` \\((\\d+) to (\\d+) of", []int{1, maxName}},
 		{`token for (\d+) hours, and makes one row`, []int{int(api.IdempotencyPeriod.Hours())}},
 		{"for tokens with `max_uses`: (\\d+) to (\\d+) of", []int{1, maxName}},
@@ -50,12 +52,16 @@ func TestDocumentation_TellsTheLimitsOfTheCode(t *testing.T) {
 		{"If the request has an `X-Request-Id` of (\\d+) to (\\d+) letters", []int{1, maxRequestID}},
 		{"`TOKENIZER_IDEMPOTENCY_SCOPE` \\|.*: (\\d+) to (\\d+) of", []int{1, maxName}},
 		{"`TOKENIZER_PORT` \\| (\\d+) \\| .*?\\b(\\d+) to (\\d+)", []int{api.DefaultPort, api.MinPort, api.MaxPort}},
-		{"`TOKENIZER_MAX_BODY_BYTES` \\| (\\d+) \\| .*?\\b(\\d+) to (\\d+)", []int{api.MaxBody, api.MinBodyLimit, api.MaxBody}},
+		{"`TOKENIZER_MAX_BODY_BYTES` \\| (\\d+) \\| .*?\\b(\\d+) to (\\d+)",
+			[]int{api.MaxBody, api.MinBodyLimit, api.MaxBody}},
 		{"`TOKENIZER_READ_RATE` \\| (\\d+) \\| .*?\\b(\\d+) to (\\d+)", []int{api.DefaultReadRate, 1, api.MaxReadRate}},
-		{"`TOKENIZER_MAX_CONNECTIONS` \\| (\\d+) \\| .*?\\b(\\d+) to (\\d+)", []int{api.DefaultConnections, 1, api.MaxConnections}},
-		{"`TOKENIZER_KEYS_AHEAD` \\| (\\d+) \\| .*?\\b(\\d+) to (\\d+)", []int{api.DefaultKeysAhead, 0, api.MaxKeysAhead}},
+		{"`TOKENIZER_MAX_CONNECTIONS` \\| (\\d+) \\| .*?\\b(\\d+) to (\\d+)",
+			[]int{api.DefaultConnections, 1, api.MaxConnections}},
+		{"`TOKENIZER_KEYS_AHEAD` \\| (\\d+) \\| .*?\\b(\\d+) to (\\d+)",
+			[]int{api.DefaultKeysAhead, 0, api.MaxKeysAhead}},
 	} {
-		found := regexp.MustCompile(tt.pattern).FindAllStringSubmatch(strings.ReplaceAll(string(page), ",000", "000"), -1)
+		found := regexp.MustCompile(tt.pattern).FindAllStringSubmatch(strings.ReplaceAll(string(page), ",000", "000"),
+			-1)
 		if len(found) != 1 {
 			t.Errorf("%s stands %d times on the page", tt.pattern, len(found))
 			continue
@@ -90,7 +96,8 @@ func body(t *testing.T, more map[string]any) string {
 	return string(b)
 }
 
-// Both sides of every limit of a request: the least and the most that is allowed passes, and one beyond is refused by its name.
+// Both sides of every limit of a request: the least and the most that is allowed passes, and one beyond is refused by
+// its name.
 func TestTokenize_BothSidesOfEveryLimit(t *testing.T) {
 	r := start(t)
 	type more = map[string]any
@@ -102,9 +109,11 @@ func TestTokenize_BothSidesOfEveryLimit(t *testing.T) {
 		passes, refused []more
 	}{
 		{"ttl", "ttl", []more{{"ttl": 1}, {"ttl": api.MaxTTL}}, []more{{"ttl": 0}, {"ttl": api.MaxTTL + 1}}},
-		{"max_uses", "max_uses", []more{{"max_uses": 1}, {"max_uses": api.MaxUses}}, []more{{"max_uses": 0}, {"max_uses": api.MaxUses + 1}}},
+		{"max_uses", "max_uses", []more{{"max_uses": 1}, {"max_uses": api.MaxUses}},
+			[]more{{"max_uses": 0}, {"max_uses": api.MaxUses + 1}}},
 		{
-			"text", "data", []more{text("x"), text(strings.Repeat("x", api.MaxText)), text(strings.Repeat("é", api.MaxText/2))},
+			"text", "data",
+			[]more{text("x"), text(strings.Repeat("x", api.MaxText)), text(strings.Repeat("é", api.MaxText/2))},
 			[]more{text(""), text(strings.Repeat("x", api.MaxText+1)), text(strings.Repeat("é", api.MaxText/2) + "x")},
 		},
 		{
@@ -113,7 +122,8 @@ func TestTokenize_BothSidesOfEveryLimit(t *testing.T) {
 		},
 		{
 			"metadata", "metadata",
-			[]more{{"metadata": members(1, api.MaxMetadataBytes)}, {"metadata": members(api.MaxMetadata, api.MaxMetadataBytes)}},
+			[]more{{"metadata": members(1, api.MaxMetadataBytes)},
+				{"metadata": members(api.MaxMetadata, api.MaxMetadataBytes)}},
 			[]more{{"metadata": members(1, api.MaxMetadataBytes+1)}, {"metadata": members(api.MaxMetadata+1, 100)}},
 		},
 		{
@@ -123,7 +133,8 @@ func TestTokenize_BothSidesOfEveryLimit(t *testing.T) {
 		},
 		{
 			"a member's name", "metadata",
-			[]more{{"metadata": map[string]string{name(maxName): "x"}}}, []more{{"metadata": map[string]string{name(maxName + 1): "x"}}},
+			[]more{{"metadata": map[string]string{name(maxName): "x"}}},
+			[]more{{"metadata": map[string]string{name(maxName + 1): "x"}}},
 		},
 		{
 			"purpose", "binding.purpose",
@@ -149,20 +160,23 @@ func TestTokenize_BothSidesOfEveryLimit(t *testing.T) {
 		}
 	}
 	for n, want := range map[int]int{1: 200, maxName: 200, maxName + 1: 400} {
-		status, answer, _ := r.do(t, call{path: api.PathTokenize, body: body(t, nil), header: map[string]string{api.IdempotencyHeader: name(n)}})
+		status, answer, _ := r.do(t,
+			call{path: api.PathTokenize, body: body(t, nil), header: map[string]string{api.IdempotencyHeader: name(n)}})
 		if status != want || want != 200 && !strings.Contains(answer, `"field":"Idempotency-Key"`) {
 			t.Errorf("a key of %d: %d %s", n, status, answer)
 		}
 	}
 	for n, kept := range map[int]bool{1: true, maxRequestID: true, maxRequestID + 1: false} {
-		_, _, header := r.do(t, call{path: api.PathTokenize, body: body(t, nil), header: map[string]string{api.RequestHeader: name(n)}})
+		_, _, header := r.do(t,
+			call{path: api.PathTokenize, body: body(t, nil), header: map[string]string{api.RequestHeader: name(n)}})
 		if (header.Get(api.RequestHeader) == name(n)) != kept {
 			t.Errorf("a request id of %d: got %s", n, header.Get(api.RequestHeader))
 		}
 	}
 	for size, want := range map[int]int{api.MaxBody: 200, api.MaxBody + 1: 413} {
 		small := body(t, nil)
-		if status, answer, _ := r.do(t, call{path: api.PathTokenize, body: small + strings.Repeat(" ", size-len(small))}); status != want {
+		if status, answer, _ := r.do(t,
+			call{path: api.PathTokenize, body: small + strings.Repeat(" ", size-len(small))}); status != want {
 			t.Errorf("a body of %d bytes: %d %s", size, status, answer)
 		}
 	}
@@ -200,7 +214,8 @@ func TestDetokenize_BothSidesOfEveryLimit(t *testing.T) {
 func TestSettings_BothSidesOfEveryLimit(t *testing.T) {
 	load := func(name, value string) error {
 		all := map[string]string{
-			settings.SessionToken: "s", settings.Table: "Vault", settings.StateTable: "State", settings.TokenKeys: "1=" + keyARN, name: value,
+			settings.SessionToken: "s", settings.Table: "Vault", settings.StateTable: "State",
+			settings.TokenKeys: "1=" + keyARN, name: value,
 		}
 		_, err := settings.Load(func(name string) string { return all[name] })
 		return err
@@ -212,11 +227,14 @@ func TestSettings_BothSidesOfEveryLimit(t *testing.T) {
 		return strings.TrimPrefix(list, ",")
 	}
 	numbers := func(least, most int) (passes, refused []string) {
-		return []string{strconv.Itoa(least), strconv.Itoa(most)}, []string{strconv.Itoa(least - 1), strconv.Itoa(most + 1)}
+		return []string{strconv.Itoa(least), strconv.Itoa(most)},
+			[]string{strconv.Itoa(least - 1), strconv.Itoa(most + 1)}
 	}
 	lengths := func(least, most int) (passes, refused []string) {
 		return []string{strings.Repeat("a", least), strings.Repeat("a", most)},
-			slices.DeleteFunc([]string{strings.Repeat("a", least-1), strings.Repeat("a", most+1)}, func(s string) bool { return s == "" })
+			slices.DeleteFunc([]string{strings.Repeat("a", least-1), strings.Repeat("a", most+1)}, func(s string) bool {
+				return s == ""
+			})
 	}
 	type limit struct{ passes, refused []string }
 	of := func(passes, refused []string) limit { return limit{passes, refused} }
@@ -230,9 +248,12 @@ func TestSettings_BothSidesOfEveryLimit(t *testing.T) {
 		settings.StateTable:       of(lengths(3, 255)),
 		settings.IdempotencyScope: of(lengths(1, maxName)),
 		settings.Purposes:         of(lengths(1, maxPurpose)),
-		settings.AccountID:        {[]string{strings.Repeat("1", 12)}, []string{strings.Repeat("1", 11), strings.Repeat("1", 13)}},
-		settings.TokenKeys:        {[]string{keys(1), keys(api.MaxKeyVersions), strings.Repeat("v", 16) + "=" + keyARN}, []string{keys(api.MaxKeyVersions + 1), strings.Repeat("v", 17) + "=" + keyARN}},
-		settings.FingerprintKeys:  {[]string{keys(1), keys(api.MaxKeyVersions)}, []string{keys(api.MaxKeyVersions + 1)}},
+		settings.AccountID: {[]string{strings.Repeat("1", 12)},
+			[]string{strings.Repeat("1", 11), strings.Repeat("1", 13)}},
+		settings.TokenKeys: {[]string{keys(1), keys(api.MaxKeyVersions), strings.Repeat("v", 16) + "=" + keyARN},
+			[]string{keys(api.MaxKeyVersions + 1), strings.Repeat("v", 17) + "=" + keyARN}},
+		settings.FingerprintKeys: {[]string{keys(1), keys(api.MaxKeyVersions)},
+			[]string{keys(api.MaxKeyVersions + 1)}},
 	} {
 		for _, value := range l.passes {
 			if err := load(name, value); err != nil {

@@ -50,9 +50,11 @@ func start(t *testing.T, change ...func(*server.Config)) *running {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &running{port: ln.Addr().(*net.TCPAddr).Port, kms: &fakeaws.KMS{}, store: &fakeaws.Tables{}, log: &bytes.Buffer{}}
+	r := &running{port: ln.Addr().(*net.TCPAddr).Port, kms: &fakeaws.KMS{}, store: &fakeaws.Tables{},
+		log: &bytes.Buffer{}}
 	v, err := vault.New(vault.Config{
-		TokenKeys: []vault.Key{{Version: "1", ARN: fakeaws.KeyARN}}, Table: vaultTable, State: stateTable, Index: indexTable, AccountID: "123456789012", KMS: r.kms, Store: r.store,
+		TokenKeys: []vault.Key{{Version: "1", ARN: fakeaws.KeyARN}}, Table: vaultTable, State: stateTable,
+		Index: indexTable, AccountID: "123456789012", KMS: r.kms, Store: r.store,
 		FingerprintKeys: []vault.Key{{Version: "1", ARN: fakeaws.FingerprintARN}},
 	})
 	if err != nil {
@@ -60,8 +62,9 @@ func start(t *testing.T, change ...func(*server.Config)) *running {
 	}
 	r.vault = v
 	c := server.Config{
-		Vault: func(context.Context) (server.Vault, error) { return v, nil }, Port: r.port, SessionToken: session, Release: "r1",
-		Audit: testLog(r.log),
+		Vault: func(context.Context) (server.Vault, error) { return v, nil }, Port: r.port, SessionToken: session,
+		Release: "r1",
+		Audit:   testLog(r.log),
 	}
 	for _, ch := range change {
 		ch(&c)
@@ -103,7 +106,8 @@ func (r *running) do(t *testing.T, c call) (int, string, http.Header) {
 	if c.method == "" {
 		c.method = http.MethodPost
 	}
-	req, err := http.NewRequestWithContext(t.Context(), c.method, "http://127.0.0.1:"+strconv.Itoa(r.port)+c.path, strings.NewReader(c.body))
+	req, err := http.NewRequestWithContext(t.Context(), c.method, "http://127.0.0.1:"+strconv.Itoa(r.port)+c.path,
+		strings.NewReader(c.body))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -175,7 +179,8 @@ func TestTokenize_WithStoreFalseAnswersTheRow(t *testing.T) {
 
 func TestPing_TellsTheRelease(t *testing.T) {
 	r := start(t)
-	if status, body, _ := r.do(t, call{method: "GET", path: api.PathPing}); status != 200 || body != `{"status":"ok","release":"r1"}`+"\n" {
+	if status, body, _ := r.do(t, call{method: "GET", path: api.PathPing}); status != 200 ||
+		body != `{"status":"ok","release":"r1"}`+"\n" {
 		t.Errorf("%d %s", status, body)
 	}
 }
@@ -199,7 +204,8 @@ func TestServer_ServesOnlyTheFunctionItself(t *testing.T) {
 		for _, path := range []string{api.PathTokenize, api.PathDetokenize, api.PathPing, "/"} {
 			tt.c.path, tt.c.body = path, `{"data":"`+visa+`"}`
 			status, body, header := r.do(t, tt.c)
-			if status != tt.status || !strings.Contains(body, `"code":"`+tt.code+`"`) || header.Get("Content-Type") != "application/problem+json" {
+			if status != tt.status || !strings.Contains(body, `"code":"`+tt.code+`"`) ||
+				header.Get("Content-Type") != "application/problem+json" {
 				t.Errorf("%s, %s: %d %s", name, path, status, body)
 			}
 		}
@@ -211,7 +217,8 @@ func TestServer_ServesOnlyTheFunctionItself(t *testing.T) {
 
 func TestServer_AuthorizesNobodyByAnEmptySessionToken(t *testing.T) {
 	r := start(t, func(c *server.Config) { c.SessionToken = "" })
-	if status, _, _ := r.do(t, call{path: api.PathPing, method: "GET", header: map[string]string{api.TokenHeader: ""}}); status != 401 {
+	if status, _, _ := r.do(t,
+		call{path: api.PathPing, method: "GET", header: map[string]string{api.TokenHeader: ""}}); status != 401 {
 		t.Errorf("status %d", status)
 	}
 }
@@ -299,8 +306,10 @@ func TestServer_SaysWhichSettingIsWrong(t *testing.T) {
 			return nil, failure.New(failure.NotReady, "", "TOKENIZER_TABLE must be set")
 		}
 	})
-	for _, c := range []call{{path: api.PathTokenize, body: `{"data":"` + visa + `"}`}, {path: api.PathPing, method: "GET"}} {
-		if status, body, _ := r.do(t, c); status != 503 || !strings.Contains(body, "TOKENIZER_TABLE") || !strings.Contains(body, "not-configured") {
+	for _, c := range []call{{path: api.PathTokenize, body: `{"data":"` + visa + `"}`},
+		{path: api.PathPing, method: "GET"}} {
+		if status, body, _ := r.do(t, c); status != 503 || !strings.Contains(body, "TOKENIZER_TABLE") ||
+			!strings.Contains(body, "not-configured") {
 			t.Errorf("%s: %d %s", c.path, status, body)
 		}
 	}
@@ -321,7 +330,8 @@ func TestClient_TalksToTheServer(t *testing.T) {
 		}
 	}
 	sealed, err := c.Seal(ctx, client.SealInput{Data: client.NewSecret(visa)})
-	if err != nil || sealed.Token == "" || sealed.Put.Put == nil || *sealed.Put.Put.ConditionExpression == "" || len(sealed.Put.Put.Item) != 5 {
+	if err != nil || sealed.Token == "" || sealed.Put.Put == nil || *sealed.Put.Put.ConditionExpression == "" ||
+		len(sealed.Put.Put.Item) != 5 {
 		t.Errorf("seal: %v", err)
 	}
 	_, err = c.Detokenize(ctx, client.DetokenizeInput{Token: unknown})
@@ -333,7 +343,8 @@ func TestClient_TalksToTheServer(t *testing.T) {
 		t.Error("bad card:", err)
 	}
 	r.kms.Fail = func(string) error { return errors.New("away") }
-	if _, err = c.Tokenize(ctx, client.TokenizeInput{Data: client.NewSecret(visa)}); !errors.Is(err, client.ErrUnavailable) {
+	if _, err = c.Tokenize(ctx, client.TokenizeInput{Data: client.NewSecret(visa)}); !errors.Is(err,
+		client.ErrUnavailable) {
 		t.Error("KMS away:", err)
 	}
 }
@@ -341,7 +352,8 @@ func TestClient_TalksToTheServer(t *testing.T) {
 func TestServer_LimitsTheBodyAsConfigured(t *testing.T) {
 	r := start(t, func(c *server.Config) { c.MaxBody = 64 })
 	for size, want := range map[int]int{64: http.StatusBadRequest, 65: http.StatusRequestEntityTooLarge} {
-		request, err := http.NewRequest(http.MethodPost, "http://127.0.0.1:"+strconv.Itoa(r.port)+api.PathTokenize, strings.NewReader(strings.Repeat(" ", size)))
+		request, err := http.NewRequest(http.MethodPost, "http://127.0.0.1:"+strconv.Itoa(r.port)+api.PathTokenize,
+			strings.NewReader(strings.Repeat(" ", size)))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -371,7 +383,8 @@ func TestServer_AnswersADefectWithoutWhatItWasAbout(t *testing.T) {
 	})
 	status, body, _ := r.do(t, call{path: api.PathTokenize, body: `{"data":"` + visa + `"}`})
 	r.stop()
-	if status != 500 || !strings.Contains(body, "internal-error") || !strings.Contains(r.log.String(), `"outcome":"internal-error"`) {
+	if status != 500 || !strings.Contains(body, "internal-error") ||
+		!strings.Contains(r.log.String(), `"outcome":"internal-error"`) {
 		t.Errorf("%d %s\n%s", status, body, r.log)
 	}
 	if strings.Contains(body+r.log.String(), visa) {

@@ -17,7 +17,8 @@ import (
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/vault"
 )
 
-// TestMain runs the package's tests in a zone that is two hours ahead of UTC: no answer, row or line of the log may show it.
+// TestMain runs the package's tests in a zone that is two hours ahead of UTC: no answer, row or line of the log may
+// show it.
 func TestMain(m *testing.M) {
 	time.Local = time.FixedZone("two hours ahead", 2*60*60)
 	m.Run()
@@ -39,8 +40,11 @@ func TestClient_CarriesTextsBeyondASCII(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			r := start(t)
 			c, ctx, members := r.client(t), t.Context(), map[string]string{"note": text}
-			token := create(t, c, client.TokenizeInput{Data: client.NewSecret(text), Type: client.TypeText, Metadata: members, Context: members}).Token
-			out, err := c.Detokenize(ctx, client.DetokenizeInput{Token: token, Context: members, Redaction: client.PlainText, Reason: text})
+			token := create(t, c,
+				client.TokenizeInput{Data: client.NewSecret(text), Type: client.TypeText, Metadata: members,
+					Context: members}).Token
+			out, err := c.Detokenize(ctx,
+				client.DetokenizeInput{Token: token, Context: members, Redaction: client.PlainText, Reason: text})
 			if err != nil || out.Data.Reveal() != text {
 				t.Errorf("data %q, %v", out.Data.Reveal(), err)
 			}
@@ -48,7 +52,8 @@ func TestClient_CarriesTextsBeyondASCII(t *testing.T) {
 			if diff := cmp.Diff(members, m.Metadata); err != nil || diff != "" {
 				t.Errorf("metadata: %v (-want +got):\n%s", err, diff)
 			}
-			if live, err := c.Validate(ctx, client.ValidateInput{Token: token, Context: map[string]string{"note": text + "\u0301"}}); err == nil {
+			if live, err := c.Validate(ctx,
+				client.ValidateInput{Token: token, Context: map[string]string{"note": text + "\u0301"}}); err == nil {
 				t.Errorf("a context with one more mark: %+v", live)
 			}
 			r.stop()
@@ -80,12 +85,14 @@ func TestDetokenize_MasksEveryLength(t *testing.T) {
 				number = n.Reveal()
 			}
 		}
-		last, middle := strings.Repeat("*", digits-4)+number[digits-4:], number[:6]+strings.Repeat("*", digits-10)+number[digits-4:]
+		last, middle := strings.Repeat("*", digits-4)+number[digits-4:],
+			number[:6]+strings.Repeat("*", digits-10)+number[digits-4:]
 		if digits < 15 {
 			middle = last
 		}
 		token := create(t, c, client.TokenizeInput{Data: client.NewSecret(number)}).Token
-		for mask, want := range map[client.Mask]string{"": last, client.LastFour: last, client.FirstSixLastFour: middle} {
+		for mask, want := range map[client.Mask]string{"": last, client.LastFour: last,
+			client.FirstSixLastFour: middle} {
 			out, err := c.Detokenize(ctx, client.DetokenizeInput{Token: token, Mask: mask})
 			if err != nil || out.Data.Reveal() != want {
 				t.Errorf("%d digits, mask %q: %s, want %s, %v", digits, mask, out.Data.Reveal(), want, err)
@@ -93,7 +100,8 @@ func TestDetokenize_MasksEveryLength(t *testing.T) {
 		}
 		own, err := client.ParsePAN(client.NewSecret(number))
 		if err != nil || own.Mask() != last || own.MaskMiddle() != middle {
-			t.Errorf("%d digits: the client's masks are %s and %s, want %s and %s", digits, own.Mask(), own.MaskMiddle(), last, middle)
+			t.Errorf("%d digits: the client's masks are %s and %s, want %s and %s", digits, own.Mask(),
+				own.MaskMiddle(), last, middle)
 		}
 	}
 	for length := 1; length <= 20; length++ {
@@ -106,13 +114,16 @@ func TestDetokenize_MasksEveryLength(t *testing.T) {
 	}
 }
 
-// Times in answers, rows and lines of the log are in UTC, wherever the process thinks it is, and are the right instants.
+// Times in answers, rows and lines of the log are in UTC, wherever the process thinks it is, and are the right
+// instants.
 func TestServer_TimesAreInUTCWhateverTheZone(t *testing.T) {
 	now := time.Date(2026, 1, 2, 5, 4, 5, 999, time.Local)
 	tables := &fakeaws.Tables{}
 	v, err := vault.New(vault.Config{
-		TokenKeys: []vault.Key{{Version: "1", ARN: keyARN}}, Table: vaultTable, State: stateTable, Index: indexTable, AccountID: "123456789012",
-		KMS: &fakeaws.KMS{}, Store: tables, FingerprintKeys: []vault.Key{{Version: "1", ARN: fingerprintARN}}, Now: func() time.Time { return now },
+		TokenKeys: []vault.Key{{Version: "1", ARN: keyARN}}, Table: vaultTable, State: stateTable, Index: indexTable,
+		AccountID: "123456789012",
+		KMS:       &fakeaws.KMS{}, Store: tables, FingerprintKeys: []vault.Key{{Version: "1", ARN: fingerprintARN}},
+		Now: func() time.Time { return now },
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -131,13 +142,15 @@ func TestServer_TimesAreInUTCWhateverTheZone(t *testing.T) {
 	const expires = `"expires_at":"2026-01-02T04:04:05Z"`
 	const hour = `{"data":"` + visa + `","ttl":3600}`
 	token := tokenOf(t, want(api.PathTokenize, hour, nil, expires))
-	want(api.PathTokenize, `{"data":"`+visa+`","ttl":3600,"store":false}`, nil, expires, `"ExpiresAt":{"N":"1767326645"}`)
+	want(api.PathTokenize, `{"data":"`+visa+`","ttl":3600,"store":false}`, nil, expires,
+		`"ExpiresAt":{"N":"1767326645"}`)
 	for range 2 { // the second is found
 		want(api.PathTokenize, hour, map[string]string{api.IdempotencyHeader: "k"}, expires)
 	}
 	want(api.PathMetadata, `{"token":"`+token+`"}`, nil, `"created_at":"2026-01-02T03:04:05Z"`, expires)
 	want(api.PathRevoke, `{"token":"`+token+`"}`, nil, `"in_backups_until":"2026-02-06T03:04:05Z"`)
-	if revoked, _ := tables.MustRow(stateTable, "gone#"+token, "123456789012")["RevokedAt"].Number(); revoked != "1767323045" {
+	if revoked, _ := tables.MustRow(stateTable, "gone#"+token,
+		"123456789012")["RevokedAt"].Number(); revoked != "1767323045" {
 		t.Errorf("RevokedAt is %s", revoked)
 	}
 	r.stop()

@@ -19,7 +19,7 @@ type request struct {
 
 const canary = "4111111111111111"
 
-func TestUnmarshal(t *testing.T) {
+func TestUnmarshal_AcceptsOneWayToWriteAValue(t *testing.T) {
 	for _, tt := range []struct{ name, in, want string }{
 		{"valid", `{"data":"` + canary + `","store":false,"inner":{"n":1}}`, ""},
 		{"empty object", `{}`, ""},

@@ -5,7 +5,8 @@ import (
 	"testing"
 )
 
-// A byte has 256 values, which ten does not divide: the last six are passed over, or the digits 0 to 5 would come more often.
+// A byte has 256 values, which ten does not divide: the last six are passed over, or the digits 0 to 5 would come more
+// often.
 func TestDigitStream_PassesOverBytesThatWouldFavourSomeDigits(t *testing.T) {
 	var counts [10]int
 	for b := range 250 {

@@ -173,7 +173,8 @@ func TestParse_RefusesWhatCanBeNoToken(t *testing.T) {
 }
 
 func TestParse_ReadsTokensWithoutRegardToCase(t *testing.T) {
-	for _, s := range []string{"4111111111111112", "00000000-0000-4000-8000-00000000000a", "00000000-0000-4000-8000-00000000000A", "ABCDEFAB-CDEF-4000-8000-abcdefABCDEF"} {
+	for _, s := range []string{"4111111111111112", "00000000-0000-4000-8000-00000000000a",
+		"00000000-0000-4000-8000-00000000000A", "ABCDEFAB-CDEF-4000-8000-abcdefABCDEF"} {
 		if got, ok := token.Parse(s); !ok || got != strings.ToLower(s) {
 			t.Errorf("%q: %q, %v", s, got, ok)
 		}

@@ -21,8 +21,8 @@ import (
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/vault"
 )
 
-// What a role that turns hostile can do with the permissions of its grant, and what it gets. docs/threat-model.md says the same in
-// words. roles_test.go and its neighbours run such attacks with the policies of the templates.
+// What a role that turns hostile can do with the permissions of its grant, and what it gets. docs/threat-model.md says
+// the same in words. roles_test.go and its neighbours run such attacks with the policies of the templates.
 
 const other = "4012888888881881"
 
@@ -74,12 +74,15 @@ func TestAttack_ARowThatIsPutBackDoesNotBringUsesBack(t *testing.T) {
 func (f fixture) forge(t *testing.T, tok, ref, payload string) {
 	t.Helper()
 	bound := envelope.Context{"table": table, "account_id": account, "ref": ref}
-	key, err := f.kms.GenerateDataKey(t.Context(), kmsapi.GenerateDataKeyInput{KeyID: fakeaws.KeyARN, EncryptionContext: bound})
+	key, err := f.kms.GenerateDataKey(t.Context(),
+		kmsapi.GenerateDataKeyInput{KeyID: fakeaws.KeyARN, EncryptionContext: bound})
 	if err != nil {
 		t.Fatal(err)
 	}
 	message, err := envelope.Seal(envelope.DataKey{
-		Plaintext: key.Plaintext, Wrapped: envelope.WrappedKey{Provider: envelope.KMSProvider, Info: fakeaws.KeyARN, Ciphertext: key.CiphertextBlob},
+		Plaintext: key.Plaintext,
+		Wrapped: envelope.WrappedKey{Provider: envelope.KMSProvider, Info: fakeaws.KeyARN,
+			Ciphertext: key.CiphertextBlob},
 	}, bound, []byte(payload))
 	if err != nil {
 		t.Fatal(err)
@@ -92,7 +95,8 @@ func (f fixture) forge(t *testing.T, tok, ref, payload string) {
 }
 
 func payloadOf(seed token.Seed, data string) string {
-	return fmt.Sprintf(`{"v":3,"r":%q,"type":"card","data":%q,"iat":1}`, base64.StdEncoding.EncodeToString(seed[:]), data)
+	return fmt.Sprintf(`{"v":3,"r":%q,"type":"card","data":%q,"iat":1}`, base64.StdEncoding.EncodeToString(seed[:]),
+		data)
 }
 
 // Promise: nobody but the maker of a UUID token can put other data behind it.
@@ -101,11 +105,13 @@ func TestAttack_ATokenizerCannotPutAnotherCardBehindAToken(t *testing.T) {
 	victim := v.create(t, visa)
 	mine := token.NewSeed()
 	for name, forged := range map[string]struct{ ref, payload string }{
-		"under its own ref":              {mine.Ref(), payloadOf(mine, other)},
-		"under the victim's ref":         {victim.Ref, payloadOf(mine, other)},
-		"without a seed":                 {victim.Ref, `{"v":3,"type":"card","data":"` + other + `","iat":1}`},
-		"with a short seed":              {victim.Ref, `{"v":3,"r":"AAAA","type":"card","data":"` + other + `","iat":1}`},
-		"with two seeds":                 {victim.Ref, strings.TrimSuffix(payloadOf(mine, other), "}") + `,"r":"AAAA"}`},
+		"under its own ref":      {mine.Ref(), payloadOf(mine, other)},
+		"under the victim's ref": {victim.Ref, payloadOf(mine, other)},
+		"without a seed":         {victim.Ref, `{"v":3,"type":"card","data":"` + other + `","iat":1}`},
+		"with a short seed": {victim.Ref,
+			`{"v":3,"r":"AAAA","type":"card","data":"` + other + `","iat":1}`},
+		"with two seeds": {victim.Ref,
+			strings.TrimSuffix(payloadOf(mine, other), "}") + `,"r":"AAAA"}`},
 		"as a payload of another format": {victim.Ref, `{"v":1,"type":"card","data":"` + other + `"}`},
 		"as no payload":                  {victim.Ref, other},
 	} {
@@ -126,9 +132,9 @@ func TestAttack_ATokenizerCannotPutAnotherCardBehindAToken(t *testing.T) {
 	}
 }
 
-// Limit, stated in the threat model: a card token's few digits bind little. Whoever finds a seed that gives somebody else's token, after
-// about 0.9 * 10^(n-4) attempts for a card of n digits, can put another card with the same last four digits behind it. The maker knows such
-// a seed: here it exchanges its own card.
+// Limit, stated in the threat model: a card token's few digits bind little. Whoever finds a seed that gives somebody
+// else's token, after about 0.9 * 10^(n-4) attempts for a card of n digits, can put another card with the same last
+// four digits behind it. The maker knows such a seed: here it exchanges its own card.
 func TestAttack_ACardTokenBindsOnlyAsFarAsItsDigitsGo(t *testing.T) {
 	const sameEnd = "4024444444441111"
 	v := newVault(t)
@@ -145,7 +151,8 @@ func TestAttack_ACardTokenBindsOnlyAsFarAsItsDigitsGo(t *testing.T) {
 	wantKind(t, err, failure.Integrity)
 }
 
-// Promise: whoever reads the vault learns nothing that can be tried against card numbers, even with the right to make MACs.
+// Promise: whoever reads the vault learns nothing that can be tried against card numbers, even with the right to make
+// MACs.
 func TestAttack_AVaultRowCannotBeTriedAgainstCardNumbers(t *testing.T) {
 	v := newVault(t)
 	macs := map[string]bool{} // and whether they are of data
@@ -172,7 +179,8 @@ func TestAttack_AVaultRowCannotBeTriedAgainstCardNumbers(t *testing.T) {
 	}
 }
 
-// recordingKMS notes the MACs that it makes. The second one is of the caller's name for a request: the test makes a fingerprint first.
+// recordingKMS notes the MACs that it makes. The second one is of the caller's name for a request: the test makes a
+// fingerprint first.
 type recordingKMS struct {
 	*fakeaws.KMS
 	macs map[string]bool
@@ -205,13 +213,15 @@ func TestAttack_OnlyTheIndexMakesMACs(t *testing.T) {
 	v.revoke(t, created.Token)
 }
 
-// Promise: a function gets deterministic tokens of its own purposes only, existing ones too. KMS decides it, before anything is looked up.
+// Promise: a function gets deterministic tokens of its own purposes only, existing ones too. KMS decides it, before
+// anything is looked up.
 func TestAttack_ADeterministicLookUpIsRefusedForAnotherPurpose(t *testing.T) {
 	v := newVault(t)
 	v.create(t, visa, deterministic("s"), purpose("charge"))
 	refunds := newVault(t, func(c *vault.Config) { c.KMS, c.Store = purposeKMS{v.kms, "refund"}, v.store })
 	for name, number := range map[string]string{"a card in the vault": visa, "a card that is not": other} {
-		_, err := refunds.Create(t.Context(), vault.Create{Data: cardData(t, number), Deterministic: true, Scope: "s", Purpose: "charge"})
+		_, err := refunds.Create(t.Context(),
+			vault.Create{Data: cardData(t, number), Deterministic: true, Scope: "s", Purpose: "charge"})
 		wantKind(t, err, failure.Denied)
 		if err != nil && err.Error() != "permission denied: the function's role may not kms:GenerateDataKey here" {
 			t.Errorf("%s: %v", name, err)
@@ -225,14 +235,16 @@ type purposeKMS struct {
 	purpose string
 }
 
-func (k purposeKMS) GenerateDataKey(ctx context.Context, in kmsapi.GenerateDataKeyInput) (kmsapi.GenerateDataKeyOutput, error) {
+func (k purposeKMS) GenerateDataKey(ctx context.Context,
+	in kmsapi.GenerateDataKeyInput) (kmsapi.GenerateDataKeyOutput, error) {
 	if in.EncryptionContext["purpose"] != k.purpose {
 		return kmsapi.GenerateDataKeyOutput{}, fakeaws.Exception("AccessDeniedException")
 	}
 	return k.KMS.GenerateDataKey(ctx, in)
 }
 
-// Promise: idempotency keys are each function's own, and each purpose's. What they leave in the index goes when the token is revoked.
+// Promise: idempotency keys are each function's own, and each purpose's. What they leave in the index goes when the
+// token is revoked.
 func TestAttack_IdempotencyKeysAreEachFunctionsOwn(t *testing.T) {
 	v := newVault(t)
 	as := func(actor, scope string) fixture {
@@ -243,7 +255,8 @@ func TestAttack_IdempotencyKeysAreEachFunctionsOwn(t *testing.T) {
 	first := as("a", "").create(t, visa, idempotent("order-1001"))
 	second := as("b", "").create(t, other, idempotent("order-1001")) // a poisoned key would be refused here
 	third := as("a", "").create(t, other, idempotent("order-1001"), purpose("refund"))
-	if again := as("a", "").create(t, visa, idempotent("order-1001")); again.Token != first.Token || second.Token == first.Token || third.Token == first.Token {
+	if again := as("a", "").create(t, visa, idempotent("order-1001")); again.Token != first.Token ||
+		second.Token == first.Token || third.Token == first.Token {
 		t.Error("a function does not get its own token")
 	}
 	shared := as("c", "orders").create(t, visa, idempotent("order-1001"))
@@ -256,8 +269,8 @@ func TestAttack_IdempotencyKeysAreEachFunctionsOwn(t *testing.T) {
 	}
 }
 
-// Limit, stated in the threat model: rows of the index are not authenticated. Whoever may write them can make a look-up give another
-// token of the vault; what that opens is still its own data.
+// Limit, stated in the threat model: rows of the index are not authenticated. Whoever may write them can make a look-up
+// give another token of the vault; what that opens is still its own data.
 func TestAttack_AnIndexRoleCanPointAnEntryAtAnotherToken(t *testing.T) {
 	v := newVault(t)
 	mine, victim := v.create(t, visa, deterministic("s")), v.create(t, other, deterministic("s"))
@@ -284,13 +297,20 @@ func TestAttack_AlteredRowsOfTheIndexGiveNoToken(t *testing.T) {
 	}
 	for name, alter := range map[string]func(v fixture, created vault.Created){
 		"a fingerprint without a handle": func(v fixture, c vault.Created) { delete(fingerprintOf(v, c), "Handle") },
-		"a fingerprint of a fingerprint": func(v fixture, c vault.Created) { f := fingerprintOf(v, c); f["Handle"] = f["Index_Key"] },
+		"a fingerprint of a fingerprint": func(v fixture, c vault.Created) {
+			f := fingerprintOf(v, c)
+			f["Handle"] = f["Index_Key"]
+		},
 		"a handle of a number": func(v fixture, c vault.Created) {
 			fingerprintOf(v, c)["Handle"] = attribute.N("1")
 		},
-		"a handle without a token":         func(v fixture, c vault.Created) { delete(handleOf(v, c), "Hash_Key") },
-		"a handle with a card for a token": func(v fixture, c vault.Created) { handleOf(v, c)["Hash_Key"] = text(visa) },
-		"a handle that names anything":     func(v fixture, c vault.Created) { handleOf(v, c)["FingerprintKeys"] = text("h#1 " + visa) },
+		"a handle without a token": func(v fixture, c vault.Created) { delete(handleOf(v, c), "Hash_Key") },
+		"a handle with a card for a token": func(v fixture, c vault.Created) {
+			handleOf(v, c)["Hash_Key"] = text(visa)
+		},
+		"a handle that names anything": func(v fixture, c vault.Created) {
+			handleOf(v, c)["FingerprintKeys"] = text("h#1 " + visa)
+		},
 		"a handle that names one key twice": func(v fixture, c vault.Created) {
 			h := handleOf(v, c)
 			key := textOf(h["FingerprintKeys"])
@@ -317,8 +337,8 @@ func TestAttack_AlteredRowsOfTheIndexGiveNoToken(t *testing.T) {
 	})
 }
 
-// Promise: a compromised TokenKey can be replaced. New tokens are sealed under the first version, old ones open as long as theirs is
-// configured, and not afterwards.
+// Promise: a compromised TokenKey can be replaced. New tokens are sealed under the first version, old ones open as long
+// as theirs is configured, and not afterwards.
 func TestAttack_ACompromisedTokenKeyIsReplaced(t *testing.T) {
 	oldKey, newKey := vault.Key{Version: "1", ARN: fakeaws.OldKeyARN}, vault.Key{Version: "2", ARN: fakeaws.KeyARN}
 	v := newVault(t, func(c *vault.Config) { c.TokenKeys = []vault.Key{oldKey} })
@@ -339,7 +359,8 @@ func TestAttack_ACompromisedTokenKeyIsReplaced(t *testing.T) {
 	wantKind(t, err, failure.Integrity)
 }
 
-// Promise: an attempt is one caller's, under one name, for one redaction. Nobody else reads on it, and nobody sees more on it.
+// Promise: an attempt is one caller's, under one name, for one redaction. Nobody else reads on it, and nobody sees more
+// on it.
 func TestAttack_AnAttemptIsOneCallersForOneRedaction(t *testing.T) {
 	v := newVault(t)
 	created := v.create(t, visa, uses(1))
@@ -354,7 +375,9 @@ func TestAttack_AnAttemptIsOneCallersForOneRedaction(t *testing.T) {
 	plain.Redaction = "PLAIN_TEXT"
 	_, err := v.Detokenize(t.Context(), plain)
 	wantKind(t, err, failure.UsedUp)
-	stranger := newVault(t, func(c *vault.Config) { c.KMS, c.Store, c.Now, c.Actor = v.kms, v.store, v.clock.Now, "stranger" })
+	stranger := newVault(t, func(c *vault.Config) {
+		c.KMS, c.Store, c.Now, c.Actor = v.kms, v.store, v.clock.Now, "stranger"
+	})
 	_, err = stranger.Detokenize(t.Context(), counted)
 	wantKind(t, err, failure.UsedUp)
 	// What the state shows of the attempt is no name that could be repeated.
@@ -385,7 +408,9 @@ func TestAttack_AlteredCountersReleaseNothing(t *testing.T) {
 			_, err := v.Metadata(t.Context(), read(created.Token))
 			wantKind(t, err, failure.Integrity)
 			if name == "zero" || name == "huge" || name == "a fraction" {
-				return // the fake does not compare what is no whole number, and DynamoDB lets a use of zero pass, which counts as the first
+				// the fake does not compare what is no whole number, and DynamoDB lets a use of zero pass, which counts
+				// as the first
+				return
 			}
 			_, err = v.detokenize(t, created.Token)
 			wantKind(t, err, failure.Integrity)
@@ -411,20 +436,25 @@ func TestAttack_AnotherPurposeCannotBurnUses(t *testing.T) {
 // Promise: a token that is bound to a context opens only for who names the same.
 func TestAttack_AForeignContextDoesNotOpenAToken(t *testing.T) {
 	v := newVault(t)
-	alice, bound := map[string]string{"order": "666", "user": "alice"}, v.create(t, visa, boundTo(map[string]string{"order": "666", "user": "alice"}), uses(5))
+	alice, bound := map[string]string{"order": "666", "user": "alice"},
+		v.create(t, visa, boundTo(map[string]string{"order": "666", "user": "alice"}), uses(5))
 	unbound := v.create(t, visa)
 	for name, tt := range map[string]struct {
 		token   string
 		context map[string]string
 		kind    error
 	}{
-		"the same":             {bound.Token, alice, nil},
-		"none":                 {bound.Token, nil, failure.BindingMismatch},
-		"another order":        {bound.Token, map[string]string{"order": "667", "user": "alice"}, failure.BindingMismatch},
-		"another user":         {bound.Token, map[string]string{"order": "666", "user": "bob"}, failure.BindingMismatch},
-		"a part":               {bound.Token, map[string]string{"order": "666"}, failure.BindingMismatch},
-		"more":                 {bound.Token, map[string]string{"order": "666", "user": "alice", "x": "y"}, failure.BindingMismatch},
-		"names and values":     {bound.Token, map[string]string{"order": "666user", "alice": ""}, failure.BindingMismatch},
+		"the same": {bound.Token, alice, nil},
+		"none":     {bound.Token, nil, failure.BindingMismatch},
+		"another order": {bound.Token, map[string]string{"order": "667", "user": "alice"},
+			failure.BindingMismatch},
+		"another user": {bound.Token, map[string]string{"order": "666", "user": "bob"},
+			failure.BindingMismatch},
+		"a part": {bound.Token, map[string]string{"order": "666"}, failure.BindingMismatch},
+		"more": {bound.Token, map[string]string{"order": "666", "user": "alice", "x": "y"},
+			failure.BindingMismatch},
+		"names and values": {bound.Token, map[string]string{"order": "666user", "alice": ""},
+			failure.BindingMismatch},
 		"one for an unbound":   {unbound.Token, alice, failure.BindingMismatch},
 		"none for an unbound":  {unbound.Token, nil, nil},
 		"empty for an unbound": {unbound.Token, map[string]string{}, nil},
@@ -465,8 +495,8 @@ func TestAttack_ARowOfAnEarlierFormatDoesNotOpen(t *testing.T) {
 	}
 }
 
-// Every attribute of a row may be altered by a tokenizer. Nothing is released then that the envelope does not confirm, and nothing that
-// the row says reaches the log unless it has its form.
+// Every attribute of a row may be altered by a tokenizer. Nothing is released then that the envelope does not confirm,
+// and nothing that the row says reaches the log unless it has its form.
 func TestAttack_AlteredAttributesOfARow(t *testing.T) {
 	text := func(s string) attribute.Value { return attribute.S(s) }
 	for name, alter := range map[string]func(row, other fakeaws.Row){
@@ -487,7 +517,8 @@ func TestAttack_AlteredAttributesOfARow(t *testing.T) {
 			alter(v.row(mine.Token), v.row(foreign.Token))
 			opened, err := v.Detokenize(t.Context(), attempt(mine.Token, ""))
 			wantKind(t, err, failure.Integrity)
-			if opened.Data.Reveal() != "" || opened.Ref != "" && !token.IsRef(opened.Ref) || strings.ContainsAny(opened.Purpose, " \n") {
+			if opened.Data.Reveal() != "" || opened.Ref != "" && !token.IsRef(opened.Ref) ||
+				strings.ContainsAny(opened.Purpose, " \n") {
 				t.Errorf("released or to be logged: %+v", opened.About)
 			}
 		})

@@ -45,7 +45,8 @@ func TestCreate_ARowHoldsCiphertextUnderARandomUUID(t *testing.T) {
 	if len(names) != 5 {
 		t.Errorf("attributes = %v", names)
 	}
-	if m := bytesOf(row["CandidateString"]); bytes.Contains(m, []byte(visa)) || !bytes.HasPrefix(m, []byte{2, 4, 0x78}) {
+	if m := bytesOf(row["CandidateString"]); bytes.Contains(m, []byte(visa)) ||
+		!bytes.HasPrefix(m, []byte{2, 4, 0x78}) {
 		t.Error("CandidateString is not an envelope")
 	}
 }
@@ -65,8 +66,10 @@ func TestCreate_DrawsAnotherTokenIfOneExists(t *testing.T) {
 	first, second := token.NewSeed(), token.NewSeed()
 	v := newVault(t, func(c *vault.Config) { c.NewSeed = fixedSeeds(first, first, first, second) })
 	a := v.create(t, visa, format(token.Card)).Token
-	b := v.create(t, "4024444444441111", format(token.Card)).Token // the same last four: the same token from the same seed
-	if a != first.Token(token.Card, cardNumber(t, visa)) || b != second.Token(token.Card, cardNumber(t, visa)) || v.rows() != 2 {
+	// the same last four: the same token from the same seed
+	b := v.create(t, "4024444444441111", format(token.Card)).Token
+	if a != first.Token(token.Card, cardNumber(t, visa)) || b != second.Token(token.Card, cardNumber(t, visa)) ||
+		v.rows() != 2 {
 		t.Fatalf("tokens %s and %s, %d rows", a, b, v.rows())
 	}
 	if got, err := v.detokenize(t, a); err != nil || got != visa {
@@ -122,17 +125,20 @@ func TestSeal_ReturnsTheRowThatCreateWouldStore(t *testing.T) {
 	if v.rows() != 0 {
 		t.Fatal("Seal stored something")
 	}
-	if diff := cmp.Diff("attribute_not_exists(Hash_Key)", row.ConditionExpression); diff != "" || row.TableName != table {
+	if diff := cmp.Diff("attribute_not_exists(Hash_Key)", row.ConditionExpression); diff != "" ||
+		row.TableName != table {
 		t.Error(row.TableName, diff)
 	}
-	if textOf(row.Item["Hash_Key"]) != created.Token || textOf(row.Item["Account_Id"]) != account || numberOf(row.Item["Format"]) != "3" || textOf(row.Item["Ref"]) != created.Ref || len(row.Item) != 5 {
+	if textOf(row.Item["Hash_Key"]) != created.Token || textOf(row.Item["Account_Id"]) != account ||
+		numberOf(row.Item["Format"]) != "3" || textOf(row.Item["Ref"]) != created.Ref || len(row.Item) != 5 {
 		t.Errorf("the row is wrong")
 	}
 }
 
 // A data key comes from the current version of TokenKey, and from no other key, whoever answers.
 func TestCreate_RefusesADataKeyOfAnotherKey(t *testing.T) {
-	for name, answer := range map[string]string{"another key": fakeaws.OldKeyARN, "an alias": "alias/token", "none": ""} {
+	for name, answer := range map[string]string{"another key": fakeaws.OldKeyARN, "an alias": "alias/token",
+		"none": ""} {
 		t.Run(name, func(t *testing.T) {
 			v := newVault(t, func(c *vault.Config) { c.KMS = renamingKMS{c.KMS.(*fakeaws.KMS), answer} })
 			_, err := v.Create(t.Context(), vault.Create{Data: cardData(t, visa)})
@@ -150,7 +156,8 @@ type renamingKMS struct {
 	name string
 }
 
-func (k renamingKMS) GenerateDataKey(ctx context.Context, in kmsapi.GenerateDataKeyInput) (kmsapi.GenerateDataKeyOutput, error) {
+func (k renamingKMS) GenerateDataKey(ctx context.Context,
+	in kmsapi.GenerateDataKeyInput) (kmsapi.GenerateDataKeyOutput, error) {
 	out, err := k.KMS.GenerateDataKey(ctx, in)
 	if err == nil {
 		out.KeyID = k.name
@@ -180,7 +187,8 @@ type resizingKMS struct {
 	size int
 }
 
-func (k resizingKMS) GenerateDataKey(ctx context.Context, in kmsapi.GenerateDataKeyInput) (kmsapi.GenerateDataKeyOutput, error) {
+func (k resizingKMS) GenerateDataKey(ctx context.Context,
+	in kmsapi.GenerateDataKeyInput) (kmsapi.GenerateDataKeyOutput, error) {
 	out, err := k.KMS.GenerateDataKey(ctx, in)
 	out.Plaintext = make([]byte, k.size)
 	return out, err
@@ -211,7 +219,8 @@ type watchedKMS struct {
 	asked *map[string]string
 }
 
-func (k watchedKMS) GenerateDataKey(ctx context.Context, in kmsapi.GenerateDataKeyInput) (kmsapi.GenerateDataKeyOutput, error) {
+func (k watchedKMS) GenerateDataKey(ctx context.Context,
+	in kmsapi.GenerateDataKeyInput) (kmsapi.GenerateDataKeyOutput, error) {
 	*k.asked = in.EncryptionContext
 	return k.KMS.GenerateDataKey(ctx, in)
 }
@@ -230,26 +239,35 @@ func TestCreate_NamesTheFieldThatIsWrong(t *testing.T) {
 		many[string(rune('a'+i))] = "x"
 	}
 	for field, changes := range map[string][]func(*vault.Create){
-		"data":            {func(c *vault.Create) { c.Data = vault.Data{} }},
-		"format":          {format("base64"), func(c *vault.Create) { c.Data, c.Format = textData(t, "x"), token.Card }},
-		"ttl":             {ttl(-1), ttl(11 * 365 * 24 * time.Hour)},
-		"max_uses":        {uses(-1), uses(1_000_001)},
-		"binding.purpose": {purpose("Refund"), purpose(strings.Repeat("a", 65)), purpose("4111111111111111"), purpose("a b")},
+		"data": {func(c *vault.Create) { c.Data = vault.Data{} }},
+		"format": {format("base64"), func(c *vault.Create) {
+			c.Data, c.Format = textData(t, "x"), token.Card
+		}},
+		"ttl":      {ttl(-1), ttl(11 * 365 * 24 * time.Hour)},
+		"max_uses": {uses(-1), uses(1_000_001)},
+		"binding.purpose": {purpose("Refund"), purpose(strings.Repeat("a", 65)), purpose("4111111111111111"),
+			purpose("a b")},
 		"deterministic": {
-			func(c *vault.Create) { c.Deterministic, c.TTL = true, time.Hour }, func(c *vault.Create) { c.Deterministic, c.MaxUses = true, 1 },
+			func(c *vault.Create) { c.Deterministic, c.TTL = true, time.Hour }, func(c *vault.Create) {
+				c.Deterministic, c.MaxUses = true, 1
+			},
 			func(c *vault.Create) { c.Deterministic, c.IdempotencyKey = true, "k" },
 		},
 		"scope":           {func(c *vault.Create) { c.Scope = "s" }, deterministic("a b"), deterministic(visa)},
 		"Idempotency-Key": {idempotent("a b"), idempotent(visa), idempotent(strings.Repeat("k", 129))},
 		"binding.context": {
-			boundTo(map[string]string{"order": visa}), boundTo(map[string]string{"cvv": "1"}), boundTo(map[string]string{"": "x"}),
+			boundTo(map[string]string{"order": visa}), boundTo(map[string]string{"cvv": "1"}),
+			boundTo(map[string]string{"": "x"}),
 			boundTo(map[string]string{"a": "\x00"}), boundTo(map[string]string{"a": strings.Repeat("x", 1024)}),
 			boundTo(map[string]string{"a": "", "b": "", "c": "", "d": "", "e": "", "f": "", "g": "", "h": "", "i": ""}),
 		},
 		"metadata": {
-			metadata(map[string]string{"note": visa}), metadata(map[string]string{"note": "4111 1111-1111 1111 thanks"}), metadata(map[string]string{"cvv": "1"}),
-			metadata(map[string]string{"PIN": "1"}), metadata(map[string]string{"": "x"}), metadata(map[string]string{"a b": "x"}),
-			metadata(map[string]string{"a": "\x00"}), metadata(map[string]string{"a": "\xff"}), metadata(map[string]string{"a": "\u202e"}), metadata(many),
+			metadata(map[string]string{"note": visa}),
+			metadata(map[string]string{"note": "4111 1111-1111 1111 thanks"}), metadata(map[string]string{"cvv": "1"}),
+			metadata(map[string]string{"PIN": "1"}), metadata(map[string]string{"": "x"}),
+			metadata(map[string]string{"a b": "x"}),
+			metadata(map[string]string{"a": "\x00"}), metadata(map[string]string{"a": "\xff"}),
+			metadata(map[string]string{"a": "\u202e"}), metadata(many),
 			metadata(map[string]string{"a": strings.Repeat("x", 2048)}),
 		},
 	} {
@@ -328,12 +346,14 @@ func TestVault_NamesUpstreamTroubleWithoutItsText(t *testing.T) {
 		kms, store func(string) error
 		kind       error
 	}{
-		"kms denies":         {kms: apiError("AccessDeniedException"), kind: failure.Denied},
-		"kms throttles":      {kms: apiError("ThrottlingException"), kind: failure.Unavailable},
-		"kms is away":        {kms: func(string) error { return errors.New("dial: upstream text") }, kind: failure.Unavailable},
-		"kms speaks oddly":   {kms: apiError("<html>" + visa), kind: failure.Unavailable},
-		"store denies":       {store: apiError("AccessDeniedException"), kind: failure.Denied},
-		"store is away":      {store: func(string) error { return context.DeadlineExceeded }, kind: failure.Unavailable},
+		"kms denies":    {kms: apiError("AccessDeniedException"), kind: failure.Denied},
+		"kms throttles": {kms: apiError("ThrottlingException"), kind: failure.Unavailable},
+		"kms is away": {kms: func(string) error { return errors.New("dial: upstream text") },
+			kind: failure.Unavailable},
+		"kms speaks oddly": {kms: apiError("<html>" + visa), kind: failure.Unavailable},
+		"store denies":     {store: apiError("AccessDeniedException"), kind: failure.Denied},
+		"store is away": {store: func(string) error { return context.DeadlineExceeded },
+			kind: failure.Unavailable},
 		"store has no table": {store: apiError("ResourceNotFoundException"), kind: failure.Unavailable},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -28,7 +28,8 @@ func waitIfDeaf(ctx context.Context, deaf bool) error {
 	return ctx.Err()
 }
 
-func (k *deafKMS) GenerateDataKey(ctx context.Context, in kmsapi.GenerateDataKeyInput) (kmsapi.GenerateDataKeyOutput, error) {
+func (k *deafKMS) GenerateDataKey(ctx context.Context,
+	in kmsapi.GenerateDataKeyInput) (kmsapi.GenerateDataKeyOutput, error) {
 	if err := waitIfDeaf(ctx, k.deaf); err != nil {
 		return kmsapi.GenerateDataKeyOutput{}, err
 	}
@@ -103,19 +104,36 @@ func operations(t *testing.T, v *vault.Vault, known, limited, found string) map[
 	}
 	reads := []string{"*", table, state}
 	return map[string]operation{
-		"create":               {creates(vault.Create{Data: data}), true, []string{"*", table}},
-		"seal":                 {func(ctx context.Context) error { _, _, err := v.Seal(ctx, vault.Create{Data: data}); return err }, true, nil},
-		"deterministic create": {creates(vault.Create{Data: data, Deterministic: true, Scope: "new"}), true, []string{"*", index, "transaction"}},
-		"idempotent create":    {creates(vault.Create{Data: data, IdempotencyKey: "new"}), true, []string{"*", index, "transaction"}},
-		"detokenize":           {func(ctx context.Context) error { _, err := v.Detokenize(ctx, attempt(known, "")); return err }, true, reads},
-		"detokenize once":      {func(ctx context.Context) error { _, err := v.Detokenize(ctx, attempt(limited, "")); return err }, true, []string{"*", table, state, state + " update"}},
-		"live":                 {func(ctx context.Context) error { _, _, err := v.Live(ctx, read(known)); return err }, true, reads},
-		"metadata":             {func(ctx context.Context) error { _, err := v.Metadata(ctx, read(limited)); return err }, true, reads},
-		"revoke":               {func(ctx context.Context) error { _, err := v.Revoke(ctx, found); return err }, false, []string{"*", table, index, "transaction"}},
+		"create": {creates(vault.Create{Data: data}), true, []string{"*", table}},
+		"seal": {func(ctx context.Context) error {
+			_, _, err := v.Seal(ctx, vault.Create{Data: data})
+			return err
+		}, true, nil},
+		"deterministic create": {creates(vault.Create{Data: data, Deterministic: true, Scope: "new"}), true,
+			[]string{"*", index, "transaction"}},
+		"idempotent create": {creates(vault.Create{Data: data, IdempotencyKey: "new"}), true,
+			[]string{"*", index, "transaction"}},
+		"detokenize": {func(ctx context.Context) error {
+			_, err := v.Detokenize(ctx, attempt(known, ""))
+			return err
+		}, true, reads},
+		"detokenize once": {func(ctx context.Context) error {
+			_, err := v.Detokenize(ctx, attempt(limited, ""))
+			return err
+		}, true, []string{"*", table, state, state + " update"}},
+		"live": {func(ctx context.Context) error { _, _, err := v.Live(ctx, read(known)); return err },
+			true, reads},
+		"metadata": {func(ctx context.Context) error {
+			_, err := v.Metadata(ctx, read(limited))
+			return err
+		}, true, reads},
+		"revoke": {func(ctx context.Context) error { _, err := v.Revoke(ctx, found); return err }, false,
+			[]string{"*", table, index, "transaction"}},
 	}
 }
 
-// Whatever does not answer, each operation is answered when its own limit is over: neither later, nor by another limit that covers for it.
+// Whatever does not answer, each operation is answered when its own limit is over: neither later, nor by another limit
+// that covers for it.
 func TestVault_AnswersEveryOperationInTimeThoughNobodyAnswersIt(t *testing.T) {
 	const limit = time.Second // unlike keypool's, which is 4 s
 	run := func(t *testing.T, name, deaf string) {
@@ -127,7 +145,8 @@ func TestVault_AnswersEveryOperationInTimeThoughNobodyAnswersIt(t *testing.T) {
 				c.KMS, c.Store, c.Timeout = keys, store, limit
 			})
 			defer f.Close()
-			known, limited, found := f.create(t, visa).Token, f.create(t, visa, uses(2)).Token, f.create(t, visa, deterministic("")).Token
+			known, limited, found := f.create(t, visa).Token, f.create(t, visa, uses(2)).Token,
+				f.create(t, visa, deterministic("")).Token
 			operation := operations(t, f.Vault, known, limited, found)[name]
 			if deaf == "" {
 				if err := operation.do(t.Context()); err != nil {
@@ -188,7 +207,8 @@ func TestCreate_EndsInTimeThoughNoDataKeyComes(t *testing.T) {
 		start := time.Now()
 		_, err := f.Create(t.Context(), vault.Create{Data: cardData(t, visa)})
 		wantKind(t, err, failure.Unavailable)
-		if took := time.Since(start); took != time.Second || err != nil && !strings.Contains(err.Error(), "kms:GenerateDataKey") {
+		if took := time.Since(start); took != time.Second ||
+			err != nil && !strings.Contains(err.Error(), "kms:GenerateDataKey") {
 			t.Errorf("%v after %v", err, took)
 		}
 	})

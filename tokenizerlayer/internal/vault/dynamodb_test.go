@@ -16,8 +16,8 @@ import (
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/vault"
 )
 
-// tables are the vault's tables on another implementation of DynamoDB than the tests' own, over HTTP: the vault's conditions and updates are
-// expressions there, not names that a fake knows.
+// tables are the vault's tables on another implementation of DynamoDB than the tests' own, over HTTP: the vault's
+// conditions and updates are expressions there, not names that a fake knows.
 type tables struct {
 	*dynamodb.Client // the tests' own
 	store            vault.Store
@@ -29,7 +29,8 @@ type tables struct {
 func newTables(t *testing.T) tables {
 	t.Helper()
 	w := tables{t: t, clock: &clock{now: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}, kms: &fakeaws.KMS{}}
-	server := httptest.NewServer(dynamoserver.New(dynamoserver.Config{AccountID: account, Region: "us-east-1", Now: w.clock.Now}))
+	server := httptest.NewServer(
+		dynamoserver.New(dynamoserver.Config{AccountID: account, Region: "us-east-1", Now: w.clock.Now}))
 	t.Cleanup(server.Close)
 	w.Client, w.store = newDynamoDB(server.URL, "AKID"), newStore(t, server.URL, "AKID")
 	createTables(t, w.Client)
@@ -39,11 +40,15 @@ func newTables(t *testing.T) tables {
 // createTables makes the vault's tables.
 func createTables(t *testing.T, client *dynamodb.Client) {
 	t.Helper()
-	for name, keys := range map[string][]string{table: {"Hash_Key", "Account_Id"}, state: {"State_Key", "Account_Id"}, index: {"Index_Key"}} {
+	for name, keys := range map[string][]string{table: {"Hash_Key", "Account_Id"}, state: {"State_Key", "Account_Id"},
+		index: {"Index_Key"}} {
 		in := &dynamodb.CreateTableInput{TableName: &name, BillingMode: types.BillingModePayPerRequest}
 		for i, key := range keys {
-			in.AttributeDefinitions = append(in.AttributeDefinitions, types.AttributeDefinition{AttributeName: &key, AttributeType: types.ScalarAttributeTypeS})
-			in.KeySchema = append(in.KeySchema, types.KeySchemaElement{AttributeName: &key, KeyType: []types.KeyType{types.KeyTypeHash, types.KeyTypeRange}[i]})
+			in.AttributeDefinitions = append(in.AttributeDefinitions,
+				types.AttributeDefinition{AttributeName: &key, AttributeType: types.ScalarAttributeTypeS})
+			in.KeySchema = append(in.KeySchema,
+				types.KeySchemaElement{AttributeName: &key,
+					KeyType: []types.KeyType{types.KeyTypeHash, types.KeyTypeRange}[i]})
 		}
 		if _, err := client.CreateTable(t.Context(), in); err != nil {
 			t.Fatal(err)
@@ -71,7 +76,8 @@ func TestDynamoDB_IndexAcrossARotationAndARevocation(t *testing.T) {
 	w := newTables(t)
 	old, both, after := w.vault(firstKey), w.vault(secondKey, firstKey), w.vault(secondKey)
 	revoked := old.create(t, visa, deterministic("s")).Token
-	if got := both.create(t, visa, deterministic("s")); got.Token != revoked || !got.Deduplicated || after.create(t, visa, deterministic("s")).Token != revoked {
+	if got := both.create(t, visa, deterministic("s")); got.Token != revoked || !got.Deduplicated ||
+		after.create(t, visa, deterministic("s")).Token != revoked {
 		t.Error("the rotated key does not find the token")
 	}
 	after.revoke(t, revoked)
@@ -81,7 +87,8 @@ func TestDynamoDB_IndexAcrossARotationAndARevocation(t *testing.T) {
 	var mu sync.Mutex
 	seen := map[string]int{}
 	simultaneously(20, func() {
-		created, err := after.Create(t.Context(), vault.Create{Data: cardData(t, visa), Deterministic: true, Scope: "s"})
+		created, err := after.Create(t.Context(),
+			vault.Create{Data: cardData(t, visa), Deterministic: true, Scope: "s"})
 		if err != nil {
 			t.Error(err)
 		}
@@ -99,16 +106,19 @@ func TestDynamoDB_AFingerprintThatLeadsNowhereIsReplaced(t *testing.T) {
 	v := w.vault(firstKey)
 	created := v.create(t, visa, deterministic("s"))
 	row, err := w.GetItem(t.Context(), &dynamodb.GetItemInput{TableName: new(table), Key: sdkRow{
-		"Hash_Key": &types.AttributeValueMemberS{Value: created.Token}, "Account_Id": &types.AttributeValueMemberS{Value: account},
+		"Hash_Key":   &types.AttributeValueMemberS{Value: created.Token},
+		"Account_Id": &types.AttributeValueMemberS{Value: account},
 	}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := w.DeleteItem(t.Context(), &dynamodb.DeleteItemInput{TableName: new(index), Key: sdkRow{"Index_Key": row.Item["IndexKeys"]}}); err != nil {
+	if _, err := w.DeleteItem(t.Context(),
+		&dynamodb.DeleteItemInput{TableName: new(index), Key: sdkRow{"Index_Key": row.Item["IndexKeys"]}}); err != nil {
 		t.Fatal(err)
 	}
 	fresh := v.create(t, visa, deterministic("s"))
-	if fresh.Token == created.Token || fresh.Deduplicated || v.create(t, visa, deterministic("s")).Token != fresh.Token {
+	if fresh.Token == created.Token || fresh.Deduplicated ||
+		v.create(t, visa, deterministic("s")).Token != fresh.Token {
 		t.Error("not replaced")
 	}
 }
@@ -120,7 +130,8 @@ func TestDynamoDB_IdempotentRequestsWithinTheDayAndAfterIt(t *testing.T) {
 	if old.create(t, visa, idempotent("k")).Token != once {
 		t.Error("another token for the same request")
 	}
-	if _, err := both.Create(t.Context(), vault.Create{Data: cardData(t, visa), IdempotencyKey: "k", MaxUses: 1}); !errors.Is(err, failure.KeyReused) {
+	if _, err := both.Create(t.Context(),
+		vault.Create{Data: cardData(t, visa), IdempotencyKey: "k", MaxUses: 1}); !errors.Is(err, failure.KeyReused) {
 		t.Errorf("another request: %v", err)
 	}
 	w.clock.advance(24 * time.Hour)
@@ -172,7 +183,8 @@ func TestDynamoDB_ANegativeCountIsTampering(t *testing.T) {
 	created := v.create(t, visa, uses(1))
 	if _, err := w.PutItem(t.Context(), &dynamodb.PutItemInput{TableName: new(state), Item: sdkRow{
 		"State_Key":  &types.AttributeValueMemberS{Value: "use##" + created.Token},
-		"Account_Id": &types.AttributeValueMemberS{Value: account}, "Uses": &types.AttributeValueMemberN{Value: "-1000000"},
+		"Account_Id": &types.AttributeValueMemberS{Value: account},
+		"Uses":       &types.AttributeValueMemberN{Value: "-1000000"},
 	}}); err != nil {
 		t.Fatal(err)
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/failure"
@@ -98,9 +99,12 @@ func TestIndex_ARotatedFingerprintKeyFindsOldTokens(t *testing.T) {
 	before := old.create(t, visa, deterministic("a"))
 	both := newVault(t, func(c *vault.Config) {
 		c.KMS, c.Store = old.kms, old.store
-		c.FingerprintKeys = []vault.Key{{Version: "2", ARN: fakeaws.FingerprintARN}, {Version: "1", ARN: fakeaws.OldFingerprintARN}}
+		c.FingerprintKeys = []vault.Key{{Version: "2", ARN: fakeaws.FingerprintARN},
+			{Version: "1", ARN: fakeaws.OldFingerprintARN}}
 	})
-	if got, err := both.Create(t.Context(), vault.Create{Data: cardData(t, visa), Deterministic: true, Scope: "a"}); err != nil || got.Token != before.Token || !got.Deduplicated {
+	if got, err := both.Create(t.Context(),
+		vault.Create{Data: cardData(t, visa), Deterministic: true, Scope: "a"}); err != nil ||
+		got.Token != before.Token || !got.Deduplicated {
 		t.Errorf("with both keys: %v", err)
 	}
 	// From then on the new key alone is enough.
@@ -108,7 +112,9 @@ func TestIndex_ARotatedFingerprintKeyFindsOldTokens(t *testing.T) {
 		c.KMS, c.Store = old.kms, old.store
 		c.FingerprintKeys = []vault.Key{{Version: "2", ARN: fakeaws.FingerprintARN}}
 	})
-	if got, err := after.Create(t.Context(), vault.Create{Data: cardData(t, visa), Deterministic: true, Scope: "a"}); err != nil || got.Token != before.Token {
+	if got, err := after.Create(t.Context(),
+		vault.Create{Data: cardData(t, visa), Deterministic: true, Scope: "a"}); err != nil ||
+		got.Token != before.Token {
 		t.Errorf("with the new key: %v", err)
 	}
 	// While environments with the old key alone still run, a first use by a new one is theirs too.
@@ -116,7 +122,9 @@ func TestIndex_ARotatedFingerprintKeyFindsOldTokens(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, err := old.Create(t.Context(), vault.Create{Data: cardData(t, "4012888888881881"), Deterministic: true}); err != nil || got.Token != fresh.Token {
+	if got, err := old.Create(t.Context(),
+		vault.Create{Data: cardData(t, "4012888888881881"), Deterministic: true}); err != nil ||
+		got.Token != fresh.Token {
 		t.Errorf("an old environment: %v", err)
 	}
 }
@@ -126,7 +134,8 @@ func TestCreate_OneOf100IdenticalIdempotentRequestsMakesARow(t *testing.T) {
 	var mu sync.Mutex
 	tokens := map[string]bool{}
 	simultaneously(100, func() {
-		created, err := v.Create(t.Context(), vault.Create{Data: cardData(t, visa), TTL: time.Hour, IdempotencyKey: "order-1"})
+		created, err := v.Create(t.Context(),
+			vault.Create{Data: cardData(t, visa), TTL: time.Hour, IdempotencyKey: "order-1"})
 		if err != nil {
 			t.Error(err)
 		}
@@ -187,7 +196,8 @@ func TestCreate_EndlessConflictsAreARequestInFlight(t *testing.T) {
 		return nil
 	}
 	_, err := v.Create(t.Context(), vault.Create{Data: cardData(t, visa), IdempotencyKey: "k"})
-	if e, _ := errors.AsType[*failure.Error](err); e == nil || !errors.Is(err, failure.InFlight) || e.RetryAfter < time.Second {
+	if e, _ := errors.AsType[*failure.Error](err); e == nil || !errors.Is(err, failure.InFlight) ||
+		e.RetryAfter < time.Second {
 		t.Errorf("error = %v", err)
 	}
 	if v.rows() != 0 {
@@ -231,13 +241,15 @@ var (
 // withKeys is another environment of f's vault, in another phase of a rotation.
 func (f fixture) withKeys(t *testing.T, keys ...vault.Key) fixture {
 	t.Helper()
-	other := newVault(t, func(c *vault.Config) { c.KMS, c.Store, c.Now, c.FingerprintKeys = f.kms, f.store, f.clock.Now, keys })
+	other := newVault(t, func(c *vault.Config) {
+		c.KMS, c.Store, c.Now, c.FingerprintKeys = f.kms, f.store, f.clock.Now, keys
+	})
 	other.kms, other.store, other.clock = f.kms, f.store, f.clock
 	return other
 }
 
-// A row does not know the versions of FingerprintKey that came after it. Its token must not be found under those either once it
-// is revoked: whoever got it would believe that the card is in the vault.
+// A row does not know the versions of FingerprintKey that came after it. Its token must not be found under those either
+// once it is revoked: whoever got it would believe that the card is in the vault.
 func TestIndex_ARevokedTokenIsNotFoundUnderALaterKey(t *testing.T) {
 	old := newVault(t).withKeys(t, firstKey)
 	both, after := old.withKeys(t, secondKey, firstKey), old.withKeys(t, secondKey)
@@ -265,7 +277,8 @@ func TestIndex_ARevokedTokenIsNotFoundUnderALaterKey(t *testing.T) {
 	}
 }
 
-// Three keys, of which the second has got a token of its own since: what the third remembers of the first is out of date.
+// Three keys, of which the second has got a token of its own since: what the third remembers of the first is out of
+// date.
 func TestIndex_ALaterKeyForgetsARevokedToken(t *testing.T) {
 	thirdKey := vault.Key{Version: "3", ARN: fakeaws.ThirdFingerprintARN}
 	old := newVault(t).withKeys(t, firstKey)
@@ -290,7 +303,8 @@ func TestIndex_ALaterKeyForgetsARevokedToken(t *testing.T) {
 }
 
 func TestCreate_200SimultaneousCreatesAfterARevocationGetOneToken(t *testing.T) {
-	for name, keys := range map[string][]vault.Key{"with both keys": {secondKey, firstKey}, "with the new key": {secondKey}} {
+	for name, keys := range map[string][]vault.Key{"with both keys": {secondKey, firstKey},
+		"with the new key": {secondKey}} {
 		old := newVault(t).withKeys(t, firstKey)
 		revoked := old.create(t, visa, deterministic("s"))
 		old.withKeys(t, secondKey, firstKey).create(t, visa, deterministic("s"))
@@ -299,7 +313,8 @@ func TestCreate_200SimultaneousCreatesAfterARevocationGetOneToken(t *testing.T) 
 		}
 		v, tokens := old.withKeys(t, keys...).meet(t, 200), make(chan string, 200)
 		simultaneously(200, func() {
-			created, err := v.Create(t.Context(), vault.Create{Data: cardData(t, visa), Deterministic: true, Scope: "s"})
+			created, err := v.Create(t.Context(),
+				vault.Create{Data: cardData(t, visa), Deterministic: true, Scope: "s"})
 			if err != nil {
 				t.Error(err)
 			}
@@ -326,7 +341,8 @@ func TestCreate_AnIdempotentRequestMayBeRepeatedAcrossARotation(t *testing.T) {
 		if err != nil || again.Token != first.Token {
 			t.Errorf("%s: %v", name, err)
 		}
-		_, err = order[1].Create(t.Context(), vault.Create{Data: cardData(t, "4012888888881881"), IdempotencyKey: name[:3]})
+		_, err = order[1].Create(t.Context(),
+			vault.Create{Data: cardData(t, "4012888888881881"), IdempotencyKey: name[:3]})
 		if !errors.Is(err, failure.KeyReused) {
 			t.Errorf("%s, other data: %v", name, err)
 		}
@@ -334,13 +350,16 @@ func TestCreate_AnIdempotentRequestMayBeRepeatedAcrossARotation(t *testing.T) {
 }
 
 func TestCreate_ConflictsUntilTheTimeIsOverAreARequestInFlight(t *testing.T) {
-	v := newVault(t, func(c *vault.Config) { c.Timeout = 20 * time.Millisecond })
-	v.store.Fail = func(operation string) error {
-		if operation != "TransactWriteItems" {
-			return nil
+	synctest.Test(t, func(t *testing.T) {
+		v := newVault(t, func(c *vault.Config) { c.Timeout = 20 * time.Millisecond })
+		defer v.Close()
+		v.store.Fail = func(operation string) error {
+			if operation != "TransactWriteItems" {
+				return nil
+			}
+			return fakeaws.Cancelled("TransactionConflict")
 		}
-		return fakeaws.Cancelled("TransactionConflict")
-	}
-	_, err := v.Create(t.Context(), vault.Create{Data: cardData(t, visa), IdempotencyKey: "k"})
-	wantKind(t, err, failure.InFlight)
+		_, err := v.Create(t.Context(), vault.Create{Data: cardData(t, visa), IdempotencyKey: "k"})
+		wantKind(t, err, failure.InFlight)
+	})
 }

@@ -32,7 +32,8 @@ type givenKey struct {
 	uses      int
 }
 
-func (k *keyWatcher) GenerateDataKey(ctx context.Context, in kmsapi.GenerateDataKeyInput) (kmsapi.GenerateDataKeyOutput, error) {
+func (k *keyWatcher) GenerateDataKey(ctx context.Context,
+	in kmsapi.GenerateDataKeyInput) (kmsapi.GenerateDataKeyOutput, error) {
 	asked := k.now()
 	out, err := k.KMS.GenerateDataKey(ctx, in)
 	if err != nil {
@@ -79,8 +80,8 @@ func (s *rowWatcher) PutItem(ctx context.Context, in dynamoapi.PutItemInput) err
 	return s.Store.PutItem(ctx, in)
 }
 
-// 64 clients, freezes of the environment, a KMS and a DynamoDB that fail now and then, and a shutdown in the middle: no data key seals
-// two messages, none is used when it is too old, and none is left in memory.
+// 64 clients, freezes of the environment, a KMS and a DynamoDB that fail now and then, and a shutdown in the middle: no
+// data key seals two messages, none is used when it is too old, and none is left in memory.
 func TestVault_KeysAheadUnderLoadWithFaultsFreezesAndShutdown(t *testing.T) {
 	trouble := errors.New("trouble")
 	var thawed sync.RWMutex // the environment freezes between requests, whatever KMS is doing

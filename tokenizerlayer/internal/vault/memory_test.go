@@ -40,7 +40,8 @@ func (k *keepingKMS) keep(keyID *string, plaintext *[]byte) {
 	k.kept = append(k.kept, *plaintext)
 }
 
-func (k *keepingKMS) GenerateDataKey(ctx context.Context, in kmsapi.GenerateDataKeyInput) (kmsapi.GenerateDataKeyOutput, error) {
+func (k *keepingKMS) GenerateDataKey(ctx context.Context,
+	in kmsapi.GenerateDataKeyInput) (kmsapi.GenerateDataKeyOutput, error) {
 	out, err := k.KMS.GenerateDataKey(ctx, in)
 	k.keep(&out.KeyID, &out.Plaintext)
 	return out, err
@@ -120,13 +121,19 @@ func TestCreate_LeavesNoDataKeyInMemory(t *testing.T) {
 		trouble func(*memory)
 		fails   bool
 	}{
-		"stored":                      {},
-		"deterministic":               {change: []func(*vault.Create){deterministic("s")}},
-		"idempotent":                  {change: []func(*vault.Create){idempotent("k")}},
-		"the store fails":             {trouble: func(m *memory) { m.store.Fail = only("PutItem") }, fails: true},
-		"a transaction fails":         {[]func(*vault.Create){deterministic("s")}, func(m *memory) { m.store.Fail = only("TransactWriteItems") }, true},
-		"the index fails":             {[]func(*vault.Create){deterministic("s")}, func(m *memory) { m.store.Fail = only("GetItem") }, true},
-		"the fingerprint fails":       {[]func(*vault.Create){idempotent("k")}, func(m *memory) { m.kms.Fail = only("GenerateMac") }, true},
+		"stored":          {},
+		"deterministic":   {change: []func(*vault.Create){deterministic("s")}},
+		"idempotent":      {change: []func(*vault.Create){idempotent("k")}},
+		"the store fails": {trouble: func(m *memory) { m.store.Fail = only("PutItem") }, fails: true},
+		"a transaction fails": {[]func(*vault.Create){deterministic("s")}, func(m *memory) {
+			m.store.Fail = only("TransactWriteItems")
+		}, true},
+		"the index fails": {[]func(*vault.Create){deterministic("s")}, func(m *memory) {
+			m.store.Fail = only("GetItem")
+		}, true},
+		"the fingerprint fails": {[]func(*vault.Create){idempotent("k")}, func(m *memory) {
+			m.kms.Fail = only("GenerateMac")
+		}, true},
 		"KMS answers for another key": {trouble: func(m *memory) { m.keys.spoil = otherKey }, fails: true},
 		"KMS answers with a long key": {trouble: func(m *memory) { m.keys.spoil = longKey }, fails: true},
 	} {
@@ -243,8 +250,8 @@ func heap(t *testing.T) []byte {
 	return dump
 }
 
-// Payloads are in memory only while they are sealed or opened, and so are seeds: no buffer with one is left, whatever comes of a request.
-// Nothing is collected meanwhile, so whatever was left would be found.
+// Payloads are in memory only while they are sealed or opened, and so are seeds: no buffer with one is left, whatever
+// comes of a request. Nothing is collected meanwhile, so whatever was left would be found.
 func TestVault_LeavesNoPayloadAndNoSeedInMemory(t *testing.T) {
 	defer debug.SetGCPercent(debug.SetGCPercent(-1))
 	m := newMemory(t)
@@ -276,7 +283,8 @@ func TestVault_LeavesNoPayloadAndNoSeedInMemory(t *testing.T) {
 	}
 	moved["Hash_Key"] = attribute.S(other.Token)
 	m.store.MustPut(table, moved)
-	if _, err := m.Detokenize(t.Context(), vault.Detokenize{Read: vault.Read{Token: other.Token, Context: context}}); err == nil {
+	if _, err := m.Detokenize(t.Context(),
+		vault.Detokenize{Read: vault.Read{Token: other.Token, Context: context}}); err == nil {
 		t.Error("a row that was moved opens")
 	}
 	if _, err := m.Detokenize(t.Context(), attempt(created.Token, "")); err == nil {
@@ -294,7 +302,8 @@ func TestVault_LeavesNoPayloadAndNoSeedInMemory(t *testing.T) {
 	}
 
 	dump := heap(t)
-	if !bytes.Contains(dump, []byte(strings.Join([]string{"the text that nobody", "may find in memory, canary"}, " "))) {
+	if !bytes.Contains(dump,
+		[]byte(strings.Join([]string{"the text that nobody", "may find in memory, canary"}, " "))) {
 		t.Error("the dump does not hold the text that the test itself keeps: it shows nothing")
 	}
 	if n := bytes.Count(dump, []byte(base64.StdEncoding.EncodeToString([]byte(secretText)))); n > 0 {

@@ -13,7 +13,8 @@ import (
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/token"
 )
 
-// The buffer of a payload does not grow, so clearing it clears every copy. What is written is JSON, and can be read back.
+// The buffer of a payload does not grow, so clearing it clears every copy. What is written is JSON, and can be read
+// back.
 func TestPayload_FitsIntoItsBuffer(t *testing.T) {
 	now := time.Unix(1_767_323_045, 0)
 	for name, tt := range map[string]struct {
@@ -21,9 +22,12 @@ func TestPayload_FitsIntoItsBuffer(t *testing.T) {
 		data string
 		set  func(*Create)
 	}{
-		"a card":          {kind: api.TypeCard, data: "4111111111111111", set: func(*Create) {}},
-		"the longest one": {kind: api.TypeCard, data: "6799990100000000019", set: func(c *Create) { c.MaxUses = api.MaxUses }},
-		"a text":          {kind: api.TypeText, data: strings.Repeat("\"\u2028<\U0001F4B3", api.MaxText/9), set: func(*Create) {}},
+		"a card": {kind: api.TypeCard, data: "4111111111111111", set: func(*Create) {}},
+		"the longest one": {kind: api.TypeCard, data: "6799990100000000019", set: func(c *Create) {
+			c.MaxUses = api.MaxUses
+		}},
+		"a text": {kind: api.TypeText, data: strings.Repeat("\"\u2028<\U0001F4B3", api.MaxText/9),
+			set: func(*Create) {}},
 		"all of it": {kind: api.TypeText, data: strings.Repeat("x", api.MaxText), set: func(c *Create) {
 			c.MaxUses, c.Context, c.Metadata = 1, map[string]string{}, map[string]string{}
 			for _, key := range strings.Split("abcdefgh", "") {
@@ -61,7 +65,8 @@ func TestPayload_WipeClearsTextAndSeed(t *testing.T) {
 		t.Fatal(err)
 	}
 	p := newPayload(Create{Data: data}, token.NewSeed(), time.Now(), time.Time{})
-	if p.wipe(); string(p.Text) != "\x00\x00\x00\x00\x00\x00" || len(p.Seed) != token.SeedSize || token.Seed(p.Seed) != (token.Seed{}) {
+	if p.wipe(); string(p.Text) != "\x00\x00\x00\x00\x00\x00" || len(p.Seed) != token.SeedSize ||
+		token.Seed(p.Seed) != (token.Seed{}) {
 		t.Errorf("text %q, seed %x", p.Text, p.Seed)
 	}
 }

@@ -13,8 +13,8 @@ import (
 	"testing"
 )
 
-// The policies that the attacks in roles_test.go run with are those of docs/permissions.md, which a test in test/ holds equal to the
-// templates, statement by statement and in both directions. So no template has to be synthesized here.
+// The policies that the attacks in roles_test.go run with are those of docs/permissions.md, which a test in test/ holds
+// equal to the templates, statement by statement and in both directions. So no template has to be synthesized here.
 
 // permission is one row of docs/permissions.md: a statement of a policy.
 type permission struct {
@@ -81,8 +81,8 @@ func tableRows(document, heading string) (rows [][]string, err error) {
 	return rows[1:], nil
 }
 
-// readPermissions reads the table below a heading. A row that it does not understand is an error: a permission that is not there would
-// make an attack fail for the wrong reason.
+// readPermissions reads the table below a heading. A row that it does not understand is an error: a permission that is
+// not there would make an attack fail for the wrong reason.
 func readPermissions(document, heading string, administration []string) (all permissions, err error) {
 	rows, err := tableRows(document, heading)
 	if err != nil {
@@ -118,7 +118,8 @@ func readPermission(who string, row, administration []string) (p permission, err
 	if !principalForm.MatchString(p.who) {
 		return p, errors.New("unknown kind of principal")
 	}
-	if row[2] != "every resource" && slices.ContainsFunc(p.on, func(name string) bool { return !nameForm.MatchString(name) }) {
+	if row[2] != "every resource" &&
+		slices.ContainsFunc(p.on, func(name string) bool { return !nameForm.MatchString(name) }) {
 		return p, errors.New("unknown kind of resource")
 	}
 	may, never := strings.CutPrefix(row[1], "never ")
@@ -137,8 +138,8 @@ func readPermission(who string, row, administration []string) (p permission, err
 	return p, err
 }
 
-// readConditions reads the column "only if": OPERATOR=KEY=VALUE, VALUE KEY=VALUE OPERATOR=KEY=VALUE, or "always". A key without an
-// operator has that of the key before it.
+// readConditions reads the column "only if": OPERATOR=KEY=VALUE, VALUE KEY=VALUE OPERATOR=KEY=VALUE, or "always". A key
+// without an operator has that of the key before it.
 func readConditions(cell string) (map[string]map[string][]string, error) {
 	all := map[string]map[string][]string{}
 	if cell == "always" {
@@ -155,7 +156,8 @@ func readConditions(cell string) (map[string]map[string][]string, error) {
 					all[operator] = map[string][]string{}
 				}
 			}
-			if len(parts) != 2 || !operatorForm.MatchString(operator) || !conditionForm.MatchString(parts[0]) || all[operator][parts[0]] != nil {
+			if len(parts) != 2 || !operatorForm.MatchString(operator) || !conditionForm.MatchString(parts[0]) ||
+				all[operator][parts[0]] != nil {
 				return nil, fmt.Errorf("the condition at %q is not understood", word)
 			}
 			key, word = parts[0], parts[1]
@@ -254,18 +256,22 @@ func TestPermissionTables_AreReadAsTheyAreWritten(t *testing.T) {
 	read := func(row string) (permissions, error) {
 		return readPermissions(head+"| "+row+" | w |\n\n## More\n", "Grants", []string{"kms:DescribeKey"})
 	}
-	got, err := read("`R` | `never kms:Decrypt, kms:Encrypt` | `A, B` | `Null=kms:ViaService=true StringEquals=kms:CallerAccount=x, y kms:ViaService=z`")
+	got, err := read(
+		"`R` | `never kms:Decrypt, kms:Encrypt` | `A, B` | `Null=kms:ViaService=true StringEquals=kms:CallerAccount=x, y kms:ViaService=z`")
 	if err != nil || len(got) != 1 {
 		t.Fatal(err)
 	}
-	want := `{R true [kms:Decrypt kms:Encrypt] [A B] map[Null:map[kms:ViaService:[true]] StringEquals:map[kms:CallerAccount:[x y] kms:ViaService:[z]]]}`
+	want :=
+		`{R true [kms:Decrypt kms:Encrypt] [A B] map[Null:map[kms:ViaService:[true]] StringEquals:map[kms:CallerAccount:[x y] kms:ViaService:[z]]]}`
 	if fmt.Sprint(got[0]) != want {
 		t.Errorf("got  %v\nwant %s", got[0], want)
 	}
-	if got, err := read("`R, S` | `never kms:*` | `A` | always"); err != nil || len(got) != 2 || got[1].who != "S" || !got[1].never || !slices.Equal(got[1].actions, []string{"kms:*"}) {
+	if got, err := read("`R, S` | `never kms:*` | `A` | always"); err != nil || len(got) != 2 || got[1].who != "S" ||
+		!got[1].never || !slices.Equal(got[1].actions, []string{"kms:*"}) {
 		t.Errorf("two principals: %v, %v", got, err)
 	}
-	if got, err := read("`account` | `administration` | `every resource` | always"); err != nil || !slices.Equal(got[0].actions, []string{"kms:DescribeKey"}) || len(got[0].conditions) != 0 {
+	if got, err := read("`account` | `administration` | `every resource` | always"); err != nil ||
+		!slices.Equal(got[0].actions, []string{"kms:DescribeKey"}) || len(got[0].conditions) != 0 {
 		t.Errorf("administration: %v, %v", got, err)
 	}
 	for name, row := range map[string]string{

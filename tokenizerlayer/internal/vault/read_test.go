@@ -85,7 +85,8 @@ func TestDetokenize_AnotherAccountsTokenLooksUnknown(t *testing.T) {
 func TestDetokenize_RefusesMalformedTokensBeforeTheStoreIsAsked(t *testing.T) {
 	v := newVault(t)
 	v.store.Fail = func(string) error { t.Error("the store was asked"); return nil }
-	for _, token := range []string{"", visa, "x", "0000", strings.Repeat("a", 36), "00000000-0000-4000-8000-00000000000G"} {
+	for _, token := range []string{"", visa, "x", "0000", strings.Repeat("a", 36),
+		"00000000-0000-4000-8000-00000000000G"} {
 		_, err := v.detokenize(t, token)
 		wantKind(t, err, failure.Invalid)
 	}
@@ -249,13 +250,15 @@ func TestDetokenize_APurposeIsPartOfTheEncryptionContext(t *testing.T) {
 
 func TestMetadata_IsSealedAndReturnedWithoutTheData(t *testing.T) {
 	v := newVault(t)
-	created := v.create(t, visa, metadata(map[string]string{"customer": "7", "note": "Zürich <b>"}), ttl(time.Hour), uses(2), purpose("p"))
+	created := v.create(t, visa, metadata(map[string]string{"customer": "7", "note": "Zürich <b>"}), ttl(time.Hour),
+		uses(2), purpose("p"))
 	got, err := v.Metadata(t.Context(), read(created.Token))
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := vault.Metadata{
-		About: vault.About{Ref: created.Ref, Type: api.TypeCard, Purpose: "p"}, Created: v.clock.Now(), Expires: v.clock.Now().Add(time.Hour), MaxUses: 2,
+		About: vault.About{Ref: created.Ref, Type: api.TypeCard, Purpose: "p"}, Created: v.clock.Now(),
+		Expires: v.clock.Now().Add(time.Hour), MaxUses: 2,
 		Metadata: map[string]string{"customer": "7", "note": "Zürich <b>"},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -271,7 +274,8 @@ func TestMetadata_IsSealedAndReturnedWithoutTheData(t *testing.T) {
 
 func TestDetokenize_ATextComesBackAsItWas(t *testing.T) {
 	v := newVault(t)
-	for _, s := range []string{"DE89 3704 0044 0532 0130 00", "Zoë\nBahnhofstraße 1\t☃", strings.Repeat("é", 2048), "\x00\x7f", "  spaces  "} {
+	for _, s := range []string{"DE89 3704 0044 0532 0130 00", "Zoë\nBahnhofstraße 1\t☃", strings.Repeat("é", 2048),
+		"\x00\x7f", "  spaces  "} {
 		created, err := v.Create(t.Context(), vault.Create{Data: textData(t, s)})
 		if err != nil {
 			t.Fatal(err)
@@ -289,7 +293,8 @@ func TestData_Masked(t *testing.T) {
 	}{
 		{cardData(t, visa), "************1111", "411111******1111"},
 		{cardData(t, "378282246310005"), "***********0005", "378282*****0005"},
-		{cardData(t, "30569309025904"), "**********5904", "**********5904"}, // 14 digits: the first six would be too much
+		// 14 digits: the first six would be too much
+		{cardData(t, "30569309025904"), "**********5904", "**********5904"},
 		{textData(t, "DE89370400440532013000"), "********3000", "********3000"},
 		{textData(t, "12345678"), "********78", "********78"},
 		{textData(t, "abc"), "********", "********"},
@@ -307,7 +312,8 @@ func TestData_Masked(t *testing.T) {
 	}
 }
 
-// An attempt is recent for a quarter of an hour, not for ever because somebody, or a clock that was wrong, put it in the future.
+// An attempt is recent for a quarter of an hour, not for ever because somebody, or a clock that was wrong, put it in
+// the future.
 func TestDetokenize_AnAttemptInTheFutureIsNotRecent(t *testing.T) {
 	v := newVault(t)
 	created := v.create(t, visa, uses(1))

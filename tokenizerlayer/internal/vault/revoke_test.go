@@ -37,7 +37,8 @@ func TestRevoke_DeletesTheRowAndWhatTheIndexHasOfIt(t *testing.T) {
 			v.kms.Fail = func(string) error { t.Error("KMS was asked"); return nil }
 			revoked := v.revoke(t, created.Token)
 			v.kms.Fail = nil
-			if !revoked.Existed || revoked.Ref != created.Ref || !revoked.InBackupsUntil.Equal(v.clock.Now().Add(35*24*time.Hour)) {
+			if !revoked.Existed || revoked.Ref != created.Ref ||
+				!revoked.InBackupsUntil.Equal(v.clock.Now().Add(35*24*time.Hour)) {
 				t.Errorf("revoked: %+v", revoked)
 			}
 			if v.rows() != 0 || v.indexRows() != 0 || v.stateRows() != 1 {
@@ -96,8 +97,8 @@ func TestRevoke_ADamagedRowCanBeRevoked(t *testing.T) {
 	}
 }
 
-// Whatever somebody did to a row, revoking its token leaves nothing in the index that leads to it: the next who asks for the same data
-// would get a token that opens nothing. What is another token's stays.
+// Whatever somebody did to a row, revoking its token leaves nothing in the index that leads to it: the next who asks
+// for the same data would get a token that opens nothing. What is another token's stays.
 func TestRevoke_WhateverTheRowLookedLikeTheTokenIsNotFoundAgain(t *testing.T) {
 	keys := func(row fakeaws.Row) string {
 		return textOf(row["IndexKeys"])
@@ -153,8 +154,8 @@ func TestRevoke_AFingerprintThatWasLeftBehindLeadsNowhere(t *testing.T) {
 	}
 }
 
-// Reading starts before the token is revoked and ends after it: the table of uses decides nothing then, and the read counts as one that
-// came first. What starts afterwards gets nothing.
+// Reading starts before the token is revoked and ends after it: the table of uses decides nothing then, and the read
+// counts as one that came first. What starts afterwards gets nothing.
 func TestRevoke_WhileATokenIsRead(t *testing.T) {
 	v := newVault(t)
 	created := v.create(t, visa, uses(2))
@@ -204,16 +205,20 @@ func TestDetokenize_AStateThatCannotBeReadReleasesNothing(t *testing.T) {
 	v := newVault(t)
 	created := v.create(t, visa)
 	for name, err := range map[string]error{
-		"no answer": context.DeadlineExceeded, "no table": fakeaws.Exception("ResourceNotFoundException"), "throttled": fakeaws.Exception("ProvisionedThroughputExceededException"),
+		"no answer": context.DeadlineExceeded, "no table": fakeaws.Exception("ResourceNotFoundException"),
+		"throttled": fakeaws.Exception("ProvisionedThroughputExceededException"),
 	} {
 		t.Run(name, func(t *testing.T) {
-			blind := newVault(t, func(c *vault.Config) { c.KMS, c.Store, c.Now = v.kms, blindStore{v.store, err}, v.clock.Now })
+			blind := newVault(t, func(c *vault.Config) {
+				c.KMS, c.Store, c.Now = v.kms, blindStore{v.store, err}, v.clock.Now
+			})
 			before := v.kms.Decrypts()
 			_, err := blind.detokenize(t, created.Token)
 			wantKind(t, err, failure.Unavailable)
 			_, err = blind.Metadata(t.Context(), read(created.Token))
 			wantKind(t, err, failure.Unavailable)
-			if live, _, err := blind.Live(t.Context(), read(created.Token)); live || !errors.Is(err, failure.Unavailable) {
+			if live, _, err := blind.Live(t.Context(), read(created.Token)); live ||
+				!errors.Is(err, failure.Unavailable) {
 				t.Errorf("live = %v, %v", live, err)
 			}
 			if v.kms.Decrypts() != before {

@@ -70,7 +70,8 @@ func textIn(row sdkRow, name string) string {
 	return s.Value
 }
 
-// Promise: nobody but a role with the index grant, below the index path, makes a MAC, whatever IAM says beside the grants.
+// Promise: nobody but a role with the index grant, below the index path, makes a MAC, whatever IAM says beside the
+// grants.
 func TestRole_OnlyTheIndexGrantMakesMACs(t *testing.T) {
 	s := newSystem(t)
 	key := s.keys["FingerprintKey"]
@@ -96,12 +97,13 @@ func TestRole_OnlyTheIndexGrantMakesMACs(t *testing.T) {
 	wantRefused(t, err, "kms:GenerateMac", byKeysDenial)
 }
 
-// Promise: a role without the index grant learns nothing from the vault that can be tried against card numbers: neither by a put that
-// fails and returns the row, nor by reading it.
+// Promise: a role without the index grant learns nothing from the vault that can be tried against card numbers: neither
+// by a put that fails and returns the row, nor by reading it.
 func TestRole_AVaultRowHasNothingToTryCardsAgainst(t *testing.T) {
 	s := newSystem(t)
 	maker := s.role("indexer")
-	for name, with := range map[string]func(*vault.Create){"deterministic": deterministic("customers"), "repeatable": idempotent("order-1")} {
+	for name, with := range map[string]func(*vault.Create){
+		"deterministic": deterministic("customers"), "repeatable": idempotent("order-1")} {
 		t.Run(name, func(t *testing.T) {
 			s.sent.clear()
 			made := maker.create(t, visa, with, purpose("refund"), format(token.Card)).Token
@@ -122,10 +124,12 @@ func TestRole_AVaultRowHasNothingToTryCardsAgainst(t *testing.T) {
 			for how, row := range seen {
 				checkNothingToTry(t, how, row, ofData[0])
 			}
-			// The revoke grant goes on from the vault's row to the index, where the MAC is, and can make none to compare it with.
+			// The revoke grant goes on from the vault's row to the index, where the MAC is, and can make none to
+			// compare it with.
 			revoker := s.role("revoker")
 			entry := revoker.get(t, index, indexKey(textIn(seen["revoker's GetItem"], "IndexKeys")))
-			if macs := textIn(entry, "FingerprintKeys") + textIn(entry, "RequestMac"); !strings.Contains(macs, ofData[0]) {
+			if macs := textIn(entry, "FingerprintKeys") +
+				textIn(entry, "RequestMac"); !strings.Contains(macs, ofData[0]) {
 				t.Errorf("the index's entry: %v", slices.Sorted(maps.Keys(entry)))
 			}
 			wantOnly(t, "revoker on FingerprintKey", revoker.onKey(t, s.keys["FingerprintKey"], nil))
@@ -138,20 +142,24 @@ func refusedPuts(t *testing.T, r role, tok string) (single, inTransaction sdkRow
 	t.Helper()
 	absent, allOld := "attribute_not_exists(Hash_Key)", types.ReturnValuesOnConditionCheckFailureAllOld
 	_, err := r.db.PutItem(t.Context(), &dynamodb.PutItemInput{
-		TableName: new(table), Item: vaultKey(tok), ConditionExpression: &absent, ReturnValuesOnConditionCheckFailure: allOld,
+		TableName: new(table), Item: vaultKey(tok), ConditionExpression: &absent,
+		ReturnValuesOnConditionCheckFailure: allOld,
 	})
 	refused, ok := errors.AsType[*types.ConditionalCheckFailedException](err)
 	if !ok {
 		t.Fatal(err)
 	}
-	_, err = r.db.TransactWriteItems(t.Context(), &dynamodb.TransactWriteItemsInput{TransactItems: []types.TransactWriteItem{{Put: &types.Put{
-		TableName: new(table), Item: vaultKey(tok), ConditionExpression: &absent, ReturnValuesOnConditionCheckFailure: allOld,
-	}}}})
+	_, err = r.db.TransactWriteItems(t.Context(),
+		&dynamodb.TransactWriteItemsInput{TransactItems: []types.TransactWriteItem{{Put: &types.Put{
+			TableName: new(table), Item: vaultKey(tok), ConditionExpression: &absent,
+			ReturnValuesOnConditionCheckFailure: allOld,
+		}}}})
 	cancelled, ok := errors.AsType[*types.TransactionCanceledException](err)
 	if !ok {
 		t.Fatal(err)
 	}
-	_, err = r.db.PutItem(t.Context(), &dynamodb.PutItemInput{TableName: new(table), Item: vaultKey(tok), ReturnValues: types.ReturnValueAllOld})
+	_, err = r.db.PutItem(t.Context(),
+		&dynamodb.PutItemInput{TableName: new(table), Item: vaultKey(tok), ReturnValues: types.ReturnValueAllOld})
 	wantRefused(t, err, "dynamodb:PutItem", byIAM)
 	return refused.Item, cancelled.CancellationReasons[0].Item
 }
@@ -169,18 +177,20 @@ func checkNothingToTry(t *testing.T, how string, row sdkRow, ofData string) {
 	}
 	raw, _ := base64.RawURLEncoding.DecodeString(ofData)
 	for name, value := range row {
-		if b, ok := value.(*types.AttributeValueMemberB); ok && bytes.Contains(b.Value, raw) || strings.Contains(textIn(row, name), ofData) {
+		if b, ok := value.(*types.AttributeValueMemberB); ok && bytes.Contains(b.Value, raw) ||
+			strings.Contains(textIn(row, name), ofData) {
 			t.Errorf("%s shows a MAC of the data, in %s", how, name)
 		}
 	}
 }
 
-// Limit, stated in the threat model: the index grant finds the card behind a deterministic token by trying, one recorded call of
-// GenerateMac each. It does not read the vault.
+// Limit, stated in the threat model: the index grant finds the card behind a deterministic token by trying, one
+// recorded call of GenerateMac each. It does not read the vault.
 func TestRole_TheIndexGrantFindsACardByTrying(t *testing.T) {
 	s := newSystem(t)
 	r, candidates := s.role("indexer"), onReceipts()
-	victim := s.direct.create(t, candidates[position-1], deterministic("customers"), format(token.Card), purpose("refund")).Token
+	victim := s.direct.create(t, candidates[position-1], deterministic("customers"), format(token.Card),
+		purpose("refund")).Token
 	s.sent.clear()
 	found := ""
 	for _, card := range candidates {
@@ -190,15 +200,18 @@ func TestRole_TheIndexGrantFindsACardByTrying(t *testing.T) {
 		}
 	}
 	if found != candidates[position-1] || s.sent.count("GenerateMac") != position || s.sent.count("Decrypt") != 0 {
-		t.Errorf("found %q after %d calls of GenerateMac and %d of Decrypt", found, s.sent.count("GenerateMac"), s.sent.count("Decrypt"))
+		t.Errorf("found %q after %d calls of GenerateMac and %d of Decrypt", found, s.sent.count("GenerateMac"),
+			s.sent.count("Decrypt"))
 	}
 	t.Logf("found the card after %d calls of GenerateMac, of at most %d", s.sent.count("GenerateMac"), len(candidates))
 	wantOnly(t, "an index role on the vault", r.onItem(t, table, vaultKey("unused")), "PutItem", "Transact Put")
-	wantOnly(t, "an index role on the index", r.onItem(t, index, indexKey("unused")), "GetItem", "PutItem", "Transact Put", "TransactGetItems")
+	wantOnly(t, "an index role on the index", r.onItem(t, index, indexKey("unused")), "GetItem", "PutItem",
+		"Transact Put", "TransactGetItems")
 	wantOnly(t, "an index role on TokenKey", r.onKey(t, s.keys["TokenKey"], boundFor("refund")), "GenerateDataKey")
 }
 
-// onReceipts are the cards that a receipt leaves open, with the last four digits of a card of a known issuer. The victim's has a position.
+// onReceipts are the cards that a receipt leaves open, with the last four digits of a card of a known issuer. The
+// victim's has a position.
 func onReceipts() (cards []string) {
 	for i := range 10_000 {
 		if card := fmt.Sprintf("41111111%04d1111", i); pan.CheckDigitFits(card) {
@@ -210,13 +223,15 @@ func onReceipts() (cards []string) {
 
 const position = 30
 
-// Limit, to be stated: the index grant finds the card of a repeatable request too, for as long as the index has the request, which is a day
-// and until DynamoDB has removed the row. It gets there from the token alone, by a put that fails.
+// Limit, to be stated: the index grant finds the card of a repeatable request too, for as long as the index has the
+// request, which is a day and until DynamoDB has removed the row. It gets there from the token alone, by a put that
+// fails.
 func TestRole_TheIndexGrantFindsTheCardOfARepeatableRequestByTrying(t *testing.T) {
 	s := newSystem(t)
 	r, candidates := s.role("indexer"), onReceipts()
 	honest := s.roleAt("/tokenizer/tokenize/index/", "honest", "TokenizeRefunds", "Index")
-	victim := honest.create(t, candidates[position-1], idempotent("order-1001"), format(token.Card), purpose("refund"), ttl(time.Hour), uses(2)).Token
+	victim := honest.create(t, candidates[position-1], idempotent("order-1001"), format(token.Card), purpose("refund"),
+		ttl(time.Hour), uses(2)).Token
 	s.sent.clear()
 	row, _ := refusedPuts(t, r, victim)
 	stored, found := textIn(r.get(t, index, indexKey(textIn(row, "IndexKeys"))), "RequestMac"), ""
@@ -248,8 +263,8 @@ func boundFor(purpose string) envelope.Context {
 	return c
 }
 
-// Promise: the extension gives a role deterministic tokens of its own purposes only, and does not tell whether the vault has a card for
-// another purpose; TokenKey makes no data key for one.
+// Promise: the extension gives a role deterministic tokens of its own purposes only, and does not tell whether the
+// vault has a card for another purpose; TokenKey makes no data key for one.
 func TestRole_AnotherPurposesTokensAreNotLookedUp(t *testing.T) {
 	s := newSystem(t)
 	r := s.role("indexer") // for refund and charge
@@ -257,7 +272,8 @@ func TestRole_AnotherPurposesTokensAreNotLookedUp(t *testing.T) {
 		s.direct.create(t, visa, deterministic("s"), purpose(foreign))
 		var answers []string
 		for _, card := range []string{visa, other} { // known, unknown
-			_, err := r.Create(t.Context(), vault.Create{Data: cardData(t, card), Deterministic: true, Scope: "s", Purpose: foreign})
+			_, err := r.Create(t.Context(),
+				vault.Create{Data: cardData(t, card), Deterministic: true, Scope: "s", Purpose: foreign})
 			wantKind(t, err, failure.Denied)
 			answers = append(answers, fmt.Sprint(err))
 		}
@@ -289,21 +305,26 @@ func foreignContexts(theirs, mine string) map[string]envelope.Context {
 		return c
 	}
 	return map[string]envelope.Context{
-		"another purpose": with("purpose", theirs), "no purpose": with("purpose", ""), "the purpose's prefix": with("purpose", mine[:3]),
-		"the purpose in capitals": with("purpose", strings.ToUpper(mine)), "two purposes": with("purpose", theirs, "Purpose", mine),
-		"two purposes the other way round": with("purpose", mine, "PURPOSE", theirs), "a list of purposes": with("purpose", mine+","+theirs),
-		"a wildcard": with("purpose", "*"), "another table": with("table", "Other"), "no table": with("table", ""),
+		"another purpose": with("purpose", theirs), "no purpose": with("purpose", ""),
+		"the purpose's prefix":             with("purpose", mine[:3]),
+		"the purpose in capitals":          with("purpose", strings.ToUpper(mine)),
+		"two purposes":                     with("purpose", theirs, "Purpose", mine),
+		"two purposes the other way round": with("purpose", mine, "PURPOSE", theirs),
+		"a list of purposes":               with("purpose", mine+","+theirs),
+		"a wildcard":                       with("purpose", "*"), "another table": with("table", "Other"),
+		"no table":        with("table", ""),
 		"another account": with("account_id", "210987654321"), "no context": nil,
 	}
 }
 
-// Limit, to be stated: FingerprintKey knows no purposes, so a role with the index grant can find deterministic tokens of every purpose by
-// its own calls, card by card. What it finds it cannot open.
+// Limit, to be stated: FingerprintKey knows no purposes, so a role with the index grant can find deterministic tokens
+// of every purpose by its own calls, card by card. What it finds it cannot open.
 func TestRole_TheIndexGrantFindsTokensOfEveryPurposeByItsOwnCalls(t *testing.T) {
 	s := newSystem(t)
 	victim := s.direct.create(t, visa, deterministic("s"), purpose("payout")).Token
 	r := s.role("indexer")
-	known, unknown := r.try(t, s.keys["FingerprintKey"], "s", token.UUID, "payout", visa), r.try(t, s.keys["FingerprintKey"], "s", token.UUID, "payout", other)
+	known, unknown := r.try(t, s.keys["FingerprintKey"], "s", token.UUID, "payout", visa),
+		r.try(t, s.keys["FingerprintKey"], "s", token.UUID, "payout", other)
 	if known != victim || unknown != "" {
 		t.Errorf("known: %q, unknown: %q", known, unknown)
 	}
@@ -311,23 +332,28 @@ func TestRole_TheIndexGrantFindsTokensOfEveryPurposeByItsOwnCalls(t *testing.T) 
 	wantKind(t, err, failure.Denied)
 }
 
-// Promise: idempotency keys of two functions do not meet, and what they leave in the index goes when the token is revoked.
+// Promise: idempotency keys of two functions do not meet, and what they leave in the index goes when the token is
+// revoked.
 func TestRole_IdempotencyKeysOfTwoFunctionsDoNotMeet(t *testing.T) {
 	s := newSystem(t)
-	a, b := s.roleAt("/tokenizer/tokenize/index/", "a", "TokenizeRefunds", "Index"), s.roleAt("/tokenizer/tokenize/index/", "b", "TokenizeRefunds", "Index")
+	a, b := s.roleAt("/tokenizer/tokenize/index/", "a", "TokenizeRefunds", "Index"),
+		s.roleAt("/tokenizer/tokenize/index/", "b", "TokenizeRefunds", "Index")
 	with := []func(*vault.Create){idempotent("order-1001"), purpose("refund")}
 	ofB := b.create(t, other, with...) // first, to poison it
 	ofA := a.create(t, visa, with...)
 	if again := a.create(t, visa, with...); again.Token != ofA.Token || ofA.Token == ofB.Token {
 		t.Errorf("tokens %s, %s and %s", ofA.Token, again.Token, ofB.Token)
 	}
-	if got := a.create(t, other, idempotent("order-1001"), purpose("charge")).Token; got == ofA.Token || got == ofB.Token {
+	if got := a.create(t, other, idempotent("order-1001"), purpose("charge")).Token; got == ofA.Token ||
+		got == ofB.Token {
 		t.Error("another purpose's key gives the same token")
 	}
-	ofData := textIn(s.direct.get(t, index, indexKey(textIn(s.direct.get(t, table, vaultKey(ofA.Token)), "IndexKeys"))), "RequestMac")
+	ofData := textIn(s.direct.get(t, index, indexKey(textIn(s.direct.get(t, table, vaultKey(ofA.Token)), "IndexKeys"))),
+		"RequestMac")
 	s.role("revoker").revoke(t, ofA.Token)
 	for _, row := range s.direct.scan(t, index) {
-		if text := fmt.Sprint(textIn(row, "Index_Key"), textIn(row, "Hash_Key"), textIn(row, "RequestMac")); strings.Contains(text, ofA.Token) || strings.Contains(text, ofData) {
+		if text := fmt.Sprint(textIn(row, "Index_Key"), textIn(row, "Hash_Key"),
+			textIn(row, "RequestMac")); strings.Contains(text, ofA.Token) || strings.Contains(text, ofData) {
 			t.Errorf("the revocation has left %v", text)
 		}
 	}
@@ -336,20 +362,24 @@ func TestRole_IdempotencyKeysOfTwoFunctionsDoNotMeet(t *testing.T) {
 	}
 }
 
-// Limit, stated in the threat model: rows of the index are not authenticated, so a role that may write them decides what look-ups of
-// other functions find. It can block a key that it guesses, and point a card at a token of its own. It opens nothing by that.
+// Limit, stated in the threat model: rows of the index are not authenticated, so a role that may write them decides
+// what look-ups of other functions find. It can block a key that it guesses, and point a card at a token of its own. It
+// opens nothing by that.
 func TestRole_TheIndexGrantDecidesWhatOthersFind(t *testing.T) {
 	s := newSystem(t)
 	hostile, honest := s.role("indexer"), s.roleAt("/tokenizer/tokenize/index/", "honest", "TokenizeRefunds", "Index")
-	name, err := hostile.mac(t, s.keys["FingerprintKey"], "idempotency", account, table, "honest", "refund", "order-1002")
+	name, err := hostile.mac(t, s.keys["FingerprintKey"], "idempotency", account, table, "honest", "refund",
+		"order-1002")
 	if err != nil {
 		t.Fatal(err)
 	}
 	mine := hostile.create(t, other, purpose("refund")).Token
 	hostile.put(t, index, sdkRow{
-		"Index_Key": str("id#1#" + name), "Hash_Key": str(mine), "RequestMac": str("x"), "ExpiresAt": num("99999999999"),
+		"Index_Key": str("id#1#" + name), "Hash_Key": str(mine), "RequestMac": str("x"),
+		"ExpiresAt": num("99999999999"),
 	})
-	_, err = honest.Create(t.Context(), vault.Create{Data: cardData(t, visa), IdempotencyKey: "order-1002", Purpose: "refund"})
+	_, err = honest.Create(t.Context(),
+		vault.Create{Data: cardData(t, visa), IdempotencyKey: "order-1002", Purpose: "refund"})
 	wantKind(t, err, failure.KeyReused)
 
 	victim := honest.create(t, visa, deterministic("s"), purpose("refund")).Token
@@ -368,8 +398,9 @@ func TestRole_TheIndexGrantDecidesWhatOthersFind(t *testing.T) {
 	wantKind(t, err, failure.Denied)
 }
 
-// Limit, to be stated: what the index has of a token is named by the vault's row, which every tokenizer can overwrite. A revocation then
-// leaves the index's rows. The token stays revoked, and the next request for the same data gets it, until somebody clears the index.
+// Limit, to be stated: what the index has of a token is named by the vault's row, which every tokenizer can overwrite.
+// A revocation then leaves the index's rows. The token stays revoked, and the next request for the same data gets it,
+// until somebody clears the index.
 func TestRole_ATokenizerCanMakeARevocationLeaveRowsOfTheIndex(t *testing.T) {
 	s := newSystem(t)
 	hostile, indexer := s.role("tokenizer"), s.role("indexer")
@@ -387,12 +418,15 @@ func TestRole_ATokenizerCanMakeARevocationLeaveRowsOfTheIndex(t *testing.T) {
 	checkKept(t, s.role("detokenizer"), victim, failure.Revoked, "the revoked token")
 }
 
-// Promise: neither KMS nor CloudTrail is told a token, and nothing makes a MAC of one: the encryption context has the token's ref.
+// Promise: neither KMS nor CloudTrail is told a token, and nothing makes a MAC of one: the encryption context has the
+// token's ref.
 func TestRole_KMSIsToldNoToken(t *testing.T) {
 	s := newSystem(t)
-	order, paybill, tokenizer, indexer, detokenizer := s.role("order"), s.role("paybill"), s.role("tokenizer"), s.role("indexer"), s.role("detokenizer")
+	order, paybill, tokenizer, indexer, detokenizer := s.role("order"), s.role("paybill"), s.role("tokenizer"),
+		s.role("indexer"), s.role("detokenizer")
 	limited := []func(*vault.Create){uses(3), format(token.Card)}
-	made := []vault.Created{order.create(t, visa, limited...), tokenizer.create(t, visa, append(limited, purpose("refund"))...), tokenizer.create(t, visa, purpose("refund"))}
+	made := []vault.Created{order.create(t, visa, limited...),
+		tokenizer.create(t, visa, append(limited, purpose("refund"))...), tokenizer.create(t, visa, purpose("refund"))}
 	readers := []role{paybill, detokenizer, detokenizer}
 	for i, created := range made {
 		if _, err := readers[i].detokenize(t, created.Token); err != nil {
@@ -406,7 +440,8 @@ func TestRole_KMSIsToldNoToken(t *testing.T) {
 	if n := s.sent.count("GenerateMac"); n != 0 {
 		t.Errorf("%d MACs were made without the index", n)
 	}
-	made = append(made, indexer.create(t, visa, purpose("refund"), deterministic("s"), format(token.Card)), indexer.create(t, visa, purpose("refund"), idempotent("k")))
+	made = append(made, indexer.create(t, visa, purpose("refund"), deterministic("s"), format(token.Card)),
+		indexer.create(t, visa, purpose("refund"), idempotent("k")))
 	checkTold(t, s.sent.all(), made)
 }
 
@@ -427,11 +462,13 @@ func checkTold(t *testing.T, calls []kmsCall, made []vault.Created) {
 		for _, created := range made {
 			bare := strings.ReplaceAll(created.Token, "-", "")
 			for _, text := range []string{created.Token, bare, visa} {
-				if bytes.Contains(bytes.ToLower(call.body), []byte(text)) || bytes.Contains(call.Message, []byte(text)) {
+				if bytes.Contains(bytes.ToLower(call.body), []byte(text)) ||
+					bytes.Contains(call.Message, []byte(text)) {
 					t.Errorf("%s was told a token or a card", call.operation)
 				}
 			}
-			if bytes.Equal(call.Message, digestOf(created.Token)) || bytes.Equal(call.Message, digestOf("token-hash", created.Token)) {
+			if bytes.Equal(call.Message, digestOf(created.Token)) ||
+				bytes.Equal(call.Message, digestOf("token-hash", created.Token)) {
 				t.Errorf("%s made a MAC of a token", call.operation)
 			}
 		}

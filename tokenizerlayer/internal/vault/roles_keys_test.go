@@ -13,27 +13,34 @@ import (
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/vault"
 )
 
-// Promise: a tokenizer cannot put another card behind a token that it did not make, with any envelope that KMS lets it seal.
+// Promise: a tokenizer cannot put another card behind a token that it did not make, with any envelope that KMS lets it
+// seal.
 func TestRole_ATokenizerCannotPutAnotherCardBehindAToken(t *testing.T) {
 	s := newSystem(t)
 	hostile, detokenizer := s.role("tokenizer"), s.role("detokenizer")
 	mine := token.NewSeed()
 	for form, victim := range map[string]vault.Created{
-		"uuid": s.direct.create(t, visa, purpose("refund")), "card": s.direct.create(t, visa, purpose("refund"), format(token.Card)),
+		"uuid": s.direct.create(t, visa, purpose("refund")),
+		"card": s.direct.create(t, visa, purpose("refund"), format(token.Card)),
 	} {
 		genuine, _ := refusedPuts(t, hostile, victim.Token)
 		for name, f := range map[string]struct{ ref, purpose, payload string }{
-			"under its own ref":              {mine.Ref(), "refund", payloadOf(mine, other)},
-			"under the victim's ref":         {victim.Ref, "refund", payloadOf(mine, other)},
-			"with the victim's digits":       {victim.Ref, "refund", payloadOf(mine, "4024444444441111")},
-			"for another purpose":            {victim.Ref, "charge", payloadOf(mine, other)},
-			"without a seed":                 {victim.Ref, "refund", `{"v":3,"type":"card","data":"` + other + `","iat":1}`},
-			"with an empty seed":             {victim.Ref, "refund", `{"v":3,"r":"","type":"card","data":"` + other + `","iat":1}`},
-			"with two seeds":                 {victim.Ref, "refund", strings.TrimSuffix(payloadOf(mine, other), "}") + `,"r":"AAAA"}`},
-			"with another name for the seed": {victim.Ref, "refund", strings.Replace(payloadOf(mine, other), `"r"`, `"R"`, 1)},
-			"as text":                        {victim.Ref, "refund", strings.Replace(payloadOf(mine, other), `"type":"card","data"`, `"type":"text","text"`, 1)},
-			"as a payload of format 1":       {victim.Ref, "refund", `{"v":1,"type":"card","data":"` + other + `"}`},
-			"as no payload":                  {victim.Ref, "refund", other},
+			"under its own ref":        {mine.Ref(), "refund", payloadOf(mine, other)},
+			"under the victim's ref":   {victim.Ref, "refund", payloadOf(mine, other)},
+			"with the victim's digits": {victim.Ref, "refund", payloadOf(mine, "4024444444441111")},
+			"for another purpose":      {victim.Ref, "charge", payloadOf(mine, other)},
+			"without a seed": {victim.Ref, "refund",
+				`{"v":3,"type":"card","data":"` + other + `","iat":1}`},
+			"with an empty seed": {victim.Ref, "refund",
+				`{"v":3,"r":"","type":"card","data":"` + other + `","iat":1}`},
+			"with two seeds": {victim.Ref, "refund",
+				strings.TrimSuffix(payloadOf(mine, other), "}") + `,"r":"AAAA"}`},
+			"with another name for the seed": {victim.Ref, "refund",
+				strings.Replace(payloadOf(mine, other), `"r"`, `"R"`, 1)},
+			"as text": {victim.Ref, "refund",
+				strings.Replace(payloadOf(mine, other), `"type":"card","data"`, `"type":"text","text"`, 1)},
+			"as a payload of format 1": {victim.Ref, "refund", `{"v":1,"type":"card","data":"` + other + `"}`},
+			"as no payload":            {victim.Ref, "refund", other},
 		} {
 			hostile.forge(t, victim.Token, f.ref, f.purpose, f.payload, s.keys["TokenKey"])
 			why := failure.Integrity
@@ -51,14 +58,16 @@ func TestRole_ATokenizerCannotPutAnotherCardBehindAToken(t *testing.T) {
 			hostile.put(t, table, mixed(genuine, ownRow, parts))
 			checkKept(t, detokenizer, victim.Token, failure.Integrity, form+" with "+name+" of its own token")
 			hostile.put(t, table, mixed(ownRow, genuine, parts))
-			checkKept(t, detokenizer, own.Token, failure.Integrity, form+": its own token with "+name+" of the victim's")
+			checkKept(t, detokenizer, own.Token, failure.Integrity,
+				form+": its own token with "+name+" of the victim's")
 		}
 		hostile.put(t, table, genuine)
 		if got, err := detokenizer.detokenize(t, victim.Token); err != nil || got != visa {
 			t.Errorf("%s: the genuine row: %v", form, err)
 		}
 	}
-	// A row that it seals for a token of its own making opens: the forgeries above fail for what they promise, not for their form.
+	// A row that it seals for a token of its own making opens: the forgeries above fail for what they promise, not for
+	// their form.
 	own := mine.Token(token.UUID, cardNumber(t, other))
 	hostile.forge(t, own, mine.Ref(), "refund", payloadOf(mine, other), s.keys["TokenKey"])
 	if got, err := detokenizer.detokenize(t, own); err != nil || got != other {
@@ -75,8 +84,8 @@ func mixed(row, from sdkRow, parts []string) sdkRow {
 	return row
 }
 
-// Promise: KMS opens for a role what is bound to its purposes, and nothing else, whatever the role asks for and whatever a tokenizer
-// writes into the row.
+// Promise: KMS opens for a role what is bound to its purposes, and nothing else, whatever the role asks for and
+// whatever a tokenizer writes into the row.
 func TestRole_KMSEnforcesThePurposeOfADecrypt(t *testing.T) {
 	s := newSystem(t)
 	for kind, foreign := range map[string]string{"detokenizer": "charge", "paybill": "refund"} {
@@ -86,7 +95,8 @@ func TestRole_KMSEnforcesThePurposeOfADecrypt(t *testing.T) {
 		bound := envelope.Context{"table": table, "account_id": account, "ref": victim.Ref, "purpose": foreign}
 		wrapped := wrappedKey(t, row, bound)
 		decrypt := func(c envelope.Context) error {
-			_, err := r.kms.Decrypt(t.Context(), &kms.DecryptInput{KeyId: &wrapped.Info, CiphertextBlob: wrapped.Ciphertext, EncryptionContext: c})
+			_, err := r.kms.Decrypt(t.Context(),
+				&kms.DecryptInput{KeyId: &wrapped.Info, CiphertextBlob: wrapped.Ciphertext, EncryptionContext: c})
 			return err
 		}
 		wantRefused(t, decrypt(bound), "kms:Decrypt", byIAM)
@@ -119,7 +129,8 @@ func TestRole_KMSEnforcesThePurposeOfADecrypt(t *testing.T) {
 	}
 }
 
-// Promise: a compromised TokenKey can be replaced: rows under it open as long as it is configured, and forgeries with it not afterwards.
+// Promise: a compromised TokenKey can be replaced: rows under it open as long as it is configured, and forgeries with
+// it not afterwards.
 func TestRole_AnOldTokenKeyOpensAsLongAsItIsConfigured(t *testing.T) {
 	s := newSystem(t)
 	before, after := s.direct, s.role("detokenizer")
@@ -142,11 +153,13 @@ func TestRole_AnOldTokenKeyOpensAsLongAsItIsConfigured(t *testing.T) {
 	}
 	wantOnly(t, "a tokenizer on the old version", tokenizer.onKey(t, s.oldKey, boundFor("refund")))
 	wantOnly(t, "a detokenizer on the old version", detokenizer.onKey(t, s.oldKey, boundFor("refund")), "Decrypt")
-	_, err := tokenizer.kms.GenerateDataKey(t.Context(), &kms.GenerateDataKeyInput{KeyId: &s.oldKey, KeySpec: "AES_256", EncryptionContext: boundFor("refund")})
+	_, err := tokenizer.kms.GenerateDataKey(t.Context(),
+		&kms.GenerateDataKeyInput{KeyId: &s.oldKey, KeySpec: "AES_256", EncryptionContext: boundFor("refund")})
 	wantRefused(t, err, "kms:GenerateDataKey", byIAM)
 }
 
-// Promise: each use of a key is for the roles below its paths, even if IAM allows everything, and nobody hands a key out.
+// Promise: each use of a key is for the roles below its paths, even if IAM allows everything, and nobody hands a key
+// out.
 func TestRole_TheKeysPoliciesHoldWhateverIAMSays(t *testing.T) {
 	s := newSystem(t)
 	const tokenKey, fingerprintKey, storageKey = "TokenKey", "FingerprintKey", "StorageKey"
@@ -176,7 +189,8 @@ func TestRole_TheKeysPoliciesHoldWhateverIAMSays(t *testing.T) {
 			tokenKey: boundFor("refund"), fingerprintKey: nil, storageKey: {"aws:dynamodb:tableName": table},
 		} {
 			wantOnly(t, path+" on "+name, r.onKey(t, s.keys[name], bound), may[name]...)
-			if _, err := s.direct.kms.EnableKey(t.Context(), &kms.EnableKeyInput{KeyId: new(s.keys[name])}); err != nil {
+			if _, err := s.direct.kms.EnableKey(t.Context(),
+				&kms.EnableKeyInput{KeyId: new(s.keys[name])}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -184,7 +198,8 @@ func TestRole_TheKeysPoliciesHoldWhateverIAMSays(t *testing.T) {
 	wantOnly(t, "without IAM", s.stranger("/tokenizer/operate/", "none").onKey(t, s.keys[tokenKey], boundFor("refund")))
 }
 
-// Promise: a key of prod is scheduled for deletion, or disabled, by administrators' roles alone, and with 30 days' notice.
+// Promise: a key of prod is scheduled for deletion, or disabled, by administrators' roles alone, and with 30 days'
+// notice.
 func TestRole_AKeyIsNotLostWithoutNotice(t *testing.T) {
 	s := newSystem(t)
 	administrator, operator := s.stranger("/tokenizer/administer/", "a"), s.stranger("/tokenizer/operate/", "o")
@@ -235,12 +250,14 @@ func TestRole_AGrantIsForOneSideAndItsPurposes(t *testing.T) {
 	s.open(s.keys["TokenKey"])
 	seal, open := []string{"GenerateDataKey"}, []string{"Decrypt"}
 	for kind, may := range map[string]map[string][]string{ // by purpose
-		"order": {"": seal}, "paybill": {"": open}, "tokenizer": {"refund": seal, "charge": seal}, "indexer": {"refund": seal, "charge": seal},
+		"order": {"": seal}, "paybill": {"": open}, "tokenizer": {"refund": seal, "charge": seal},
+		"indexer":     {"refund": seal, "charge": seal},
 		"detokenizer": {"refund": open}, "revoker": {},
 	} {
 		r := s.roleAt("/tokenizer/operate/", kind, attackers[kind].grants...)
 		for _, purpose := range []string{"", "refund", "charge", "payout"} {
-			wantOnly(t, kind+" for the purpose "+purpose, r.onKey(t, s.keys["TokenKey"], boundFor(purpose)), may[purpose]...)
+			wantOnly(t, kind+" for the purpose "+purpose, r.onKey(t, s.keys["TokenKey"], boundFor(purpose)),
+				may[purpose]...)
 		}
 	}
 }
@@ -248,9 +265,11 @@ func TestRole_AGrantIsForOneSideAndItsPurposes(t *testing.T) {
 // Promise: the key of the tables serves a role through DynamoDB, for the tables that it was granted, and not by itself.
 func TestRole_StorageKeyServesThroughDynamoDBOnly(t *testing.T) {
 	s := newSystem(t)
-	s.open(s.keys["StorageKey"]) // by itself, the key's policy gives its use to DynamoDB only: TestRole_TheKeysPoliciesHoldWhateverIAMSays
+	// by itself, the key's policy gives its use to DynamoDB only: TestRole_TheKeysPoliciesHoldWhateverIAMSays
+	s.open(s.keys["StorageKey"])
 	for kind := range attackers {
-		for _, c := range []envelope.Context{nil, {"aws:dynamodb:tableName": table}, {"aws:dynamodb:tableName": table, "aws:dynamodb:subscriberId": account}} {
+		for _, c := range []envelope.Context{nil, {"aws:dynamodb:tableName": table},
+			{"aws:dynamodb:tableName": table, "aws:dynamodb:subscriberId": account}} {
 			wantOnly(t, kind, s.role(kind).onKey(t, s.keys["StorageKey"], c))
 		}
 	}

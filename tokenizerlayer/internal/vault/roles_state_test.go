@@ -15,10 +15,12 @@ import (
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/vault"
 )
 
-// Promise: a tokenizer that keeps a row, with all that the index has of it, cannot bring the token back after it was revoked.
+// Promise: a tokenizer that keeps a row, with all that the index has of it, cannot bring the token back after it was
+// revoked.
 func TestRole_ATokenizerCannotBringARevokedTokenBack(t *testing.T) {
 	for name, with := range map[string]func(*vault.Create){
-		"plain": func(*vault.Create) {}, "on its way": func(*vault.Create) {}, "deterministic": deterministic("s"), "repeatable": idempotent("k"), "of one use": uses(1),
+		"plain": func(*vault.Create) {}, "on its way": func(*vault.Create) {}, "deterministic": deterministic("s"),
+		"repeatable": idempotent("k"), "of one use": uses(1),
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newSystem(t)
@@ -39,7 +41,8 @@ func TestRole_ATokenizerCannotBringARevokedTokenBack(t *testing.T) {
 				decrypts := s.sent.count("Decrypt")
 				opened, err := detokenizer.Detokenize(t.Context(), attempt(made.Token, ""))
 				wantKind(t, err, failure.Revoked)
-				if !opened.Returned || opened.Ref != made.Ref || opened.Data.Reveal() != "" || s.sent.count("Decrypt") != decrypts {
+				if !opened.Returned || opened.Ref != made.Ref || opened.Data.Reveal() != "" ||
+					s.sent.count("Decrypt") != decrypts {
 					t.Errorf("after %v: %+v, and %d data keys", later, opened.About, s.sent.count("Decrypt")-decrypts)
 				}
 			}
@@ -64,8 +67,12 @@ func TestRole_ATokenizerCannotBringUsesBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, alter := range map[string]func(sdkRow){
-		"as it was": func(sdkRow) {}, "with a count": func(row sdkRow) { row["Uses"], row["LastAttempt"] = num("0"), str("") },
-		"for another purpose": func(row sdkRow) { row["Purpose"] = str("charge") }, "for no purpose": func(row sdkRow) { delete(row, "Purpose") },
+		"as it was": func(sdkRow) {}, "with a count": func(row sdkRow) {
+			row["Uses"], row["LastAttempt"] = num("0"), str("")
+		},
+		"for another purpose": func(row sdkRow) { row["Purpose"] = str("charge") }, "for no purpose": func(row sdkRow) {
+			delete(row, "Purpose")
+		},
 	} {
 		row := maps.Clone(kept)
 		alter(row)
@@ -81,9 +88,12 @@ func TestRole_ATokenizerCannotBringUsesBack(t *testing.T) {
 // stateItems are items of the state of a token.
 func stateItems(token string) map[string]sdkRow {
 	return map[string]sdkRow{
-		"the tombstone": stateKey("gone#" + token), "uses for refund": stateKey("use#refund#" + token), "uses for charge": stateKey("use#charge#" + token),
-		"uses for no purpose": stateKey("use##" + token), "uses for refunds": stateKey("use#refunds#" + token), "uses for REFUND": stateKey("use#REFUND#" + token),
-		"uses without a purpose": stateKey("use#refund"), "no prefix": stateKey(token), "a longer prefix": stateKey("xgone#" + token), "a part of the prefix": stateKey("gone"),
+		"the tombstone": stateKey("gone#" + token), "uses for refund": stateKey("use#refund#" + token),
+		"uses for charge":     stateKey("use#charge#" + token),
+		"uses for no purpose": stateKey("use##" + token), "uses for refunds": stateKey("use#refunds#" + token),
+		"uses for REFUND":        stateKey("use#REFUND#" + token),
+		"uses without a purpose": stateKey("use#refund"), "no prefix": stateKey(token),
+		"a longer prefix": stateKey("xgone#" + token), "a part of the prefix": stateKey("gone"),
 	}
 }
 
@@ -105,14 +115,15 @@ func TestRole_ATokenizerDoesNotReachTheState(t *testing.T) {
 	}
 }
 
-// Promise: a tombstone stays. Only a role that revokes may put one, nobody may change or delete it, and one that is put again, whatever
-// it says then, still is one.
+// Promise: a tombstone stays. Only a role that revokes may put one, nobody may change or delete it, and one that is put
+// again, whatever it says then, still is one.
 func TestRole_TombstonesStay(t *testing.T) {
 	s := newSystem(t)
 	made := s.role("tokenizer").create(t, visa, purpose("refund"))
 	kept, _ := refusedPuts(t, s.role("tokenizer"), made.Token)
 	s.role("revoker").revoke(t, made.Token)
-	may := map[string][]string{"detokenizer": {"GetItem", "TransactGetItems"}, "paybill": {"GetItem", "TransactGetItems"}, "revoker": {"PutItem", "Transact Put"}}
+	may := map[string][]string{"detokenizer": {"GetItem", "TransactGetItems"},
+		"paybill": {"GetItem", "TransactGetItems"}, "revoker": {"PutItem", "Transact Put"}}
 	for kind := range attackers {
 		wantOnly(t, kind+" on a tombstone", s.role(kind).onItem(t, state, stateKey("gone#"+made.Token)), may[kind]...)
 	}
@@ -144,8 +155,8 @@ func TestRole_ARevokerOpensAndForgesNothing(t *testing.T) {
 	wantKind(t, err, failure.Denied)
 }
 
-// Promise: a role that detokenizes counts uses of its own purposes only, writes nothing else into the state, and nothing at all into
-// vault and index.
+// Promise: a role that detokenizes counts uses of its own purposes only, writes nothing else into the state, and
+// nothing at all into vault and index.
 func TestRole_ADetokenizerCountsForItsPurposesOnly(t *testing.T) {
 	s := newSystem(t)
 	count := []string{"GetItem", "Transact Update", "TransactGetItems", "UpdateItem"}
@@ -164,7 +175,8 @@ func TestRole_ADetokenizerCountsForItsPurposesOnly(t *testing.T) {
 	r := s.role("detokenizer")
 	for _, attribute := range []string{"Ref", "RevokedAt", "CandidateString", "uses", "Other"} {
 		wantRefused(t, r.update(t, "use#refund#t", "SET "+attribute+" = :n", num("1")), "dynamodb:UpdateItem", byIAM)
-		wantRefused(t, r.update(t, "use#refund#t", "SET Uses = :n REMOVE "+attribute, num("1")), "dynamodb:UpdateItem", byIAM)
+		wantRefused(t, r.update(t, "use#refund#t", "SET Uses = :n REMOVE "+attribute, num("1")), "dynamodb:UpdateItem",
+			byIAM)
 	}
 	// So it cannot burn a token of another purpose.
 	charge := s.direct.create(t, visa, purpose("charge"), uses(1)).Token
@@ -181,7 +193,8 @@ func TestRole_ADetokenizerCountsForItsPurposesOnly(t *testing.T) {
 func (r role) update(t *testing.T, key, expression string, n types.AttributeValue) error {
 	t.Helper()
 	_, err := r.db.UpdateItem(t.Context(), &dynamodb.UpdateItemInput{
-		TableName: new(state), Key: stateKey(key), UpdateExpression: &expression, ExpressionAttributeValues: sdkRow{":n": n},
+		TableName: new(state), Key: stateKey(key), UpdateExpression: &expression,
+		ExpressionAttributeValues: sdkRow{":n": n},
 	})
 	return err
 }
@@ -191,8 +204,10 @@ func TestRole_ADetokenizersOwnNegativeCountOpensNothing(t *testing.T) {
 	s := newSystem(t)
 	hostile, honest := s.role("detokenizer"), s.roleAt("/tokenizer/detokenize/", "honest", "DetokenizeRefunds")
 	for name, count := range map[string]types.AttributeValue{
-		"-1000000": num("-1000000"), "-1": num("-1"), "one too many": num("4"), "1000000": num("1000000"), "huge": num("99999999999999999999"),
-		"a text": str("1"), "true": &types.AttributeValueMemberBOOL{Value: true}, "nothing": &types.AttributeValueMemberNULL{Value: true},
+		"-1000000": num("-1000000"), "-1": num("-1"), "one too many": num("4"), "1000000": num("1000000"),
+		"huge":   num("99999999999999999999"),
+		"a text": str("1"), "true": &types.AttributeValueMemberBOOL{Value: true},
+		"nothing": &types.AttributeValueMemberNULL{Value: true},
 	} {
 		made := s.role("tokenizer").create(t, visa, purpose("refund"), uses(3)).Token
 		if err := hostile.update(t, "use#refund#"+made, "SET Uses = :n", count); err != nil {
@@ -200,7 +215,8 @@ func TestRole_ADetokenizersOwnNegativeCountOpensNothing(t *testing.T) {
 		}
 		why := failure.Integrity
 		if _, number := count.(*types.AttributeValueMemberN); !number {
-			why = failure.Unavailable // minidyn refuses to compare it; in DynamoDB the comparison does not hold, and it is read as below
+			// minidyn refuses to compare it; in DynamoDB the comparison does not hold, and it is read as below
+			why = failure.Unavailable
 		}
 		for _, r := range []role{hostile, honest} {
 			checkKept(t, r, made, why, "with the count "+name)
@@ -210,10 +226,12 @@ func TestRole_ADetokenizersOwnNegativeCountOpensNothing(t *testing.T) {
 	}
 }
 
-// Promise: an attempt is one function's, under one name, for one redaction: nobody else reads on it, and nobody sees more on it.
+// Promise: an attempt is one function's, under one name, for one redaction: nobody else reads on it, and nobody sees
+// more on it.
 func TestRole_AnAttemptGivesNobodyElseAFreeRead(t *testing.T) {
 	s := newSystem(t)
-	a, b := s.roleAt("/tokenizer/detokenize/", "a", "DetokenizeRefunds"), s.roleAt("/tokenizer/detokenize/", "b", "DetokenizeRefunds")
+	a, b := s.roleAt("/tokenizer/detokenize/", "a", "DetokenizeRefunds"),
+		s.roleAt("/tokenizer/detokenize/", "b", "DetokenizeRefunds")
 	made := s.role("tokenizer").create(t, visa, purpose("refund"), uses(1)).Token
 	counted := vault.Detokenize{Read: read(made), Attempt: "order-1", Redaction: "MASKED"}
 	for range 2 { // the second is a's own repeat
@@ -226,10 +244,13 @@ func TestRole_AnAttemptGivesNobodyElseAFreeRead(t *testing.T) {
 		by                 role
 		attempt, redaction string
 	}{
-		"another function": {b, "order-1", "MASKED"}, "more of it": {a, "order-1", "PLAIN_TEXT"}, "another attempt": {a, "order-2", "MASKED"},
-		"no name": {a, "", "MASKED"}, "what the state shows": {b, stored, "MASKED"}, "the same, by its function": {a, stored, "MASKED"},
+		"another function": {b, "order-1", "MASKED"}, "more of it": {a, "order-1", "PLAIN_TEXT"},
+		"another attempt": {a, "order-2", "MASKED"},
+		"no name":         {a, "", "MASKED"}, "what the state shows": {b, stored, "MASKED"},
+		"the same, by its function": {a, stored, "MASKED"},
 	} {
-		_, err := tt.by.Detokenize(t.Context(), vault.Detokenize{Read: read(made), Attempt: tt.attempt, Redaction: tt.redaction})
+		_, err := tt.by.Detokenize(t.Context(),
+			vault.Detokenize{Read: read(made), Attempt: tt.attempt, Redaction: tt.redaction})
 		if wantKind(t, err, failure.UsedUp); t.Failed() {
 			t.Error(name)
 		}
@@ -238,12 +259,13 @@ func TestRole_AnAttemptGivesNobodyElseAFreeRead(t *testing.T) {
 	if _, err := a.detokenize(t, unnamed); err != nil {
 		t.Fatal(err)
 	}
-	_, err := a.Detokenize(t.Context(), attempt(unnamed, textIn(b.get(t, state, stateKey("use#refund#"+unnamed)), "LastAttempt")))
+	_, err := a.Detokenize(t.Context(),
+		attempt(unnamed, textIn(b.get(t, state, stateKey("use#refund#"+unnamed)), "LastAttempt")))
 	wantKind(t, err, failure.UsedUp)
 }
 
-// Limit, stated in the threat model: a role that detokenizes has the right to open what is for its purposes, and need not ask the
-// extension. It reads around count and tombstone as long as there is a row, and can put counts back.
+// Limit, stated in the threat model: a role that detokenizes has the right to open what is for its purposes, and need
+// not ask the extension. It reads around count and tombstone as long as there is a row, and can put counts back.
 func TestRole_ADetokenizerReadsAroundTheStateByItsOwnCalls(t *testing.T) {
 	s := newSystem(t)
 	r := s.role("detokenizer")
@@ -256,7 +278,9 @@ func TestRole_ADetokenizerReadsAroundTheStateByItsOwnCalls(t *testing.T) {
 
 	bound := envelope.Context{"table": table, "account_id": account, "ref": made.Ref, "purpose": "refund"}
 	wrapped := wrappedKey(t, r.get(t, table, vaultKey(made.Token)), bound)
-	if _, err := r.kms.Decrypt(t.Context(), &kms.DecryptInput{KeyId: &wrapped.Info, CiphertextBlob: wrapped.Ciphertext, EncryptionContext: bound}); err != nil {
+	if _, err := r.kms.Decrypt(t.Context(),
+		&kms.DecryptInput{KeyId: &wrapped.Info, CiphertextBlob: wrapped.Ciphertext, EncryptionContext: bound}); err !=
+		nil {
 		t.Errorf("the data key of a used-up token: %v", err)
 	}
 	forged := hex.EncodeToString(digestOf("attempt", "detokenizer", "mine", "")[:16])

@@ -41,8 +41,9 @@ import (
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/vault"
 )
 
-// The attacks of attacks_test.go are about the vault's code. Those named TestRole_ are about its grants as well: a role turns hostile,
-// and calls KMS and DynamoDB with exactly the permissions that the templates give it, by the vault's code or around it.
+// The attacks of attacks_test.go are about the vault's code. Those named TestRole_ are about its grants as well: a role
+// turns hostile, and calls KMS and DynamoDB with exactly the permissions that the templates give it, by the vault's
+// code or around it.
 
 const (
 	region = "us-east-1"
@@ -97,14 +98,17 @@ type sdkRow = map[string]types.AttributeValue
 func newSystem(t *testing.T) *system {
 	t.Helper()
 	s := &system{
-		t: t, clock: &clock{now: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}, policies: policy.NewAccount(account), keys: map[string]string{},
+		t: t, clock: &clock{now: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}, policies: policy.NewAccount(account),
+		keys: map[string]string{},
 		sent: &record{next: kmsserver.New(kmsserver.Config{AccountID: account, Region: region})},
 	}
 	kmsURL := s.serve(s.sent)
 	dynamoURL := s.serve(dynamoserver.New(dynamoserver.Config{AccountID: account, Region: region, Now: s.clock.Now}))
-	guard := authorizer.New(authorizer.Config{Account: account, Region: region, Policies: s.policies, Denied: func(error) {}})
+	guard := authorizer.New(
+		authorizer.Config{Account: account, Region: region, Policies: s.policies, Denied: func(error) {}})
 	s.proxy = awsproxy.New(awsproxy.Config{Authorize: guard.Authorize, Targets: endpoint.Set{
-		endpoint.KMS: {Service: endpoint.KMS, URL: kmsURL}, endpoint.DynamoDB: {Service: endpoint.DynamoDB, URL: dynamoURL},
+		endpoint.KMS:      {Service: endpoint.KMS, URL: kmsURL},
+		endpoint.DynamoDB: {Service: endpoint.DynamoDB, URL: dynamoURL},
 	}})
 	s.url = s.serve(s.proxy).String()
 	s.direct = role{
@@ -150,7 +154,8 @@ func (s *system) createKeys() {
 		name, arn := strings.TrimSuffix(version, ".1"), *made.KeyMetadata.Arn
 		s.names.arns[name] = append([]string{arn}, s.names.arns[name]...) // the current version first
 		s.keys[name] = arn
-		document, err := s.names.policyOf(tables.keys.of(func(p permission) bool { return slices.Contains(p.on, name) }), true)
+		document, err := s.names.policyOf(
+			tables.keys.of(func(p permission) bool { return slices.Contains(p.on, name) }), true)
 		s.must(err)
 		s.must(s.policies.AddResourcePolicy(arn, "the policy of "+version, document))
 	}
@@ -164,7 +169,8 @@ func (s *system) createTables(guard *authorizer.Authorizer) {
 	for name, called := range s.names.values {
 		s.names.arns[name] = []string{tableARN(called)}
 	}
-	for _, name := range []string{"CustomerOrderTable", "SimulatedPaymentLedger"} { // the example application's, which no attack is about
+	for _, name := range []string{"CustomerOrderTable", "SimulatedPaymentLedger"} {
+		// the example application's, which no attack is about
 		s.names.arns[name], s.names.values[name] = []string{tableARN(name)}, name
 	}
 	for _, name := range []string{"OrderLogs", "PaybillLogs"} {
@@ -221,7 +227,8 @@ func (s *system) stranger(path, name string) role {
 	s.t.Helper()
 	arn := "arn:aws:iam::" + account + ":role" + path + name
 	id := "AKID" + strings.ToUpper(strings.NewReplacer("/", "", "-", "", " ", "").Replace(path+name))
-	s.proxy.Register(id, "session of "+arn, arn, "arn:aws:lambda:"+region+":"+account+":function:"+cmp.Or(functions[name], name), vpc)
+	s.proxy.Register(id, "session of "+arn, arn,
+		"arn:aws:lambda:"+region+":"+account+":function:"+cmp.Or(functions[name], name), vpc)
 	session := "session of " + arn
 	r := role{
 		arn: arn, kms: newKMS(s.url, id, session), db: newDynamoDB(s.url, id, session),
@@ -243,7 +250,8 @@ func (s *system) allow(r role, action, resource string) {
 func (s *system) open(key string) {
 	s.t.Helper()
 	s.must(s.policies.AddResourcePolicy(key, "extra", map[string]any{"Statement": []any{map[string]any{
-		"Effect": "Allow", "Action": "kms:*", "Resource": "*", "Principal": map[string]any{"AWS": "arn:aws:iam::" + account + ":root"},
+		"Effect": "Allow", "Action": "kms:*", "Resource": "*",
+		"Principal": map[string]any{"AWS": "arn:aws:iam::" + account + ":root"},
 	}}}))
 }
 
@@ -253,7 +261,8 @@ func (s *system) newVault(actor string, r role, change ...func(*vault.Config)) *
 	c := vault.Config{
 		TokenKeys:       []vault.Key{{Version: "2", ARN: s.keys["TokenKey"]}, {Version: "1", ARN: s.oldKey}},
 		FingerprintKeys: []vault.Key{{Version: "1", ARN: s.keys["FingerprintKey"]}},
-		Table:           table, State: state, Index: index, AccountID: account, Actor: actor, KMS: r.wraps, Store: r.store, Now: s.clock.Now,
+		Table:           table, State: state, Index: index, AccountID: account, Actor: actor, KMS: r.wraps,
+		Store: r.store, Now: s.clock.Now,
 		Timeout: time.Minute, // under the race detector, with few processors
 	}
 	for _, ch := range change {
@@ -265,11 +274,14 @@ func (s *system) newVault(actor string, r role, change ...func(*vault.Config)) *
 }
 
 func newKMS(at, id string, session ...string) *kms.Client {
-	return kms.New(kms.Options{BaseEndpoint: &at, Region: region, RetryMaxAttempts: 1, Credentials: credentialsOf(id, session)})
+	return kms.New(
+		kms.Options{BaseEndpoint: &at, Region: region, RetryMaxAttempts: 1, Credentials: credentialsOf(id, session)})
 }
 
 func newDynamoDB(at, id string, session ...string) *dynamodb.Client {
-	return dynamodb.New(dynamodb.Options{BaseEndpoint: &at, Region: region, RetryMaxAttempts: 1, Credentials: credentialsOf(id, session)})
+	return dynamodb.New(
+		dynamodb.Options{BaseEndpoint: &at, Region: region, RetryMaxAttempts: 1,
+			Credentials: credentialsOf(id, session)})
 }
 
 // newKeys and newStore are the clients that the vault's code uses, which speak for the same role.
@@ -284,7 +296,8 @@ func newKeys(t *testing.T, at, id string, session ...string) vault.KMS {
 
 func newStore(t *testing.T, at, id string, session ...string) vault.Store {
 	t.Helper()
-	c, err := dynamoapi.New(environmentOf(t, at, id, session), awsjson.Options{Attempts: 1, AttemptTimeout: time.Minute})
+	c, err := dynamoapi.New(environmentOf(t, at, id, session),
+		awsjson.Options{Attempts: 1, AttemptTimeout: time.Minute})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -368,7 +381,8 @@ const (
 // wantRefused checks that policies refuse a call: which action, and whose policy.
 func wantRefused(t *testing.T, err error, action, why string) {
 	t.Helper()
-	if code, text := apiError(err); code != "AccessDeniedException" || !strings.Contains(text, "perform: "+action+" on") || !strings.Contains(text, why) {
+	if code, text := apiError(err); code != "AccessDeniedException" ||
+		!strings.Contains(text, "perform: "+action+" on") || !strings.Contains(text, why) {
 		t.Errorf("got %v, want %s refused %s", err, action, why)
 	}
 }
@@ -434,12 +448,14 @@ func (r role) forge(t *testing.T, tok, ref, purpose, payload, key string) {
 	if purpose != "" {
 		bound["purpose"], row["Purpose"] = purpose, str(purpose)
 	}
-	data, err := r.kms.GenerateDataKey(t.Context(), &kms.GenerateDataKeyInput{KeyId: &key, KeySpec: "AES_256", EncryptionContext: bound})
+	data, err := r.kms.GenerateDataKey(t.Context(),
+		&kms.GenerateDataKeyInput{KeyId: &key, KeySpec: "AES_256", EncryptionContext: bound})
 	if err != nil {
 		t.Fatal(err)
 	}
 	message, err := envelope.Seal(envelope.DataKey{
-		Plaintext: data.Plaintext, Wrapped: envelope.WrappedKey{Provider: envelope.KMSProvider, Info: key, Ciphertext: data.CiphertextBlob},
+		Plaintext: data.Plaintext,
+		Wrapped:   envelope.WrappedKey{Provider: envelope.KMSProvider, Info: key, Ciphertext: data.CiphertextBlob},
 	}, bound, []byte(payload))
 	if err != nil {
 		t.Fatal(err)
@@ -452,10 +468,11 @@ func (r role) forge(t *testing.T, tok, ref, purpose, payload, key string) {
 func wrappedKey(t *testing.T, row sdkRow, bound envelope.Context) (wrapped envelope.WrappedKey) {
 	t.Helper()
 	stop := errors.New("seen")
-	_, err := envelope.Open(t.Context(), row["CandidateString"].(*types.AttributeValueMemberB).Value, bound, func(_ context.Context, w envelope.WrappedKey, _ envelope.Context) ([]byte, error) {
-		wrapped = w
-		return nil, stop
-	})
+	_, err := envelope.Open(t.Context(), row["CandidateString"].(*types.AttributeValueMemberB).Value, bound,
+		func(_ context.Context, w envelope.WrappedKey, _ envelope.Context) ([]byte, error) {
+			wrapped = w
+			return nil, stop
+		})
 	if !errors.Is(err, stop) {
 		t.Fatal(err)
 	}
@@ -477,33 +494,55 @@ func (r role) onItem(t *testing.T, table string, key sdkRow) []string {
 	update, condition, where := "SET Uses = :n", "attribute_exists("+partition+")", partition+" = :key"
 	values := sdkRow{":n": num("1")}
 	transact := func(item types.TransactWriteItem) error {
-		_, err := r.db.TransactWriteItems(ctx, &dynamodb.TransactWriteItemsInput{TransactItems: []types.TransactWriteItem{item}})
+		_, err := r.db.TransactWriteItems(ctx,
+			&dynamodb.TransactWriteItemsInput{TransactItems: []types.TransactWriteItem{item}})
 		return err
 	}
 	errs := map[string]error{}
 	_, errs["GetItem"] = r.db.GetItem(ctx, &dynamodb.GetItemInput{TableName: &table, Key: key})
 	_, errs["PutItem"] = r.db.PutItem(ctx, &dynamodb.PutItemInput{TableName: &table, Item: key})
-	_, errs["PutItem ALL_OLD"] = r.db.PutItem(ctx, &dynamodb.PutItemInput{TableName: &table, Item: key, ReturnValues: types.ReturnValueAllOld})
-	_, errs["UpdateItem"] = r.db.UpdateItem(ctx, &dynamodb.UpdateItemInput{TableName: &table, Key: key, UpdateExpression: &update, ExpressionAttributeValues: values, ReturnValues: none})
+	_, errs["PutItem ALL_OLD"] = r.db.PutItem(ctx,
+		&dynamodb.PutItemInput{TableName: &table, Item: key, ReturnValues: types.ReturnValueAllOld})
+	_, errs["UpdateItem"] = r.db.UpdateItem(ctx,
+		&dynamodb.UpdateItemInput{TableName: &table, Key: key, UpdateExpression: &update,
+			ExpressionAttributeValues: values, ReturnValues: none})
 	_, errs["DeleteItem"] = r.db.DeleteItem(ctx, &dynamodb.DeleteItemInput{TableName: &table, Key: key})
-	_, errs["Query"] = r.db.Query(ctx, &dynamodb.QueryInput{TableName: &table, KeyConditionExpression: &where, ExpressionAttributeValues: sdkRow{":key": key[partition]}})
+	_, errs["Query"] = r.db.Query(ctx,
+		&dynamodb.QueryInput{TableName: &table, KeyConditionExpression: &where,
+			ExpressionAttributeValues: sdkRow{":key": key[partition]}})
 	_, errs["Scan"] = r.db.Scan(ctx, &dynamodb.ScanInput{TableName: &table})
-	_, errs["BatchGetItem"] = r.db.BatchGetItem(ctx, &dynamodb.BatchGetItemInput{RequestItems: map[string]types.KeysAndAttributes{table: {Keys: []map[string]types.AttributeValue{key}}}})
-	_, errs["BatchWriteItem"] = r.db.BatchWriteItem(ctx, &dynamodb.BatchWriteItemInput{RequestItems: map[string][]types.WriteRequest{table: {{DeleteRequest: &types.DeleteRequest{Key: key}}}}})
-	_, errs["TransactGetItems"] = r.db.TransactGetItems(ctx, &dynamodb.TransactGetItemsInput{TransactItems: []types.TransactGetItem{{Get: &types.Get{TableName: &table, Key: key}}}})
+	_, errs["BatchGetItem"] = r.db.BatchGetItem(ctx,
+		&dynamodb.BatchGetItemInput{
+			RequestItems: map[string]types.KeysAndAttributes{table: {Keys: []map[string]types.AttributeValue{key}}}})
+	_, errs["BatchWriteItem"] = r.db.BatchWriteItem(ctx,
+		&dynamodb.BatchWriteItemInput{
+			RequestItems: map[string][]types.WriteRequest{table: {{DeleteRequest: &types.DeleteRequest{Key: key}}}}})
+	_, errs["TransactGetItems"] = r.db.TransactGetItems(ctx,
+		&dynamodb.TransactGetItemsInput{
+			TransactItems: []types.TransactGetItem{{Get: &types.Get{TableName: &table, Key: key}}}})
 	errs["Transact Put"] = transact(types.TransactWriteItem{Put: &types.Put{TableName: &table, Item: key}})
-	errs["Transact Update"] = transact(types.TransactWriteItem{Update: &types.Update{TableName: &table, Key: key, UpdateExpression: &update, ExpressionAttributeValues: values}})
+	errs["Transact Update"] = transact(
+		types.TransactWriteItem{
+			Update: &types.Update{TableName: &table, Key: key, UpdateExpression: &update,
+				ExpressionAttributeValues: values}})
 	errs["Transact Delete"] = transact(types.TransactWriteItem{Delete: &types.Delete{TableName: &table, Key: key}})
-	errs["Transact ConditionCheck"] = transact(types.TransactWriteItem{ConditionCheck: &types.ConditionCheck{TableName: &table, Key: key, ConditionExpression: &condition}})
-	_, errs["ExecuteStatement"] = r.db.ExecuteStatement(ctx, &dynamodb.ExecuteStatementInput{Statement: new("DELETE FROM " + table + " WHERE " + partition + "='x' AND " + sort + "='y'")})
+	errs["Transact ConditionCheck"] = transact(
+		types.TransactWriteItem{
+			ConditionCheck: &types.ConditionCheck{TableName: &table, Key: key, ConditionExpression: &condition}})
+	_, errs["ExecuteStatement"] = r.db.ExecuteStatement(ctx,
+		&dynamodb.ExecuteStatementInput{
+			Statement: new("DELETE FROM " + table + " WHERE " + partition + "='x' AND " + sort + "='y'")})
 	_, errs["DescribeTable"] = r.db.DescribeTable(ctx, &dynamodb.DescribeTableInput{TableName: &table})
 	_, errs["UpdateTable"] = r.db.UpdateTable(ctx, &dynamodb.UpdateTableInput{TableName: &table})
 	_, errs["DeleteTable"] = r.db.DeleteTable(ctx, &dynamodb.DeleteTableInput{TableName: &table})
 	_, errs["CreateBackup"] = r.db.CreateBackup(ctx, &dynamodb.CreateBackupInput{TableName: &table, BackupName: &table})
-	_, errs["ExportTableToPointInTime"] = r.db.ExportTableToPointInTime(ctx, &dynamodb.ExportTableToPointInTimeInput{TableArn: new(tableARN(table)), S3Bucket: &table})
-	_, errs["RestoreTableToPointInTime"] = r.db.RestoreTableToPointInTime(ctx, &dynamodb.RestoreTableToPointInTimeInput{SourceTableName: &table, TargetTableName: new("Copy")})
+	_, errs["ExportTableToPointInTime"] = r.db.ExportTableToPointInTime(ctx,
+		&dynamodb.ExportTableToPointInTimeInput{TableArn: new(tableARN(table)), S3Bucket: &table})
+	_, errs["RestoreTableToPointInTime"] = r.db.RestoreTableToPointInTime(ctx,
+		&dynamodb.RestoreTableToPointInTimeInput{SourceTableName: &table, TargetTableName: new("Copy")})
 	_, errs["UpdateTimeToLive"] = r.db.UpdateTimeToLive(ctx, &dynamodb.UpdateTimeToLiveInput{
-		TableName: &table, TimeToLiveSpecification: &types.TimeToLiveSpecification{AttributeName: &partition, Enabled: new(true)},
+		TableName:               &table,
+		TimeToLiveSpecification: &types.TimeToLiveSpecification{AttributeName: &partition, Enabled: new(true)},
 	})
 	return passed(t, errs)
 }
@@ -515,22 +554,31 @@ func (r role) onKey(t *testing.T, key string, bound envelope.Context) []string {
 	mac, pair := kmstypes.MacAlgorithmSpecHmacSha256, kmstypes.DataKeyPairSpecEccNistP256
 	errs := map[string]error{}
 	_, errs["Encrypt"] = r.kms.Encrypt(ctx, &kms.EncryptInput{KeyId: &key, Plaintext: blob, EncryptionContext: bound})
-	_, errs["Decrypt"] = r.kms.Decrypt(ctx, &kms.DecryptInput{KeyId: &key, CiphertextBlob: blob, EncryptionContext: bound})
-	_, errs["Decrypt without a KeyId"] = r.kms.Decrypt(ctx, &kms.DecryptInput{CiphertextBlob: blob, EncryptionContext: bound})
-	_, errs["ReEncrypt"] = r.kms.ReEncrypt(ctx, &kms.ReEncryptInput{DestinationKeyId: &key, CiphertextBlob: blob, SourceEncryptionContext: bound})
-	_, errs["GenerateDataKey"] = r.kms.GenerateDataKey(ctx, &kms.GenerateDataKeyInput{KeyId: &key, KeySpec: "AES_256", EncryptionContext: bound})
-	_, errs["GenerateDataKeyWithoutPlaintext"] = r.kms.GenerateDataKeyWithoutPlaintext(ctx, &kms.GenerateDataKeyWithoutPlaintextInput{KeyId: &key, KeySpec: "AES_256", EncryptionContext: bound})
-	_, errs["GenerateDataKeyPair"] = r.kms.GenerateDataKeyPair(ctx, &kms.GenerateDataKeyPairInput{KeyId: &key, KeyPairSpec: pair, EncryptionContext: bound})
-	_, errs["GenerateMac"] = r.kms.GenerateMac(ctx, &kms.GenerateMacInput{KeyId: &key, MacAlgorithm: mac, Message: blob})
-	_, errs["VerifyMac"] = r.kms.VerifyMac(ctx, &kms.VerifyMacInput{KeyId: &key, MacAlgorithm: mac, Message: blob, Mac: blob})
-	_, errs["CreateGrant"] = r.kms.CreateGrant(ctx, &kms.CreateGrantInput{KeyId: &key, GranteePrincipal: &r.arn, Operations: []kmstypes.GrantOperation{"Decrypt"}})
+	_, errs["Decrypt"] = r.kms.Decrypt(ctx,
+		&kms.DecryptInput{KeyId: &key, CiphertextBlob: blob, EncryptionContext: bound})
+	_, errs["Decrypt without a KeyId"] = r.kms.Decrypt(ctx,
+		&kms.DecryptInput{CiphertextBlob: blob, EncryptionContext: bound})
+	_, errs["ReEncrypt"] = r.kms.ReEncrypt(ctx,
+		&kms.ReEncryptInput{DestinationKeyId: &key, CiphertextBlob: blob, SourceEncryptionContext: bound})
+	_, errs["GenerateDataKey"] = r.kms.GenerateDataKey(ctx,
+		&kms.GenerateDataKeyInput{KeyId: &key, KeySpec: "AES_256", EncryptionContext: bound})
+	_, errs["GenerateDataKeyWithoutPlaintext"] = r.kms.GenerateDataKeyWithoutPlaintext(ctx,
+		&kms.GenerateDataKeyWithoutPlaintextInput{KeyId: &key, KeySpec: "AES_256", EncryptionContext: bound})
+	_, errs["GenerateDataKeyPair"] = r.kms.GenerateDataKeyPair(ctx,
+		&kms.GenerateDataKeyPairInput{KeyId: &key, KeyPairSpec: pair, EncryptionContext: bound})
+	_, errs["GenerateMac"] = r.kms.GenerateMac(ctx,
+		&kms.GenerateMacInput{KeyId: &key, MacAlgorithm: mac, Message: blob})
+	_, errs["VerifyMac"] = r.kms.VerifyMac(ctx,
+		&kms.VerifyMacInput{KeyId: &key, MacAlgorithm: mac, Message: blob, Mac: blob})
+	_, errs["CreateGrant"] = r.kms.CreateGrant(ctx,
+		&kms.CreateGrantInput{KeyId: &key, GranteePrincipal: &r.arn, Operations: []kmstypes.GrantOperation{"Decrypt"}})
 	_, errs["DisableKey"] = r.kms.DisableKey(ctx, &kms.DisableKeyInput{KeyId: &key})
 	_, errs["ScheduleKeyDeletion"] = r.kms.ScheduleKeyDeletion(ctx, &kms.ScheduleKeyDeletionInput{KeyId: &key})
 	return passed(t, errs)
 }
 
-// passed lists the calls that no policy refused, whatever the service made of them. A call of DynamoDB that only the key of the tables
-// keeps from passing has a name of its own: it is not what the grants mean.
+// passed lists the calls that no policy refused, whatever the service made of them. A call of DynamoDB that only the
+// key of the tables keeps from passing has a name of its own: it is not what the grants mean.
 func passed(t *testing.T, errs map[string]error) (names []string) {
 	t.Helper()
 	for name, err := range errs {
@@ -577,10 +625,13 @@ func TestRole_EachGrantIsEnough(t *testing.T) {
 		with       []func(*vault.Create)
 		found      bool
 	}{
-		"an order's card":      {order, paybill, []func(*vault.Create){uses(2)}, false},
-		"a refund's card":      {tokenizer, detokenizer, []func(*vault.Create){purpose("refund"), uses(2), ttl(time.Hour)}, false},
-		"a deterministic card": {indexer, detokenizer, []func(*vault.Create){purpose("refund"), deterministic("s")}, true},
-		"a repeated request":   {indexer, detokenizer, []func(*vault.Create){purpose("refund"), idempotent("k"), uses(2)}, true},
+		"an order's card": {order, paybill, []func(*vault.Create){uses(2)}, false},
+		"a refund's card": {tokenizer, detokenizer, []func(*vault.Create){
+			purpose("refund"), uses(2), ttl(time.Hour)}, false},
+		"a deterministic card": {indexer, detokenizer, []func(*vault.Create){purpose("refund"), deterministic("s")},
+			true},
+		"a repeated request": {indexer, detokenizer, []func(*vault.Create){
+			purpose("refund"), idempotent("k"), uses(2)}, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			created := made.by.create(t, visa, made.with...)

@@ -56,10 +56,14 @@ func (f fixture) use(purpose, token string) fakeaws.Row {
 
 func newVault(t testing.TB, change ...func(*vault.Config)) fixture {
 	t.Helper()
-	f := fixture{kms: &fakeaws.KMS{}, store: &fakeaws.Tables{}, clock: &clock{now: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}}
+	f := fixture{kms: &fakeaws.KMS{}, store: &fakeaws.Tables{},
+		clock: &clock{now: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}}
 	c := vault.Config{
-		TokenKeys: []vault.Key{{Version: "1", ARN: fakeaws.KeyARN}}, FingerprintKeys: []vault.Key{{Version: "1", ARN: fakeaws.FingerprintARN}},
-		Table: table, State: state, Index: index, AccountID: account, Actor: "function", KMS: f.kms, Store: f.store, Now: f.clock.Now,
+		TokenKeys:       []vault.Key{{Version: "1", ARN: fakeaws.KeyARN}},
+		FingerprintKeys: []vault.Key{{Version: "1", ARN: fakeaws.FingerprintARN}},
+		Table:           table, State: state, Index: index, AccountID: account, Actor: "function", KMS: f.kms,
+		Store: f.store,
+		Now:   f.clock.Now,
 	}
 	for _, ch := range change {
 		ch(&c)
@@ -152,8 +156,8 @@ func simultaneously(n int, do func()) {
 	wg.Wait()
 }
 
-// meeting is a store whose first readers wait for each other, each with what it has read: however few processors there are, all of
-// them decide by what was there before any of them wrote.
+// meeting is a store whose first readers wait for each other, each with what it has read: however few processors there
+// are, all of them decide by what was there before any of them wrote.
 type meeting struct {
 	*fakeaws.Tables
 	come atomic.Int64
@@ -211,7 +215,8 @@ func fixedSeeds(seeds ...token.Seed) func() token.Seed {
 
 func TestNew_NamesEveryFieldThatIsWrong(t *testing.T) {
 	_, err := vault.New(vault.Config{TokenKeys: []vault.Key{{Version: "1", ARN: "alias/x"}}, Table: "t", Index: "x"})
-	for _, want := range []string{"TokenKeys ", "Table ", "State ", "Index ", "FingerprintKeys ", "AccountID ", "KMS and Store "} {
+	for _, want := range []string{"TokenKeys ", "Table ", "State ", "Index ", "FingerprintKeys ", "AccountID ",
+		"KMS and Store "} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("error %v does not name %s", err, want)
 		}

@@ -32,9 +32,12 @@ const upstreams = "KMS takes 6 ms to answer, and DynamoDB 4 ms. "
 func latency() (list []Figure) {
 	for _, c := range Clients {
 		list = append(list, Figure{
-			ID: fmt.Sprintf("tokenize-p50-%d", c.N), Section: Latency, Name: "tokenize, median, " + clients(c.N), Unit: "ms", Digits: 2,
-			Floor: "a bare PutItem by the SDK", Target: atMostTimes(c.Tokenize), Compare: comparedWith(c.N), Group: Loaded,
-			How: upstreams + "Slices of tokenizes take turns with slices of bare puts of a row of the same shape. The ratio compares neighbouring slices.",
+			ID: fmt.Sprintf("tokenize-p50-%d", c.N), Section: Latency, Name: "tokenize, median, " + clients(c.N),
+			Unit: "ms", Digits: 2,
+			Floor: "a bare PutItem by the SDK", Target: atMostTimes(c.Tokenize), Compare: comparedWith(c.N),
+			Group: Loaded,
+			How: upstreams +
+				"Slices of tokenizes take turns with slices of bare puts of a row of the same shape. The ratio compares neighbouring slices.",
 			Limits: "The put itself, because the extension answers when the row is stored. With 64 clients, the two cores that the extension, " +
 				"the load and the fakes share.",
 		})
@@ -74,13 +77,16 @@ func latency() (list []Figure) {
 				"still waits for the rest. Registering later would not help: the function would start later, too.",
 		},
 		Figure{
-			ID: "first-tokenize-10ms", Section: Latency, Name: "the same, 10 ms after the registration", Unit: "ms", Digits: 2,
-			Floor: "a warm PutItem by the SDK", Target: atMostTimes(1.5), Compare: ByRatio, Group: Starts,
-			How:    upstreams + "The request comes 10 ms later, as from a function whose runtime takes 10 ms to start. The runtimes of Node and Python take longer.",
+			ID: "first-tokenize-10ms", Section: Latency, Name: "the same, 10 ms after the registration", Unit: "ms",
+			Digits: 2,
+			Floor:  "a warm PutItem by the SDK", Target: atMostTimes(1.5), Compare: ByRatio, Group: Starts,
+			How: upstreams +
+				"The request comes 10 ms later, as from a function whose runtime takes 10 ms to start. The runtimes of Node and Python take longer.",
 			Limits: "It is the first put, and the function opens a new connection. The connection to DynamoDB is open already.",
 		},
 		Figure{
-			ID: "first-tokenize-at-once", Section: Latency, Name: "the same, sent at the moment of registration", Unit: "ms", Digits: 2,
+			ID: "first-tokenize-at-once", Section: Latency, Name: "the same, sent at the moment of registration",
+			Unit: "ms", Digits: 2,
 			Floor: "a warm PutItem by the SDK", Group: Starts,
 			How:    "The request comes at the moment of registration. No function is that fast, so this shows how much the extension has left to do then.",
 			Limits: "The first call of KMS.",
@@ -99,13 +105,18 @@ func cpu() []Figure {
 	const read = "CPU time of all threads, from /proc/PID/task/*/schedstat, over slices that take turns."
 	return []Figure{
 		{
-			ID: "cpu-tokenize", Section: CPU, Name: "CPU of the extension for one tokenize", Unit: "µs", Digits: 0, Floor: "CPU of a refused request",
-			Target: atMost(250), Compare: ByRatio, Group: Busy, How: busy + read + " The refused request has an empty `data`, so it costs what every request costs before any work is done.",
+			ID: "cpu-tokenize", Section: CPU, Name: "CPU of the extension for one tokenize", Unit: "µs", Digits: 0,
+			Floor:  "CPU of a refused request",
+			Target: atMost(250), Compare: ByRatio, Group: Busy,
+			How: busy + read +
+				" The refused request has an empty `data`, so it costs what every request costs before any work is done.",
 			Limits: "HTTP to the function, one call of KMS and one of DynamoDB, each signed, with its JSON.",
 		},
 		{
-			ID: "cpu-tokenize-sdk", Section: CPU, Name: "the same against the SDK's put", Unit: "µs", Digits: 0, Floor: "CPU of one PutItem by the SDK",
-			Compare: ByRatio, Group: Busy, How: busy + "The SDK's puts run in a process of their own, measured in the same way.",
+			ID: "cpu-tokenize-sdk", Section: CPU, Name: "the same against the SDK's put", Unit: "µs", Digits: 0,
+			Floor:   "CPU of one PutItem by the SDK",
+			Compare: ByRatio, Group: Busy,
+			How:    busy + "The SDK's puts run in a process of their own, measured in the same way.",
 			Limits: "The same. A ratio below 1 would mean that a tokenize costs less CPU than a put by the SDK in the function.",
 		},
 		{
@@ -118,8 +129,10 @@ func cpu() []Figure {
 			Compare: ByRatio, Group: Busy, How: busy + read, Limits: "Two calls of DynamoDB and one of KMS.",
 		},
 		{
-			ID: "rate-tokenize", Section: CPU, Name: "tokenizes per second", Unit: "1/s", Digits: 0, Floor: "refused requests per second",
-			Target: atLeast(4000), Compare: ByRateRatio, Group: Busy, How: busy + "Counted in the same slices as the CPU.",
+			ID: "rate-tokenize", Section: CPU, Name: "tokenizes per second", Unit: "1/s", Digits: 0,
+			Floor:  "refused requests per second",
+			Target: atLeast(4000), Compare: ByRateRatio, Group: Busy,
+			How:    busy + "Counted in the same slices as the CPU.",
 			Limits: "The machine's cores, which the load and the fakes use too: on two cores the extension has about one.",
 		},
 		{
@@ -133,8 +146,10 @@ func cpu() []Figure {
 			Limits: "Two trips through the kernel's loopback network, and net/http.",
 		},
 		{
-			ID: "client", Section: CPU, Name: "tokenize by the Go client", Unit: "µs", Digits: 0, Floor: "the same as raw bytes on a socket",
-			Compare: ByRatio, Group: Loopback, How: "One client, and services that answer at once. The difference is the cost of package client.",
+			ID: "client", Section: CPU, Name: "tokenize by the Go client", Unit: "µs", Digits: 0,
+			Floor:   "the same as raw bytes on a socket",
+			Compare: ByRatio, Group: Loopback,
+			How:    "One client, and services that answer at once. The difference is the cost of package client.",
 			Limits: "The HTTP client of net/http, and JSON.",
 		},
 		{
@@ -179,17 +194,22 @@ func start() []Figure {
 			Limits:  "The pages of the binary that were touched, and Go's heap.",
 		},
 		{
-			ID: "rss-5000", Section: Start, Name: "resident memory after 5,000 operations", Unit: "MiB", Digits: 1, Floor: "a bare Go extension after its start",
-			Target: atMost(16), Compare: ByRatio, Group: Memory, How: "2,500 tokenizes and 2,500 detokenizes by 8 clients, while the services answer at once.",
+			ID: "rss-5000", Section: Start, Name: "resident memory after 5,000 operations", Unit: "MiB", Digits: 1,
+			Floor:  "a bare Go extension after its start",
+			Target: atMost(16), Compare: ByRatio, Group: Memory,
+			How:    "2,500 tokenizes and 2,500 detokenizes by 8 clients, while the services answer at once.",
 			Limits: "Go's garbage collector lets a heap grow to 4 MB before it first runs.",
 		},
 		{
-			ID: "rss-million", Section: Start, Name: "resident memory after 1,000,000 operations", Unit: "MiB", Digits: 1, Floor: "the same process after 5,000",
-			Compare: ByRatio, Group: Million, How: "500,000 tokenizes and 500,000 detokenizes by 16 clients.", Limits: "A leak would show as a ratio well above 1.",
+			ID: "rss-million", Section: Start, Name: "resident memory after 1,000,000 operations", Unit: "MiB",
+			Digits: 1, Floor: "the same process after 5,000",
+			Compare: ByRatio, Group: Million, How: "500,000 tokenizes and 500,000 detokenizes by 16 clients.",
+			Limits: "A leak would show as a ratio well above 1.",
 		},
 		{
 			ID: "size", Section: Start, Name: "size of the binary", Unit: "MB", Digits: 1, Floor: "a bare Go extension",
-			Target: atMost(10.0), Compare: ByValue, Group: Size, How: "Stripped, for Linux on amd64, as the layer is built.",
+			Target: atMost(10.0), Compare: ByValue, Group: Size,
+			How:    "Stripped, for Linux on amd64, as the layer is built.",
 			Limits: "Go's runtime and net/http, which are most of the bare extension, and the packages that this extension imports.",
 		},
 		{
@@ -200,13 +220,16 @@ func start() []Figure {
 				"on top.",
 		},
 		{
-			ID: "order-cold-layer", Section: Start, Name: "the layer's part in a cold start", Unit: "ms", Digits: 1, Floor: "the same function without the layer",
-			Compare: ByRatio, Group: Order, How: "The first request of a new environment, which the function refuses before it would use the layer.",
+			ID: "order-cold-layer", Section: Start, Name: "the layer's part in a cold start", Unit: "ms", Digits: 1,
+			Floor:   "the same function without the layer",
+			Compare: ByRatio, Group: Order,
+			How:    "The first request of a new environment, which the function refuses before it would use the layer.",
 			Limits: "The time from the extension's start to its registration.",
 		},
 		{
 			ID: "order-warm", Section: Start, Name: "POST /order, warm", Unit: "ms", Digits: 1, Group: Order,
-			How: "The orders after the first.", Limits: "The local gateway, which evaluates policies, more than the extension.",
+			How:    "The orders after the first.",
+			Limits: "The local gateway, which evaluates policies, more than the extension.",
 		},
 	}
 }
@@ -221,7 +244,8 @@ var Operations = []struct{ ID, Name string }{
 func calls() []Figure {
 	list := []Figure{
 		{
-			ID: "kms-wait", Section: Calls, Name: "share of warm tokenizes that wait for KMS", Unit: "", Digits: 2, Target: atMost(0), Compare: ByValue, Group: Waits,
+			ID: "kms-wait", Section: Calls, Name: "share of warm tokenizes that wait for KMS", Unit: "", Digits: 2,
+			Target: atMost(0), Compare: ByValue, Group: Waits,
 			How: "The fake of KMS holds back every answer to GenerateDataKey, and one tokenize is sent. If it ends before KMS answers, it has not waited. " +
 				"If it has not ended after 300 ms, it counts as waiting.",
 			Limits: "Whether a data key was fetched ahead: 0 means that one always was, 1 that every tokenize waits for its own.",
@@ -247,7 +271,8 @@ func calls() []Figure {
 		const counted = "Counted by the fake over at least 200 operations, the services answer at once."
 		list = append(list,
 			Figure{
-				ID: "kms-" + o.ID, Section: Calls, Name: o.Name + ": calls of KMS", Unit: "per 1,000", Digits: 0, Compare: ByValue, Group: Units, How: counted,
+				ID: "kms-" + o.ID, Section: Calls, Name: o.Name + ": calls of KMS", Unit: "per 1,000", Digits: 0,
+				Compare: ByValue, Group: Units, How: counted,
 				Limits: "The calls that the operation needs, which docs/api.md lists.",
 			},
 			Figure{
@@ -263,13 +288,16 @@ func calls() []Figure {
 				Limits: "Each row is written once. A transaction costs twice.",
 			},
 			Figure{
-				ID: "rru-" + o.ID, Section: Calls, Name: o.Name + ": read units", Unit: "per 1,000", Digits: 0, Compare: ByValue, Group: Units,
+				ID: "rru-" + o.ID, Section: Calls, Name: o.Name + ": read units", Unit: "per 1,000", Digits: 0,
+				Compare: ByValue, Group: Units,
 				How:    "Computed in the same way: one unit for each 4 KB of a consistent read, also if the item does not exist.",
 				Limits: "Reads that decide something have to be consistent.",
 			},
 			Figure{
-				ID: "cost-" + o.ID, Section: Calls, Name: o.Name + ": cost", Unit: "USD per million", Digits: 3, Group: Units,
-				How: "Computed from the rows above and the list prices below.", Limits: "KMS, because one call costs about as much as five writes.",
+				ID: "cost-" + o.ID, Section: Calls, Name: o.Name + ": cost", Unit: "USD per million", Digits: 3,
+				Group:  Units,
+				How:    "Computed from the rows above and the list prices below.",
+				Limits: "KMS, because one call costs about as much as five writes.",
 			})
 	}
 	return list
@@ -278,11 +306,13 @@ func calls() []Figure {
 func development() []Figure {
 	return []Figure{
 		{
-			ID: "synth", Section: Development, Name: "cdk synth", Unit: "s", Digits: 1, Group: Work, How: "One run of `npx cdk synth --quiet`, with warm caches of the compiler.",
+			ID: "synth", Section: Development, Name: "cdk synth", Unit: "s", Digits: 1, Group: Work,
+			How:    "One run of `npx cdk synth --quiet`, with warm caches of the compiler.",
 			Limits: "The CDK runs in Node, and the layer is compiled for two architectures.",
 		},
 		{
-			ID: "tests", Section: Development, Name: "go test ./...", Unit: "s", Digits: 0, Group: Work, How: "One run, with `-count=1`.",
+			ID: "tests", Section: Development, Name: "go test ./...", Unit: "s", Digits: 0, Group: Work,
+			How:    "One run, with `-count=1`.",
 			Limits: "The tests that synthesize the app.",
 		},
 	}

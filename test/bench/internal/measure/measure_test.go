@@ -35,7 +35,8 @@ func TestCard_HasAValidCheckDigit(t *testing.T) {
 
 func TestBenchmarks_AreReadFromTheirOutput(t *testing.T) {
 	got := benchmarks(
-		[]byte("goos: linux\nBenchmarkSeal-2   \t  100\t  12500 ns/op\nBenchmarkSeal-2   \t  100\t  13500.5 ns/op\t 8 B/op\nBenchmarkOpen \t 10\t 1000 ns/op\nPASS\n"))
+		[]byte(
+			"goos: linux\nBenchmarkSeal-2   \t  100\t  12500 ns/op\nBenchmarkSeal-2   \t  100\t  13500.5 ns/op\t 8 B/op\nBenchmarkOpen \t 10\t 1000 ns/op\nPASS\n"))
 	if len(got["Seal"]) != 2 || got["Seal"][0] != 12.5 || got["Open"][0] != 1 {
 		t.Error(got)
 	}

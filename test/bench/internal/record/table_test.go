@@ -29,7 +29,7 @@ func TestTable_HasWhatWasMeasured(t *testing.T) {
 	}
 }
 
-func TestThousands(t *testing.T) {
+func TestThousands_GroupsDigits(t *testing.T) {
 	for in, want := range map[string]string{
 		"1":         "1",
 		"999":       "999",

@@ -1,4 +1,4 @@
-package main
+package endtoend_test
 
 import (
 	"bytes"
@@ -11,7 +11,6 @@ import (
 	"os"
 	"os/exec"
 	"regexp"
-	"slices"
 	"strings"
 	"testing"
 
@@ -22,11 +21,11 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/lambda-tokenizer/lambda-tokenizer/local/synth"
+	"github.com/lambda-tokenizer/lambda-tokenizer/test/kit"
 )
 
-// original has the commands of the walkthrough that this system follows, as their author wrote them, from sign-up to the second look
-// at a table: https://github.com/anujag24/lambda-layer-tokenization, steps 6.6 to 6.15.
+// original has the commands of the walkthrough that this system follows, as their author wrote them, from sign-up to
+// the second look at a table: https://github.com/anujag24/lambda-layer-tokenization, steps 6.6 to 6.15.
 const original = `
 aws cognito-idp sign-up --region <Region> --client-id <UserPoolAppClientId> --username <user-email> --password <password>
 aws cognito-idp confirm-sign-up --client-id <UserPoolAppClientId>  --username <user-email> --confirmation-code <CONFIRMATION_CODE_IN_EMAIL>
@@ -58,20 +57,22 @@ func TestReadme_WalkthroughHasTheCommandsOfTheOriginal(t *testing.T) {
 	}
 }
 
-// Whoever copies the lines of docs/walkthrough.md, which the README links, into a terminal gets to the end of it: with the AWS CLI and curl,
-// and with the same calls made by other means, so that this is tested where they are not installed.
+// Whoever copies the lines of docs/walkthrough.md, which the README links, into a terminal gets to the end of it: with
+// the AWS CLI and curl, and with the same calls made by other means, so that this is tested where they are not
+// installed.
 func TestReadme_TheWalkthroughWorksAgainstTheLocalRun(t *testing.T) {
 	lines := commands(t, readmeWalkthrough(t))
 	for _, with := range []struct {
 		name string
-		run  func(*testing.T, []string) []byte
-	}{{"AWS CLI and curl", shared.inTerminal}, {"SDK", shared.bySDK}} {
+		run  func(*testing.T, *kit.Simulator, []string) []byte
+	}{{"AWS CLI and curl", inTerminal}, {"SDK", bySDK}} {
 		t.Run(with.name, func(t *testing.T) {
-			w := &readmeWalk{system: shared, run: with.run, values: map[string]string{
-				"user-email": strings.ReplaceAll(strings.ToLower(with.name), " ", "-") + "@example.com", "password": "Correct-horse-1",
+			w := &readmeWalk{system: simulator(t), run: with.run, values: map[string]string{
+				"user-email": strings.ReplaceAll(strings.ToLower(with.name), " ", "-") + "@example.com",
+				"password":   "Correct-horse-1",
 			}}
 			for _, name := range []string{"Region", "UserPoolAppClientId", "PaymentMethodApiURL", "AccountId"} {
-				w.values[name] = shared.Outputs[name]
+				w.values[name] = simulator(t).Outputs[name]
 			}
 			defer w.forget(t)
 			w.follow(t, lines)
@@ -104,8 +105,8 @@ func readmeWalkthrough(t *testing.T) string {
 	return ""
 }
 
-// commands takes a script apart as a shell does, as far as the walkthrough needs it: words, single quotes, and lines that a backslash
-// continues.
+// commands takes a script apart as a shell does, as far as the walkthrough needs it: words, single quotes, and lines
+// that a backslash continues.
 func commands(t *testing.T, script string) (list [][]string) {
 	t.Helper()
 	const word = `(?:[^\s'\\]|'[^']*')+`
@@ -124,7 +125,8 @@ func commands(t *testing.T, script string) (list [][]string) {
 	return list
 }
 
-// joinLines puts a NUL where a command ends, and takes away the line breaks within commands but not those within quotes.
+// joinLines puts a NUL where a command ends, and takes away the line breaks within commands but not those within
+// quotes.
 func joinLines(script string) string {
 	var b strings.Builder
 	quoted := false
@@ -147,12 +149,13 @@ func joinLines(script string) string {
 
 // readmeWalk is one walk through the page's commands.
 type readmeWalk struct {
-	system *system
-	run    func(*testing.T, []string) []byte
+	system *kit.Simulator
+	run    func(*testing.T, *kit.Simulator, []string) []byte
 	values map[string]string // by the names of the page's placeholders
 }
 
-// follow carries out the commands one after the other. After each it checks the answer, and notes what the next ones need.
+// follow carries out the commands one after the other. After each it checks the answer, and notes what the next ones
+// need.
 func (w *readmeWalk) follow(t *testing.T, lines [][]string) {
 	t.Helper()
 	steps := []struct {
@@ -161,7 +164,8 @@ func (w *readmeWalk) follow(t *testing.T, lines [][]string) {
 	}{
 		{"aws cognito-idp sign-up", w.signedUp}, {"aws cognito-idp confirm-sign-up", w.confirmed},
 		{"aws cognito-idp initiate-auth", w.signedIn}, {"curl -X POST <PaymentMethodApiURL>/order", w.ordered},
-		{"curl -X POST <PaymentMethodApiURL>/paybill", w.paid}, {"aws dynamodb get-item --table-name CustomerOrderTable", w.orderSeen},
+		{"curl -X POST <PaymentMethodApiURL>/paybill", w.paid},
+		{"aws dynamodb get-item --table-name CustomerOrderTable", w.orderSeen},
 		{"aws dynamodb get-item --table-name CreditCardTokenizerTable", w.vaultSeen},
 	}
 	if len(lines) != len(steps) {
@@ -181,7 +185,7 @@ func (w *readmeWalk) follow(t *testing.T, lines [][]string) {
 				return value
 			})
 		}
-		step.check(t, w.run(t, words))
+		step.check(t, w.run(t, w.system, words))
 	}
 }
 
@@ -196,8 +200,11 @@ func (w *readmeWalk) signedUp(t *testing.T, answer []byte) {
 	if out.UserConfirmed || out.UserSub == "" {
 		t.Errorf("sign-up: %s", answer)
 	}
-	_, mailed, _ := strings.Cut(w.system.printed.String(), "mail to "+w.values["user-email"]+": your confirmation code is ")
-	w.values["CONFIRMATION_CODE_IN_EMAIL"], _, _ = strings.Cut(mailed, "\n")
+	code, err := w.system.Code(w.values["user-email"])
+	if err != nil {
+		t.Error(err)
+	}
+	w.values["CONFIRMATION_CODE_IN_EMAIL"] = code
 }
 
 func (w *readmeWalk) confirmed(t *testing.T, answer []byte) {
@@ -270,7 +277,8 @@ func (w *readmeWalk) vaultSeen(t *testing.T, answer []byte) {
 func (w *readmeWalk) forget(t *testing.T) {
 	w.delete(t, "CustomerOrderTable", map[string]string{"CustomerOrder": "123456789"})
 	if token := w.values["CreditCard"]; token != "" {
-		w.delete(t, "CreditCardTokenizerTable", map[string]string{"Hash_Key": token, "Account_Id": w.values["AccountId"]})
+		w.delete(t, "CreditCardTokenizerTable",
+			map[string]string{"Hash_Key": token, "Account_Id": w.values["AccountId"]})
 	}
 }
 
@@ -279,7 +287,7 @@ func (w *readmeWalk) delete(t *testing.T, table string, key map[string]string) {
 	for name, value := range key {
 		in.Key[name] = &types.AttributeValueMemberS{Value: value}
 	}
-	if _, err := dynamodb.NewFromConfig(w.system.endpoint("dynamodb")).DeleteItem(t.Context(), in); err != nil {
+	if _, err := dynamodb.NewFromConfig(w.system.Config("dynamodb")).DeleteItem(t.Context(), in); err != nil {
 		t.Error(err)
 	}
 }
@@ -292,14 +300,13 @@ func parseAnswer(t *testing.T, answer []byte, into any) {
 }
 
 // inTerminal runs a command as a person would who set what the page says about the local endpoints.
-func (s *system) inTerminal(t *testing.T, words []string) []byte {
+func inTerminal(t *testing.T, s *kit.Simulator, words []string) []byte {
 	t.Helper()
-	if _, err := exec.LookPath(words[0]); errors.Is(err, exec.ErrNotFound) {
-		t.Skipf("%s is not installed", words[0])
-	}
+	needs(t, words[0])
 	command := exec.CommandContext(t.Context(), words[0], words[1:]...)
-	command.Env = toolEnvironment(
-		"AWS_ENDPOINT_URL_DYNAMODB="+s.Endpoints["dynamodb"], "AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER="+s.Endpoints["cognito_idp"])
+	command.Env = kit.ToolEnvironment(
+		"AWS_ENDPOINT_URL_DYNAMODB="+s.Endpoints["dynamodb"],
+		"AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER="+s.Endpoints["cognito_idp"])
 	var stderr bytes.Buffer
 	command.Stderr = &stderr
 	out, err := command.Output()
@@ -309,19 +316,19 @@ func (s *system) inTerminal(t *testing.T, words []string) []byte {
 	return out
 }
 
-// toolEnvironment is what Amazon's tools see of this machine, with some variables more: no settings, no credentials and no proxy.
-func toolEnvironment(more ...string) []string {
-	environment := slices.DeleteFunc(os.Environ(), func(variable string) bool { return strings.HasPrefix(variable, "AWS_") })
-	return append(append(environment,
-		"AWS_ACCESS_KEY_ID=x", "AWS_SECRET_ACCESS_KEY=x", "AWS_DEFAULT_REGION="+synth.Region, "AWS_DEFAULT_OUTPUT=json", "AWS_PAGER=",
-		"AWS_CONFIG_FILE="+os.DevNull, "AWS_SHARED_CREDENTIALS_FILE="+os.DevNull, "NO_PROXY=127.0.0.1", "no_proxy=127.0.0.1"), more...)
+// needs skips a test without a program, except where CI is set: there it has to be installed.
+func needs(t *testing.T, program string) {
+	t.Helper()
+	if _, err := exec.LookPath(program); errors.Is(err, exec.ErrNotFound) && os.Getenv("CI") == "" {
+		t.Skipf("%s is not installed", program)
+	}
 }
 
 // bySDK makes the call that a command would make.
-func (s *system) bySDK(t *testing.T, words []string) []byte {
+func bySDK(t *testing.T, s *kit.Simulator, words []string) []byte {
 	t.Helper()
 	if words[0] == "curl" {
-		return s.likeCurl(t, words[1:])
+		return likeCurl(t, s, words[1:])
 	}
 	options := map[string]string{}
 	for i := 3; i+1 < len(words); i += 2 {
@@ -334,7 +341,7 @@ func (s *system) bySDK(t *testing.T, words []string) []byte {
 		}
 		return &value
 	}
-	cognito := cognitoidentityprovider.NewFromConfig(s.endpoint("cognito_idp"))
+	cognito := cognitoidentityprovider.NewFromConfig(s.Config("cognito_idp"))
 	var out any
 	var err error
 	switch command := strings.Join(words[:3], " "); command {
@@ -344,7 +351,8 @@ func (s *system) bySDK(t *testing.T, words []string) []byte {
 		}, func(o *cognitoidentityprovider.Options) { o.Region = *option("--region") })
 	case "aws cognito-idp confirm-sign-up":
 		_, err = cognito.ConfirmSignUp(t.Context(), &cognitoidentityprovider.ConfirmSignUpInput{
-			ClientId: option("--client-id"), Username: option("--username"), ConfirmationCode: option("--confirmation-code"),
+			ClientId: option("--client-id"), Username: option("--username"),
+			ConfirmationCode: option("--confirmation-code"),
 		})
 		out = struct{}{} // the CLI prints nothing
 	case "aws cognito-idp initiate-auth":
@@ -354,10 +362,11 @@ func (s *system) bySDK(t *testing.T, words []string) []byte {
 			parameters[name] = value
 		}
 		out, err = cognito.InitiateAuth(t.Context(), &cognitoidentityprovider.InitiateAuthInput{
-			AuthFlow: cognitotypes.AuthFlowType(*option("--auth-flow")), ClientId: option("--client-id"), AuthParameters: parameters,
+			AuthFlow: cognitotypes.AuthFlowType(*option("--auth-flow")), ClientId: option("--client-id"),
+			AuthParameters: parameters,
 		})
 	case "aws dynamodb get-item":
-		out, err = getItem(t, s.endpoint("dynamodb"), *option("--table-name"), *option("--key"))
+		out, err = getItem(t, s.Config("dynamodb"), *option("--table-name"), *option("--key"))
 	default:
 		t.Fatalf("this test does not know %q", command)
 	}
@@ -401,7 +410,7 @@ func getItem(t *testing.T, config aws.Config, table, key string) (any, error) {
 }
 
 // likeCurl sends the request of curl's arguments.
-func (s *system) likeCurl(t *testing.T, arguments []string) []byte {
+func likeCurl(t *testing.T, s *kit.Simulator, arguments []string) []byte {
 	t.Helper()
 	method, url, body, header := http.MethodGet, "", "", http.Header{}
 	for i := 0; i < len(arguments); i++ {

@@ -1,4 +1,4 @@
-package main
+package endtoend_test
 
 import (
 	"bytes"
@@ -17,6 +17,7 @@ import (
 
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/services/dynamoserver"
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/synth"
+	"github.com/lambda-tokenizer/lambda-tokenizer/test/kit"
 )
 
 // A state that was restored brings back what the table has lost, and takes back nothing that the table knows.
@@ -36,7 +37,8 @@ func TestOperations_ARestoredStateIsMerged(t *testing.T) {
 	r.put(t, state+"-restored", "use#refund#lost", attributes{"Uses": "2"})
 
 	want := map[string]attributes{
-		"gone#both": now, "gone#later": now, "gone#lost": restored, "use##more": {"Uses": "3"}, "use##fewer": {"Uses": "2"},
+		"gone#both": now, "gone#later": now, "gone#lost": restored, "use##more": {"Uses": "3"},
+		"use##fewer": {"Uses": "2"},
 		"use##later": {"Uses": "1"}, "use#refund#lost": {"Uses": "2"},
 	}
 	for range 2 {
@@ -78,7 +80,8 @@ func newRestore(t *testing.T, key, table string) *restore {
 	server := httptest.NewServer(dynamoserver.New(dynamoserver.Config{AccountID: synth.Account, Region: synth.Region}))
 	t.Cleanup(server.Close)
 	r := &restore{url: server.URL, keys: map[string]string{}, db: dynamodb.NewFromConfig(aws.Config{
-		Region: synth.Region, BaseEndpoint: &server.URL, Credentials: credentials.NewStaticCredentialsProvider("x", "x", ""),
+		Region: synth.Region, BaseEndpoint: &server.URL,
+		Credentials: credentials.NewStaticCredentialsProvider("x", "x", ""),
 	})}
 	r.create(t, key, table, table+"-restored")
 	return r
@@ -88,20 +91,15 @@ func (r *restore) create(t *testing.T, key string, tables ...string) {
 	t.Helper()
 	for _, table := range tables {
 		r.keys[table] = key
-		if _, err := r.db.CreateTable(t.Context(), &dynamodb.CreateTableInput{
-			TableName: &table, BillingMode: types.BillingModePayPerRequest,
-			AttributeDefinitions: []types.AttributeDefinition{{AttributeName: &key, AttributeType: "S"}, {AttributeName: new("Account_Id"), AttributeType: "S"}},
-			KeySchema:            []types.KeySchemaElement{{AttributeName: &key, KeyType: "HASH"}, {AttributeName: new("Account_Id"), KeyType: "RANGE"}},
-		}); err != nil {
-			t.Fatal(err)
-		}
+		kit.CreateTable(t, r.db, table, key, "Account_Id")
 	}
 }
 
 func (r *restore) put(t *testing.T, table, key string, numbers attributes) {
 	t.Helper()
 	item := map[string]types.AttributeValue{
-		r.keys[table]: &types.AttributeValueMemberS{Value: key}, "Account_Id": &types.AttributeValueMemberS{Value: synth.Account},
+		r.keys[table]: &types.AttributeValueMemberS{Value: key},
+		"Account_Id":  &types.AttributeValueMemberS{Value: synth.Account},
 	}
 	for name, value := range numbers {
 		item[name] = &types.AttributeValueMemberN{Value: value}
@@ -113,19 +111,15 @@ func (r *restore) put(t *testing.T, table, key string, numbers attributes) {
 
 func (r *restore) items(t *testing.T, table, key string) map[string]attributes {
 	t.Helper()
-	out, err := r.db.Scan(t.Context(), &dynamodb.ScanInput{TableName: &table, ConsistentRead: new(true)})
-	if err != nil {
-		t.Fatal(err)
-	}
 	items := map[string]attributes{}
-	for _, item := range out.Items {
+	for _, item := range kit.Rows(t, r.db, table) {
 		numbers := attributes{}
 		for name, value := range item {
 			if n, ok := value.(*types.AttributeValueMemberN); ok {
 				numbers[name] = n.Value
 			}
 		}
-		items[str(item[key])] = numbers
+		items[kit.Text(item[key])] = numbers
 	}
 	return items
 }
@@ -147,7 +141,7 @@ func (r *restore) run(t *testing.T, heading string) {
 		t.Skip("Python with boto3 is not installed")
 	}
 	command := exec.CommandContext(t.Context(), "python3", "-c", script)
-	command.Env = toolEnvironment("AWS_ENDPOINT_URL_DYNAMODB=" + r.url)
+	command.Env = kit.ToolEnvironment("AWS_ENDPOINT_URL_DYNAMODB=" + r.url)
 	var printed bytes.Buffer
 	command.Stdout, command.Stderr = &printed, &printed
 	if err := command.Run(); err != nil || printed.Len() > 0 {

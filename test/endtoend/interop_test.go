@@ -1,4 +1,4 @@
-package main
+package endtoend_test
 
 import (
 	"bytes"
@@ -16,6 +16,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/lambda-tokenizer/lambda-tokenizer/test/kit"
 )
 
 // javascriptCard is what the other implementation writes into an order that was placed with canary.
@@ -66,12 +68,13 @@ type (
 	}
 )
 
-// The AWS Encryption SDK for JavaScript opens what our extension has stored, and computes the same token and ref from its seed.
+// The AWS Encryption SDK for JavaScript opens what our extension has stored, and computes the same token and ref from
+// its seed.
 func TestEnvelope_IsReadByTheJavaScriptEncryptionSDK(t *testing.T) {
 	needJavaScriptSDK(t)
-	s := shared
-	mine, other := s.placed(t, number(t, 1)), s.placed(t, number(t, 2))
-	row := s.vaultRow(t, mine)
+	s := simulator(t)
+	mine, other := placed(t, s, number(t, 1)), placed(t, s, number(t, 2))
+	row := vaultRow(t, s, mine)
 	right := contextOf(s, row)
 	less := maps.Clone(right)
 	delete(less, "ref")
@@ -81,7 +84,7 @@ func TestEnvelope_IsReadByTheJavaScriptEncryptionSDK(t *testing.T) {
 		Endpoint: s.Endpoints["kms"], KeyARN: s.Outputs["KMSKeyID"], Seal: []interopSeal{},
 		Open: []interopOpen{
 			{message, right},
-			{message, contextOf(s, s.vaultRow(t, other))}, // another order's token
+			{message, contextOf(s, vaultRow(t, s, other))}, // another order's token
 			{message, less},
 			{message, contextWith(right, "account_id", "210987654321")},
 			{message, contextWith(right, "table", "CustomerOrderTable")},
@@ -95,10 +98,12 @@ func TestEnvelope_IsReadByTheJavaScriptEncryptionSDK(t *testing.T) {
 	if diff := cmp.Diff(right, first.Context); diff != "" {
 		t.Errorf("context (-want +got):\n%s", diff)
 	}
-	if first.Token != str(row["Hash_Key"]) || first.Ref != str(row["Ref"]) {
-		t.Errorf("of the seed come token %s and ref %s, the row has %s and %s", first.Token, first.Ref, str(row["Hash_Key"]), str(row["Ref"]))
+	if first.Token != kit.Text(row["Hash_Key"]) || first.Ref != kit.Text(row["Ref"]) {
+		t.Errorf("of the seed come token %s and ref %s, the row has %s and %s", first.Token, first.Ref,
+			kit.Text(row["Hash_Key"]), kit.Text(row["Ref"]))
 	}
-	if p := first.Payload; p.Version != 3 || p.Type != "card" || p.Data != canary || len(p.Seed) != 32 || p.Created == 0 {
+	if p := first.Payload; p.Version != 3 || p.Type != "card" || p.Data != canary || len(p.Seed) != 32 ||
+		p.Created == 0 {
 		t.Error("the plaintext is not the payload with the card") // and is not printed
 	}
 	if diff := cmp.Diff(bindingOf(mine), first.Payload.Context); diff != "" {
@@ -111,14 +116,15 @@ func TestEnvelope_IsReadByTheJavaScriptEncryptionSDK(t *testing.T) {
 	}
 }
 
-// The extension opens what the AWS Encryption SDK for JavaScript writes. What it refuses is sealed in the same way, so that nothing but
-// what is wrong with it can be the reason.
+// The extension opens what the AWS Encryption SDK for JavaScript writes. What it refuses is sealed in the same way, so
+// that nothing but what is wrong with it can be the reason.
 func TestEnvelope_IsWrittenByTheJavaScriptEncryptionSDK(t *testing.T) {
 	needJavaScriptSDK(t)
-	s := shared
-	placed := s.placed(t, number(t, 1))
+	s := simulator(t)
+	placed := placed(t, s, number(t, 1))
 	context := map[string]string{"table": "CreditCardTokenizerTable", "account_id": s.Outputs["AccountId"]}
-	payload := map[string]any{"v": 3, "type": "card", "data": javascriptCard, "iat": time.Now().Unix(), "ctx": bindingOf(placed)}
+	payload := map[string]any{"v": 3, "type": "card", "data": javascriptCard, "iat": time.Now().Unix(),
+		"ctx": bindingOf(placed)}
 	with := func(name string, value any) map[string]any {
 		changed := maps.Clone(payload)
 		changed[name] = value
@@ -131,29 +137,35 @@ func TestEnvelope_IsWrittenByTheJavaScriptEncryptionSDK(t *testing.T) {
 		code   string
 	}{
 		{"another seed than the token's", interopSeal{payload, context, true}, 500, "vault-row-damaged"},
-		{"a purpose that the row does not name", interopSeal{payload, contextWith(context, "purpose", "refund"), false}, 500, "vault-row-damaged"},
-		{"another account", interopSeal{payload, contextWith(context, "account_id", "210987654321"), false}, 500, "vault-row-damaged"},
+		{"a purpose that the row does not name", interopSeal{payload, contextWith(context, "purpose", "refund"), false},
+			500, "vault-row-damaged"},
+		{"another account", interopSeal{payload, contextWith(context, "account_id", "210987654321"), false}, 500,
+			"vault-row-damaged"},
 		{"a payload of version 2", interopSeal{with("v", 2), context, false}, 500, "vault-row-damaged"},
-		{"a card that is none", interopSeal{with("data", "5555555555554443"), context, false}, 500, "vault-row-damaged"},
-		{"another user's order", interopSeal{with("ctx", map[string]string{"order": str(placed["CustomerOrder"]), "user": "x"}), context, false}, 500, "card-of-another-order"},
+		{"a card that is none", interopSeal{with("data", "5555555555554443"), context, false}, 500,
+			"vault-row-damaged"},
+		{"another user's order",
+			interopSeal{with("ctx", map[string]string{"order": kit.Text(placed["CustomerOrder"]), "user": "x"}),
+				context, false}, 500, "card-of-another-order"},
 		{"all of it right", interopSeal{payload, context, false}, 200, ""},
 	} {
 		sealed := runInterop(t, interopRequest{
-			Endpoint: s.Endpoints["kms"], KeyARN: s.Outputs["KMSKeyID"], Open: []interopOpen{}, Seal: []interopSeal{tt.seal},
+			Endpoint: s.Endpoints["kms"], KeyARN: s.Outputs["KMSKeyID"], Open: []interopOpen{},
+			Seal: []interopSeal{tt.seal},
 		}).Seal[0]
 		if sealed.Refused != "" || bytes.Contains(sealed.Message, []byte(javascriptCard)) {
 			t.Fatalf("%s: refused with %q, or not sealed at all", tt.name, sealed.Refused)
 		}
-		s.exchangeToken(t, placed, sealed)
-		got := s.call(t, "/paybill", s.IDToken, pay(str(placed["CustomerOrder"])))
-		if got.status != tt.status || tt.code != "" && got.field("code") != tt.code {
-			t.Errorf("%s: %d %s", tt.name, got.status, got.body)
+		exchangeToken(t, s, placed, sealed)
+		got := s.Post(t, "/paybill", s.IDToken, pay(kit.Text(placed["CustomerOrder"])))
+		if got.Status != tt.status || tt.code != "" && got.Field("code") != tt.code {
+			t.Errorf("%s: %d %s", tt.name, got.Status, got.Body)
 		}
-		if tt.status == 200 && got.field("CreditCardCharged") != "************4444" {
-			t.Errorf("%s: %s", tt.name, got.body)
+		if tt.status == 200 && got.Field("CreditCardCharged") != "************4444" {
+			t.Errorf("%s: %s", tt.name, got.Body)
 		}
 	}
-	if strings.Contains(s.printed.String(), javascriptCard) {
+	if strings.Contains(s.Stdout.String(), javascriptCard) {
 		t.Error("the card was printed")
 	}
 }
@@ -174,7 +186,7 @@ func needJavaScriptSDK(t *testing.T) {
 
 func runInterop(t *testing.T, in interopRequest) interopAnswer {
 	t.Helper()
-	const script = "../../test/interop/interop.mjs"
+	const script = "interop.mjs"
 	if _, err := os.ReadFile(script); err != nil { // see needJavaScriptSDK
 		t.Fatal(err)
 	}
@@ -182,7 +194,7 @@ func runInterop(t *testing.T, in interopRequest) interopAnswer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), kit.Limit)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "node", script)
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir()} // no AWS settings of this machine
@@ -208,13 +220,13 @@ func redacted(s string) string {
 }
 
 // placed places an order, and returns its row.
-func (s *system) placed(t *testing.T, number string) map[string]types.AttributeValue {
+func placed(t *testing.T, s *kit.Simulator, number string) map[string]types.AttributeValue {
 	t.Helper()
-	if got := s.call(t, "/order", s.IDToken, order(number)); got.status != 201 {
-		t.Fatalf("order: %d %s", got.status, got.body)
+	if got := s.Post(t, "/order", s.IDToken, order(number)); got.Status != 201 {
+		t.Fatalf("order: %d %s", got.Status, got.Body)
 	}
-	for _, row := range s.rows(t, "CustomerOrderTable") {
-		if str(row["CustomerOrder"]) == number {
+	for _, row := range s.Rows(t, "CustomerOrderTable") {
+		if kit.Text(row["CustomerOrder"]) == number {
 			return row
 		}
 	}
@@ -223,10 +235,10 @@ func (s *system) placed(t *testing.T, number string) map[string]types.AttributeV
 }
 
 // vaultRow is the row that an order refers to.
-func (s *system) vaultRow(t *testing.T, order map[string]types.AttributeValue) map[string]types.AttributeValue {
+func vaultRow(t *testing.T, s *kit.Simulator, order map[string]types.AttributeValue) map[string]types.AttributeValue {
 	t.Helper()
-	for _, row := range s.rows(t, "CreditCardTokenizerTable") {
-		if str(row["Hash_Key"]) == str(order["CreditCard"]) {
+	for _, row := range s.Rows(t, "CreditCardTokenizerTable") {
+		if kit.Text(row["Hash_Key"]) == kit.Text(order["CreditCard"]) {
 			return row
 		}
 	}
@@ -235,8 +247,9 @@ func (s *system) vaultRow(t *testing.T, order map[string]types.AttributeValue) m
 }
 
 // contextOf is what docs/adr/0007 says that a row's message is bound to.
-func contextOf(s *system, row map[string]types.AttributeValue) map[string]string {
-	return map[string]string{"table": "CreditCardTokenizerTable", "account_id": s.Outputs["AccountId"], "ref": str(row["Ref"])}
+func contextOf(s *kit.Simulator, row map[string]types.AttributeValue) map[string]string {
+	return map[string]string{"table": "CreditCardTokenizerTable", "account_id": s.Outputs["AccountId"],
+		"ref": kit.Text(row["Ref"])}
 }
 
 func contextWith(context map[string]string, key, value string) map[string]string {
@@ -247,23 +260,25 @@ func contextWith(context map[string]string, key, value string) map[string]string
 
 // bindingOf is what the order function binds an order's card to.
 func bindingOf(order map[string]types.AttributeValue) map[string]string {
-	return map[string]string{"order": str(order["CustomerOrder"]), "user": str(order["Sub"])}
+	return map[string]string{"order": kit.Text(order["CustomerOrder"]), "user": kit.Text(order["Sub"])}
 }
 
 // exchangeToken puts a row into the vault in place of an order's own, and has the order refer to it.
-func (s *system) exchangeToken(t *testing.T, order map[string]types.AttributeValue, sealed interopSealed) {
+func exchangeToken(t *testing.T, s *kit.Simulator, order map[string]types.AttributeValue, sealed interopSealed) {
 	t.Helper()
-	db := dynamodb.NewFromConfig(s.endpoint("dynamodb"))
-	row := s.vaultRow(t, order)
+	db := dynamodb.NewFromConfig(s.Config("dynamodb"))
+	row := vaultRow(t, s, order)
 	key := map[string]types.AttributeValue{"Hash_Key": row["Hash_Key"], "Account_Id": row["Account_Id"]}
-	if _, err := db.DeleteItem(t.Context(), &dynamodb.DeleteItemInput{TableName: new("CreditCardTokenizerTable"), Key: key}); err != nil {
+	if _, err := db.DeleteItem(t.Context(),
+		&dynamodb.DeleteItemInput{TableName: new("CreditCardTokenizerTable"), Key: key}); err != nil {
 		t.Fatal(err)
 	}
 	row["Hash_Key"] = &types.AttributeValueMemberS{Value: sealed.Token}
 	row["Ref"] = &types.AttributeValueMemberS{Value: sealed.Ref}
 	row["CandidateString"] = &types.AttributeValueMemberB{Value: sealed.Message}
 	order["CreditCard"] = row["Hash_Key"]
-	for table, item := range map[string]map[string]types.AttributeValue{"CreditCardTokenizerTable": row, "CustomerOrderTable": order} {
+	for table, item := range map[string]map[string]types.AttributeValue{"CreditCardTokenizerTable": row,
+		"CustomerOrderTable": order} {
 		if _, err := db.PutItem(t.Context(), &dynamodb.PutItemInput{TableName: &table, Item: item}); err != nil {
 			t.Fatal(err)
 		}

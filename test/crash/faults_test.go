@@ -1,4 +1,4 @@
-package lambdas_test
+package crash_test
 
 import (
 	"context"

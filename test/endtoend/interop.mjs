@@ -1,5 +1,5 @@
 // Opens and seals messages with the AWS Encryption SDK for JavaScript, so that our own implementation is not the only one
-// that reads what it writes. local/simulator/interop_test.go runs it.
+// that reads what it writes. interop_test.go runs it.
 //
 // stdin, so that no card is ever in a process list:
 //   { endpoint, keyArn, open: [{ message, context }], seal: [{ payload, context, wrongSeed }] }    message in base64

@@ -1,4 +1,5 @@
-package test
+// Package reproducible_test builds everything twice, and compares what comes out.
+package reproducible_test
 
 import (
 	"bytes"
@@ -18,7 +19,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/lambda-tokenizer/lambda-tokenizer/internal/fulltests"
-	localsynth "github.com/lambda-tokenizer/lambda-tokenizer/local/synth"
+	"github.com/lambda-tokenizer/lambda-tokenizer/local/synth"
+	"github.com/lambda-tokenizer/lambda-tokenizer/test/kit"
 )
 
 // Whoever reviews a template can synthesize it again and compare: the whole cloud assembly, layer and functions
@@ -67,19 +69,19 @@ func synthesizeClone(t *testing.T, c clone) map[string]string {
 	if err := os.MkdirAll(root, 0o777); err != nil {
 		t.Fatal(err)
 	}
-	entries, err := os.ReadDir(moduleRoot)
+	entries, err := os.ReadDir("../..")
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, entry := range entries {
 		if !slices.Contains([]string{".git", "node_modules", "cdk.out"}, entry.Name()) {
-			copyFiles(t, root, entry.Name())
+			kit.CopyFiles(t, root, entry.Name())
 		}
 	}
 	if c.repository {
 		makeRepository(t, root)
 	}
-	walk(t, root, func(path string, _ fs.FileInfo) {
+	kit.Walk(t, root, func(path string, _ fs.FileInfo) {
 		if err := os.Chtimes(path, c.modified, c.modified); err != nil {
 			t.Fatal(err)
 		}
@@ -87,18 +89,18 @@ func synthesizeClone(t *testing.T, c clone) map[string]string {
 
 	out := filepath.Join(t.TempDir(), "cdk.out")
 	var log bytes.Buffer
-	if err := localsynth.Run(t.Context(), localsynth.Options{Dir: root, Out: out, Log: &log}); err != nil {
+	if err := synth.Run(t.Context(), synth.Options{Dir: root, Out: out, Log: &log}); err != nil {
 		t.Fatal(err)
 	}
 	files := map[string]string{}
-	walk(t, out, func(path string, info fs.FileInfo) {
+	kit.Walk(t, out, func(path string, info fs.FileInfo) {
 		name, _ := filepath.Rel(out, path)
 		description := ""
 		if strings.HasPrefix(name, "asset.") {
 			description = info.Mode().String()
 		}
 		if !info.IsDir() {
-			description += fmt.Sprintf(" %x", sha256.Sum256([]byte(traced(name, read(t, path)))))
+			description += fmt.Sprintf(" %x", sha256.Sum256([]byte(traced(name, kit.Read(t, path)))))
 		}
 		files[name] = description
 	})
@@ -128,24 +130,6 @@ func makeRepository(t *testing.T, dir string) {
 		"core.hooksPath=/dev/null",
 	}
 	for _, arguments := range [][]string{{"init", "-q"}, {"add", "-A"}, {"commit", "-q", "-m", "x"}} {
-		run(t, dir, "git", append(git, arguments...)...)
-	}
-}
-
-func walk(t *testing.T, root string, visit func(path string, info fs.FileInfo)) {
-	t.Helper()
-	err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		info, err := entry.Info()
-		if err != nil {
-			return err
-		}
-		visit(path, info)
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
+		kit.Run(t, dir, "git", append(git, arguments...)...)
 	}
 }

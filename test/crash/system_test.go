@@ -1,11 +1,8 @@
-package lambdas_test
+package crash_test
 
 import (
-	"bytes"
-	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -14,17 +11,13 @@ import (
 	"testing"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
-	"github.com/lambda-tokenizer/lambda-tokenizer/lambdas/internal/functions"
-	"github.com/lambda-tokenizer/lambda-tokenizer/lambdas/internal/start"
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/assembly"
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/cloud"
-	"github.com/lambda-tokenizer/lambda-tokenizer/local/localtest"
-	"github.com/lambda-tokenizer/lambda-tokenizer/local/progress"
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/synth"
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/walkthrough"
+	"github.com/lambda-tokenizer/lambda-tokenizer/test/kit"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/client"
 )
 
@@ -34,33 +27,9 @@ const (
 	ledgerTable = "SimulatedPaymentLedger"
 )
 
-// The test binary is also the functions' bootstrap: the same wiring as the mains', with a clock that the test turns.
-func TestMain(m *testing.M) {
-	if os.Getenv("AWS_LAMBDA_RUNTIME_API") == "" {
-		os.Exit(m.Run())
-	}
-	run := functions.Order
-	if strings.Contains(os.Getenv("AWS_LAMBDA_FUNCTION_NAME"), "Paybill") {
-		run = functions.Paybill
-	}
-	os.Setenv("AWS_SDK_UA_APP_ID", function) // by which its calls are told from the extension's
-	start.Main(func(ctx context.Context) error { return run(ctx, turnedClock) })
-}
-
-// clockFile is beside the functions' directories and says how far their clock is turned on.
+// clockFile is beside the functions' directories and says how far their clock is turned on: see
+// lambdas/internal/testclock.
 const clockFile = "clock"
-
-func turnedClock() time.Time {
-	b, err := os.ReadFile(filepath.Join(os.Getenv("LAMBDA_TASK_ROOT"), "..", clockFile))
-	if err != nil {
-		panic(err)
-	}
-	offset, err := time.ParseDuration(string(b))
-	if err != nil {
-		panic(err)
-	}
-	return time.Now().Add(offset)
-}
 
 // system is the synthesized system, and the caller who uses it.
 type system struct {
@@ -68,34 +37,33 @@ type system struct {
 	*injector
 	tokenizer *client.Client // that may read all tokens
 	idToken   string
-	http      *http.Client
 
 	clock  string // file
 	turned time.Duration
 
 	orders  []*order
 	retries int
-	waits   int               // retries that a lease put off
-	orphans map[string]bool   // tokens
-	log     *localtest.Buffer // all that was logged
+	waits   int             // retries that a lease put off
+	orphans map[string]bool // tokens
+	log     *kit.Buffer     // all that was logged
 	answers strings.Builder
 }
 
-// app is the synthesized app. Each function's bootstrap is this binary.
+// app is the synthesized app. Each function's bootstrap is lambdas/internal/testclock.
 type app struct {
 	*assembly.Assembly
 	dir string
-	log *localtest.Buffer // of the compilers, and of every system that runs it
+	log *kit.Buffer // of the compilers, and of every system that runs it
 }
 
 func synthesize(t *testing.T) app {
 	t.Helper()
-	a := app{dir: t.TempDir(), log: &localtest.Buffer{}}
+	a := app{dir: t.TempDir(), log: &kit.Buffer{}}
 	var err error
-	if a.Assembly, err = localtest.Synthesize(t.Context(), a.dir, a.log); err != nil {
+	if a.Assembly, err = kit.Synthesize(t.Context(), a.dir, a.log); err != nil {
 		t.Fatal(err)
 	}
-	alter(t, a.Assembly)
+	alter(t, a.Assembly, kit.Build(t, "lambdas/internal/testclock"))
 	return a
 }
 
@@ -103,8 +71,6 @@ func newSystem(t *testing.T, a app) *system {
 	t.Helper()
 	s := &system{
 		injector: newInjector(t), log: a.log, clock: filepath.Join(a.dir, clockFile), orphans: map[string]bool{},
-		// longer than the gateway's 29 s
-		http: &http.Client{Timeout: time.Minute, Transport: &http.Transport{Proxy: nil}},
 	}
 	s.advance(t, 0)
 	var err error
@@ -121,13 +87,7 @@ func newSystem(t *testing.T, a app) *system {
 	})
 	s.kill = s.Kill
 	s.tokenizer = s.startReader(t)
-	person := walkthrough.Walk{
-		System: walkthrough.System{Cognito: s.Clients.Cognito, Outputs: s.Outputs, Code: s.Code},
-		Print:  progress.New(io.Discard),
-	}
-	if s.idToken, err = person.SignIn(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	s.idToken = kit.SignUp(t, walkthrough.System{Cognito: s.Clients.Cognito, Outputs: s.Outputs, Code: s.Code})
 	return s
 }
 
@@ -148,14 +108,10 @@ func (s *system) startReader(t *testing.T) *client.Client {
 	return c
 }
 
-// alter puts this binary in the place of the functions', and lets the layer's extension fetch no data keys ahead, so
+// alter puts a bootstrap in the place of the functions', and lets the layer's extension fetch no data keys ahead, so
 // that a request makes the same calls each time. A data key that is fetched ahead and lost leaves nothing behind.
-func alter(t *testing.T, a *assembly.Assembly) {
+func alter(t *testing.T, a *assembly.Assembly, program string) {
 	t.Helper()
-	executable, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
 	replaced := 0
 	for _, stack := range a.Stacks {
 		for id, resource := range stack.Template.Resources {
@@ -172,7 +128,7 @@ func alter(t *testing.T, a *assembly.Assembly) {
 			if err := os.Remove(bootstrap); err != nil {
 				t.Fatal(err)
 			}
-			if err := os.Symlink(executable, bootstrap); err != nil {
+			if err := os.Symlink(program, bootstrap); err != nil {
 				t.Fatal(err)
 			}
 			environment, _ := resource.Properties["Environment"].(map[string]any)
@@ -242,30 +198,18 @@ func (s *system) post(t *testing.T, o *order, path string, members map[string]st
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.Outputs["PaymentMethodApiURL"]+path,
-		bytes.NewReader(b))
+	posted, err := kit.Post(t.Context(), s.Outputs["PaymentMethodApiURL"]+path, s.idToken, string(b))
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.Header.Set("Authorization", s.idToken)
-	r.Header.Set("Content-Type", "application/json")
-	resp, err := s.http.Do(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	b, err = io.ReadAll(resp.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.answers.Write(b)
+	s.answers.WriteString(posted.Body)
 	var got struct{ Code, CreditCardCharged string }
-	if err := json.Unmarshal(b, &got); err != nil {
-		t.Fatalf("%d %s", resp.StatusCode, b)
+	if err := json.Unmarshal([]byte(posted.Body), &got); err != nil {
+		t.Fatalf("%d %s", posted.Status, posted.Body)
 	}
-	seconds, _ := strconv.Atoi(resp.Header.Get("Retry-After"))
+	seconds, _ := strconv.Atoi(posted.Header.Get("Retry-After"))
 	s.consistent(t, o)
-	return answer{resp.StatusCode, got.Code, got.CreditCardCharged, time.Duration(seconds) * time.Second}
+	return answer{posted.Status, got.Code, got.CreditCardCharged, time.Duration(seconds) * time.Second}
 }
 
 func (s *system) postOrder(t *testing.T, o *order) answer {
@@ -329,23 +273,7 @@ func (s *system) repeat(t *testing.T, try func() (answer, bool)) {
 	t.Fatalf("not done after %d attempts", maxAttempts)
 }
 
-func (s *system) rows(t *testing.T, table string) (rows []map[string]types.AttributeValue) {
+func (s *system) rows(t *testing.T, table string) []map[string]types.AttributeValue {
 	t.Helper()
-	for pages := dynamodb.NewScanPaginator(s.Clients.DynamoDB,
-		&dynamodb.ScanInput{TableName: &table, ConsistentRead: new(true)}); pages.HasMorePages(); {
-		page, err := pages.NextPage(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		rows = append(rows, page.Items...)
-	}
-	return rows
-}
-
-func text(v types.AttributeValue) string {
-	s, _ := v.(*types.AttributeValueMemberS)
-	if s == nil {
-		return ""
-	}
-	return s.Value
+	return kit.Rows(t, s.Clients.DynamoDB, table)
 }

@@ -1,10 +1,10 @@
-// Package lambdas_test holds the functions to the promise of package orders: a crash at any moment loses nothing and
+// Package crash_test holds the functions to their promise: a crash at any moment loses nothing and
 // charges nothing twice.
 //
 // It runs the synthesized system, with real processes, the real extension and the real SDK. A fault ends a process with
 // SIGKILL, or loses a call or its answer. A caller then does what a person does: the same again, and later if the
 // answer says so.
-package lambdas_test
+package crash_test
 
 import (
 	"fmt"
@@ -17,7 +17,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"github.com/lambda-tokenizer/lambda-tokenizer/internal/fulltests"
-	"github.com/lambda-tokenizer/lambda-tokenizer/lambdas/internal/orders"
+	"github.com/lambda-tokenizer/lambda-tokenizer/test/kit"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/client"
 )
 
@@ -162,7 +162,12 @@ func (s *system) chargedUnrecorded(t *testing.T, o *order) {
 	if charges := s.charges(o.number); len(charges) != 1 || !charges[0].entered {
 		t.Fatalf("not charged: %v", charges)
 	}
-	s.advance(t, orders.LeaseTime)
+	s.plan(nil)
+	got := s.postBill(t, o)
+	if got.code != "charge-in-progress" || got.retryAfter == 0 {
+		t.Fatalf("%d %s, want to be told how long the lease lasts", got.status, got.code)
+	}
+	s.advance(t, got.retryAfter)
 }
 
 // consistent checks what must hold at every moment, of the vault as a whole and of o.
@@ -172,24 +177,24 @@ func (s *system) consistent(t *testing.T, o *order) (charges int) {
 	defer s.still.Unlock()
 	referred, paid := map[string]bool{}, false
 	for _, row := range s.rows(t, orderTable) {
-		referred[text(row["CreditCard"])] = true
-		if text(row["CustomerOrder"]) == o.number {
-			s.readable(t, o, text(row["CreditCard"]), text(row["Sub"]))
-			paid = text(row["State"]) == string(orders.Paid)
+		referred[kit.Text(row["CreditCard"])] = true
+		if kit.Text(row["CustomerOrder"]) == o.number {
+			s.readable(t, o, kit.Text(row["CreditCard"]), kit.Text(row["Sub"]))
+			paid = kit.Text(row["State"]) == "PAID"
 		}
 	}
 	for _, row := range s.rows(t, vaultTable) {
-		if token := text(row["Hash_Key"]); !referred[token] && !s.orphans[token] {
+		if token := kit.Text(row["Hash_Key"]); !referred[token] && !s.orphans[token] {
 			t.Errorf("%s: a vault row that no order refers to", o.number)
 			s.orphans[token] = true
 		}
 	}
 	entries := 0
 	for _, row := range s.rows(t, ledgerTable) {
-		if text(row["CustomerOrder"]) != o.number {
+		if kit.Text(row["CustomerOrder"]) != o.number {
 			continue
 		}
-		if entries++; text(row["CreditCardCharged"]) != o.mask() {
+		if entries++; kit.Text(row["CreditCardCharged"]) != o.mask() {
 			t.Errorf("%s: another card is charged", o.number)
 		}
 	}
@@ -254,14 +259,14 @@ func (s *system) stored(t *testing.T) string {
 			t.Errorf("%s has %d rows for %d orders", table, len(rows), len(s.orders))
 		}
 		for _, row := range rows {
-			if table == orderTable && text(row["State"]) != string(orders.Paid) {
-				t.Errorf("%s is not paid", text(row["CustomerOrder"]))
+			if table == orderTable && kit.Text(row["State"]) != "PAID" {
+				t.Errorf("%s is not paid", kit.Text(row["CustomerOrder"]))
 			}
-			if token := text(row["Hash_Key"]); token != "" && strings.Contains(logged, token) {
+			if token := kit.Text(row["Hash_Key"]); token != "" && strings.Contains(logged, token) {
 				t.Error("a token was logged")
 			}
 			for name, v := range row {
-				value := text(v)
+				value := kit.Text(v)
 				if b, ok := v.(*types.AttributeValueMemberB); ok {
 					value = string(b.Value)
 				}
