@@ -135,6 +135,7 @@ func (p *Page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch p.guard.check(r) {
 	case enter:
 		p.guard.setCookie(w)
+		p.update(func(s *session) { *s = newSession() })
 		p.say(w, http.StatusOK, "welcome", nil)
 		if p.config.Opened != nil {
 			p.config.Opened(p.guard.link())

@@ -10,12 +10,12 @@ import (
 	"testing"
 
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/cloud"
-	"github.com/lambda-tokenizer/lambda-tokenizer/local/localtest"
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/page/attempt"
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/page/record"
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/progress"
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/synth"
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/walkthrough"
+	"github.com/lambda-tokenizer/lambda-tokenizer/test/kit"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
@@ -27,7 +27,7 @@ const canary = "4111111111111111"
 type system struct {
 	*cloud.Cloud
 	recorder *record.Recorder
-	log      *localtest.Buffer
+	log      *kit.Buffer
 	token    string
 }
 
@@ -49,11 +49,11 @@ func withSystem(use func() int) (code int, err error) {
 		return 1, err
 	}
 	defer os.RemoveAll(dir)
-	a, err := localtest.Synthesize(ctx, dir, os.Stderr)
+	a, err := kit.Synthesize(ctx, dir, os.Stderr)
 	if err != nil {
 		return 1, err
 	}
-	shared = system{recorder: record.New(), log: &localtest.Buffer{}}
+	shared = system{recorder: record.New(), log: &kit.Buffer{}}
 	shared.Cloud, err = cloud.Deploy(ctx, cloud.Options{
 		Assembly: a, Account: synth.Account, Region: synth.Region,
 		Log: io.MultiWriter(shared.log, shared.recorder), Watcher: shared.recorder.Watcher(),
