@@ -8,7 +8,7 @@ import (
 
 const (
 	quiet     = 200 * time.Millisecond // between two messages
-	heartbeat = 20 * time.Second
+	heartbeat = 3 * time.Second
 	patience  = 5 * time.Second // for a browser that does not read
 )
 

@@ -18,6 +18,7 @@ var parts = []string{"try", "tables", "calls", "flow", "attacks"}
 
 // view is what the templates get.
 type view struct {
+	Seq      uint64 // of the latest that is shown
 	Form     string // goes into every form
 	Session  session
 	Card     string
@@ -68,7 +69,7 @@ func (p *Page) current() session {
 // view collects what the parts with these names show.
 func (p *Page) view(ctx context.Context, query url.Values, names ...string) view {
 	s := p.current()
-	v := view{Form: p.guard.form, Session: s, Card: card, SignedIn: s.IDToken != ""}
+	v := view{Seq: p.config.Recorder.Seq(), Form: p.guard.form, Session: s, Card: card, SignedIn: s.IDToken != ""}
 	for _, name := range names {
 		switch name {
 		case "try":

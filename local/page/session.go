@@ -92,16 +92,17 @@ func (p *Page) update(change func(*session)) session {
 }
 
 func (p *Page) signUp(ctx context.Context, r *http.Request) (result, error) {
-	s := p.update(func(s *session) {
-		s.Email, s.Password = limited(r, "email"), limited(r, "password")
+	email := typed(r, "email")
+	p.update(func(s *session) {
+		s.Email, s.Password = kept(r, "email"), kept(r, "password")
 		s.Code, s.IDToken = "", ""
 		delete(s.Results, "confirm")
 		delete(s.Results, "sign-in")
 	})
-	if err := p.config.Users.SignUp(ctx, s.Email, s.Password); err != nil {
+	if err := p.config.Users.SignUp(ctx, email, typed(r, "password")); err != nil {
 		return result{}, err
 	}
-	code, err := p.config.Users.Code(s.Email)
+	code, err := p.config.Users.Code(email)
 	if err != nil {
 		return result{true, "200 OK", "The code went out by e-mail."}, nil
 	}
@@ -110,16 +111,16 @@ func (p *Page) signUp(ctx context.Context, r *http.Request) (result, error) {
 }
 
 func (p *Page) confirm(ctx context.Context, r *http.Request) (result, error) {
-	s := p.update(func(s *session) { s.Email, s.Code = limited(r, "email"), limited(r, "code") })
-	if err := p.config.Users.Confirm(ctx, s.Email, s.Code); err != nil {
+	p.update(func(s *session) { s.Email, s.Code = kept(r, "email"), kept(r, "code") })
+	if err := p.config.Users.Confirm(ctx, typed(r, "email"), typed(r, "code")); err != nil {
 		return result{}, err
 	}
 	return result{true, "200 OK", "The user is confirmed."}, nil
 }
 
 func (p *Page) signIn(ctx context.Context, r *http.Request) (result, error) {
-	s := p.update(func(s *session) { s.Email, s.Password = limited(r, "email"), limited(r, "password") })
-	token, err := p.config.Users.SignIn(ctx, s.Email, s.Password)
+	p.update(func(s *session) { s.Email, s.Password = kept(r, "email"), kept(r, "password") })
+	token, err := p.config.Users.SignIn(ctx, typed(r, "email"), typed(r, "password"))
 	if err != nil {
 		return result{}, err
 	}
@@ -129,21 +130,25 @@ func (p *Page) signIn(ctx context.Context, r *http.Request) (result, error) {
 
 func (p *Page) order(ctx context.Context, r *http.Request) (result, error) {
 	s := p.update(func(s *session) {
-		s.Order, s.Name, s.Address = limited(r, "order"), limited(r, "name"), limited(r, "address")
+		s.Order, s.Name, s.Address = kept(r, "order"), kept(r, "name"), kept(r, "address")
 		delete(s.Results, "pay")
 	})
 	return p.post(ctx, "/order", s.IDToken, map[string]string{
-		"CustomerOrder": s.Order, "CustomerName": s.Name, "CreditCard": r.PostForm.Get("card"), "Address": s.Address,
+		"CustomerOrder": typed(r, "order"), "CustomerName": typed(r, "name"), "CreditCard": typed(r, "card"),
+		"Address": typed(r, "address"),
 	})
 }
 
 func (p *Page) pay(ctx context.Context, r *http.Request) (result, error) {
-	s := p.update(func(s *session) { s.Order = limited(r, "order") })
-	return p.post(ctx, "/paybill", s.IDToken, map[string]string{"CustomerOrder": s.Order})
+	s := p.update(func(s *session) { s.Order = kept(r, "order") })
+	return p.post(ctx, "/paybill", s.IDToken, map[string]string{"CustomerOrder": typed(r, "order")})
 }
 
-// limited is a value of a form, cut to what the page shows.
-func limited(r *http.Request, name string) string {
+// kept is a value of a form as the session may have it. Whoever types a card into the wrong field gets it back masked.
+func kept(r *http.Request, name string) string { return record.Mask(typed(r, name)) }
+
+// typed is a value of a form, cut to a length that every field has room for.
+func typed(r *http.Request, name string) string {
 	const most = 1000
 	value := r.PostForm.Get(name)
 	if len(value) > most {
@@ -215,7 +220,7 @@ func indented(answer []byte) string {
 func (p *Page) read(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), 20*time.Second)
 	defer cancel()
-	token := limited(r, "token")
+	token := kept(r, "token")
 	report, err := p.config.Lab.ReadAs(ctx, r.PostForm.Get("as"), token)
 	if err != nil {
 		report = broken("Read as somebody else")

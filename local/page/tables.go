@@ -57,14 +57,15 @@ type snapshot struct {
 	orders, rows, states, ids int
 }
 
-// snapshots reads the tables when somebody looks and something changed, but never so often that reading takes more than
-// a part of the time.
+// snapshots reads the tables when somebody looks and something changed, or when a while has passed, because the AWS CLI
+// changes rows without the recorder. It never reads so often that this takes more than a part of the time.
 type snapshots struct {
 	tables Tables
 
 	mu    sync.Mutex
 	seq   uint64
-	next  time.Time
+	at    time.Time // when it was read
+	next  time.Time // when it may be read again
 	last  snapshot
 	err   error
 	known bool
@@ -74,13 +75,18 @@ type snapshots struct {
 func (s *snapshots) get(ctx context.Context, seq uint64) (snapshot, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.known && (seq == s.seq || time.Now().Before(s.next)) {
+	if s.known && seq == s.seq && time.Since(s.at) < heartbeat/2 {
 		return s.last, s.err
 	}
-	started := time.Now()
+	select { // whoever is told of a change asks once, so the answer must not be an old one
+	case <-ctx.Done():
+		return snapshot{}, ctx.Err()
+	case <-time.After(time.Until(s.next)):
+	}
+	s.at = time.Now()
 	s.last, s.err = s.read(ctx)
 	s.seq, s.known = seq, true
-	s.next = started.Add(10 * time.Since(started))
+	s.next = s.at.Add(min(10*time.Since(s.at), 2*time.Second))
 	return s.last, s.err
 }
 
@@ -94,6 +100,7 @@ func (s *snapshots) read(ctx context.Context) (snapshot, error) {
 	}
 	byToken := map[string]*pair{}
 	of := func(token string) *pair {
+		token = shown(token)
 		if byToken[token] == nil {
 			byToken[token] = &pair{Token: token}
 		}

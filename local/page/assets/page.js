@@ -92,8 +92,8 @@ const live = document.getElementById('live');
 const events = new EventSource('/events');
 events.onopen = () => { live.textContent = 'Live: what changes is shown at once.'; };
 events.onerror = () => { live.textContent = 'Not live: the local system does not answer.'; };
-let first = true;
-events.onmessage = () => {
-  if (first) first = false; // the page has it already
-  else refreshAll();
+events.onmessage = message => {
+  const main = document.querySelector('main');
+  if (main.dataset.seq !== message.data) refreshAll();
+  main.dataset.seq = ''; // what follows is newer than the page as it was sent
 };

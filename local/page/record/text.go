@@ -8,20 +8,21 @@ import (
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/client"
 )
 
-// written matches what can hold a card number, and, so that they are left alone, tokens, refs and ciphertexts, of which
-// a part can have a valid check digit by chance.
-var written = regexp.MustCompile(`[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|[A-Za-z0-9+/_=]{32,}|` +
-	`[0-9](?:[ ._-]{0,3}[0-9]){11,}`)
+// written matches what can be a card number. It also matches tokens, refs and ciphertexts, so that they are left alone:
+// a part of them can have a valid check digit by chance.
+var written = regexp.MustCompile(random + `|[0-9](?:[ ._-]{0,3}[0-9]){11,}`)
+
+const random = `[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|[A-Za-z0-9+/_=]{32,}`
 
 var (
-	digits    = regexp.MustCompile(`^[0-9 ._-]+$`)
+	isRandom  = regexp.MustCompile(`^(?:` + random + `)$`)
 	separator = strings.NewReplacer(" ", "", "-", "", ".", "", "_", "")
 )
 
 // Mask replaces the digits of what looks like a card number, except the last four.
 func Mask(s string) string {
 	return written.ReplaceAllStringFunc(s, func(found string) string {
-		if !digits.MatchString(found) {
+		if isRandom.MatchString(found) {
 			return found
 		}
 		number := separator.Replace(found)
@@ -38,7 +39,7 @@ func Mask(s string) string {
 
 // clip masks and shortens a text.
 func clip(s string) string {
-	s = Mask(s)
+	s = Mask(s[:min(len(s), maxText+100)]) // a card number that begins before the cut is read to its end
 	if len(s) <= maxText {
 		return strings.Clone(s) // not a part of something large
 	}
