@@ -99,7 +99,7 @@ func Diagram(r record.Request, calls []record.Call, events []record.Event, resou
 				From: laneFunction, To: laneExtension, Label: e.Operation, At: started.Sub(r.Started), Card: !reads,
 			},
 			sequence.Arrow{
-				From: laneExtension, To: laneFunction, Label: e.Outcome + ", " + millis(e.Took), At: e.At.Sub(r.Started),
+				From: laneExtension, To: laneFunction, Label: e.Outcome, Took: e.Took, At: e.At.Sub(r.Started),
 				Card: reads && e.Outcome == "ok", Denied: e.Outcome != "ok", Back: true,
 			})
 	}
@@ -107,12 +107,12 @@ func Diagram(r record.Request, calls []record.Call, events []record.Event, resou
 	d.Arrows = append(d.Arrows, within...)
 	d.Arrows = append(d.Arrows,
 		sequence.Arrow{From: laneFunction, To: laneAPI, Label: strconv.Itoa(r.Status), At: r.Took, Back: true},
-		sequence.Arrow{From: laneAPI, To: laneClient, Label: strconv.Itoa(r.Status) + ", " + millis(r.Took), At: r.Took, Back: true})
+		sequence.Arrow{From: laneAPI, To: laneClient, Label: strconv.Itoa(r.Status), Took: r.Took, At: r.Took, Back: true})
 	return d
 }
 
 func arrowOf(c record.Call, start time.Time, resource func(string) string) sequence.Arrow {
-	a := sequence.Arrow{From: laneFunction, To: laneDynamoDB, Label: c.Operation, At: c.Started.Sub(start), Denied: c.Denied}
+	a := sequence.Arrow{From: laneFunction, To: laneDynamoDB, Label: c.Operation, At: c.Started.Sub(start), Took: c.Took, Denied: c.Denied}
 	if c.By == record.Extension {
 		a.From = laneExtension
 	}
@@ -122,6 +122,5 @@ func arrowOf(c record.Call, start time.Time, resource func(string) string) seque
 	} else {
 		a.Label += " " + strings.Join(c.Tables, " + ")
 	}
-	a.Label += ", " + millis(c.Took)
 	return a
 }

@@ -458,6 +458,33 @@ func TestTables_PairAnOrderWithTheRowOfItsToken(t *testing.T) {
 	}
 }
 
+// Attacks leave rows behind. They do not push out what the person looks at.
+func TestTables_ShowTheLatestOrdersBeforeRowsOfAttacks(t *testing.T) {
+	w := newWorld(t)
+	v := w.enter()
+	add := func(table, name string, i int) {
+		w.mu.Lock()
+		w.rows[table] = append(w.rows[table], page.Row{Text: map[string]string{name: fmt.Sprintf("%s-%d", table, i), "CreatedAt": fmt.Sprintf("2026-01-%02d", i+10)}})
+		w.mu.Unlock()
+		w.recorder.Changed()
+		v.get("/part/tables")
+	}
+	for i := range 9 {
+		add("CustomerOrderTable", "CreditCard", i)
+	}
+	for i := range 20 {
+		add("CreditCardTokenizerTable", "Hash_Key", i)
+	}
+	var got []string
+	for _, match := range regexp.MustCompile(`id="pair-([^"]+)"`).FindAllStringSubmatch(v.get("/part/tables"), -1) {
+		got = append(got, match[1])
+	}
+	want := "CustomerOrderTable-8 CustomerOrderTable-7 CustomerOrderTable-6 CustomerOrderTable-5 CreditCardTokenizerTable-19 CreditCardTokenizerTable-18"
+	if strings.Join(got, " ") != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
+
 func TestAttack_ShowsWhatStoppedItAndTheThreatModelsSentence(t *testing.T) {
 	w := newWorld(t)
 	v := w.enter()

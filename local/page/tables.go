@@ -25,7 +25,8 @@ const (
 
 const (
 	maxRows  = 2000 // that are read of a table
-	maxPairs = 6    // that the page shows
+	maxPairs = 6    // that the page shows: those of orders first, but some rows that no order has
+	maxPaid  = 4
 )
 
 // pair is an order and the row of the vault that has its token, or one of them alone.
@@ -37,7 +38,6 @@ type pair struct {
 	Index string  // the row's keys in the index
 	Seal  *seal
 	Read  *attempt.Report
-	ours  bool
 	time  string
 }
 
@@ -127,7 +127,7 @@ func (s *snapshots) read(ctx context.Context) (snapshot, error) {
 	return got, nil
 }
 
-// latest returns the pairs that were seen last. Rows of the vault have no time, so the page remembers in which order it
+// latest returns the pairs that were seen last, those of orders before the others. Rows of the vault have no time, so the page remembers in which order it
 // saw tokens.
 func (s *snapshots) latest(byToken map[string]*pair) []pair {
 	tokens := make([]string, 0, len(byToken))
@@ -152,11 +152,17 @@ func (s *snapshots) latest(byToken map[string]*pair) []pair {
 	}
 	s.seen = seen
 	slices.SortFunc(tokens, func(a, b string) int { return cmp.Compare(seen[b], seen[a]) })
-	var latest []pair
-	for _, token := range tokens[:min(len(tokens), maxPairs)] {
-		latest = append(latest, *byToken[token])
+	var ordered, others []pair
+	for _, token := range tokens {
+		if p := byToken[token]; len(p.Order) > 0 {
+			ordered = append(ordered, *p)
+		} else {
+			others = append(others, *p)
+		}
 	}
-	return latest
+	free := maxPairs - min(len(ordered), maxPaid)
+	rest := min(len(others), free)
+	return append(ordered[:min(len(ordered), maxPairs-rest)], others[:rest]...)
 }
 
 func orderFields(row Row) (fields []field) {

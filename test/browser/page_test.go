@@ -125,7 +125,7 @@ func (b *tab) pictures(dir, name string) {
 	b.t.Helper()
 	for _, part := range []string{"try", "tables", "calls", "flow", "attacks"} {
 		picture := get(b, chromedp.Screenshot(chromedp.CSS("#"+part)))
-		if err := os.WriteFile(filepath.Join(dir, part+"-"+name+".png"), picture, 0o644); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, "page-"+part+"-"+name+".png"), picture, 0o644); err != nil {
 			b.t.Fatal(err)
 		}
 	}

@@ -8,6 +8,7 @@ package sequence
 import (
 	"encoding/xml"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -26,6 +27,7 @@ type Arrow struct {
 	From, To int
 	Label    string
 	At       time.Duration // since the first arrow
+	Took     time.Duration // 0 if it is not known
 	Card     bool          // a card number in clear goes along
 	Denied   bool
 	Back     bool // an answer
@@ -101,12 +103,12 @@ func (d Diagram) arrow(b *strings.Builder, a Arrow, from, to, y, width int) {
 	}
 	fmt.Fprintf(b, "<g class=%q>", class)
 	if !d.NoTimes {
-		fmt.Fprintf(b, "<text class=\"s-time\" x=\"4\" y=\"%d\">+%.1f ms</text>", y+4, float64(a.At.Microseconds())/1000)
+		fmt.Fprintf(b, "<text class=\"s-time\" x=\"4\" y=\"%d\">+%.1f ms</text>", y+4, millis(a.At))
 	}
 	fmt.Fprintf(b, "<path class=%q d=\"M%d %d H%d\"/><path class=\"s-head\" d=\"M%d %d l%d -4 v8 z\"/>",
 		arrow, from, y, to+head, to, y, head)
 	at, anchor := min(from, to)+10, "start"
-	if label := []rune(a.Label); at+len(label)*6 > width-8 { // no room to its right
+	if label := []rune(d.label(a)); at+len(label)*6 > width-8 { // no room to its right
 		at, anchor = max(from, to)-10, "end"
 	}
 	fmt.Fprintf(b, "<text class=\"s-label\" x=\"%d\" y=\"%d\" text-anchor=\"%s\">%s</text></g>\n", at, y-6, anchor,
@@ -114,16 +116,38 @@ func (d Diagram) arrow(b *strings.Builder, a Arrow, from, to, y, width int) {
 }
 
 func (d Diagram) label(a Arrow) string {
+	label := a.Label
 	if a.Denied {
-		return "denied: " + a.Label
+		label = "denied: " + label
 	}
-	return a.Label
+	if a.Took > 0 && !d.NoTimes {
+		label += fmt.Sprintf(", %.1f ms", millis(a.Took))
+	}
+	return label
+}
+
+func millis(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
+
+// Timeless is the diagram without its times, and with calls that run side by side in the order of their names, so that
+// it is the same each time.
+func (d Diagram) Timeless() Diagram {
+	d.NoTimes, d.Arrows = true, slices.Clone(d.Arrows)
+	for i := 1; i < len(d.Arrows); i++ {
+		for j := i; j > 0; j-- {
+			a, b := d.Arrows[j-1], d.Arrows[j]
+			if a.Back || b.Back || a.From != b.From || a.To != b.To || a.Label <= b.Label {
+				break
+			}
+			d.Arrows[j-1], d.Arrows[j] = b, a
+		}
+	}
+	return d
 }
 
 // Words tells the diagram, a sentence for each arrow.
 func (d Diagram) Words() (lines []string) {
 	for _, a := range d.Arrows {
-		line := fmt.Sprintf("After %.1f ms, %s to %s: %s.", float64(a.At.Microseconds())/1000, d.Lanes[a.From],
+		line := fmt.Sprintf("After %.1f ms, %s to %s: %s.", millis(a.At), d.Lanes[a.From],
 			d.Lanes[a.To], d.label(a))
 		if a.Card {
 			line += " The card number goes along in clear."
