@@ -13,7 +13,8 @@ import (
 
 func TestDecided_NamesTheStatementThatAllowsOrTheOneThatIsMissing(t *testing.T) {
 	policies := policy.NewAccount(account)
-	everybody := `{"Effect":"Allow","Action":"kms:*","Resource":"*","Principal":{"AWS":"arn:aws:iam::` + account + `:root"}}`
+	everybody := `{"Effect":"Allow","Action":"kms:*","Resource":"*","Principal":{"AWS":"arn:aws:iam::` + account +
+		`:root"}}`
 	if err := policies.AddResourcePolicy(key, "key policy", document(t, everybody)); err != nil {
 		t.Fatal(err)
 	}
@@ -26,9 +27,13 @@ func TestDecided_NamesTheStatementThatAllowsOrTheOneThatIsMissing(t *testing.T) 
 		Account: account, Region: "us-east-1", Policies: policies, Denied: func(error) {},
 		Decided: func(_ awsproxy.Call, d authorizer.Decision) { decisions = append(decisions, d) },
 	})
-	for operation, body := range map[string]string{"GenerateDataKey": `{"KeyId":"1"}`, "Decrypt": `{"KeyId":"1"}`, "ReEncrypt": `{}`} {
+	for operation, body := range map[string]string{
+		"GenerateDataKey": `{"KeyId":"1"}`, "Decrypt": `{"KeyId":"1"}`, "ReEncrypt": `{}`,
+	} {
 		decisions = nil
-		call := awsproxy.Call{Principal: role, Function: function, Service: "kms", Operation: operation, Body: []byte(body)}
+		call := awsproxy.Call{
+			Principal: role, Function: function, Service: "kms", Operation: operation, Body: []byte(body),
+		}
 		err := a.Authorize(t.Context(), call)
 		if len(decisions) != 1 || (err == nil) != (decisions[0].Missing == "") {
 			t.Fatalf("%s: decisions %+v, error %v", operation, decisions, err)

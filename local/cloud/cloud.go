@@ -185,9 +185,9 @@ func (c *Cloud) RoleOf(function string) (string, error) {
 	return fn.role, nil
 }
 
-// ActAsPrincipal returns an SDK configuration that calls the services as a principal that the templates do not have. Its
-// own policies allow it everything, so what it may do is what the policies of keys and tables leave it. If boundary is
-// not "", the principal carries the managed policy of the templates whose name ends so.
+// ActAsPrincipal returns an SDK configuration that calls the services as a principal that the templates do not have.
+// Its own policies allow it everything, so what it may do is what the policies of keys and tables leave it. If boundary
+// is not "", the principal carries the managed policy of the templates whose name ends so.
 func (c *Cloud) ActAsPrincipal(arn, boundary string) (aws.Config, error) {
 	if err := c.resources.addPrincipal(arn, boundary); err != nil {
 		return aws.Config{}, err

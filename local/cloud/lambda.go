@@ -218,7 +218,8 @@ func (f *functions) actAs(prefix string, outside bool) (aws.Config, error) {
 func (f *functions) actAsPrincipal(arn string) aws.Config { return f.config(f.assume(arn, "", "")) }
 
 func (f *functions) config(of aws.Credentials) aws.Config {
-	return endpoint.Config(f.proxyURL, f.region, credentials.StaticCredentialsProvider{Value: of}, endpoint.NewTransport())
+	c := credentials.StaticCredentialsProvider{Value: of}
+	return endpoint.Config(f.proxyURL, f.region, c, endpoint.NewTransport())
 }
 
 func (f *functions) kill(roleARN, process string) (killed int) {

@@ -53,7 +53,8 @@ func (p *Page) callsView(query url.Values) callsView {
 	roles, operations := map[string]bool{}, map[string]bool{}
 	for _, c := range calls {
 		roles[role(c)], operations[c.Operation] = true, true
-		if v.Role != "" && v.Role != role(c) || v.Operation != "" && v.Operation != c.Operation || v.Denied && !c.Denied {
+		if v.Role != "" && v.Role != role(c) || v.Operation != "" && v.Operation != c.Operation ||
+			v.Denied && !c.Denied {
 			continue
 		}
 		v.Matching++
@@ -140,11 +141,12 @@ func (p *Page) shorten(text string) string {
 
 // trail is what CloudTrail would have of a call to KMS.
 func (p *Page) trail(c record.Call) trailView {
+	issuer := map[string]any{"sessionIssuer": map[string]any{"arn": c.Principal}}
 	entry := map[string]any{
 		"eventTime":    c.Started.UTC().Format(time.RFC3339),
 		"eventSource":  "kms.amazonaws.com",
 		"eventName":    c.Operation,
-		"userIdentity": map[string]any{"type": "AssumedRole", "sessionContext": map[string]any{"sessionIssuer": map[string]any{"arn": c.Principal}}},
+		"userIdentity": map[string]any{"type": "AssumedRole", "sessionContext": issuer},
 		"requestParameters": map[string]any{
 			"keyId": c.Key, "encryptionContext": c.Context,
 		},

@@ -70,7 +70,8 @@ const (
 )
 
 // Diagram is the sequence diagram of a request: of all calls and events of its function while it was answered.
-func Diagram(r record.Request, calls []record.Call, events []record.Event, resource func(arn string) string) sequence.Diagram {
+func Diagram(r record.Request, calls []record.Call, events []record.Event,
+	resource func(arn string) string) sequence.Diagram {
 	function := record.Name(r.Function)
 	d := sequence.Diagram{
 		Title: r.Route,
@@ -83,7 +84,8 @@ func Diagram(r record.Request, calls []record.Call, events []record.Event, resou
 		sequence.Arrow{From: laneAPI, To: laneFunction, Label: "invoke", Card: hasCard})
 	var within []sequence.Arrow
 	for _, c := range calls {
-		if record.Name(c.Function) != function || c.By == record.Page || c.Started.Before(r.Started) || c.Started.After(end) {
+		if record.Name(c.Function) != function || c.By == record.Page ||
+			c.Started.Before(r.Started) || c.Started.After(end) {
 			continue
 		}
 		within = append(within, arrowOf(c, r.Started, resource))
@@ -107,12 +109,17 @@ func Diagram(r record.Request, calls []record.Call, events []record.Event, resou
 	d.Arrows = append(d.Arrows, within...)
 	d.Arrows = append(d.Arrows,
 		sequence.Arrow{From: laneFunction, To: laneAPI, Label: strconv.Itoa(r.Status), At: r.Took, Back: true},
-		sequence.Arrow{From: laneAPI, To: laneClient, Label: strconv.Itoa(r.Status), Took: r.Took, At: r.Took, Back: true})
+		sequence.Arrow{
+			From: laneAPI, To: laneClient, Label: strconv.Itoa(r.Status), Took: r.Took, At: r.Took, Back: true,
+		})
 	return d
 }
 
 func arrowOf(c record.Call, start time.Time, resource func(string) string) sequence.Arrow {
-	a := sequence.Arrow{From: laneFunction, To: laneDynamoDB, Label: c.Operation, At: c.Started.Sub(start), Took: c.Took, Denied: c.Denied}
+	a := sequence.Arrow{
+		From: laneFunction, To: laneDynamoDB, Label: c.Operation, At: c.Started.Sub(start), Took: c.Took,
+		Denied: c.Denied,
+	}
 	if c.By == record.Extension {
 		a.From = laneExtension
 	}

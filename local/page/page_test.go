@@ -15,6 +15,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/page"
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/page/attempt"
@@ -213,14 +214,17 @@ func TestGuard_RefusesWhatIsNotThePages(t *testing.T) {
 	w := newWorld(t)
 	v := w.enter()
 	port := w.server.URL[strings.LastIndexByte(w.server.URL, ':')+1:]
-	good := "form=" + v.form
+	good, twice := "form="+v.form, v.cookie.String()+"; "+v.cookie.Name+"=x"
+	origin := func(origin, site string) map[string]string {
+		return map[string]string{"Origin": origin, "Sec-Fetch-Site": site}
+	}
 	for name, tt := range map[string]struct {
 		method, path, body string
 		change             map[string]string // "" deletes
 	}{
 		"no cookie":                        {"GET", "/", "", map[string]string{"Cookie": ""}},
 		"a wrong cookie":                   {"GET", "/", "", map[string]string{"Cookie": v.cookie.Name + "=x"}},
-		"two cookies":                      {"GET", "/", "", map[string]string{"Cookie": v.cookie.String() + "; " + v.cookie.Name + "=x"}},
+		"two cookies":                      {"GET", "/", "", map[string]string{"Cookie": twice}},
 		"events without a cookie":          {"GET", "/events", "", map[string]string{"Cookie": ""}},
 		"an asset without a cookie":        {"GET", "/assets/page.js", "", map[string]string{"Cookie": ""}},
 		"a name that resolves here":        {"GET", "/", "", map[string]string{"Host": "attacker.example:" + port}},
@@ -232,9 +236,9 @@ func TestGuard_RefusesWhatIsNotThePages(t *testing.T) {
 		"another origin reads":             {"GET", "/part/tables", "", map[string]string{"Origin": "http://127.0.0.1:1"}},
 		"a form of another site":           {"POST", "/attack/flip", good, map[string]string{"Origin": "https://attacker.example"}},
 		"a form of another port":           {"POST", "/attack/flip", good, map[string]string{"Origin": "http://127.0.0.1:1"}},
-		"a form of a sandboxed frame":      {"POST", "/attack/flip", good, map[string]string{"Origin": "null", "Sec-Fetch-Site": "cross-site"}},
-		"no origin":                        {"POST", "/attack/flip", good, map[string]string{"Origin": "", "Sec-Fetch-Site": ""}},
-		"null and nothing else":            {"POST", "/attack/flip", good, map[string]string{"Origin": "null", "Sec-Fetch-Site": ""}},
+		"a form of a sandboxed frame":      {"POST", "/attack/flip", good, origin("null", "cross-site")},
+		"no origin":                        {"POST", "/attack/flip", good, origin("", "")},
+		"null and nothing else":            {"POST", "/attack/flip", good, origin("null", "")},
 		"no token of the form":             {"POST", "/attack/flip", "", nil},
 		"a wrong token of the form":        {"POST", "/attack/flip", "form=x", nil},
 		"the token in the address":         {"POST", "/attack/flip?" + good, "", nil},
@@ -277,7 +281,9 @@ func TestHeaders_AreOnEveryAnswer(t *testing.T) {
 	} {
 		resp := w.send(http.MethodGet, path, "", map[string]string{"Cookie": cookie})
 		policy := resp.Header.Get("Content-Security-Policy")
-		for _, want := range []string{"default-src 'none'", "script-src 'self'", "form-action 'self'", "frame-ancestors 'none'", "base-uri 'none'"} {
+		for _, want := range []string{
+			"default-src 'none'", "script-src 'self'", "form-action 'self'", "frame-ancestors 'none'", "base-uri 'none'",
+		} {
 			if !strings.Contains(policy, want) {
 				t.Errorf("%s: the policy %q lacks %s", path, policy, want)
 			}
@@ -328,21 +334,24 @@ func TestPage_EscapesWhatOthersWrote(t *testing.T) {
 	w.answer = `{"title":"` + strings.ReplaceAll(injection, `"`, `\"`) + `"}`
 	token := "11111111-2222-4333-8444-55555555555a" + injection
 	w.rows["CustomerOrderTable"] = []page.Row{{Text: map[string]string{
-		"CustomerOrder": injection, "CreditCard": token, "State": injection, "CustomerName": injection, "Address": injection,
+		"CustomerOrder": injection, "CreditCard": token, "State": injection, "CustomerName": injection,
+		"Address": injection,
 	}}}
 	w.rows["CreditCardTokenizerTable"] = []page.Row{{
 		Text:   map[string]string{"Hash_Key": token, "Ref": injection, "Purpose": injection, "IndexKeys": injection},
 		Binary: map[string][]byte{"CandidateString": []byte(injection)},
 	}}
-	w.rows["CreditCardTokenizerState"] = []page.Row{{Text: map[string]string{"State_Key": "use#" + injection + "#" + token, "Uses": injection}}}
+	w.rows["CreditCardTokenizerState"] = []page.Row{{Text: map[string]string{
+		"State_Key": "use#" + injection + "#" + token, "Uses": injection,
+	}}}
 	fmt.Fprintf(w.recorder, "F%s/tokenizer: {\"msg\":\"tokenizer\",\"operation\":%q,\"outcome\":%q,\"finding\":%q}\n", injection, injection, injection, injection)
 	v := w.enter()
 	fields := url.Values{}
 	for _, name := range []string{"email", "password", "code", "order", "name", "card", "address", "token", "as", "query"} {
 		fields.Set(name, injection)
 	}
-	pages := v.get("/?role=" + url.QueryEscape(injection) + "&operation=" + url.QueryEscape(injection) + "&request=" + url.QueryEscape(injection) +
-		"&view=" + url.QueryEscape(injection))
+	query := url.Values{"role": {injection}, "operation": {injection}, "request": {injection}, "view": {injection}}
+	pages := v.get("/?" + query.Encode())
 	for _, path := range []string{"/try/sign-up", "/try/confirm", "/try/sign-in", "/try/order", "/try/pay", "/read"} {
 		pages += v.post(path, fields)
 	}
@@ -367,7 +376,9 @@ func TestPage_RedirectsNowhereElse(t *testing.T) {
 	v := w.enter()
 	header := v.headers()
 	delete(header, "X-Part")
-	for _, path := range []string{"/try/order%0d%0aX-Injected:%201", "/attack/flip%0d%0aX-Injected:%201", "//attacker.example/", "/attack/..%2f..%2f"} {
+	for _, path := range []string{
+		"/try/order%0d%0aX-Injected:%201", "/attack/flip%0d%0aX-Injected:%201", "//attacker.example/", "/attack/..%2f..%2f",
+	} {
 		resp := w.send(http.MethodPost, w.server.URL+path, "form="+v.form, header)
 		if resp.Header.Get("X-Injected") != "" || strings.HasPrefix(resp.Header.Get("Location"), "//") ||
 			strings.Contains(resp.Header.Get("Location"), ":") || resp.StatusCode == http.StatusOK {
@@ -386,7 +397,9 @@ func TestCard_GoesToTheAPIAndNowhereElse(t *testing.T) {
 	if len(w.requests) != 1 || !strings.Contains(w.requests[0], `"CreditCard":"4111-1111-1111-1111"`) {
 		t.Errorf("the API got %q", w.requests)
 	}
-	w.rows["CustomerOrderTable"] = []page.Row{{Text: map[string]string{"CustomerOrder": "1", "CreditCard": canary, "Address": "at 4111.1111.1111.1111"}}}
+	w.rows["CustomerOrderTable"] = []page.Row{{Text: map[string]string{
+		"CustomerOrder": "1", "CreditCard": canary, "Address": "at 4111.1111.1111.1111",
+	}}}
 	fmt.Fprintf(w.recorder, "F/tokenizer: {\"msg\":\"tokenizer\",\"operation\":\"seal\",\"outcome\":\"ok\",\"reason\":\"card %s\"}\n", canary)
 	w.recorder.Changed()
 	pages += v.get("/") + v.get("/part/calls") + v.get("/part/tables")
@@ -407,18 +420,20 @@ func TestTry_ShowsTheAPIsOwnAnswer(t *testing.T) {
 	w := newWorld(t)
 	w.answer = `{"type":"about:blank","title":"invalid request","field":"CreditCard"}`
 	v := w.enter()
-	if part := v.post("/try/order", url.Values{"card": {"x"}}); !strings.Contains(part, "&#34;field&#34;: &#34;CreditCard&#34;") {
+	part := v.post("/try/order", url.Values{"card": {"x"}})
+	if !strings.Contains(part, "&#34;field&#34;: &#34;CreditCard&#34;") {
 		t.Errorf("the answer is not shown:\n%s", part)
 	}
 	v.post("/try/sign-in", url.Values{"email": {"a'b@example.com"}, "password": {"p"}})
-	part := v.post("/try/pay", url.Values{"order": {"o'1"}})
+	part = v.post("/try/pay", url.Values{"order": {"o'1"}})
 	if w.requests[1] != `/paybill id-token {"CustomerOrder":"o'1"}` {
 		t.Errorf("the API got %q", w.requests[1])
 	}
 	if !strings.Contains(part, `-d &#39;{&#34;CustomerOrder&#34;: &#34;o&#39;\&#39;&#39;1&#34;}&#39;`) {
 		t.Errorf("the command is not what was sent:\n%s", part)
 	}
-	if resp := w.send(http.MethodPost, "/try/nothing", "form="+v.form, v.headers()); resp.StatusCode != http.StatusNotFound {
+	resp := w.send(http.MethodPost, "/try/nothing", "form="+v.form, v.headers())
+	if resp.StatusCode != http.StatusNotFound {
 		t.Errorf("a step that is none: %d", resp.StatusCode)
 	}
 }
@@ -426,9 +441,14 @@ func TestTry_ShowsTheAPIsOwnAnswer(t *testing.T) {
 func TestTables_PairAnOrderWithTheRowOfItsToken(t *testing.T) {
 	w := newWorld(t)
 	const token, revoked = "aaaaaaaa-2222-4333-8444-555555555555", "bbbbbbbb-2222-4333-8444-555555555555"
-	w.rows["CustomerOrderTable"] = []page.Row{{Text: map[string]string{"CustomerOrder": "o-1", "CreditCard": token, "State": "PAID"}}}
+	w.rows["CustomerOrderTable"] = []page.Row{{Text: map[string]string{
+		"CustomerOrder": "o-1", "CreditCard": token, "State": "PAID",
+	}}}
 	w.rows["CreditCardTokenizerTable"] = []page.Row{
-		{Text: map[string]string{"Hash_Key": token, "Ref": "ref-1"}, Binary: map[string][]byte{"CandidateString": []byte("sealed")}},
+		{
+			Text:   map[string]string{"Hash_Key": token, "Ref": "ref-1"},
+			Binary: map[string][]byte{"CandidateString": []byte("sealed")},
+		},
 		{Text: map[string]string{"Hash_Key": revoked}},
 	}
 	w.rows["CreditCardTokenizerState"] = []page.Row{{Text: map[string]string{"State_Key": "gone#" + revoked}}}
@@ -464,7 +484,9 @@ func TestTables_ShowTheLatestOrdersBeforeRowsOfAttacks(t *testing.T) {
 	v := w.enter()
 	add := func(table, name string, i int) {
 		w.mu.Lock()
-		w.rows[table] = append(w.rows[table], page.Row{Text: map[string]string{name: fmt.Sprintf("%s-%d", table, i), "CreatedAt": fmt.Sprintf("2026-01-%02d", i+10)}})
+		w.rows[table] = append(w.rows[table], page.Row{Text: map[string]string{
+			name: fmt.Sprintf("%s-%d", table, i), "CreatedAt": fmt.Sprintf("2026-01-%02d", i+10),
+		}})
 		w.mu.Unlock()
 		w.recorder.Changed()
 		v.get("/part/tables")
@@ -492,14 +514,16 @@ func TestAttack_ShowsWhatStoppedItAndTheThreatModelsSentence(t *testing.T) {
 	for _, a := range attempt.Attacks() {
 		item := html[strings.Index(html, `id="attack-`+a.ID+`"`):]
 		item, _, _ = strings.Cut(item, "</li>")
-		if !strings.Contains(item, "threat-model.md#") || !strings.Contains(item, "<code>Test") || !strings.Contains(item, "<blockquote>") {
+		if !strings.Contains(item, "threat-model.md#") || !strings.Contains(item, "<code>Test") ||
+			!strings.Contains(item, "<blockquote>") {
 			t.Errorf("%s has no promise with its test:\n%s", a.ID, item)
 		}
 		if got := v.post("/attack/"+a.ID, url.Values{}); !strings.Contains(got, "Stopped: "+a.ID) {
 			t.Errorf("%s: the report is not shown", a.ID)
 		}
 	}
-	if resp := w.send(http.MethodPost, "/attack/nothing", "form="+v.form, v.headers()); resp.StatusCode != http.StatusNotFound {
+	resp := w.send(http.MethodPost, "/attack/nothing", "form="+v.form, v.headers())
+	if resp.StatusCode != http.StatusNotFound {
 		t.Errorf("an attack that is none: %d", resp.StatusCode)
 	}
 	if _, err := page.New(page.Config{ThreatModel: "## Nothing"}); err == nil {
@@ -532,6 +556,41 @@ func TestEvents_TellABurstInFewMessages(t *testing.T) {
 	}
 	if messages > 10 {
 		t.Errorf("%d messages for one burst", messages)
+	}
+}
+
+// stuck is a connection whose browser does not read: writes fail at the deadline.
+type stuck struct {
+	header   http.Header
+	deadline time.Time
+}
+
+func (s *stuck) Header() http.Header { return s.header }
+func (s *stuck) WriteHeader(int)     {}
+func (s *stuck) Flush()              {}
+func (s *stuck) Write([]byte) (int, error) {
+	if s.deadline.IsZero() {
+		select {} // as a connection without a deadline does
+	}
+	return 0, os.ErrDeadlineExceeded
+}
+
+func (s *stuck) SetWriteDeadline(t time.Time) error {
+	s.deadline = t
+	return nil
+}
+
+func TestEvents_DropABrowserThatDoesNotRead(t *testing.T) {
+	w := newWorld(t)
+	v := w.enter()
+	for range 20 { // more than may listen at once, so each has given back its place
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, w.server.URL+"/events", nil)
+		r.AddCookie(v.cookie)
+		w.page.ServeHTTP(&stuck{header: http.Header{}}, r)
+	}
+	resp := w.send(http.MethodGet, "/events", "", map[string]string{"Cookie": v.cookie.String()})
+	if resp.StatusCode != http.StatusOK {
+		t.Errorf("the next browser gets %d", resp.StatusCode)
 	}
 }
 

@@ -148,20 +148,20 @@ func (p *Page) stepViews(s session) []stepView {
 	}
 	views := []stepView{
 		{
-			ID: "sign-up", Title: "Sign up", Text: "Cognito keeps the users. Nothing leaves this machine.", Button: "Sign up",
-			Fields: []input{email, password},
+			ID: "sign-up", Title: "Sign up", Text: "Cognito keeps the users. Nothing leaves this machine.",
+			Button: "Sign up", Fields: []input{email, password},
 			Command: aws + "sign-up --client-id " + client + " \\\n  --username " + quoted(s.Email) + " --password " +
 				quoted(s.Password),
 		},
 		{
-			ID: "confirm", Title: "Confirm", Text: "The code that the e-mail would have is filled in.", Button: "Confirm",
-			Fields: []input{email, {Name: "code", Label: "Code", Value: s.Code, Kind: "text"}},
+			ID: "confirm", Title: "Confirm", Text: "The code that the e-mail would have is filled in.",
+			Button: "Confirm", Fields: []input{email, {Name: "code", Label: "Code", Value: s.Code, Kind: "text"}},
 			Command: aws + "confirm-sign-up --client-id " + client + " \\\n  --username " + quoted(s.Email) +
 				" --confirmation-code " + quoted(cmp.Or(s.Code, "<code>")),
 		},
 		{
-			ID: "sign-in", Title: "Sign in", Text: "The answer has an ID token, which the API asks for.", Button: "Sign in",
-			Fields: []input{email, password},
+			ID: "sign-in", Title: "Sign in", Text: "The answer has an ID token, which the API asks for.",
+			Button: "Sign in", Fields: []input{email, password},
 			Command: aws + "initiate-auth --client-id " + client + " \\\n  --auth-flow USER_PASSWORD_AUTH " +
 				"--auth-parameters " + quoted("USERNAME="+s.Email+",PASSWORD="+s.Password),
 		},

@@ -125,7 +125,8 @@ func (p *Page) signIn(ctx context.Context, r *http.Request) (result, error) {
 		return result{}, err
 	}
 	p.update(func(s *session) { s.IDToken = token })
-	return result{true, "200 OK", fmt.Sprintf("An ID token of %d characters. The commands below have it.", len(token))}, nil
+	said := fmt.Sprintf("An ID token of %d characters. The commands below have it.", len(token))
+	return result{true, "200 OK", said}, nil
 }
 
 func (p *Page) order(ctx context.Context, r *http.Request) (result, error) {

@@ -121,14 +121,15 @@ func (s *snapshots) read(ctx context.Context) (snapshot, error) {
 		p.State = append(p.State, stateField(key, row))
 	}
 	got := snapshot{
-		orders: len(rows[orderTable]), rows: len(rows[vaultTable]), states: len(rows[stateTable]), ids: len(rows[indexTable]),
+		orders: len(rows[orderTable]), rows: len(rows[vaultTable]),
+		states: len(rows[stateTable]), ids: len(rows[indexTable]),
 	}
 	got.pairs = s.latest(byToken)
 	return got, nil
 }
 
-// latest returns the pairs that were seen last, those of orders before the others. Rows of the vault have no time, so the page remembers in which order it
-// saw tokens.
+// latest returns the pairs that were seen last, those of orders before the others. Rows of the vault have no time, so
+// the page remembers in which order it saw tokens.
 func (s *snapshots) latest(byToken map[string]*pair) []pair {
 	tokens := make([]string, 0, len(byToken))
 	for token := range byToken {

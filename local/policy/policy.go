@@ -154,8 +154,8 @@ func (a *Account) denied(r Request) *Denial {
 	return nil
 }
 
-// allowedByResource returns the statement of the resource's policy that is enough, because it names the principal. For a
-// principal of another account none is.
+// allowedByResource returns the statement of the resource's policy that is enough, because it names the principal. For
+// a principal of another account none is.
 func (a *Account) allowedByResource(r Request) *statement {
 	if account := accountOf(r.Role); account != a.id && account != "" {
 		return nil

@@ -220,10 +220,13 @@ func (b *tab) press(button, element, want string) {
 // token.
 func (b *tab) walk() string {
 	b.t.Helper()
+	b.do(chromedp.Clear(chromedp.CSS("#order-card")), chromedp.SendKeys(chromedp.CSS("#order-card"), canary))
 	b.press("#step-sign-up button", "#step-sign-up .result", "200 OK")
 	b.press("#step-confirm button", "#step-confirm .result", "200 OK")
 	b.press("#step-sign-in button", "#step-sign-in .result", "200 OK")
-	b.do(chromedp.Clear(chromedp.CSS("#order-card")), chromedp.SendKeys(chromedp.CSS("#order-card"), canary))
+	if typed := get(b, chromedp.Value(chromedp.CSS("#order-card"))); typed != canary {
+		b.t.Errorf("the card that was typed became %q while other forms were sent", typed)
+	}
 	b.press("#step-order button", "#step-order .result", "201 Created")
 	b.press("#step-pay button", "#step-pay .result", "200 OK")
 	b.until(`document.querySelector('#tables .pair .order')?.textContent.includes('PAID')`)

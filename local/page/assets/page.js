@@ -5,8 +5,10 @@
 const query = new URLSearchParams(location.search);
 query.delete('token');
 
-function show(part, html) {
-  // details stay as the person left them
+function show(part, html, sent) {
+  // What the person typed into other forms stays, and details stay open.
+  const typed = [...part.querySelectorAll('input[type=text], input[type=email]')]
+    .filter(field => field.form !== sent && field.value !== field.defaultValue).map(field => [field.id, field.value]);
   const open = new Set([...part.querySelectorAll('details[open][id]')].map(d => d.id));
   Idiomorph.morph(part, html, {
     ignoreActiveValue: true,
@@ -16,6 +18,7 @@ function show(part, html) {
       },
     },
   });
+  for (const [id, value] of typed) document.getElementById(id).value = value;
   highlight();
 }
 
@@ -53,7 +56,7 @@ document.addEventListener('submit', async event => {
   part.setAttribute('aria-busy', 'true');
   try {
     const answer = await fetch(form.action, { method: 'POST', body: fields, headers: { 'X-Part': '1' } });
-    if (answer.ok) show(part, await answer.text());
+    if (answer.ok) show(part, await answer.text(), form);
     else if (answer.status === 403) location.reload();
   } finally {
     part.removeAttribute('aria-busy');

@@ -132,8 +132,9 @@ func (r *Recorder) decided(call awsproxy.Call, d authorizer.Decision) {
 
 func (r *Recorder) answered(call awsproxy.Call, status int, took time.Duration) {
 	c := Call{
-		ID: call.ID, Started: time.Now().Add(-took), Took: took, Role: Name(call.Principal), Principal: clip(call.Principal),
-		Function: clip(call.Function), By: by(call.Agent), Service: clip(call.Service), Operation: clip(call.Operation),
+		ID: call.ID, Started: time.Now().Add(-took), Took: took, Role: Name(call.Principal),
+		Principal: clip(call.Principal),
+		Function:  clip(call.Function), By: by(call.Agent), Service: clip(call.Service), Operation: clip(call.Operation),
 		Status: status,
 	}
 	c.read(call.Body)
