@@ -71,7 +71,9 @@ func TestActAsPrincipal_MayDoWhatTheResourcesLeave(t *testing.T) {
 		t.Fatal(err)
 	}
 	const developer, team = "arn:aws:iam::123456789012:role/developer", "arn:aws:iam::123456789012:role/team"
-	sealed := map[string]string{"table": vaultTable, "account_id": synth.Account, "ref": "00000000000000000000000000000000"}
+	sealed := map[string]string{
+		"table": vaultTable, "account_id": synth.Account, "ref": "00000000000000000000000000000000",
+	}
 	dataKey, err := s.Clients.KMS.GenerateDataKey(t.Context(), &kms.GenerateDataKeyInput{
 		KeyId: new(s.Outputs["KMSKeyID"]), KeySpec: "AES_256", EncryptionContext: sealed,
 	})
@@ -90,7 +92,8 @@ func TestActAsPrincipal_MayDoWhatTheResourcesLeave(t *testing.T) {
 		if _, err := tables.Scan(t.Context(), &dynamodb.ScanInput{TableName: new(orderTable)}); err != nil {
 			t.Errorf("%s cannot read the orders: %v", who.arn, err)
 		}
-		if _, err := tables.Scan(t.Context(), &dynamodb.ScanInput{TableName: new(vaultTable)}); (err == nil) != who.scans {
+		_, err = tables.Scan(t.Context(), &dynamodb.ScanInput{TableName: new(vaultTable)})
+		if (err == nil) != who.scans {
 			t.Errorf("%s reads the vault: error = %v", who.arn, err)
 		}
 		_, err = kms.NewFromConfig(config).Decrypt(t.Context(), &kms.DecryptInput{

@@ -30,9 +30,9 @@ const (
 	enter          // it has the token of the link, which is used now
 )
 
-// guard lets one person in. Host protects from names that somebody else has resolve to this machine, and the cookie from
-// pages of other sites and from other people's programs. Browsers send cookies to all ports of a host, so the name of
-// the cookie has the port, and changes need the token of a form of the page, too.
+// guard lets one person in. Host protects from names that somebody else has resolve to this machine, and the cookie
+// from pages of other sites and from other people's programs. Browsers send cookies to all ports of a host, so the name
+// of the cookie has the port, and changes need the token of a form of the page, too.
 type guard struct {
 	host   string // of the page
 	cookie string // its name

@@ -5,12 +5,13 @@
 //	fmt.Println(p.Link("127.0.0.1:8080"))
 //	err = http.Serve(listener, p)
 //
-// The page can act with the permissions of every role, so it is for one person on this machine. Package page serves only
-// requests that name the listener in Host, and come from a browser that was given the link: its token works once, and is
-// exchanged for a cookie. A change needs a token of the form, too, and an Origin of the page's own. It logs nothing.
+// The page can act with the permissions of every role, so it is for one person on this machine. Package page serves
+// only requests that name the listener in Host, and come from a browser that was given the link: its token works once,
+// and is exchanged for a cookie. A change needs a token of the form, too, and an Origin of the page's own. It logs
+// nothing.
 //
-// A card number is in the field into which the person typed it, and goes from there to the API. The page keeps none, and
-// masks whatever looks like one.
+// A card number is in the field into which the person typed it, and goes from there to the API. The page keeps none,
+// and masks whatever looks like one.
 package page
 
 import (

@@ -65,7 +65,9 @@ func (w *world) Attack(_ context.Context, id string) (attempt.Report, error) {
 
 func (w *world) DeveloperSees(_ context.Context, tables []string) (steps []attempt.Step, err error) {
 	for _, table := range tables {
-		steps = append(steps, attempt.Step{Did: "reads " + table, Kind: attempt.Denied, Policy: "the boundary denies it"})
+		steps = append(steps, attempt.Step{
+			Did: "reads " + table, Kind: attempt.Denied, Policy: "the boundary denies it",
+		})
 	}
 	return steps, nil
 }
@@ -193,7 +195,8 @@ func TestLink_WorksOnceAndGivesAStrictCookie(t *testing.T) {
 	if v.cookie.SameSite != http.SameSiteStrictMode || !v.cookie.HttpOnly || v.cookie.Domain != "" {
 		t.Errorf("cookie %v", v.cookie)
 	}
-	if resp := w.send(http.MethodGet, link, "", nil); resp.StatusCode != http.StatusForbidden || len(resp.Cookies()) > 0 {
+	resp := w.send(http.MethodGet, link, "", nil)
+	if resp.StatusCode != http.StatusForbidden || len(resp.Cookies()) > 0 {
 		t.Errorf("the link works again: %d", resp.StatusCode)
 	}
 	if len(w.opened) != 1 || w.opened[0] == link || w.opened[0] != w.page.Link() {
@@ -215,9 +218,11 @@ func TestGuard_RefusesWhatIsNotThePages(t *testing.T) {
 	v := w.enter()
 	port := w.server.URL[strings.LastIndexByte(w.server.URL, ':')+1:]
 	good, twice := "form="+v.form, v.cookie.String()+"; "+v.cookie.Name+"=x"
+	own, host := w.server.URL, func(host string) map[string]string { return map[string]string{"Host": host} }
 	origin := func(origin, site string) map[string]string {
 		return map[string]string{"Origin": origin, "Sec-Fetch-Site": site}
 	}
+	plain := map[string]string{"Content-Type": "text/plain"}
 	for name, tt := range map[string]struct {
 		method, path, body string
 		change             map[string]string // "" deletes
@@ -227,12 +232,12 @@ func TestGuard_RefusesWhatIsNotThePages(t *testing.T) {
 		"two cookies":                      {"GET", "/", "", map[string]string{"Cookie": twice}},
 		"events without a cookie":          {"GET", "/events", "", map[string]string{"Cookie": ""}},
 		"an asset without a cookie":        {"GET", "/assets/page.js", "", map[string]string{"Cookie": ""}},
-		"a name that resolves here":        {"GET", "/", "", map[string]string{"Host": "attacker.example:" + port}},
-		"localhost":                        {"GET", "/", "", map[string]string{"Host": "localhost:" + port}},
-		"no port":                          {"GET", "/", "", map[string]string{"Host": "127.0.0.1"}},
-		"an attack under another name":     {"POST", "/attack/flip", good, map[string]string{"Host": "attacker.example"}},
-		"another site reads":               {"GET", "/part/tables", "", map[string]string{"Sec-Fetch-Site": "cross-site"}},
-		"another port reads":               {"GET", "/part/tables", "", map[string]string{"Sec-Fetch-Site": "same-site"}},
+		"a name that resolves here":        {"GET", "/", "", host("attacker.example:" + port)},
+		"localhost":                        {"GET", "/", "", host("localhost:" + port)},
+		"no port":                          {"GET", "/", "", host("127.0.0.1")},
+		"an attack under another name":     {"POST", "/attack/flip", good, host("attacker.example")},
+		"another site reads":               {"GET", "/part/tables", "", origin(own, "cross-site")},
+		"another port reads":               {"GET", "/part/tables", "", origin(own, "same-site")},
 		"another origin reads":             {"GET", "/part/tables", "", map[string]string{"Origin": "http://127.0.0.1:1"}},
 		"a form of another site":           {"POST", "/attack/flip", good, map[string]string{"Origin": "https://attacker.example"}},
 		"a form of another port":           {"POST", "/attack/flip", good, map[string]string{"Origin": "http://127.0.0.1:1"}},
@@ -242,7 +247,7 @@ func TestGuard_RefusesWhatIsNotThePages(t *testing.T) {
 		"no token of the form":             {"POST", "/attack/flip", "", nil},
 		"a wrong token of the form":        {"POST", "/attack/flip", "form=x", nil},
 		"the token in the address":         {"POST", "/attack/flip?" + good, "", nil},
-		"a form that no browser encodes":   {"POST", "/attack/flip", good, map[string]string{"Content-Type": "text/plain"}},
+		"a form that no browser encodes":   {"POST", "/attack/flip", good, plain},
 		"a body without end":               {"POST", "/attack/flip", good + "&x=" + strings.Repeat("x", 1<<20), nil},
 		"a method that the page has not":   {"PUT", "/", "", nil},
 		"a step with a cookie but no form": {"POST", "/try/order", "card=" + canary, nil},
@@ -282,7 +287,8 @@ func TestHeaders_AreOnEveryAnswer(t *testing.T) {
 		resp := w.send(http.MethodGet, path, "", map[string]string{"Cookie": cookie})
 		policy := resp.Header.Get("Content-Security-Policy")
 		for _, want := range []string{
-			"default-src 'none'", "script-src 'self'", "form-action 'self'", "frame-ancestors 'none'", "base-uri 'none'",
+			"default-src 'none'", "script-src 'self'", "form-action 'self'", "frame-ancestors 'none'",
+			"base-uri 'none'",
 		} {
 			if !strings.Contains(policy, want) {
 				t.Errorf("%s: the policy %q lacks %s", path, policy, want)
@@ -291,7 +297,8 @@ func TestHeaders_AreOnEveryAnswer(t *testing.T) {
 		if strings.Contains(policy, "unsafe") || strings.Contains(policy, "http") {
 			t.Errorf("%s: %s", path, policy)
 		}
-		if resp.Header.Get("Referrer-Policy") != "no-referrer" || resp.Header.Get("X-Content-Type-Options") != "nosniff" ||
+		if resp.Header.Get("Referrer-Policy") != "no-referrer" ||
+			resp.Header.Get("X-Content-Type-Options") != "nosniff" ||
 			resp.Header.Get("Cache-Control") != "no-store" || resp.Header.Get("Access-Control-Allow-Origin") != "" {
 			t.Errorf("%s: %v", path, resp.Header)
 		}
@@ -347,7 +354,9 @@ func TestPage_EscapesWhatOthersWrote(t *testing.T) {
 	fmt.Fprintf(w.recorder, "F%s/tokenizer: {\"msg\":\"tokenizer\",\"operation\":%q,\"outcome\":%q,\"finding\":%q}\n", injection, injection, injection, injection)
 	v := w.enter()
 	fields := url.Values{}
-	for _, name := range []string{"email", "password", "code", "order", "name", "card", "address", "token", "as", "query"} {
+	for _, name := range []string{
+		"email", "password", "code", "order", "name", "card", "address", "token", "as", "query",
+	} {
 		fields.Set(name, injection)
 	}
 	query := url.Values{"role": {injection}, "operation": {injection}, "request": {injection}, "view": {injection}}
@@ -377,7 +386,8 @@ func TestPage_RedirectsNowhereElse(t *testing.T) {
 	header := v.headers()
 	delete(header, "X-Part")
 	for _, path := range []string{
-		"/try/order%0d%0aX-Injected:%201", "/attack/flip%0d%0aX-Injected:%201", "//attacker.example/", "/attack/..%2f..%2f",
+		"/try/order%0d%0aX-Injected:%201", "/attack/flip%0d%0aX-Injected:%201", "//attacker.example/",
+		"/attack/..%2f..%2f",
 	} {
 		resp := w.send(http.MethodPost, w.server.URL+path, "form="+v.form, header)
 		if resp.Header.Get("X-Injected") != "" || strings.HasPrefix(resp.Header.Get("Location"), "//") ||
@@ -470,7 +480,8 @@ func TestTables_PairAnOrderWithTheRowOfItsToken(t *testing.T) {
 		t.Errorf("the revoked row is not shown:\n%s", html)
 	}
 	app := v.get("/part/tables?view=app")
-	if strings.Contains(app, "ref-1") || !strings.Contains(app, "the boundary denies it") || !strings.Contains(app, "PAID") {
+	if strings.Contains(app, "ref-1") || !strings.Contains(app, "the boundary denies it") ||
+		!strings.Contains(app, "PAID") {
 		t.Errorf("the application team's view:\n%s", app)
 	}
 	if got := v.post("/read", url.Values{"as": {"thief"}, "token": {token}}); !strings.Contains(got, "read as thief") {

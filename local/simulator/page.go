@@ -13,8 +13,8 @@ import (
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/synth"
 )
 
-// showPage serves the page about a system, of which the assembly is in dir, and prints where. With open it also starts a
-// browser there. The caller closes what it returns.
+// showPage serves the page about a system, of which the assembly is in dir, and prints where. With open it also starts
+// a browser there. The caller closes what it returns.
 func showPage(system *cloud.Cloud, dir string, recorder *record.Recorder, printer *progress.Printer,
 	open bool) (*live.Served, error) {
 	a, err := assembly.Load(dir)

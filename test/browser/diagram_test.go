@@ -20,7 +20,8 @@ func TestDiagram_OfAPaymentIsThatOfTheDocuments(t *testing.T) {
 	s := system(t)
 	w := walkthrough.Walk{
 		System: walkthrough.System{
-			Cognito: s.Clients.Cognito, DynamoDB: s.Clients.DynamoDB, Outputs: s.Outputs, Tables: s.Tables, Code: s.Code,
+			Cognito: s.Clients.Cognito, DynamoDB: s.Clients.DynamoDB, Outputs: s.Outputs, Tables: s.Tables,
+			Code: s.Code,
 		},
 		Order: "diagram", Card: canary, Print: progress.New(io.Discard),
 	}

@@ -207,8 +207,8 @@ func (b *tab) text(selector string) string {
 	return get(b, chromedp.Text(chromedp.CSS(selector)))
 }
 
-// press presses a button by the keyboard, and waits for a text in an element. Unlike a click of the mouse, this does not
-// miss when the page moves at the same time.
+// press presses a button by the keyboard, and waits for a text in an element. Unlike a click of the mouse, this does
+// not miss when the page moves at the same time.
 func (b *tab) press(button, element, want string) {
 	b.t.Helper()
 	b.do(chromedp.Focus(chromedp.CSS(button)), chromedp.KeyEvent(kb.Enter))

@@ -162,7 +162,8 @@ func TestPage_IsLightLiveAndResponsive(t *testing.T) {
 	b.staysResponsiveInABurst(s)
 }
 
-// showsWhatHappensElsewhere: somebody else's order shows up without a reload, and so does a row that the AWS CLI changes.
+// showsWhatHappensElsewhere: somebody else's order shows up without a reload, and so does a row that the AWS CLI
+// changes.
 func (b *tab) showsWhatHappensElsewhere(s *shown) {
 	t := b.t
 	t.Helper()
@@ -198,7 +199,11 @@ func (b *tab) staysResponsiveInABurst(s *shown) {
 	t.Helper()
 	b.do(chromedp.Evaluate[chromedp.Void](`
 		window.gaps = []; let last = performance.now();
-		requestAnimationFrame(function frame(now) { gaps.push(now - last); last = now; requestAnimationFrame(frame); })`))
+		requestAnimationFrame(function frame(now) {
+			gaps.push(now - last);
+			last = now;
+			requestAnimationFrame(frame);
+		})`))
 	burst(s, 1000)
 	b.until(`document.querySelector('#calls').textContent.includes('GetItem999')`)
 	got := eval[figures](b, `({Frames: gaps.length, Longest: Math.max(...gaps)})`)
@@ -242,7 +247,8 @@ func burst(s *shown, n int) {
 	watcher := s.recorder.Watcher()
 	for i := range n {
 		watcher.Answered(awsproxy.Call{
-			Principal: "arn:aws:iam::123456789012:role/burst", Service: "dynamodb", Operation: "GetItem" + strconv.Itoa(i),
+			Principal: "arn:aws:iam::123456789012:role/burst",
+			Service:   "dynamodb", Operation: "GetItem" + strconv.Itoa(i),
 		}, http.StatusOK, 0)
 	}
 }

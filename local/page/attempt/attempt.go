@@ -1,5 +1,5 @@
-// Package attempt tries to read a card as somebody, and attacks the running system as a compromised function would. Each
-// attempt is real: it makes calls with that role's credentials, and tells what answered.
+// Package attempt tries to read a card as somebody, and attacks the running system as a compromised function would.
+// Each attempt is real: it makes calls with that role's credentials, and tells what answered.
 //
 //	lab := attempt.New(system, recorder)
 //	report, err := lab.ReadAs(ctx, "developer", token)
@@ -116,8 +116,8 @@ func (l *Lab) as(name, function string) (actor, error) {
 	return newActor(name, role, config), err
 }
 
-// trial collects the steps of an attempt. After the first error that is none of the answers that an attempt is about, it
-// does nothing more.
+// trial collects the steps of an attempt. After the first error that is none of the answers that an attempt is about,
+// it does nothing more.
 type trial struct {
 	*Lab
 	ctx   context.Context

@@ -115,7 +115,9 @@ func (t *trial) asDeveloper(of target) {
 		return
 	}
 	t.step(a.name, a.principal, "reads the order table", func() (string, error) {
-		out, err := a.tables.Scan(t.ctx, &dynamodb.ScanInput{TableName: new(walkthrough.OrderTable), Limit: new(int32(50))})
+		out, err := a.tables.Scan(t.ctx, &dynamodb.ScanInput{
+			TableName: new(walkthrough.OrderTable), Limit: new(int32(50)),
+		})
 		if err != nil {
 			return "", err
 		}
@@ -209,7 +211,8 @@ func (t *trial) detokenize(who, function, token string, binding map[string]strin
 		if err != nil {
 			return "", err
 		}
-		return fmt.Sprintf("all %d digits, of which this page shows the last four: %s", len(pan.Reveal()), pan.Mask()), nil
+		const got = "all %d digits, of which this page shows the last four: %s"
+		return fmt.Sprintf(got, len(pan.Reveal()), pan.Mask()), nil
 	})
 }
 

@@ -107,8 +107,8 @@ type Recorder struct {
 // New returns an empty recorder.
 func New() *Recorder {
 	return &Recorder{
-		calls: ring[Call]{max: MaxCalls}, requests: ring[Request]{max: MaxRequests}, events: ring[Event]{max: MaxEvents},
-		pending: map[string][]Decision{}, subscribers: map[chan struct{}]bool{},
+		calls: ring[Call]{max: MaxCalls}, requests: ring[Request]{max: MaxRequests},
+		events: ring[Event]{max: MaxEvents}, pending: map[string][]Decision{}, subscribers: map[chan struct{}]bool{},
 	}
 }
 
@@ -132,10 +132,9 @@ func (r *Recorder) decided(call awsproxy.Call, d authorizer.Decision) {
 
 func (r *Recorder) answered(call awsproxy.Call, status int, took time.Duration) {
 	c := Call{
-		ID: call.ID, Started: time.Now().Add(-took), Took: took, Role: Name(call.Principal),
-		Principal: clip(call.Principal),
-		Function:  clip(call.Function), By: by(call.Agent), Service: clip(call.Service), Operation: clip(call.Operation),
-		Status: status,
+		ID: call.ID, Started: time.Now().Add(-took), Took: took, Status: status, By: by(call.Agent),
+		Role: Name(call.Principal), Principal: clip(call.Principal), Function: clip(call.Function),
+		Service: clip(call.Service), Operation: clip(call.Operation),
 	}
 	c.read(call.Body)
 	r.mu.Lock()
@@ -258,8 +257,8 @@ func (r *Recorder) Seq() uint64 {
 	return r.seq
 }
 
-// Subscribe returns a channel that gets a value after something was recorded. However much it is, a subscriber that does
-// not look has one value to receive, so a slow one costs nothing. Stop ends it.
+// Subscribe returns a channel that gets a value after something was recorded. However much it is, a subscriber that
+// does not look has one value to receive, so a slow one costs nothing. Stop ends it.
 func (r *Recorder) Subscribe() (changed <-chan struct{}, stop func()) {
 	c := make(chan struct{}, 1)
 	r.mu.Lock()

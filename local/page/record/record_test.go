@@ -86,7 +86,8 @@ func TestRecorder_ReadsWhatExtensionsLog(t *testing.T) {
 // As much as hours of traffic bring: what is kept does not grow, whatever is in it.
 func TestRecorder_HasABound(t *testing.T) {
 	r := record.New()
-	body := `{"KeyId":"` + strings.Repeat("k", 1000) + `","EncryptionContext":{"a":"` + strings.Repeat("x", 1000) + `"}}`
+	long := strings.Repeat("x", 1000)
+	body := `{"KeyId":"` + long + `","EncryptionContext":{"a":"` + long + `"}}`
 	line := []byte("F/tokenizer: {\"msg\":\"tokenizer\",\"reason\":\"" + strings.Repeat("y", 1000) + "\"}\n")
 	watcher := r.Watcher()
 	round := func(n int) {
@@ -103,8 +104,9 @@ func TestRecorder_HasABound(t *testing.T) {
 	if after := memory(); after > before+before/4+1<<20 {
 		t.Errorf("memory grew from %d to %d bytes", before, after)
 	}
-	if len(r.Calls()) != record.MaxCalls || len(r.Requests()) != record.MaxRequests || len(r.Events()) != record.MaxEvents {
-		t.Errorf("%d calls, %d requests, %d events", len(r.Calls()), len(r.Requests()), len(r.Events()))
+	calls, requests, events := len(r.Calls()), len(r.Requests()), len(r.Events())
+	if calls != record.MaxCalls || requests != record.MaxRequests || events != record.MaxEvents {
+		t.Errorf("%d calls, %d requests, %d events", calls, requests, events)
 	}
 	if calls := r.Calls(); calls[0].Seq < calls[len(calls)-1].Seq || calls[0].Seq < calls[1].Seq {
 		t.Error("the latest is not the first")
