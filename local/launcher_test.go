@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -28,6 +29,7 @@ import (
 func TestMain(m *testing.M) {
 	fakes := map[string]func() int{
 		"local": func() int { main(); return 0 }, "go": fakeGo, "node": fakeNode, "simulator": fakeSimulator,
+		"tokenizer-dev": fakeServer,
 	}
 	if fake := fakes[filepath.Base(os.Args[0])]; fake != nil {
 		os.Exit(fake())
@@ -434,21 +436,37 @@ func TestLauncher_ImportsTheStandardLibraryAlone(t *testing.T) {
 	}
 }
 
-// With the real tools: the simulator is compiled, and says what its flags are.
-func TestLauncher_ShowsTheSimulatorsHelp(t *testing.T) {
+// realTools is a launcher as a process that compiles with the real tools.
+func realTools(t *testing.T, args ...string) *exec.Cmd {
+	t.Helper()
 	if err := kit.ReadSources(); err != nil { // so that the cached result depends on them
 		t.Fatal(err)
 	}
-	cmd := fakes(t, []string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME")}, "-h")
+	cmd := fakes(t, []string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME")}, args...)
 	for _, name := range []string{"GOCACHE", "GOMODCACHE", "GOPATH", "GOFLAGS", "GOPROXY"} {
 		if value, set := os.LookupEnv(name); set {
 			cmd.Env = append(cmd.Env, name+"="+value)
 		}
 	}
-	got := finish(t, cmd)
-	for _, flag := range []string{"-serve", "-outputs", "-addr", "-card", "-stage", "-v\t"} {
-		if !strings.Contains(got.stdout, "  "+flag) {
-			t.Errorf("no %s in: %+v", flag, got)
+	return cmd
+}
+
+// With the real tools: the programs are compiled, and say what their flags are.
+func TestLauncher_KnowsTheFlagsOfItsPrograms(t *testing.T) {
+	flags := regexp.MustCompile(`(?m)^  -([a-z-]+)`)
+	listed := func(text string) (names []string) {
+		for _, match := range flags.FindAllStringSubmatch(text, -1) {
+			names = append(names, match[1])
 		}
+		return names
+	}
+	simulator := finish(t, realTools(t, "-h"))
+	want := slices.Sorted(slices.Values(append([]string{"layer"}, simulatorFlags...)))
+	if diff := cmp.Diff(want, listed(simulator.stdout)); diff != "" || simulator.code != 0 {
+		t.Errorf("simulator (-want +got):\n%s%+v", diff, simulator)
+	}
+	server := finish(t, realTools(t, "-layer", "-h"))
+	if diff := cmp.Diff(serverFlags, listed(server.stderr)); diff != "" || server.code != 0 || server.stdout != "" {
+		t.Errorf("development server (-want +got):\n%s%+v", diff, server)
 	}
 }

@@ -3,11 +3,13 @@
 //
 //	go run ./local                                 the walkthrough, from sign-up to a paid order
 //	go run ./local -serve -outputs out.json        the same, then keeps serving until Ctrl-C
-//	go run ./local -help                           all flags
+//	go run ./local -layer                          only the layer's API, for functions that you start yourself
+//	go run ./local -help                           all flags; also: go run ./local -layer -help
 //
-// This program is only a launcher. It imports the standard library alone, so that it starts soon after the first
-// `go run`. It compiles the CDK app and the program that does the work, ./local/simulator, and hands over to that:
-// arguments, environment, standard streams, working directory, signals and exit code are the simulator's.
+// This program is only a launcher. It imports the standard library alone, so that it starts soon after the first `go
+// run`. It compiles the CDK app and the program that does the work, ./local/simulator, and hands over to that:
+// arguments, environment, standard streams, working directory, signals and exit code are the simulator's. With -layer
+// the program that does the work is the development server, and there is no CDK app.
 package main
 
 import (
@@ -31,7 +33,9 @@ func main() {
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	rewrite := isTerminal(os.Stderr)
 	ticks := time.NewTicker(interval(rewrite))
-	os.Exit(launcher{out: os.Stderr, rewrite: rewrite, signals: signals, ticks: ticks.C}.run(os.Args[1:]))
+	os.Exit(
+		launcher{out: os.Stderr, rewrite: rewrite, signals: signals, ticks: ticks.C, parent: os.Getppid()}.run(
+			os.Args[1:]))
 }
 
 // launcher has what a run uses of the process.
@@ -40,6 +44,7 @@ type launcher struct {
 	rewrite bool      // out is a terminal, whose last line can be written again
 	signals <-chan os.Signal
 	ticks   <-chan time.Time // when to tell how far the compilation is
+	parent  int              // the process that started this one
 }
 
 // run returns the exit code.
@@ -52,29 +57,51 @@ func (l launcher) run(args []string) int {
 }
 
 func (l launcher) launch(args []string) (code int, err error) {
+	layer, args, err := splitArguments(args)
+	if err != nil {
+		return 1, err
+	}
 	help := asksForHelp(args)
 	what := "the CDK app and the simulator: on two cores 2 to 5 minutes the first time"
-	if help {
+	switch {
+	case layer:
+		what = "the development server: a minute the first time"
+	case help:
 		what = "the simulator, for its help: a minute the first time"
 	}
 	fmt.Fprintf(l.out, "Compiling %s, seconds later.\n", what)
-	root, err := moduleRoot()
+	root, err := l.prepare(!help && !layer)
 	if err != nil {
 		return 1, err
-	}
-	note, err := checkTools(root, !help)
-	if err != nil {
-		return 1, err
-	}
-	if note != "" {
-		fmt.Fprintln(l.out, note)
 	}
 	dir, err := os.MkdirTemp("", "lambda-tokenizer-local-")
 	if err != nil {
 		return 1, err
 	}
 	defer os.RemoveAll(dir)
+	if layer {
+		return l.launchServer(root, dir, args)
+	}
+	return l.launchSimulator(root, dir, help, args)
+}
 
+// prepare finds the module's directory, and looks at what compiles it.
+func (l launcher) prepare(needsNode bool) (root string, err error) {
+	root, err = moduleRoot()
+	if err != nil {
+		return "", err
+	}
+	note, err := checkTools(root, needsNode)
+	if err != nil {
+		return "", err
+	}
+	if note != "" {
+		fmt.Fprintln(l.out, note)
+	}
+	return root, nil
+}
+
+func (l launcher) launchSimulator(root, dir string, help bool, args []string) (code int, err error) {
 	simulator := newBuild("simulator", simulatorPackage, root, filepath.Join(dir, "simulator"))
 	// has packages in common with the extension and the functions, which need not be compiled twice
 	simulator.deployed = true
@@ -90,18 +117,26 @@ func (l launcher) launch(args []string) (code int, err error) {
 		args = append([]string{"-app", app.binary}, args...)
 	}
 	if err := l.compile(jobs); err != nil {
-		code := 1
-		if stopped := (stoppedError{}); errors.As(err, &stopped) {
-			code = 128 + int(stopped.signal)
-		}
-		if refused := (refusedError{}); errors.As(err, &refused) {
-			code = refused.code
-			_, _ = l.out.Write(refused.printed)
-			err = nil
-		}
-		return code, err
+		return l.explain(err)
 	}
-	return l.simulate(simulator.binary, args)
+	cmd := exec.Command(simulator.binary, args...)
+	cmd.Stdin = os.Stdin
+	if err := start(cmd); err != nil {
+		return 1, err
+	}
+	return l.await(cmd, nil)
+}
+
+// explain returns the exit code of a compilation that failed, and what is left to say.
+func (l launcher) explain(err error) (code int, _ error) {
+	if stopped := (stoppedError{}); errors.As(err, &stopped) {
+		return 128 + int(stopped.signal), err
+	}
+	if refused := (refusedError{}); errors.As(err, &refused) {
+		_, _ = l.out.Write(refused.printed)
+		return refused.code, nil
+	}
+	return 1, err
 }
 
 // asksForHelp tells whether the simulator needs no CDK app. If it is wrong, which takes a file that is named -h, the
@@ -197,20 +232,24 @@ func check(ctx context.Context, simulator string, args []string) error {
 	return err
 }
 
-// simulate runs the simulator with this process's streams and working directory, hands signals over, and returns its
-// exit code.
-func (l launcher) simulate(binary string, args []string) (int, error) {
-	cmd := exec.Command(binary, args...)
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
-	if err := cmd.Start(); err != nil {
-		return 1, err
-	}
+// start starts a program with this process's output streams and working directory.
+func start(cmd *exec.Cmd) error {
+	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+	return cmd.Start()
+}
+
+// await hands signals over to a program that has started, and returns its exit code. If end is closed, it ends the
+// program.
+func (l launcher) await(cmd *exec.Cmd, end <-chan struct{}) (int, error) {
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
 	for {
 		select {
 		case s := <-l.signals:
 			_ = cmd.Process.Signal(s) // after a Ctrl-C the terminal has sent it, too; a second one does no harm
+		case <-end:
+			end = nil
+			_ = cmd.Process.Signal(syscall.SIGTERM)
 		case err := <-ended:
 			var exit *exec.ExitError
 			switch {

@@ -173,7 +173,8 @@ func grantNewOrders(fn awslambda.Function, orders awsdynamodb.Table) {
 		Conditions: &map[string]any{
 			"StringEqualsIfExists": map[string]any{"dynamodb:ReturnValues": "NONE"},
 			"ForAllValues:StringEquals": map[string]any{"dynamodb:Attributes": []string{
-				"Address", "CreatedAt", "CreditCard", "CustomerName", "CustomerOrder", "State", "Sub",
+				"Address", "CardBrand", "CardLastFour", "CreatedAt", "CreditCard", "CustomerName", "CustomerOrder",
+				"State", "Sub",
 			}},
 			"Null": map[string]any{"dynamodb:Attributes": "false"},
 		},

@@ -201,7 +201,8 @@ func TestAttach_RefusesWhatWouldFailInLambda(t *testing.T) {
 				otherLayers(5)(b)
 				b.roleProps.Path = new("/elsewhere/")
 			},
-			want: "Role: got one with the IAM path /elsewhere/" + otherPath + "; Layers: got 5, as many as Lambda takes: remove one"},
+			want: "Role: got one with the IAM path /elsewhere/" + otherPath +
+				"; Layers: got 5, as many as Lambda takes: remove one"},
 		"a timeout that is not above the client's": {change: func(b *bench) {
 			b.props.Timeout = awscdk.Duration_Seconds(new(5.0))
 		},

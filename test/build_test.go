@@ -149,11 +149,22 @@ func checkLayerVersion(t *testing.T, assembly assembly, version resource) (sum s
 		t.Fatal(err)
 	}
 	want := map[string]fs.FileMode{
-		"extensions/tokenizer":                              0o755,
-		"nodejs/node_modules/lambda-tokenizer/index.mjs":    0o644,
-		"nodejs/node_modules/lambda-tokenizer/package.json": 0o644,
-		"python/lambda_tokenizer.py":                        0o644,
-		"tokenizer.digest":                                  0o644,
+		"extensions/tokenizer": 0o755,
+		"nodejs/node_modules/@lambda-tokenizer/client/client.cjs":   0o644,
+		"nodejs/node_modules/@lambda-tokenizer/client/index.cjs":    0o644,
+		"nodejs/node_modules/@lambda-tokenizer/client/index.d.cts":  0o644,
+		"nodejs/node_modules/@lambda-tokenizer/client/index.d.mts":  0o644,
+		"nodejs/node_modules/@lambda-tokenizer/client/index.mjs":    0o644,
+		"nodejs/node_modules/@lambda-tokenizer/client/package.json": 0o644,
+		"python/lambda_tokenizer/__init__.py":                       0o644,
+		"python/lambda_tokenizer/_arguments.py":                     0o644,
+		"python/lambda_tokenizer/_errors.py":                        0o644,
+		"python/lambda_tokenizer/_results.py":                       0o644,
+		"python/lambda_tokenizer/_secret.py":                        0o644,
+		"python/lambda_tokenizer/_transport.py":                     0o644,
+		"python/lambda_tokenizer/_verbs.py":                         0o644,
+		"python/lambda_tokenizer/py.typed":                          0o644,
+		"tokenizer.digest":                                          0o644,
 	}
 	if diff := gocmp.Diff(want, modes); diff != "" {
 		t.Errorf("layer's files (-want +got):\n%s", diff)

@@ -1,8 +1,10 @@
 package test
 
 import (
+	"bytes"
 	"encoding/json"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -94,11 +96,49 @@ func TestExample_FunctionsWorkWithTheLayersClients(t *testing.T) {
 			defer server.Close()
 			want := map[string]string{
 				"python": `[{"token":"the-token"},{"error":"token-not-found"}]`,
-				"node":   `[{"card":"card-canary"},{"error":"token-not-found"}]`,
+				"node":   `[{"card":"************1111"},{"error":"token-not-found"}]`,
 			}[name]
-			if got := runClient(t, program, server.Listener.Addr()); got != want {
+			if got := runFunction(t, program, server.Listener.Addr()); got != want {
 				t.Errorf("got %s, want %s", got, want)
 			}
 		})
 	}
+}
+
+func answerLikeTheExtension(w http.ResponseWriter, body []byte) {
+	switch {
+	case strings.Contains(string(body), "unknown"):
+		w.Header().Set("Content-Type", "application/problem+json")
+		w.WriteHeader(http.StatusNotFound)
+		_, _ = io.WriteString(w, `{"title":"token not found","status":404,"code":"token-not-found"}`)
+	case strings.Contains(string(body), "known"):
+		_, _ = io.WriteString(w, `{"data":"************1111","redaction":"MASKED"}`)
+	default:
+		_, _ = io.WriteString(w, `{"token":"the-token"}`)
+	}
+}
+
+// runFunction runs a program with the layer's clients, and returns the JSON that it printed, without spaces.
+func runFunction(t *testing.T, program []string, address net.Addr) string {
+	t.Helper()
+	layer, err := filepath.Abs(filepath.Join(moduleRoot, "tokenizerlayer", "layer", "python"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, port, err := net.SplitHostPort(address.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	command := exec.CommandContext(t.Context(), program[0], program[1:]...)
+	command.Env = append(os.Environ(), "PYTHONPATH="+layer, "PYTHONDONTWRITEBYTECODE=1",
+		"TOKENIZER_PORT="+port, "AWS_SESSION_TOKEN=the-session")
+	output, err := command.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, output)
+	}
+	var compact bytes.Buffer
+	if err := json.Compact(&compact, output); err != nil {
+		t.Fatalf("%v\n%s", err, output)
+	}
+	return strings.TrimSpace(compact.String())
 }

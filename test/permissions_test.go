@@ -154,7 +154,10 @@ func TestPermissions_TheApplicationOnlyReadsTombstonesAndCountsUses(t *testing.T
 // IAM cannot tell a new order from an overwritten one, nor see its state, but it can see the attributes of an order
 // that is being paid.
 func TestPermissions_OrderPutsOrdersAsTheyArePlaced(t *testing.T) {
-	placed := []string{"Address", "CreatedAt", "CreditCard", "CustomerName", "CustomerOrder", "State", "Sub"}
+	placed := []string{
+		"Address", "CardBrand", "CardLastFour", "CreatedAt", "CreditCard", "CustomerName", "CustomerOrder", "State",
+		"Sub",
+	}
 	inEveryConfiguration(t, func(t *testing.T, assembly assembly) {
 		account, role := assembly.account(t), assembly.roleARN(t, "OrderRole")
 		for name, test := range map[string]struct {

@@ -27,7 +27,9 @@ var snippetImports = map[string]string{
 	"client":         modulePath + "/tokenizerlayer/client",
 	"errors":         "errors",
 	"fmt":            "fmt",
+	"time":           "time",
 	"tokenizerlayer": modulePath + "/tokenizerlayer",
+	"tokenizertest":  modulePath + "/tokenizerlayer/tokenizertest",
 }
 
 // around declares what a snippet may take for granted.

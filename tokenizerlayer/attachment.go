@@ -270,7 +270,9 @@ func (a *attachment) madeRoleProblems(s state) (found []error) {
 		return found
 	}
 	if a.access != Detokenize {
-		found = append(found, errors.New("access: got one other than Detokenize for a role of NewDetokenizeRole: give the function another role"))
+		found = append(found,
+			errors.New(
+				"access: got one other than Detokenize for a role of NewDetokenizeRole: give the function another role"))
 	}
 	if s.name != name {
 		found = append(found, fmt.Errorf("FunctionName: got %v, but the role of NewDetokenizeRole is for the "+

@@ -10,7 +10,8 @@ import (
 // (https://docs.aws.amazon.com/lambda/latest/dg/packaging-layers.html). It is embedded, not read from the source tree,
 // so that the constructs find it wherever their module lies.
 //
-//go:embed layer/python/*.py layer/nodejs/node_modules
+//go:embed layer/python/lambda_tokenizer/*.py layer/python/lambda_tokenizer/py.typed
+//go:embed layer/nodejs/node_modules/@lambda-tokenizer/client
 var opt embed.FS
 
 // clients are the layer's files without the name of their source directory.

@@ -196,8 +196,9 @@ func LayerFromAttributes(scope constructs.Construct, id string, attributes *Laye
 }
 
 var (
-	layerVersionForm = regexp.MustCompile(`^arn:aws[a-z-]*:lambda:[a-z0-9-]+:[0-9]{12}:layer:[A-Za-z0-9_-]{1,140}:[0-9]+$`)
-	digestForm       = regexp.MustCompile(`^[0-9a-f]{64}$`)
+	layerVersionForm = regexp.MustCompile(
+		`^arn:aws[a-z-]*:lambda:[a-z0-9-]+:[0-9]{12}:layer:[A-Za-z0-9_-]{1,140}:[0-9]+$`)
+	digestForm = regexp.MustCompile(`^[0-9a-f]{64}$`)
 )
 
 func (a *LayerAttributes) problems() (problems []error) {

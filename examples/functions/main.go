@@ -1,5 +1,5 @@
-// Command functions is a CDK app that attaches the tokenizer layer to a Python and a Node function. It is a module of its
-// own, as your app is: what it imports is tokenizerlayer.
+// Command functions is a CDK app that attaches the tokenizer layer to a Python and a Node function. It is a module of
+// its own, as your app is: what it imports is tokenizerlayer.
 package main
 
 import (
@@ -15,8 +15,8 @@ import (
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer"
 )
 
-// rolePath is the IAM path below which the functions' roles are. The keys' policies let roles below it use the keys, each kind below a
-// path of its own, and nobody else.
+// rolePath is the IAM path below which the functions' roles are. The keys' policies let roles below it use the keys,
+// each kind below a path of its own, and nobody else.
 const rolePath = "/example/tokenizer/"
 
 func main() {
@@ -41,8 +41,9 @@ func build(app awscdk.App) error {
 	// What a security team owns: here in the same stack, to be short. Destroyable, because it is an example.
 	key := tokenizerlayer.KeyProps{RolePath: rolePath, Destroyable: true}
 	vault, err := tokenizerlayer.NewVault(stack, "Vault", &tokenizerlayer.VaultProps{
-		TokenKeys:       tokenizerlayer.FirstVersion(tokenizerlayer.NewTokenKey(stack, "TokenKey", &key)),
-		StorageKey:      tokenizerlayer.NewStorageKey(stack, "StorageKey", &tokenizerlayer.StorageKeyProps{RolePath: rolePath, Destroyable: true}),
+		TokenKeys: tokenizerlayer.FirstVersion(tokenizerlayer.NewTokenKey(stack, "TokenKey", &key)),
+		StorageKey: tokenizerlayer.NewStorageKey(stack, "StorageKey",
+			&tokenizerlayer.StorageKeyProps{RolePath: rolePath, Destroyable: true}),
 		FingerprintKeys: tokenizerlayer.FirstVersion(tokenizerlayer.NewFingerprintKey(stack, "FingerprintKey", &key)),
 		RolePath:        rolePath,
 		TableName:       "ExampleVault",
@@ -53,22 +54,26 @@ func build(app awscdk.App) error {
 	if err != nil {
 		return err
 	}
-	layer, err := tokenizerlayer.NewLayer(stack, "Layer", &tokenizerlayer.LayerProps{LayerVersionName: "ExampleTokenizeData", Destroyable: true})
+	layer, err := tokenizerlayer.NewLayer(stack, "Layer",
+		&tokenizerlayer.LayerProps{LayerVersionName: "ExampleTokenizeData", Destroyable: true})
 	if err != nil {
 		return err
 	}
 
 	// What an application team owns.
 	tokenize := newFunction(stack, "Tokenize", rolePath+tokenizerlayer.TokenizePath, &awslambda.FunctionProps{
-		Runtime: awslambda.Runtime_PYTHON_3_13(), Handler: new("index.handler"), Code: awslambda.Code_FromAsset(new("python"), nil),
+		Runtime: awslambda.Runtime_PYTHON_3_13(), Handler: new("index.handler"),
+		Code: awslambda.Code_FromAsset(new("python"), nil),
 	})
 	if err := layer.Attach(tokenize, vault, tokenizerlayer.Tokenize, nil); err != nil {
 		return err
 	}
 	detokenize := newFunction(stack, "Detokenize", rolePath+tokenizerlayer.DetokenizePath, &awslambda.FunctionProps{
-		Runtime: awslambda.Runtime_NODEJS_22_X(), Handler: new("index.handler"), Code: awslambda.Code_FromAsset(new("node"), nil),
+		Runtime: awslambda.Runtime_NODEJS_22_X(), Handler: new("index.handler"),
+		Code: awslambda.Code_FromAsset(new("node"), nil),
 	})
-	return layer.Attach(detokenize, vault, tokenizerlayer.Detokenize, &tokenizerlayer.AttachOptions{LogLevel: tokenizerlayer.LogWarn})
+	return layer.Attach(detokenize, vault, tokenizerlayer.Detokenize,
+		&tokenizerlayer.AttachOptions{LogLevel: tokenizerlayer.LogWarn})
 }
 
 // newFunction makes a function whose role may write its own log, and nothing else before the layer is attached.

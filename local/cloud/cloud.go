@@ -10,6 +10,7 @@
 package cloud
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -99,7 +100,7 @@ func Deploy(ctx context.Context, o Options) (_ *Cloud, err error) {
 	if err := d.create(ctx); err != nil {
 		return nil, err
 	}
-	apiURL, err := d.apis.serve(&c.front, o.Addr)
+	apiURL, err := d.apis.serve(&c.front, cmp.Or(o.Addr, "127.0.0.1:0"))
 	if err != nil {
 		return nil, err
 	}

@@ -93,3 +93,15 @@ func wantAll(t *testing.T, text string, parts ...string) {
 		}
 	}
 }
+
+func TestDeploy_ListensOnTheLoopbackAlone(t *testing.T) {
+	s := deploy(t, load(t))
+	for name, endpoint := range s.Endpoints {
+		if !strings.HasPrefix(endpoint, "http://127.0.0.1:") {
+			t.Errorf("%s is served at %s", name, endpoint)
+		}
+	}
+	if api := s.Outputs["PaymentMethodApiURL"]; !strings.HasPrefix(api, "http://127.0.0.1:") || len(s.Endpoints) != 4 {
+		t.Errorf("the API is at %s, and the endpoints are %v", api, s.Endpoints)
+	}
+}

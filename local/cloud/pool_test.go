@@ -35,7 +35,8 @@ func TestUserPool_IsAsSensitiveToCaseAsTheTemplateSays(t *testing.T) {
 				}
 				return ""
 			}
-			if first, second := signUp("dup@example.com"), signUp("Dup@Example.com"); first != "" || second != test.again {
+			first, second := signUp("dup@example.com"), signUp("Dup@Example.com")
+			if first != "" || second != test.again {
 				t.Errorf("sign-ups: %q, %q", first, second)
 			}
 		})

@@ -132,7 +132,8 @@ func TestGateway_IgnoresSlashesAtTheEnd(t *testing.T) {
 		g := mustNew(t, stage(gateway.Route{Invoke: func(_ context.Context, p []byte) ([]byte, bool, error) {
 			return []byte(ok), false, json.Unmarshal(p, &event)
 		}}, nil))
-		if w := send(g, "POST "+path, http.Header{}); w.Code != 201 || event.Path != want || event.Resource != "/order" ||
+		if w := send(g, "POST "+path, http.Header{}); w.Code != 201 || event.Path != want ||
+			event.Resource != "/order" ||
 			event.RequestContext.ResourcePath != "/order" || event.RequestContext.Path != "/dev"+want {
 			t.Errorf("%s: status %d, event with path %q", path, w.Code, event.Path)
 		}

@@ -105,8 +105,9 @@ func (w *writer) abilities() error {
 
 // refusals lists the statements that allow one of these things, to no effect.
 func (w *writer) refusals() error {
-	w.section("Statements without effect", "A policy allows what is listed here, but something else refuses every request. Such a statement is a mistake, or a change that is not "+
-		"complete.")
+	w.section("Statements without effect",
+		"A policy allows what is listed here, but something else refuses every request. Such a statement is a mistake, or a change that is not "+
+			"complete.")
 	t := &table{heads: []string{"principal", "what", "on", "only if", "refused, because"}}
 	for _, r := range mergeActions(w.refused) {
 		t.add(r.principal.label, codes(r.actions), codes(r.on), r.onlyIf, r.refusal)
@@ -141,8 +142,9 @@ func (w *writer) room() error {
 
 // entrances lists who gets into roles, functions and layers.
 func (w *writer) entrances() error {
-	w.section("Who gets into roles, functions and layers", "Whoever can assume a role can do what the tables above say about it. Whoever can invoke a "+
-		"function gets its answers. Whoever chooses a function's layer or its variables chooses what runs with its role.")
+	w.section("Who gets into roles, functions and layers",
+		"Whoever can assume a role can do what the tables above say about it. Whoever can invoke a "+
+			"function gets its answers. Whoever chooses a function's layer or its variables chooses what runs with its role.")
 	w.analysis.entrances().write(&w.Builder)
 	w.WriteString("\n")
 	w.software().write(&w.Builder)
@@ -153,10 +155,12 @@ func (w *writer) entrances() error {
 
 // limits lists what limits principals, and the policies that are for nobody in the templates.
 func (w *writer) limits() error {
-	w.section("Permissions boundaries", "A role that has a boundary may do nothing beyond it, whatever its policies allow. The sections above take this into account.")
+	w.section("Permissions boundaries",
+		"A role that has a boundary may do nothing beyond it, whatever its policies allow. The sections above take this into account.")
 	w.boundaries().write(&w.Builder)
-	w.section("Policies for somebody else", "These are managed policies that no role of the templates has. Whoever gets one as a policy may do what it allows. "+
-		"Whoever gets it as a permissions boundary may do nothing else.")
+	w.section("Policies for somebody else",
+		"These are managed policies that no role of the templates has. Whoever gets one as a policy may do what it allows. "+
+			"Whoever gets it as a permissions boundary may do nothing else.")
 	t, err := w.loose()
 	if err != nil {
 		return err

@@ -13,8 +13,8 @@ import (
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/walkthrough"
 )
 
-// secrets are files of a run that only its user can read. The printed lines name them, so that nobody has to copy a token of a
-// thousand characters, and so that none is on the screen.
+// secrets are files of a run that only its user can read. The printed lines name them, so that nobody has to copy a
+// token of a thousand characters, and so that none is on the screen.
 type secrets struct{ dir string }
 
 func (s secrets) token() string { return filepath.Join(s.dir, "id-token") }
@@ -24,8 +24,8 @@ func (s secrets) code() string { return filepath.Join(s.dir, "code") }
 // mailed keeps the last confirmation code.
 func (s secrets) mailed(_, code string) error { return os.WriteFile(s.code(), []byte(code), 0o600) }
 
-// copyable are the lines that -serve prints. Each works as it is, in this order and in another terminal. The headings are no comments,
-// which some shells refuse where a person types.
+// copyable are the lines that -serve prints. Each works as it is, in this order and in another terminal. The headings
+// are no comments, which some shells refuse where a person types.
 var copyable = template.Must(template.New("").Parse(`
 In another terminal, copy these lines first. The credentials may be any text, and no policy restricts these calls.
 

@@ -12,7 +12,8 @@ func TestServe_PrintsANewOrderNumberEachTime(t *testing.T) {
 	numbers := map[string]bool{}
 	for range 3 {
 		s := secrets{t.TempDir()}
-		lines, err := s.lines(&cloud.Cloud{Endpoints: map[string]string{"kms": "http://user:password@127.0.0.1:1"}}, "token")
+		lines, err := s.lines(&cloud.Cloud{Endpoints: map[string]string{"kms": "http://user:password@127.0.0.1:1"}},
+			"token")
 		if err != nil {
 			t.Fatal(err)
 		}

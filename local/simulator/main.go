@@ -75,6 +75,7 @@ func parse(args []string, out io.Writer) (flags, error) {
 	set.StringVar(&f.app, "app", "",
 		"this repository's CDK app as a compiled `program`, which go run ./local names; without it the app is compiled first")
 	set.BoolVar(&f.check, "check", false, "only check flags and endpoints")
+	layer := set.Bool("layer", false, "serve the layer's API and nothing else; see go run ./local -layer -help")
 	if err := set.Parse(args); err != nil {
 		return f, err
 	}
@@ -83,6 +84,9 @@ func parse(args []string, out io.Writer) (flags, error) {
 	}
 	if f.open && !f.serve {
 		return f, errors.New("-open is about the page that -serve has: add -serve")
+	}
+	if *layer { // which the launcher takes out
+		return f, errors.New("-layer: write go run ./local -layer, without a value")
 	}
 	if _, err := client.ParsePAN(client.NewSecret(f.card)); err != nil {
 		return f, fmt.Errorf("-card %w", err)

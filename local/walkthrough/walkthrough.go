@@ -144,7 +144,7 @@ func (w *Walk) signIn(ctx context.Context) (string, error) {
 }
 
 func (w *Walk) order(ctx context.Context) (string, error) {
-	var out struct{ Message, CreditCardToken string }
+	var out struct{ Message, CreditCardToken, CardBrand, CardLastFour string }
 	err := w.post(ctx, "/order", http.StatusCreated, map[string]string{
 		"CustomerOrder": w.Order,
 		"CustomerName":  "Amazon Web Services",
@@ -152,7 +152,8 @@ func (w *Walk) order(ctx context.Context) (string, error) {
 		"Address":       "Reinvent2019, Las Vegas, USA",
 	}, &out)
 	w.token = out.CreditCardToken
-	return fmt.Sprintf("201 %s; token %s", out.Message, out.CreditCardToken), err
+	return fmt.Sprintf("201 %s; token %s of a card of brand %s that ends in %s", out.Message, out.CreditCardToken,
+		out.CardBrand, out.CardLastFour), err
 }
 
 func (w *Walk) paybill(ctx context.Context) (string, error) {

@@ -3,8 +3,10 @@
 package endtoend_test
 
 import (
+	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"sync"
 	"testing"
 
@@ -15,11 +17,18 @@ import (
 const canary = "4111111111111111"
 
 var (
-	stop  = func() error { return nil }
+	stop  = func() error { return nil } // ends the simulator, if there is one
 	start = sync.OnceValues(func() (*kit.Simulator, error) {
 		s, err := kit.StartSimulator(canary)
 		if err == nil {
-			stop = s.Stop
+			stop = func() error {
+				err := s.Stop()
+				if all := s.Stdout.String() + s.Stderr.String(); strings.Contains(all, canary) ||
+					strings.Contains(all, javascriptCard) {
+					err = errors.Join(err, errors.New("a card was printed"))
+				}
+				return err
+			}
 		}
 		return s, err
 	})

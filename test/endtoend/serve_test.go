@@ -82,7 +82,8 @@ func TestServe_PrintsLinesThatWork(t *testing.T) {
 		t.Fatalf("%v\n%s", err, stderr.String())
 	}
 	for _, want := range []string{
-		`"TableNames"`, "SimulatedPaymentLedger", `"Items"`, `"CandidateString"`, "alias/", "Order Created Successfully",
+		`"TableNames"`, "SimulatedPaymentLedger", `"Items"`, `"CandidateString"`, "alias/",
+		"Order Created Successfully",
 		"************0000", `"UserSub"`,
 	} {
 		if !strings.Contains(string(output), want) {

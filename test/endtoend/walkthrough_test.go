@@ -228,9 +228,10 @@ func (w *readmeWalk) signedIn(t *testing.T, answer []byte) {
 }
 
 func (w *readmeWalk) ordered(t *testing.T, answer []byte) {
-	var out struct{ Message, CreditCardToken string }
+	var out struct{ Message, CreditCardToken, CardBrand, CardLastFour string }
 	parseAnswer(t, answer, &out)
-	if out.Message != "Order Created Successfully" || out.CreditCardToken == "" {
+	if out.Message != "Order Created Successfully" || out.CreditCardToken == "" || out.CardBrand != "unknown" ||
+		out.CardLastFour != "0000" {
 		t.Fatalf("order: %s", answer)
 	}
 }
@@ -253,6 +254,7 @@ func (w *readmeWalk) orderSeen(t *testing.T, answer []byte) {
 	parseAnswer(t, answer, &row)
 	for name, want := range map[string]string{
 		"CustomerOrder": "123456789", "CustomerName": "Amazon Web Services", "Address": "Reinvent2019, Las Vegas, USA",
+		"CardBrand": "unknown", "CardLastFour": "0000",
 	} {
 		if row.Item[name].S != want {
 			t.Errorf("%s is %q", name, row.Item[name].S)

@@ -44,7 +44,7 @@ type Extension struct {
 
 	*Process // after Start
 	program  string
-	ready    chan struct{} // closed when it asks Lambda for an event, for it serves then
+	ready    chan struct{} // gets a value when it asks Lambda for an event, for it serves then
 	shutDown func()
 }
 
@@ -53,7 +53,7 @@ func NewExtension(t *testing.T, program string) *Extension {
 	t.Helper()
 	end := make(chan struct{})
 	x := &Extension{
-		Port: FreePort(t), program: program, ready: make(chan struct{}),
+		Port: FreePort(t), program: program, ready: make(chan struct{}, 1),
 		shutDown: sync.OnceFunc(func() { close(end) }),
 		Asked:    &Recorder{next: kmsserver.New(kmsserver.Config{AccountID: synth.Account, Region: synth.Region})},
 	}
@@ -66,8 +66,13 @@ func NewExtension(t *testing.T, program string) *Extension {
 	CreateTable(t, x.DynamoDB, StateTable, "State_Key", "Account_Id")
 	CreateTable(t, x.DynamoDB, IndexTable, "Index_Key")
 
-	next := sync.OnceFunc(func() { close(x.ready) })
-	lambdaURL := serve(t, &Lambda{Account: synth.Account, AtNext: func() { next(); <-end }})
+	lambdaURL := serve(t, &Lambda{Account: synth.Account, AtNext: func() {
+		select {
+		case x.ready <- struct{}{}:
+		default:
+		}
+		<-end
+	}})
 	t.Cleanup(x.shutDown) // before its server is closed
 	x.Environment = []string{
 		"AWS_LAMBDA_RUNTIME_API=" + strings.TrimPrefix(lambdaURL, "http://"),
@@ -91,7 +96,7 @@ func (x *Extension) key(t *testing.T, in kms.CreateKeyInput) (arn string) {
 	return *out.KeyMetadata.Arn
 }
 
-// Start starts the extension, and returns when it serves.
+// Start starts the extension, and returns when it serves. It can be started again after its end.
 func (x *Extension) Start(t *testing.T) { x.StartWithLog(t, nil) }
 
 // StartWithLog is Start with another place for the log; nil means Stdout.

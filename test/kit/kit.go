@@ -45,9 +45,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"runtime/debug"
 	"slices"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -140,7 +140,13 @@ func underRace() bool {
 type Buffer struct {
 	mu      sync.Mutex
 	b       bytes.Buffer
-	waiting map[string]chan struct{} // by the text
+	waiting []waiter
+}
+
+// waiter is somebody who waits for a text.
+type waiter struct {
+	text *regexp.Regexp
+	seen chan struct{}
 }
 
 // Write implements io.Writer.
@@ -148,12 +154,13 @@ func (l *Buffer) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	n, err := l.b.Write(p)
-	for text, seen := range l.waiting {
-		if strings.Contains(l.b.String(), text) {
-			close(seen)
-			delete(l.waiting, text)
+	l.waiting = slices.DeleteFunc(l.waiting, func(w waiter) bool {
+		found := w.text.Match(l.b.Bytes())
+		if found {
+			close(w.seen)
 		}
-	}
+		return found
+	})
 	return n, err
 }
 
@@ -165,20 +172,21 @@ func (l *Buffer) String() string {
 }
 
 // Seen returns a channel that is closed as soon as the text has been written.
-func (l *Buffer) Seen(text string) <-chan struct{} {
+func (l *Buffer) Seen(text string) <-chan struct{} { return l.seen(regexp.QuoteMeta(text)) }
+
+// SeenLine is Seen for a line that has the text, up to its end.
+func (l *Buffer) SeenLine(text string) <-chan struct{} {
+	return l.seen(regexp.QuoteMeta(text) + ".*\n")
+}
+
+func (l *Buffer) seen(pattern string) <-chan struct{} {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if seen := l.waiting[text]; seen != nil {
-		return seen
+	w := waiter{regexp.MustCompile(pattern), make(chan struct{})}
+	if w.text.Match(l.b.Bytes()) {
+		close(w.seen)
+	} else {
+		l.waiting = append(l.waiting, w)
 	}
-	seen := make(chan struct{})
-	if strings.Contains(l.b.String(), text) {
-		close(seen)
-		return seen
-	}
-	if l.waiting == nil {
-		l.waiting = map[string]chan struct{}{}
-	}
-	l.waiting[text] = seen
-	return seen
+	return w.seen
 }

@@ -89,6 +89,14 @@ func TestBuffer_SeenIsClosedOnceTheTextIsComplete(t *testing.T) {
 	fmt.Fprint(&b, "rds")
 	<-seen
 	<-b.Seen("two") // written before
+	line := b.SeenLine("words")
+	select {
+	case <-line:
+		t.Error("a line that has not ended was enough")
+	default:
+	}
+	fmt.Fprint(&b, ", more.\n")
+	<-line
 }
 
 func TestBuild_HasTheRaceDetectorIfTheTestHas(t *testing.T) {

@@ -2,6 +2,7 @@ package kit
 
 import (
 	"fmt"
+	"os"
 	"os/exec"
 	"syscall"
 	"time"
@@ -64,9 +65,12 @@ func (p *Process) Wait() error {
 	}
 }
 
+// Signal sends a signal to the process.
+func (p *Process) Signal(signal os.Signal) error { return p.cmd.Process.Signal(signal) }
+
 // Interrupt ends the process as Ctrl-C does, and waits for its end.
 func (p *Process) Interrupt() error {
-	if err := p.cmd.Process.Signal(syscall.SIGINT); err != nil {
+	if err := p.Signal(syscall.SIGINT); err != nil {
 		return err
 	}
 	return p.Wait()

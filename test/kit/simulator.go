@@ -138,14 +138,15 @@ func Text(v types.AttributeValue) string {
 	return s.Value
 }
 
-// Code is the confirmation code that the simulator mailed to an address, which it prints.
+// Code is the confirmation code that the simulator mailed to an address. The simulator prints it, and Code waits for
+// that: what a process prints can be read a little later than what it answers.
 func (s *Simulator) Code(email string) (string, error) {
-	mail := "mail to " + email + ": your confirmation code is "
-	if err := s.Await(s.Stdout.Seen(mail), Limit); err != nil {
+	text := "mail to " + email + ": your confirmation code is "
+	if err := s.Await(s.Stdout.SeenLine(text), Limit); err != nil {
 		return "", fmt.Errorf("no code was mailed to %s: %w", email, err)
 	}
-	_, after, _ := strings.Cut(s.Stdout.String(), mail)
-	code, _, _ := strings.Cut(after, "\n") // the line was written at once
+	_, mailed, _ := strings.Cut(s.Stdout.String(), text)
+	code, _, _ := strings.Cut(mailed, "\n")
 	return code, nil
 }
 

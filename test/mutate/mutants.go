@@ -38,6 +38,7 @@ type writer struct {
 	source   string
 	function string
 	seen     map[string]int
+	around   []ast.Node // the node that is visited, from the outside to the inside
 	out      []mutant
 }
 
@@ -69,9 +70,21 @@ func mutantsOf(file, source string) ([]mutant, error) {
 }
 
 func (w *writer) visit(n ast.Node) bool {
+	if n == nil {
+		w.around = w.around[:len(w.around)-1]
+		return false
+	}
+	if field, ok := n.(*ast.Field); ok && field.Tag != nil { // a struct's tags are no constants
+		return false
+	}
+	w.faults(n)
+	w.around = append(w.around, n)
+	return true
+}
+
+// faults notes the faults of a node, without those of the nodes in it.
+func (w *writer) faults(n ast.Node) {
 	switch n := n.(type) {
-	case *ast.Field:
-		return n.Tag == nil // a struct's tags are no constants
 	case *ast.BinaryExpr:
 		if to, ok := swapped[n.Op]; ok {
 			start := w.offset(n.OpPos)
@@ -93,12 +106,30 @@ func (w *writer) visit(n ast.Node) bool {
 		w.constant(n)
 	case *ast.Ident:
 		if other := map[string]string{"true": "false", "false": "true"}[n.Name]; other != "" {
-			w.replace(n, w.offset(n.Pos()), w.offset(n.End()), other)
+			w.replace(w.context(n), w.offset(n.Pos()), w.offset(n.End()), other)
 		}
 	case *ast.CallExpr:
 		w.call(n)
 	}
-	return true
+}
+
+// context is what n stands in, as far as that is a short text: "0 => 1" alone would be many faults of a function, and
+// would be told apart by their order, which changes.
+func (w *writer) context(n ast.Node) ast.Node {
+	for _, around := range slices.Backward(w.around) {
+		switch around.(type) {
+		case *ast.FuncLit, *ast.FuncType:
+			return n
+		case ast.Expr, *ast.AssignStmt, *ast.ReturnStmt, *ast.ExprStmt, *ast.ValueSpec:
+		default:
+			return n
+		}
+		if len(w.text(around)) > 80 {
+			return n
+		}
+		n = around
+	}
+	return n
 }
 
 // negate turns a condition around that no operator of which is swapped.
@@ -161,9 +192,9 @@ func (w *writer) constant(n *ast.BasicLit) {
 		return
 	}
 	start, end := w.offset(n.Pos()), w.offset(n.End())
-	w.replace(n, start, end, strconv.FormatInt(value+1, 10))
+	w.replace(w.context(n), start, end, strconv.FormatInt(value+1, 10))
 	if value > 0 {
-		w.replace(n, start, end, strconv.FormatInt(value-1, 10))
+		w.replace(w.context(n), start, end, strconv.FormatInt(value-1, 10))
 	}
 }
 

@@ -51,8 +51,10 @@ func TestMutantsOf_FindsEachKindOfFault(t *testing.T) {
 		}
 	}
 	want := []string{
-		"-: 8 => 9", "-: 8 => 7",
-		"do: context.WithTimeout(ctx, 5) => context.WithCancel(ctx)", "do: 5 => 6", "do: 5 => 4",
+		"-: limit = 8 => limit = 9", "-: limit = 8 => limit = 7",
+		"do: context.WithTimeout(ctx, 5) => context.WithCancel(ctx)",
+		"do: ctx, cancel := context.WithTimeout(ctx, 5) => ctx, cancel := context.WithTimeout(ctx, 6)",
+		"do: ctx, cancel := context.WithTimeout(ctx, 5) => ctx, cancel := context.WithTimeout(ctx, 4)",
 		"do: defer cancel() => nothing",
 		"do: n >= limit => n > limit", "do: n >= limit && ready(b) => n >= limit || ready(b)",
 		"do: clear(b) => nothing",
@@ -109,7 +111,6 @@ func TestLists_FitTheCode(t *testing.T) {
 	if err != nil || len(patches) < 30 {
 		t.Fatalf("%d patches, %v", len(patches), err)
 	}
-	known := map[string]bool{}
 	for _, p := range patches {
 		source, err := os.ReadFile(filepath.Join(root, p.file))
 		if err != nil {
@@ -118,25 +119,40 @@ func TestLists_FitTheCode(t *testing.T) {
 		if _, err := p.apply(string(source)); err != nil {
 			t.Error(err)
 		}
-		known[p.id] = true
 	}
 	accepted, err := readSurvivors("survivors.txt")
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, p := range packages {
-		all, _, _, err := readPackage(root, p.dir)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, m := range all {
-			known[m.id] = true
-		}
+	stale, err := staleEntries(root, accepted)
+	if len(stale) > 0 || err != nil {
+		t.Errorf("survivors.txt has faults that there are not: %s, error %v", strings.Join(stale, "\n"), err)
 	}
-	for id := range accepted {
-		if !known[id] {
-			t.Errorf("survivors.txt has a fault that there is not: %s", id)
-		}
+	accepted["a.go f: 1 => 2"] = "a fault that there is not"
+	if stale, err = staleEntries(root, accepted); !slices.Equal(stale, []string{"a.go f: 1 => 2"}) || err != nil {
+		t.Errorf("of a list with a fault that there is not, %v are found, error %v", stale, err)
+	}
+}
+
+// A survivor that is listed costs no point and fails nothing; one that is not does both.
+func TestScore_TellsListedSurvivorsFromOthers(t *testing.T) {
+	s, out := score{}, new(strings.Builder)
+	for _, r := range []result{
+		{ID: "a", Outcome: killed}, {ID: "b", Outcome: survived}, {ID: "c", Outcome: survived},
+		{ID: "d", Outcome: killed}, {ID: "e", Outcome: invalid},
+	} {
+		s.add(r, map[string]string{"c": "the same", "d": "the same"}, out)
+	}
+	if diff := cmp.Diff(score{killed: 2, survived: 1, listed: 1, invalid: 1}, s); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	const printed = "  SURVIVED b\n  listed   c | the same\n  killed here, though it is listed: d\n"
+	if out.String() != printed {
+		t.Errorf("printed:\n%s", out)
+	}
+	const text = "4 faults: 2 killed (50 %), 1 listed, 1 survived; 1 more did not compile"
+	if s.String() != text {
+		t.Errorf("the score is %q", s)
 	}
 }
 
@@ -233,9 +249,17 @@ func TestRunPackage_TellsWhatATestSees(t *testing.T) {
 	for _, r := range got {
 		ends[r.ID] = r.Outcome
 	}
-	want := map[string]string{"p/p.go f: n > 1 => n >= 1": killed, "p/p.go f: 1 => 2": survived,
-		"p/p.go f: 1 => 0": killed}
+	want := map[string]string{
+		"p/p.go f: n > 1 => n >= 1":              killed,
+		"p/p.go f: return n > 1 => return n > 2": survived,
+		"p/p.go f: return n > 1 => return n > 0": killed,
+	}
 	if diff := cmp.Diff(want, ends); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
+	}
+	out := new(strings.Builder)
+	if _, err := runPackage(ctx, root, "p", false, options{list: true, match: "n > 2"}, known, out); err != nil ||
+		out.String() != "p/p.go f: return n > 1 => return n > 2\n" {
+		t.Errorf("of the faults with n > 2, listed are %s, error %v", out, err)
 	}
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -9,7 +10,10 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -87,46 +91,74 @@ func (p patch) apply(source string) (string, error) {
 	return strings.Replace(source, p.before, p.after, 1), nil
 }
 
-// runPatches applies each patch to a copy of the tree, one after the other: they change files that are no Go, which an
-// overlay does not reach.
-func runPatches(ctx context.Context, root string, o options, out io.Writer) (results []result, err error) {
-	patches, err := readPatches(filepath.Join(root, "test", "mutate", "patches"))
+// runPatches applies each patch to a copy of the tree: they change files that are no Go, which an overlay does not
+// reach. There are as many copies as tests run at a time.
+func runPatches(ctx context.Context, root string, o options, known *outcomes, out io.Writer) ([]result, error) {
+	patches, err := readPatches(filepath.Join(root, patchesDir))
 	if err != nil {
 		return nil, err
 	}
+	patches = slices.DeleteFunc(patches, func(p patch) bool { return !strings.Contains(p.id, o.match) })
 	if o.list {
 		for _, p := range patches {
 			fmt.Fprintln(out, p.id)
 		}
 		return nil, nil
 	}
-	tree, err := os.MkdirTemp("", "mutate")
+	temp, err := os.MkdirTemp("", "mutate")
 	if err != nil {
 		return nil, err
 	}
-	defer os.RemoveAll(tree)
-	if err := copyTree(ctx, root, tree); err != nil {
-		return nil, err
-	}
-	passed := map[string]bool{} // tests that pass without a fault
-	for _, p := range patches {
-		if key := p.pkg + " " + p.tests; !passed[key] {
-			if output, err := test(ctx, tree, patchLimit, "-v", "-run", p.tests, p.pkg); err != nil ||
-				strings.Contains(string(output), "no tests to run") {
-				return nil, fmt.Errorf("%s fails without a fault, or does not exist: %w\n%s", key, err, output)
-			}
-			passed[key] = true
-		}
-		r := result{ID: p.id}
-		if r.Outcome, err = tryPatch(ctx, tree, p); err != nil {
+	defer os.RemoveAll(temp)
+	trees := make(chan string, o.parallel)
+	for i := range o.parallel {
+		tree := filepath.Join(temp, strconv.Itoa(i))
+		if err := copyTree(ctx, root, tree); err != nil {
 			return nil, err
 		}
-		if r.Outcome == invalid {
-			return nil, fmt.Errorf("%s does not compile: correct the patch", p.id)
-		}
-		results = append(results, r)
+		trees <- tree
 	}
-	return results, nil
+	passes := map[string]func() error{} // tests without a fault, by their names
+	results, errs := make([]result, len(patches)), make([]error, len(patches))
+	var wg sync.WaitGroup
+	for i, p := range patches {
+		source, err := os.ReadFile(filepath.Join(root, p.file))
+		if err != nil {
+			return nil, err
+		}
+		r := result{ID: p.id, Source: hexDigest(source)} // one that survived is tried again: its tests are anywhere
+		if of, ok := known.find(r.ID, r.Source, "unknown"); ok {
+			results[i] = of
+			continue
+		}
+		key := p.pkg + " " + p.tests
+		if passes[key] == nil {
+			passes[key] = sync.OnceValue(func() error { return passesWithoutFault(ctx, root, p) })
+		}
+		pass, tree := passes[key], <-trees
+		wg.Go(func() {
+			defer func() { trees <- tree }()
+			if errs[i] = pass(); errs[i] != nil {
+				return
+			}
+			if r.Outcome, errs[i] = tryPatch(ctx, tree, p); errs[i] == nil {
+				results[i], errs[i] = r, known.add(r)
+			}
+		})
+	}
+	wg.Wait()
+	return results, errors.Join(errs...)
+}
+
+func passesWithoutFault(ctx context.Context, root string, p patch) error {
+	output, err := test(ctx, root, patchLimit, "-v", "-run", p.tests, p.pkg)
+	if err != nil {
+		return fmt.Errorf("%s %s fails without a fault: %w\n%s", p.pkg, p.tests, err, output)
+	}
+	if bytes.Contains(output, []byte("no tests to run")) {
+		return fmt.Errorf("%s has no tests %s: correct the patch", p.pkg, p.tests)
+	}
+	return nil
 }
 
 func tryPatch(ctx context.Context, tree string, p patch) (what string, err error) {
@@ -144,7 +176,10 @@ func tryPatch(ctx context.Context, tree string, p patch) (what string, err error
 	}
 	defer func() { err = errors.Join(err, os.WriteFile(file, source, 0o600)) }()
 	output, err := test(ctx, tree, patchLimit, "-run", p.tests, p.pkg)
-	return outcome(ctx, output, err)
+	if what, err = outcome(ctx, output, err); what == invalid {
+		err = fmt.Errorf("%s does not compile: correct the patch\n%s", p.id, output)
+	}
+	return what, err
 }
 
 // copyTree copies the files that Git knows, as they are in the working tree, and links what npm has installed.

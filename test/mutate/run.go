@@ -25,6 +25,7 @@ import (
 const (
 	killed   = "killed"
 	survived = "survived"
+	listed   = "listed"  // it survived, as survivors.txt says
 	invalid  = "invalid" // it does not compile
 )
 
@@ -97,6 +98,7 @@ func runPackage(ctx context.Context, root, dir string, race bool, o options, kno
 	if err != nil {
 		return nil, err
 	}
+	all = slices.DeleteFunc(all, func(m mutant) bool { return !strings.Contains(m.id, o.match) })
 	chosen := choose(all, o.sample, o.seed)
 	if o.list {
 		for _, m := range chosen {
@@ -118,7 +120,7 @@ func runPackage(ctx context.Context, root, dir string, race bool, o options, kno
 	var wg sync.WaitGroup
 	places := make(chan struct{}, o.parallel)
 	for i, m := range chosen {
-		source := fmt.Sprintf("%x", sha256.Sum256([]byte(sources[m.file])))[:16]
+		source := hexDigest([]byte(sources[m.file]))
 		if r, ok := known.find(m.id, source, digest); ok {
 			results[i] = r
 			continue
@@ -165,6 +167,8 @@ func readPackage(root, dir string) (all []mutant, sources map[string]string, dig
 	return all, sources, hex.EncodeToString(h.Sum(nil))[:16], nil
 }
 
+func hexDigest(b []byte) string { return fmt.Sprintf("%x", sha256.Sum256(b))[:16] }
+
 // choose is a sample of mutants, the same for the same seed, in their order.
 func choose(all []mutant, n int, seed uint64) []mutant {
 	if n <= 0 || n >= len(all) {
@@ -195,7 +199,11 @@ func tryMutant(ctx context.Context, root string, m mutant, source string, limit 
 		os.WriteFile(overlay, list, 0o600)); err != nil {
 		return "", err
 	}
-	output, err := test(ctx, root, limit, append([]string{"-overlay=" + overlay}, args...)...)
+	args = append([]string{"-overlay=" + overlay}, args...)
+	output, err := test(ctx, root, limit, args...)
+	if bytes.Contains(output, []byte("panic: test timed out after ")) { // or only the machine is busy
+		output, err = test(ctx, root, 4*limit, args...)
+	}
 	return outcome(ctx, output, err)
 }
 

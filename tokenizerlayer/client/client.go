@@ -53,7 +53,6 @@
 package client
 
 import (
-	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -61,9 +60,9 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
 
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/api"
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/form"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/settings"
 )
 
@@ -74,7 +73,14 @@ const (
 	// DefaultTimeout is how long one call takes at most: 5 s. The function needs a longer timeout to handle a call that
 	// fails.
 	DefaultTimeout = api.ClientTimeout
+	// DefaultRetries is how often a call is tried again where that is safe: 2 times.
+	DefaultRetries = 2
 )
+
+// maxIdle is how long a connection may have been idle to be used again. The extension closes one after 15 minutes,
+// perhaps at the very moment in which an environment is thawed and the next request is sent. The transport goes by the
+// time of day, which does not stand still in a frozen environment.
+const maxIdle = time.Minute
 
 // Config says where the extension is. Only SessionToken is required.
 type Config struct {
@@ -82,8 +88,11 @@ type Config struct {
 	SessionToken string
 	// Port is the extension's port on 127.0.0.1, from 1 to 65535; 0 means [DefaultPort].
 	Port int
-	// Timeout bounds each call, besides the deadline of the call's context; 0 means [DefaultTimeout].
+	// Timeout bounds each call with all its retries, besides the deadline of the call's context; 0 means
+	// [DefaultTimeout].
 	Timeout time.Duration
+	// Retries is how often a call is tried again; 0 means [DefaultRetries], and a negative number means never.
+	Retries int
 }
 
 // Client calls the extension. It is safe for concurrent use and keeps its connections between invocations. Make one
@@ -92,11 +101,12 @@ type Client struct {
 	base         string
 	sessionToken string
 	timeout      time.Duration
+	retries      int
 	http         *http.Client
 }
 
-// New returns a client for the extension that c describes. It does not call the extension. The error names the field of
-// c that is wrong.
+// New returns a client for the extension that c describes. It does not call the extension. The error is an
+// [*Error] of kind [ErrNotReady], which names the field of c that is wrong.
 func New(c Config) (*Client, error) {
 	if c.Port == 0 {
 		c.Port = DefaultPort
@@ -104,52 +114,73 @@ func New(c Config) (*Client, error) {
 	if c.Timeout == 0 {
 		c.Timeout = DefaultTimeout
 	}
+	if c.Retries == 0 {
+		c.Retries = DefaultRetries
+	}
 	switch {
 	case c.SessionToken == "":
-		return nil, errors.New(
-			"tokenizer client: SessionToken is empty: pass AWS_SESSION_TOKEN, which Lambda sets for every function")
+		return nil, notReady("SessionToken", "is empty: pass AWS_SESSION_TOKEN, which Lambda sets for every function")
 	case !isHeaderValue(c.SessionToken):
-		return nil, errors.New(
-			"tokenizer client: SessionToken has a control character: pass AWS_SESSION_TOKEN as Lambda sets it")
+		return nil, notReady("SessionToken",
+			"must be printable ASCII without spaces: pass AWS_SESSION_TOKEN as Lambda sets it")
 	case c.Port < 1 || c.Port > 65535:
-		return nil, fmt.Errorf("tokenizer client: Port is %d: pass one from 1 to 65535, or 0 for %d", c.Port,
-			DefaultPort)
+		return nil, notReady("Port", fmt.Sprintf("is %d: pass one from 1 to 65535, or 0 for %d", c.Port, DefaultPort))
 	case c.Timeout < 0:
-		return nil, fmt.Errorf("tokenizer client: Timeout is %v: pass a positive one, or 0 for %v", c.Timeout,
-			DefaultTimeout)
+		return nil, notReady("Timeout", fmt.Sprintf("is %v: pass a positive one, or 0 for %v", c.Timeout,
+			DefaultTimeout))
 	}
 	return &Client{
 		base:         "http://" + net.JoinHostPort(api.Host, strconv.Itoa(c.Port)),
 		sessionToken: c.SessionToken,
 		timeout:      c.Timeout,
+		retries:      max(c.Retries, 0),
 		http: &http.Client{
 			// Proxy is nil on purpose: cards must not travel through an HTTP_PROXY.
-			Transport:     &http.Transport{MaxIdleConnsPerHost: 8, IdleConnTimeout: 15 * time.Minute},
+			Transport: &http.Transport{
+				MaxIdleConnsPerHost: 8, IdleConnTimeout: maxIdle,
+				DisableCompression: true, MaxResponseHeaderBytes: 64 << 10,
+			},
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
 	}, nil
 }
 
-// FromEnvironment returns a client for the extension that runs beside this function. It reads AWS_SESSION_TOKEN, and
-// TOKENIZER_PORT, which Attach sets if the extension listens on another port than [DefaultPort]. It does not call the
-// extension. The error names the variable that is wrong.
+// FromEnvironment returns a client for the extension that runs beside this function. It does not call the extension.
+// The error is that of [ConfigFromEnvironment].
 func FromEnvironment() (*Client, error) {
-	c := Config{SessionToken: os.Getenv(settings.SessionToken)}
-	if c.SessionToken == "" {
-		return nil, fmt.Errorf("tokenizer client: %s is not set: Lambda sets it for every function",
-			settings.SessionToken)
-	}
-	if p := os.Getenv(settings.Port); p != "" {
-		n, err := strconv.Atoi(p)
-		if err != nil || n < 1 || n > 65535 {
-			return nil, fmt.Errorf("tokenizer client: %s is not a port: set it to a number from 1 to 65535, or "+
-				"remove it for %d", settings.Port, DefaultPort)
-		}
-		c.Port = n
+	c, err := ConfigFromEnvironment()
+	if err != nil {
+		return nil, err
 	}
 	return New(c)
 }
 
-// isHeaderValue tells whether a text can be sent in a header. Package net/http refuses others with an error that looks
-// as if nobody had answered.
-func isHeaderValue(s string) bool { return !strings.ContainsFunc(s, unicode.IsControl) }
+// ConfigFromEnvironment returns the Config of [FromEnvironment], for a client with another timeout or other retries. It
+// reads AWS_SESSION_TOKEN, and TOKENIZER_PORT, which Attach sets if the extension listens on another port than
+// [DefaultPort]. The error is an [*Error] of kind [ErrNotReady], which names the variable that is wrong.
+func ConfigFromEnvironment() (Config, error) {
+	c := Config{SessionToken: os.Getenv(settings.SessionToken)}
+	switch {
+	case c.SessionToken == "":
+		return Config{}, notReady(settings.SessionToken, "is not set: Lambda sets it for every function")
+	case !isHeaderValue(c.SessionToken):
+		return Config{}, notReady(settings.SessionToken, "must be printable ASCII without spaces, as Lambda sets it")
+	}
+	if p := os.Getenv(settings.Port); p != "" {
+		n, err := strconv.Atoi(p)
+		if err != nil || n < 1 || n > 65535 || !form.Consists(p, form.Digits, 1, 5) {
+			return Config{}, notReady(settings.Port, fmt.Sprintf(
+				"is not a port: set it to a number from 1 to 65535, or remove it for %d", DefaultPort))
+		}
+		c.Port = n
+	}
+	return c, nil
+}
+
+func notReady(setting, detail string) *Error { return NewError(ErrNotReady, setting, detail) }
+
+// isHeaderValue tells whether a text arrives in a header as it is. Package net/http refuses control characters with an
+// error that looks as if nobody had answered, and drops spaces at the ends.
+func isHeaderValue(s string) bool {
+	return !strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r > '~' })
+}

@@ -36,8 +36,9 @@ func clientOf(t *testing.T, timeout time.Duration, h http.HandlerFunc) (*client.
 	}
 	srv.Start()
 	t.Cleanup(srv.Close)
-	c, err := client.New(
-		client.Config{Port: srv.Listener.Addr().(*net.TCPAddr).Port, SessionToken: "s", Timeout: timeout})
+	c, err := client.New(client.Config{
+		Port: srv.Listener.Addr().(*net.TCPAddr).Port, SessionToken: "s", Timeout: timeout, Retries: -1,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,6 +54,18 @@ var calls = map[string]call{
 		out, err := c.Tokenize(ctx,
 			client.TokenizeInput{Data: client.NewSecret(pan), Scope: pan, IdempotencyKey: pan, RequestID: pan})
 		return out == client.TokenizeOutput{}, err
+	},
+	"TokenizeBatch": func(ctx context.Context, c *client.Client) (bool, error) {
+		out, err := c.TokenizeBatch(ctx, client.TokenizeBatchInput{Items: []client.TokenizeItem{
+			{TokenizeInput: client.TokenizeInput{Data: client.NewSecret(pan), Scope: pan, IdempotencyKey: pan}},
+		}})
+		return out.Results == nil, err
+	},
+	"DetokenizeBatch": func(ctx context.Context, c *client.Client) (bool, error) {
+		out, err := c.DetokenizeBatch(ctx, client.DetokenizeBatchInput{Items: []client.DetokenizeItem{
+			{DetokenizeInput: client.DetokenizeInput{Token: pan, Attempt: pan, Reason: pan}},
+		}})
+		return out.Results == nil, err
 	},
 	"Seal": func(ctx context.Context, c *client.Client) (bool, error) {
 		out, err := c.Seal(ctx,
@@ -294,6 +307,7 @@ func TestClient_ReturnsWhatAProblemDocumentSays(t *testing.T) {
 
 func TestClient_TakesAnUnknownCodeForErrInternal(t *testing.T) {
 	c, _ := clientOf(t, 0, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", problem.ContentType)
 		w.WriteHeader(http.StatusTeapot)
 		_, _ = io.WriteString(w, `{"code":"of-a-later-release","status":418,"detail":"too hot"}`)
 	})
@@ -377,7 +391,7 @@ func TestClient_PassesOnWhatTheExtensionRefuses(t *testing.T) {
 			client.TokenizeInput{Data: card, Deterministic: true, TTL: time.Hour}},
 		{"scope alone", "scope", client.TokenizeInput{Data: card, Scope: "s"}},
 		{"verification code", "metadata", client.TokenizeInput{Data: card, Metadata: map[string]string{"cvv": "123"}}},
-		{"idempotency key", "Idempotency-Key", client.TokenizeInput{Data: card, IdempotencyKey: "a b"}},
+		{"idempotency key", "Idempotency-Key", client.TokenizeInput{Data: card, IdempotencyKey: "a/b"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			out, err := tok.Client.Tokenize(t.Context(), tt.in)
@@ -387,7 +401,7 @@ func TestClient_PassesOnWhatTheExtensionRefuses(t *testing.T) {
 			}
 		})
 	}
-	if strings.Contains(tok.Log(), "4111") {
+	if strings.Contains(tok.Log(), "41111111") {
 		t.Error("the card is logged")
 	}
 }
@@ -434,7 +448,7 @@ func TestNew_NamesTheWrongField(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			c, err := client.New(tt.c)
-			if c != nil || err == nil || !strings.Contains(err.Error(), tt.field+" ") ||
+			if c != nil || err == nil || !strings.Contains(err.Error(), ": "+tt.field+": ") ||
 				strings.Contains(err.Error(), "secret") {
 				t.Errorf("error %v", err)
 			}
@@ -461,6 +475,8 @@ func TestFromEnvironment_NamesTheWrongVariable(t *testing.T) {
 		{"large", "s", "70000", "TOKENIZER_PORT"},
 		{"negative", "s", "-1", "TOKENIZER_PORT"},
 		{"zero", "s", "0", "TOKENIZER_PORT"},
+		{"a sign", "s", "+2774", "TOKENIZER_PORT"},
+		{"session token with a line break", "s\n", "", "AWS_SESSION_TOKEN"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Setenv("AWS_SESSION_TOKEN", tt.session)

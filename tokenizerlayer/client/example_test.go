@@ -286,3 +286,43 @@ func ExampleClient_Detokenize_context() {
 	// ************1111 <nil>
 	// true
 }
+
+// Each item has its own result: one that is refused does not concern the others.
+func ExampleClient_TokenizeBatch() {
+	tok := tokenizertest.New()
+	defer tok.Close()
+	out, err := tok.Client.TokenizeBatch(context.Background(), client.TokenizeBatchInput{Items: []client.TokenizeItem{
+		{Reference: "row-1", TokenizeInput: client.TokenizeInput{Data: client.NewSecret("4111 1111 1111 1111")}},
+		{Reference: "row-2", TokenizeInput: client.TokenizeInput{Data: client.NewSecret("4111")}},
+	}})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for _, result := range out.Results {
+		fmt.Println(result.Reference, result.Card.Brand, result.Err)
+	}
+	// Output:
+	// row-1 visa <nil>
+	// row-2  invalid request: data: must have 12 to 19 digits
+}
+
+func ExampleClient_DetokenizeBatch() {
+	tok := tokenizertest.New()
+	defer tok.Close()
+	ctx := context.Background()
+	made, err := tok.Client.Tokenize(ctx, client.TokenizeInput{Data: client.NewSecret("4111 1111 1111 1111")})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	out, err := tok.Client.DetokenizeBatch(ctx, client.DetokenizeBatchInput{Items: []client.DetokenizeItem{
+		{Reference: "row-1", DetokenizeInput: client.DetokenizeInput{Token: made.Token}},
+	}})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(out.Results[0].Reference, out.Results[0].Data.Reveal(), out.Results[0].Err)
+	// Output: row-1 ************1111 <nil>
+}

@@ -2,7 +2,6 @@ package client
 
 import (
 	"context"
-	"net/http"
 
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/api"
 )
@@ -18,7 +17,7 @@ type PingOutput struct {
 // IAM: none. Errors: [ErrUnavailable], [ErrNotReady].
 func (c *Client) Ping(ctx context.Context) (PingOutput, error) {
 	var out api.PingResponse
-	if err := c.do(ctx, call{method: http.MethodGet, path: api.PathPing}, &out); err != nil {
+	if _, err := c.do(ctx, call{path: api.PathPing, repeatable: true}, &out); err != nil {
 		return PingOutput{}, err
 	}
 	return PingOutput{Release: out.Release}, nil

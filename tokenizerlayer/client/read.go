@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"time"
+	"unicode/utf8"
 
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/api"
 )
@@ -66,22 +67,68 @@ type DetokenizeOutput struct {
 // [ErrRevoked], [ErrExpired], [ErrUsedUp], [ErrDenied], [ErrIntegrity], [ErrRateLimited], [ErrUnavailable],
 // [ErrNotReady].
 func (c *Client) Detokenize(ctx context.Context, in DetokenizeInput) (DetokenizeOutput, error) {
+	body, err := in.request()
+	if err != nil {
+		return DetokenizeOutput{}, err
+	}
 	var out api.DetokenizeResponse
-	err := c.post(ctx, api.PathDetokenize, in.RequestID, api.DetokenizeRequest{
+	requestID, err := c.do(ctx, call{
+		path: api.PathDetokenize, requestID: in.RequestID, body: body, repeatable: in.Attempt != "",
+		secrets: []string{in.Token},
+	}, &out)
+	if err != nil {
+		return DetokenizeOutput{}, err
+	}
+	shown, err := detokenized(&out)
+	return shown, about(requestID, err)
+}
+
+func (in DetokenizeInput) request() (api.DetokenizeRequest, error) {
+	if err := checkTexts(in.Token, in.Reason, in.Context); err != nil {
+		return api.DetokenizeRequest{}, err
+	}
+	if !utf8.ValidString(in.Attempt) {
+		return api.DetokenizeRequest{}, NewError(ErrInvalid, "attempt", "must be UTF-8")
+	}
+	return api.DetokenizeRequest{
 		Token:     in.Token,
 		Binding:   api.Presented{Context: in.Context},
 		Redaction: api.Redaction(in.Redaction),
 		Mask:      api.Mask(in.Mask),
 		Attempt:   in.Attempt,
 		Reason:    in.Reason,
-	}, &out)
-	switch {
-	case err != nil:
-		return DetokenizeOutput{}, err
-	case out.Data.IsZero():
+	}, nil
+}
+
+func detokenized(out *api.DetokenizeResponse) (DetokenizeOutput, error) {
+	if out == nil || out.Data.IsZero() {
 		return DetokenizeOutput{}, notUnderstood()
 	}
 	return DetokenizeOutput{Data: Secret{out.Data.String}, Redaction: Redaction(out.Redaction)}, nil
+}
+
+// checkTexts refuses what would not arrive as it is: JSON holds nothing but UTF-8.
+func checkTexts(token, reason string, context map[string]string) error {
+	switch {
+	case !utf8.ValidString(token):
+		return NewError(ErrInvalid, "token", "must be UTF-8")
+	case !utf8.ValidString(reason):
+		return NewError(ErrInvalid, "reason", "must be UTF-8")
+	case !isUTF8(context):
+		return NewError(ErrInvalid, "binding.context", "its names and values must be UTF-8")
+	}
+	return nil
+}
+
+// read asks about a token without a use of it.
+func (c *Client) read(ctx context.Context, path, requestID string, body api.TokenRequest, out any) error {
+	if err := checkTexts(body.Token, body.Reason, body.Binding.Context); err != nil {
+		return err
+	}
+	_, err := c.do(ctx, call{
+		path: path, requestID: requestID, body: body, repeatable: true, secrets: []string{body.Token},
+	}, out)
+	return err
 }
 
 // ValidateInput asks whether a token can be detokenized. Only Token is required.
@@ -106,7 +153,7 @@ type ValidateOutput struct {
 func (c *Client) Validate(ctx context.Context, in ValidateInput) (ValidateOutput, error) {
 	var out api.ValidateResponse
 	body := api.TokenRequest{Token: in.Token, Binding: api.Presented{Context: in.Context}, Reason: in.Reason}
-	if err := c.post(ctx, api.PathValidate, in.RequestID, body, &out); err != nil {
+	if err := c.read(ctx, api.PathValidate, in.RequestID, body, &out); err != nil {
 		return ValidateOutput{}, err
 	}
 	return ValidateOutput{Live: out.Live}, nil
@@ -140,7 +187,7 @@ type MetadataOutput struct {
 func (c *Client) Metadata(ctx context.Context, in MetadataInput) (MetadataOutput, error) {
 	var out api.MetadataResponse
 	body := api.TokenRequest{Token: in.Token, Binding: api.Presented{Context: in.Context}, Reason: in.Reason}
-	if err := c.post(ctx, api.PathMetadata, in.RequestID, body, &out); err != nil {
+	if err := c.read(ctx, api.PathMetadata, in.RequestID, body, &out); err != nil {
 		return MetadataOutput{}, err
 	}
 	return MetadataOutput{
@@ -172,9 +219,14 @@ type RevokeOutput struct {
 // IAM: the Revoke grant, which cannot read any data. Errors: [ErrInvalid], [ErrInFlight], [ErrDenied],
 // [ErrUnavailable], [ErrNotReady].
 func (c *Client) Revoke(ctx context.Context, in RevokeInput) (RevokeOutput, error) {
+	if err := checkTexts(in.Token, in.Reason, nil); err != nil {
+		return RevokeOutput{}, err
+	}
 	var out api.RevokeResponse
-	if err := c.post(ctx, api.PathRevoke, in.RequestID, api.RevokeRequest{Token: in.Token, Reason: in.Reason},
-		&out); err != nil {
+	if _, err := c.do(ctx, call{
+		path: api.PathRevoke, requestID: in.RequestID, body: api.RevokeRequest{Token: in.Token, Reason: in.Reason},
+		repeatable: true, secrets: []string{in.Token},
+	}, &out); err != nil {
 		return RevokeOutput{}, err
 	}
 	return RevokeOutput{Existed: out.Existed, InBackupsUntil: out.InBackupsUntil}, nil

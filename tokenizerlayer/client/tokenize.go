@@ -2,7 +2,7 @@ package client
 
 import (
 	"context"
-	"net/http"
+	"errors"
 	"time"
 	"unicode/utf8"
 
@@ -62,6 +62,8 @@ type TokenizeInput struct {
 	// control characters. Metadata that looks like a card number, or is named like a verification code or a PIN, is
 	// refused.
 	Metadata map[string]string
+	// FirstSix asks for the first six digits in the output's Card.
+	FirstSix bool
 	// Deterministic gives the same data in the same Scope the same token, as long as Type, Format, Purpose and Context
 	// are the same too. The Metadata is that of the first request. It takes the Index grant. You cannot combine it with
 	// TTL, MaxUses or an IdempotencyKey.
@@ -86,6 +88,16 @@ type TokenizeOutput struct {
 	ExpiresAt time.Time
 	// Deduplicated tells that a deterministic token existed already.
 	Deduplicated bool
+	// Card has what may be shown of a card; the zero value for a text.
+	Card Card
+}
+
+// Card has what may be shown and stored of a card number (PCI DSS 3.4.1 and 3.5.1).
+type Card struct {
+	Brand    string // such as "visa", by a table that may be out of date; "unknown" if the table does not have it
+	LastFour string
+	Length   int
+	FirstSix string // "" unless the input asks for it and the number has 15 digits or more
 }
 
 // Tokenize stores data in the vault and returns its token. If the call fails with [ErrUnavailable], the data may have
@@ -95,30 +107,64 @@ type TokenizeOutput struct {
 // [ErrTooLarge], [ErrUnavailable], [ErrNotReady]; with Deterministic also [ErrInFlight], [ErrIntegrity] and
 // [ErrRateLimited]; with IdempotencyKey these and [ErrKeyReused].
 func (c *Client) Tokenize(ctx context.Context, in TokenizeInput) (TokenizeOutput, error) {
-	body, err := description{
-		in.Data, in.Type, in.Format, in.TTL, in.MaxUses, in.Purpose, in.Context, in.Metadata,
-	}.request()
+	body, err := in.request()
 	if err != nil {
 		return TokenizeOutput{}, err
 	}
-	body.Deterministic, body.Scope = in.Deterministic, in.Scope
 	var out api.TokenizeResponse
-	err = c.do(ctx, call{
-		method:         http.MethodPost,
+	requestID, err := c.do(ctx, call{
 		path:           api.PathTokenize,
 		requestID:      in.RequestID,
 		idempotencyKey: in.IdempotencyKey,
 		body:           body,
+		repeatable:     in.Deterministic || in.IdempotencyKey != "",
+		secrets:        []string{in.Data.Reveal()},
 	}, &out)
-	switch {
-	case err != nil:
+	if err != nil {
 		return TokenizeOutput{}, err
-	case out.Token == "":
+	}
+	made, err := tokenized(&out)
+	return made, about(requestID, err)
+}
+
+// request is what the input says, without the IdempotencyKey.
+func (in TokenizeInput) request() (api.TokenizeRequest, error) {
+	body, err := description{
+		in.Data, in.Type, in.Format, in.TTL, in.MaxUses, in.Purpose, in.Context, in.Metadata, in.FirstSix,
+	}.request()
+	if err == nil && !utf8.ValidString(in.Scope) {
+		err = NewError(ErrInvalid, "scope", "must be UTF-8")
+	}
+	if err != nil {
+		return api.TokenizeRequest{}, err
+	}
+	body.Deterministic, body.Scope = in.Deterministic, in.Scope
+	return body, nil
+}
+
+func tokenized(out *api.TokenizeResponse) (TokenizeOutput, error) {
+	if out == nil || out.Token == "" {
 		return TokenizeOutput{}, notUnderstood()
 	}
 	return TokenizeOutput{
 		Token: out.Token, ExpiresAt: timeOf(out.ExpiresAt), Deduplicated: out.Deduplicated != nil && *out.Deduplicated,
+		Card: cardOf(out.Card),
 	}, nil
+}
+
+// about names the request that an error is about.
+func about(requestID string, err error) error {
+	if e, ok := errors.AsType[*Error](err); ok {
+		e.RequestID = requestID
+	}
+	return err
+}
+
+func cardOf(facts *api.Card) Card {
+	if facts == nil {
+		return Card{}
+	}
+	return Card{Brand: facts.Brand, LastFour: facts.LastFour, Length: facts.Length, FirstSix: facts.FirstSix}
 }
 
 // SealInput asks for a token whose row you store yourself. Only Data is required. Each field means what it means in
@@ -132,6 +178,7 @@ type SealInput struct {
 	Purpose   string
 	Context   map[string]string
 	Metadata  map[string]string
+	FirstSix  bool
 	RequestID string
 }
 
@@ -141,6 +188,8 @@ type SealOutput struct {
 	Token string
 	// ExpiresAt is when the token's life ends, in whole seconds; the zero time for a token without a TTL.
 	ExpiresAt time.Time
+	// Card has what may be shown of a card; the zero value for a text.
+	Card Card
 	// Put stores the token's row unless a row of the same token exists. Commit it, unchanged, in the TransactWriteItems
 	// that also writes your own row with the token: then neither row can exist without the other. The row holds
 	// ciphertext only.
@@ -155,29 +204,40 @@ type SealOutput struct {
 // [ErrDenied], [ErrTooLarge], [ErrUnavailable], [ErrNotReady].
 func (c *Client) Seal(ctx context.Context, in SealInput) (SealOutput, error) {
 	body, err := description{
-		in.Data, in.Type, in.Format, in.TTL, in.MaxUses, in.Purpose, in.Context, in.Metadata,
+		in.Data, in.Type, in.Format, in.TTL, in.MaxUses, in.Purpose, in.Context, in.Metadata, in.FirstSix,
 	}.request()
 	if err != nil {
 		return SealOutput{}, err
 	}
 	body.Store = new(false)
 	var out api.TokenizeResponse
-	err = c.post(ctx, api.PathTokenize, in.RequestID, body, &out)
-	switch {
-	case err != nil:
+	requestID, err := c.do(ctx, call{
+		path: api.PathTokenize, requestID: in.RequestID, body: body, repeatable: true, // nothing is stored
+		secrets: []string{in.Data.Reveal()},
+	}, &out)
+	if err != nil {
 		return SealOutput{}, err
-	case out.Row == nil || out.Token == "":
+	}
+	made, err := sealed(&out)
+	return made, about(requestID, err)
+}
+
+func sealed(out *api.TokenizeResponse) (SealOutput, error) {
+	if out.Row == nil || out.Token == "" {
 		return SealOutput{}, notUnderstood()
 	}
 	row, ok := toSDK(out.Row.Item)
 	if !ok {
 		return SealOutput{}, notUnderstood()
 	}
-	return SealOutput{Token: out.Token, ExpiresAt: timeOf(out.ExpiresAt), Put: types.TransactWriteItem{Put: &types.Put{
+	put := types.TransactWriteItem{Put: &types.Put{
 		TableName:           &out.Row.TableName,
 		Item:                row,
 		ConditionExpression: &out.Row.ConditionExpression,
-	}}}, nil
+	}}
+	return SealOutput{
+		Token: out.Token, ExpiresAt: timeOf(out.ExpiresAt), Card: cardOf(out.Card), Put: put,
+	}, nil
 }
 
 // toSDK converts a row to the SDK's types. It fails for a value of a type that the vault does not use.
@@ -207,6 +267,7 @@ type description struct {
 	purpose  string
 	context  map[string]string
 	metadata map[string]string
+	firstSix bool
 }
 
 // request refuses what would be lost on the way: the API counts in whole seconds, and JSON holds nothing but UTF-8.
@@ -214,6 +275,8 @@ func (d description) request() (api.TokenizeRequest, error) {
 	switch {
 	case !utf8.ValidString(d.data.Reveal()):
 		return api.TokenizeRequest{}, NewError(ErrInvalid, "data", "must be UTF-8")
+	case !utf8.ValidString(d.purpose):
+		return api.TokenizeRequest{}, NewError(ErrInvalid, "binding.purpose", "must be UTF-8")
 	case !isUTF8(d.context):
 		return api.TokenizeRequest{}, NewError(ErrInvalid, "binding.context", "its names and values must be UTF-8")
 	case !isUTF8(d.metadata):
@@ -226,6 +289,7 @@ func (d description) request() (api.TokenizeRequest, error) {
 		Type:     api.Type(d.kind),
 		Format:   token.Format(d.format),
 		Metadata: d.metadata,
+		FirstSix: d.firstSix,
 	}
 	if d.ttl > 0 {
 		body.TTL = new(int64(d.ttl / time.Second))

@@ -151,6 +151,11 @@ func (x *running) succeed(t *testing.T) {
 	}
 	x.want(t, 200, api.PathTokenize, `{`+card+`,"format":"`+string(token.Card)+`"}`)
 
+	// Batches, of which some items fail.
+	got := x.batch(t, api.PathTokenizeBatch, `{`+card+`,"first_six":true}`, `{`+text+`}`, `{"data":"`+canary+`2"}`,
+		`{"data":"x","`+canary+`":1}`)
+	x.batch(t, api.PathDetokenizeBatch, `{"token":"`+got[0]+`"}`, `{"token":"`+got[1]+`"}`, `{"token":"`+canary+`"}`)
+
 	// A revoked token, whose row comes back.
 	revoked := x.want(t, 200, api.PathTokenize, `{`+card+`}`)
 	kept := x.row(t, revoked)
@@ -158,6 +163,25 @@ func (x *running) succeed(t *testing.T) {
 	x.want(t, 410, api.PathDetokenize, `{"token":"`+revoked+`"}`)
 	x.put(t, kept)
 	x.want(t, 410, api.PathDetokenize, `{"token":"`+revoked+`","redaction":"PLAIN_TEXT"}`)
+}
+
+// batch sends items, and returns the token that each of them got, or "".
+func (x *running) batch(t *testing.T, path string, items ...string) (tokens []string) {
+	t.Helper()
+	status, answer := x.post(t, path, `{"items":[`+strings.Join(items, ",")+`]}`)
+	var out api.Batch[struct{ Token string }]
+	if err := json.Unmarshal([]byte(answer), &out); err != nil || status != 200 || len(out.Items) != len(items) {
+		t.Fatalf("%s: status %d, %v", path, status, err)
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	for _, item := range out.Items {
+		tokens = append(tokens, item.Token)
+		if item.Token != "" {
+			x.tokens = append(x.tokens, item.Token)
+		}
+	}
+	return tokens
 }
 
 func (x *running) fail(t *testing.T) {
@@ -185,6 +209,8 @@ func (x *running) fail(t *testing.T) {
 	}
 	x.want(t, 413, api.PathTokenize, `{"type":"text","data":"`+strings.Repeat(canaryText, 1000)+`"}`)
 	x.want(t, 400, api.PathTokenize, `{"data":"`+canary+`"}`, api.IdempotencyHeader, canary)
+	x.want(t, 400, api.PathTokenizeBatch, `{"items":[{"data":"`+canary+`","reference":"`+canary+`"}]}`)
+	x.want(t, 400, api.PathTokenizeBatch, `{"`+canary+`":[{"data":"`+canary+`"}]}`)
 	x.want(t, 400, api.PathTokenize, `{"data":"`+canary+`","deterministic":true}`, api.IdempotencyHeader, "k")
 	x.want(t, 200, api.PathTokenize, `{"data":"`+canary+`"}`, api.RequestHeader, canary) // which is replaced
 	for _, path := range []string{api.PathDetokenize, api.PathValidate, api.PathMetadata, api.PathRevoke} {

@@ -48,6 +48,9 @@ func main() {
 
 // run serves until Lambda sends SHUTDOWN or ctx ends.
 func run(ctx context.Context, executable string, getenv func(string) string) error {
+	if err := extensionsapi.Check(getenv(settings.RuntimeAPI)); err != nil {
+		return startedByHand(err)
+	}
 	s, problems := settings.Load(getenv)
 	aws, awsProblems := newClients(getenv)
 	problems = errors.Join(problems, awsProblems)
@@ -77,6 +80,9 @@ func run(ctx context.Context, executable string, getenv func(string) string) err
 		problems = current.make(s, aws, s.AccountID)
 	}
 	registration, err := lambda.Register(ctx, extensionsapi.Shutdown)
+	if errors.Is(err, extensionsapi.ErrUnreachable) && ctx.Err() == nil {
+		return startedByHand(err)
+	}
 	if err != nil {
 		return err
 	}
@@ -87,6 +93,13 @@ func run(ctx context.Context, executable string, getenv func(string) string) err
 		log.Notice(ctx, slog.LevelInfo, "tokenizer ready", slog.String("release", release))
 	}
 	return waitForShutdown(ctx, lambda)
+}
+
+// startedByHand tells a person who runs the extension what it is for. In Lambda the Runtime API is there.
+func startedByHand(err error) error {
+	return fmt.Errorf("%w. This program is a Lambda extension, which Lambda starts beside a function, with %s set. "+
+		"To have its API on your machine, run go run ./local -layer in the project, "+
+		"which docs/development-server.md describes", err, settings.RuntimeAPI)
 }
 
 // refuseToStart makes Lambda end the environment with an error that says why.

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -191,6 +192,39 @@ func TestRun_FailsWhenLambdaRefusesTheRegistration(t *testing.T) {
 	if err := run(t.Context(), "/opt/extensions/tokenizer", func(k string) string { return env[k] }); err == nil ||
 		!strings.Contains(err.Error(), "status 403") {
 		t.Errorf("error = %v", err)
+	}
+}
+
+// Somebody who tries the layer may start the extension by hand.
+func TestExtension_SaysThatItNeedsLambda(t *testing.T) {
+	for name, tt := range map[string]struct {
+		address *string
+		want    string
+	}{
+		"no variable":  {nil, "AWS_LAMBDA_RUNTIME_API is not set"},
+		"an empty one": {new(""), "AWS_LAMBDA_RUNTIME_API is not set"},
+		"no address": {new("http://127.0.0.1:9001"),
+			"AWS_LAMBDA_RUNTIME_API is not an address such as 127.0.0.1:9001"},
+		"nobody is there": {new("127.0.0.1:1"), "register: nothing answers at AWS_LAMBDA_RUNTIME_API"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			command := exec.CommandContext(t.Context(), binary)
+			command.Env = []string{"TOKENIZER_PORT=" + strconv.Itoa(kit.FreePort(t))}
+			if tt.address != nil {
+				command.Env = append(command.Env, "AWS_LAMBDA_RUNTIME_API="+*tt.address)
+			}
+			out, err := command.CombinedOutput()
+			if err == nil {
+				t.Error("it ended without an error")
+			}
+			want := "tokenizer: " + tt.want +
+				". This program is a Lambda extension, which Lambda starts beside a function, " +
+				"with AWS_LAMBDA_RUNTIME_API set. To have its API on your machine, run go run ./local -layer in the project, " +
+				"which docs/development-server.md describes\n"
+			if diff := cmp.Diff(want, string(out)); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
 	}
 }
 

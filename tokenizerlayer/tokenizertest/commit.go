@@ -10,6 +10,7 @@ import (
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/attribute"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/awsjson"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/dynamoapi"
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/inmemory"
 )
 
 // condition keeps a put from overwriting a token.
@@ -24,7 +25,7 @@ func (tok *Tokenizer) Commit(items ...types.TransactWriteItem) error {
 	var positions []int
 	for i, item := range items {
 		put := item.Put
-		if put == nil || put.TableName == nil || *put.TableName != vaultTable {
+		if put == nil || put.TableName == nil || *put.TableName != inmemory.VaultTable {
 			continue
 		}
 		if put.ConditionExpression == nil || *put.ConditionExpression != condition {
@@ -39,7 +40,7 @@ func (tok *Tokenizer) Commit(items ...types.TransactWriteItem) error {
 	if len(rows) == 0 {
 		return nil
 	}
-	err := tok.tables.TransactWriteItems(context.Background(), dynamoapi.TransactWriteItemsInput{
+	err := tok.aws.Tables.TransactWriteItems(context.Background(), dynamoapi.TransactWriteItemsInput{
 		TransactItems: rows, ClientRequestToken: uuid.NewString(),
 	})
 	if awsjson.Code(err) == dynamoapi.TransactionCanceledException {

@@ -34,9 +34,7 @@ package tokenizertest
 
 import (
 	"bytes"
-	"context"
 	"errors"
-	"log/slog"
 	"net"
 	"net/http"
 	"strconv"
@@ -46,26 +44,15 @@ import (
 
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/client"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/api"
-	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/audit"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/failure"
-	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/fakeaws"
-	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/server"
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/inmemory"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/settings"
-	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/vault"
 )
 
 // What the function beside the tokenizer would be.
 const (
-	account      = "123456789012"
 	functionName = "test-function"
 	sessionToken = "test-session-token"
-)
-
-// The tables of the vault.
-const (
-	vaultTable = "CreditCardTokenizerTable"
-	stateTable = "CreditCardTokenizerState"
-	indexTable = "CreditCardTokenizerIndex"
 )
 
 // Tokenizer is a running tokenizer. It is safe for concurrent use.
@@ -73,10 +60,9 @@ type Tokenizer struct {
 	// Client calls this tokenizer.
 	Client *client.Client
 
-	port   int
-	http   *http.Server
-	vault  *vault.Vault
-	tables fakeaws.Tables
+	port int
+	http *http.Server
+	aws  inmemory.AWS
 
 	// serving is held for reading while a request is served. Log holds it for writing: then nobody writes to log.
 	serving sync.RWMutex
@@ -103,23 +89,13 @@ func New() *Tokenizer {
 		panic("tokenizertest: " + err.Error())
 	}
 	tok := &Tokenizer{port: listener.Addr().(*net.TCPAddr).Port}
-	tok.vault = must(vault.New(vault.Config{
-		TokenKeys:       []vault.Key{{Version: "1", ARN: fakeaws.KeyARN}},
-		FingerprintKeys: []vault.Key{{Version: "1", ARN: fakeaws.FingerprintARN}},
-		Table:           vaultTable, State: stateTable, Index: indexTable,
-		AccountID: account, Actor: functionName, KMS: &fakeaws.KMS{}, Store: &tok.tables, Now: tok.now,
+	tok.Client = must(client.New(client.Config{
+		Port: tok.port, SessionToken: sessionToken, Retries: -1, // a call that Fail makes fail does so at once
 	}))
-	tok.Client = must(client.New(client.Config{Port: tok.port, SessionToken: sessionToken}))
-	log := audit.New(&tok.log, slog.LevelDebug, functionName)
-	log.SetAccount(account)
-	tok.http = server.New(server.Config{
-		Vault:        tok.backend,
-		Port:         tok.port,
-		SessionToken: sessionToken,
-		Release:      "tokenizertest",
-		ReadRate:     api.MaxReadRate,
-		Audit:        log,
-	})
+	tok.http = must(tok.aws.NewServer(inmemory.Config{
+		Function: functionName, Port: tok.port, SessionToken: sessionToken, Release: "tokenizertest",
+		ReadRate: api.MaxReadRate, Log: &tok.log, Now: tok.now, Before: tok.injected,
+	}))
 	tok.http.Handler = tok.watch(tok.http.Handler)
 	go func() { _ = tok.http.Serve(listener) }() // until Close
 	return tok
@@ -175,14 +151,14 @@ func (tok *Tokenizer) Fail(kind error) {
 	tok.failure = e
 }
 
-// backend is the vault, unless calls are to fail.
-func (tok *Tokenizer) backend(context.Context) (server.Vault, error) {
+// injected is the error that every call is to have.
+func (tok *Tokenizer) injected() error {
 	tok.mu.Lock()
 	defer tok.mu.Unlock()
-	if tok.failure != nil {
-		return nil, tok.failure
+	if tok.failure == nil {
+		return nil // and not a nil *failure.Error
 	}
-	return tok.vault, nil
+	return tok.failure
 }
 
 // Log returns what the extension has logged so far: a line of JSON for each call that has been answered, as docs/api.md

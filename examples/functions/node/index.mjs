@@ -1,5 +1,5 @@
 // Reads a card back, masked: {"token": "..."} -> {"card": "************1111"}.
-import { detokenize, TokenizerError } from "/opt/nodejs/node_modules/lambda-tokenizer/index.mjs"; // from the layer
+import { detokenize, TokenizerError } from "/opt/nodejs/node_modules/@lambda-tokenizer/client/index.mjs"; // from the layer
 
 export async function handler(event) {
   try {

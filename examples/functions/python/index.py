@@ -5,6 +5,6 @@ from lambda_tokenizer import TokenizerError, tokenize  # the layer puts it on th
 
 def handler(event, context):
     try:
-        return {"token": tokenize(event["card"])["token"]}
+        return {"token": tokenize(event["card"]).token}
     except TokenizerError as error:
         return {"error": error.code}  # the code says what to do; no error repeats the card

@@ -25,7 +25,7 @@ func TestGateway_AnswersTheDocumentedBodies(t *testing.T) {
 	row := w.order()
 	wanted := events.APIGatewayProxyResponse{StatusCode: 201, Headers: headers,
 		Body: `{"message":"Order Created Successfully","CustomerOrder":"123456789","CreditCardToken":"` +
-			row["CreditCard"] + `"}`}
+			row["CreditCard"] + `","CardBrand":"unknown","CardLastFour":"0000"}`}
 	if diff := cmp.Diff(wanted, got); diff != "" {
 		t.Errorf("order (-want +got):\n%s", diff)
 	}

@@ -16,7 +16,9 @@ func PlaceOperation(p *Orders) Operation {
 		if err != nil {
 			return Answer{}, err
 		}
-		return Answer{http.StatusCreated, PlaceResponse{"Order Created Successfully", order.Number, order.Token}}, nil
+		return Answer{http.StatusCreated, PlaceResponse{
+			"Order Created Successfully", order.Number, order.Token, order.CardBrand, order.CardLastFour,
+		}}, nil
 	}
 }
 
@@ -25,6 +27,9 @@ type PlaceResponse struct {
 	Message         string `json:"message"`
 	CustomerOrder   string `json:"CustomerOrder"`
 	CreditCardToken string `json:"CreditCardToken"`
+	// CardBrand and CardLastFour name the card to the person who gave it.
+	CardBrand    string `json:"CardBrand"`
+	CardLastFour string `json:"CardLastFour"`
 }
 
 // PayOperation is POST /paybill.

@@ -55,7 +55,7 @@ func (p *Orders) Place(ctx context.Context, caller string, r PlaceRequest) (Orde
 		if err != nil {
 			return Order{}, fromTokenizer("tokenize", err)
 		}
-		order.Token = sealed.Token
+		order.Token, order.CardBrand, order.CardLastFour = sealed.Token, sealed.Card.Brand, sealed.Card.LastFour
 		if err := p.commit(ctx, order, sealed.Put); !errors.Is(err, errTokenTaken) {
 			return order, err
 		}

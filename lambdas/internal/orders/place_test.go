@@ -31,6 +31,7 @@ func TestPlace_CommitsOrderAndVaultRow(t *testing.T) {
 	}
 	delete(row, "CreditCard")
 	wantRow := map[string]string{
+		"CardBrand": "visa", "CardLastFour": "1111",
 		"CustomerOrder": "1", "CustomerName": "Amazon Web Services", "Address": "Reinvent2019, Las Vegas, USA",
 		"Sub": alice, "State": "PLACED", "CreatedAt": "2026-01-02T03:04:05Z",
 	}

@@ -36,6 +36,8 @@ const (
 	attrNumber     = "CustomerOrder"
 	attrName       = "CustomerName"
 	attrCard       = "CreditCard"
+	attrBrand      = "CardBrand"
+	attrLastFour   = "CardLastFour"
 	attrAddress    = "Address"
 	attrSub        = "Sub"
 	attrState      = "State"
@@ -137,6 +139,8 @@ func rowOf(o Order) values {
 		attrNumber:    text(o.Number),
 		attrName:      text(o.CustomerName),
 		attrCard:      text(o.Token),
+		attrBrand:     text(o.CardBrand),
+		attrLastFour:  text(o.CardLastFour),
 		attrAddress:   text(o.Address),
 		attrSub:       text(o.Sub),
 		attrState:     text(string(o.State)),
@@ -152,6 +156,8 @@ func orderOf(item values) Order {
 		CustomerName: textOf(item[attrName]),
 		Address:      textOf(item[attrAddress]),
 		Token:        textOf(item[attrCard]),
+		CardBrand:    textOf(item[attrBrand]),
+		CardLastFour: textOf(item[attrLastFour]),
 		Sub:          textOf(item[attrSub]),
 		State:        State(textOf(item[attrState])),
 		CreatedAt:    created,

@@ -271,7 +271,12 @@ func (l layer) Seal(ctx context.Context, in client.SealInput) (client.SealOutput
 		l.seals++
 		token, ciphertext := l.nextToken(), "ciphertext-"+strconv.Itoa(l.seals)
 		l.cards[ciphertext], l.contexts[ciphertext] = in.Data.Reveal(), in.Context
-		return client.SealOutput{Token: token, Put: types.TransactWriteItem{Put: &types.Put{
+		digits := in.Data.Reveal()
+		facts := client.Card{Brand: "unknown", LastFour: digits[len(digits)-4:], Length: len(digits)}
+		if strings.HasPrefix(digits, "4") {
+			facts.Brand = "visa"
+		}
+		return client.SealOutput{Token: token, Card: facts, Put: types.TransactWriteItem{Put: &types.Put{
 			TableName: new(vaultTable),
 			Item: map[string]types.AttributeValue{
 				"Hash_Key":        &types.AttributeValueMemberS{Value: token},

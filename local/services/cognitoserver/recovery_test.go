@@ -122,7 +122,9 @@ func TestForgotPassword_BoundsGuesses(t *testing.T) {
 func TestRecovery_HidesWhoExistsIfTheClientSaysSo(t *testing.T) {
 	pool, client := theApps()
 	const unknown, unconfirmed = "nobody@example.com", "una@example.com"
-	for setting, want := range map[types.PreventUserExistenceErrorTypes]struct{ resend, forget, unverified, none, reset string }{
+	for setting, want := range map[types.PreventUserExistenceErrorTypes]struct {
+		resend, forget, unverified, none, reset string
+	}{
 		"ENABLED": {"", "", "", "", "CodeMismatchException"},
 		"LEGACY": {
 			"InvalidParameterException", "UserNotFoundException", "InvalidParameterException",
@@ -167,11 +169,14 @@ func TestChangePassword_NeedsTheOldOneAndAnAccessToken(t *testing.T) {
 		t.Fatal(err)
 	}
 	access := *tokens.AccessToken
-	wantError(t, w.change(access, newPassword, newPassword), "NotAuthorizedException", "Incorrect username or password.")
+	wantError(t, w.change(access, newPassword, newPassword), "NotAuthorizedException",
+		"Incorrect username or password.")
 	wantError(t, w.change(access, password, "short"), "InvalidPasswordException",
 		"Password does not conform to policy: Password not long enough")
-	wantError(t, w.change(access, password, newPassword+" "), "InvalidParameterException", "Value at 'proposedPassword'")
-	wantError(t, w.change(access, " "+password, newPassword), "InvalidParameterException", "Value at 'previousPassword'")
+	wantError(t, w.change(access, password, newPassword+" "), "InvalidParameterException",
+		"Value at 'proposedPassword'")
+	wantError(t, w.change(access, " "+password, newPassword), "InvalidParameterException",
+		"Value at 'previousPassword'")
 	for _, wrong := range []string{*tokens.IdToken, "x", access[:len(access)-8] + "AAAAAAAA"} {
 		wantError(t, w.change(wrong, password, newPassword), "NotAuthorizedException", "Invalid Access Token")
 	}

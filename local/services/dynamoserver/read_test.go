@@ -60,7 +60,8 @@ func TestAnswers_HaveTheirEmptyMembers(t *testing.T) {
 		a     = `"Key":{"Hash_Key":{"S":"a"},"Account_Id":{"S":"1"}}`
 		two   = `[{"Hash_Key":{"S":"a"}},{"Hash_Key":{"S":"b"}}]`
 	)
-	tests := []struct{ name, operation, body, want string }{
+	type test struct{ name, operation, body, want string }
+	tests := []test{
 		{"scan", "Scan", `{` + empty + `}`, none},
 		{"scan counts", "Scan", `{` + empty + `,"Select":"COUNT"}`, `{"Count":0,"ScannedCount":0}`},
 		{"scan with a filter", "Scan", `{` + full + `,"FilterExpression":"X = :x",
@@ -68,7 +69,8 @@ func TestAnswers_HaveTheirEmptyMembers(t *testing.T) {
 		{"scan with a filter, counted", "Scan", `{` + full + `,"FilterExpression":"#x = :x","Select":"COUNT",
 			"ExpressionAttributeNames":{"#x":"X"},"ExpressionAttributeValues":{":x":{"S":"x"}}}`,
 			`{"Count":1,"ScannedCount":2}`},
-		{"scan projects", "Scan", `{` + full + `,"ProjectionExpression":"#h","ExpressionAttributeNames":{"#h":"Hash_Key"}}`,
+		{"scan projects", "Scan",
+			`{` + full + `,"ProjectionExpression":"#h","ExpressionAttributeNames":{"#h":"Hash_Key"}}`,
 			`{"Items":` + two + `,"Count":2,"ScannedCount":2}`},
 		{"scan projects nothing", "Scan", `{` + full + `,"ProjectionExpression":"Nothing"}`,
 			`{"Items":[{},{}],"Count":2,"ScannedCount":2}`},
@@ -93,15 +95,19 @@ func TestAnswers_HaveTheirEmptyMembers(t *testing.T) {
 				{"Hash_Key":{"S":"a"},"Account_Id":{"S":"1"}},{"Hash_Key":{"S":"c"},"Account_Id":{"S":"1"}},
 				{"Hash_Key":{"S":"b"},"Account_Id":{"S":"1"}}]}}}`,
 			`{"Responses":{"CustomerOrderTable":[],"CreditCardTokenizerTable":` + two + `},"UnprocessedKeys":{}}`},
-		{"transaction", "TransactGetItems", `{"TransactItems":[{"Get":{` + empty + `,` + key + `}},{"Get":{` + full + `,` + a + `}}]}`,
+		{"transaction", "TransactGetItems",
+			`{"TransactItems":[{"Get":{` + empty + `,` + key + `}},{"Get":{` + full + `,` + a + `}}]}`,
 			`{"Responses":[{},{"Item":{"Hash_Key":{"S":"a"},"Account_Id":{"S":"1"}}}]}`},
-		{"batch of writes", "BatchWriteItem", `{"RequestItems":{"CustomerOrderTable":[{"DeleteRequest":{` + key + `}}]}}`,
+		{"batch of writes", "BatchWriteItem",
+			`{"RequestItems":{"CustomerOrderTable":[{"DeleteRequest":{` + key + `}}]}}`,
 			`{"UnprocessedItems":{}}`},
 		{"put", "PutItem", `{` + empty + `,"Item":{"CustomerOrder":{"S":"put"}}}`, `{}`},
-		{"put over nothing", "PutItem", `{` + empty + `,"Item":{"CustomerOrder":{"S":"put2"}},"ReturnValues":"ALL_OLD"}`, `{}`},
+		{"put over nothing", "PutItem",
+			`{` + empty + `,"Item":{"CustomerOrder":{"S":"put2"}},"ReturnValues":"ALL_OLD"}`, `{}`},
 		{"put over an item", "PutItem", `{` + empty + `,"Item":{"CustomerOrder":{"S":"put"}},"ReturnValues":"ALL_OLD"}`,
 			`{"Attributes":{"CustomerOrder":{"S":"put"}}}`},
-		{"put with another wish", "PutItem", `{` + empty + `,"Item":{"CustomerOrder":{"S":"put"}},"ReturnValues":"ALL_NEW"}`,
+		{"put with another wish", "PutItem",
+			`{` + empty + `,"Item":{"CustomerOrder":{"S":"put"}},"ReturnValues":"ALL_NEW"}`,
 			`{"__type":"ValidationException","message":"ReturnValues can only be ALL_OLD or NONE"}`},
 		{"delete nothing", "DeleteItem", `{` + empty + `,` + key + `,"ReturnValues":"ALL_OLD"}`, `{}`},
 	}
@@ -116,10 +122,10 @@ func TestAnswers_HaveTheirEmptyMembers(t *testing.T) {
 		{"UPDATED_NEW", `{"Attributes":{"A":{"S":"a"}}}`, `{"Attributes":{"A":{"S":"a"}}}`},
 	} {
 		body := fmt.Sprintf(update, returns.kind, returns.kind)
-		tests = append(tests, struct{ name, operation, body, want string }{"update " + returns.kind, "UpdateItem", body, returns.first},
-			struct{ name, operation, body, want string }{"update again " + returns.kind, "UpdateItem", body, returns.again})
+		tests = append(tests, test{"update " + returns.kind, "UpdateItem", body, returns.first},
+			test{"update again " + returns.kind, "UpdateItem", body, returns.again})
 	}
-	tests = append(tests, []struct{ name, operation, body, want string }{
+	tests = append(tests, []test{
 		{"an update of many kinds", "UpdateItem", `{` + empty + `,"Key":{"CustomerOrder":{"S":"up-ALL_NEW"}},
 			"UpdateExpression":"SET #a = if_not_exists(B, :a), C = :n REMOVE D ADD E :n","ReturnValues":"UPDATED_NEW",
 			"ExpressionAttributeNames":{"#a":"A"},"ExpressionAttributeValues":{":a":{"S":"a"},":n":{"N":"1"}}}`,

@@ -21,7 +21,8 @@ func TestLists_PageThroughKeysAndAliases(t *testing.T) {
 		key := createKey(t, client)
 		wantKeys[*key.KeyId] = *key.Arn
 		alias := fmt.Sprint("alias/", i)
-		if _, err := client.CreateAlias(t.Context(), &kms.CreateAliasInput{AliasName: &alias, TargetKeyId: key.KeyId}); err != nil {
+		_, err := client.CreateAlias(t.Context(), &kms.CreateAliasInput{AliasName: &alias, TargetKeyId: key.KeyId})
+		if err != nil {
 			t.Fatal(err)
 		}
 		wantAliases[alias] = *key.KeyId

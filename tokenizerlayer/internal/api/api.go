@@ -8,20 +8,23 @@ import (
 
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/attribute"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/form"
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/problem"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/sensitive"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/token"
 )
 
 // Where the API is. Use the address, not the name localhost, which may mean IPv6.
 const (
-	Host           = "127.0.0.1"
-	DefaultPort    = 2774
-	PathTokenize   = "/v1/tokenize"
-	PathDetokenize = "/v1/detokenize"
-	PathValidate   = "/v1/validate"
-	PathMetadata   = "/v1/metadata"
-	PathRevoke     = "/v1/revoke"
-	PathPing       = "/ping"
+	Host                = "127.0.0.1"
+	DefaultPort         = 2774
+	PathTokenize        = "/v1/tokenize"
+	PathTokenizeBatch   = "/v1/tokenize/batch"
+	PathDetokenize      = "/v1/detokenize"
+	PathDetokenizeBatch = "/v1/detokenize/batch"
+	PathValidate        = "/v1/validate"
+	PathMetadata        = "/v1/metadata"
+	PathRevoke          = "/v1/revoke"
+	PathPing            = "/ping"
 )
 
 // ClientTimeout is how long the clients wait for an answer. A function needs a longer timeout than that to handle a
@@ -41,14 +44,17 @@ const (
 )
 
 // MaxBody bounds a request's and an answer's body, in bytes. MinBodyLimit is the least that a lower limit can be set
-// to.
+// to. Batches have limits of their own, which no setting changes.
 const (
-	MaxBody      = 32 << 10
-	MinBodyLimit = 64
+	MaxBody        = 32 << 10
+	MinBodyLimit   = 64
+	MaxBatchBody   = 1 << 20
+	MaxBatchAnswer = 4 << 20
 )
 
 // Limits of members, which docs/api.md lists as well.
 const (
+	MaxBatch          = 100                  // items
 	MaxText           = 4 << 10              // bytes of UTF-8
 	MaxTTL            = 10 * 365 * 24 * 3600 // seconds: ten years
 	MaxUses           = 1_000_000            // of one token
@@ -138,6 +144,8 @@ type TokenizeRequest struct {
 	Metadata map[string]string `json:"metadata,omitempty"`
 	// Store false leaves the row to the caller, who commits it with rows of its own; nil means true.
 	Store *bool `json:"store,omitempty"`
+	// FirstSix asks for the first six digits in the answer's Card. It is no part of what makes two requests the same.
+	FirstSix bool `json:"first_six,omitempty"`
 }
 
 // Binding ties a token to what it is for.
@@ -163,6 +171,19 @@ type TokenizeResponse struct {
 	Deduplicated *bool `json:"deduplicated,omitempty"`
 	// Row is what the caller has to put when Store was false. It is nil otherwise.
 	Row *Row `json:"row,omitempty"`
+	// Card tells what may be shown and stored of a card beside its token; nil for a text.
+	Card *Card `json:"card,omitempty"`
+}
+
+// Card is what PCI DSS lets people see and systems store of a card number.
+type Card struct {
+	// Brand is one of package brand.
+	Brand    string `json:"brand"`
+	LastFour string `json:"last_four"`
+	// Length is how many digits the number has.
+	Length int `json:"length"`
+	// FirstSix is "" unless it was asked for and the number has 15 digits or more.
+	FirstSix string `json:"first_six,omitempty"`
 }
 
 // Row is a sealed row of the vault: the input of a conditional put, in DynamoDB's own JSON.
@@ -209,6 +230,43 @@ type DetokenizeRequest struct {
 type DetokenizeResponse struct {
 	Data      sensitive.Wire `json:"data"`
 	Redaction Redaction      `json:"redaction"`
+}
+
+// Batch is the body of POST /v1/tokenize/batch and /v1/detokenize/batch, with items of the type [TokenizeItem] or
+// [DetokenizeItem], and the body of their answers, with as many items of the type [TokenizeResult] or
+// [DetokenizeResult] in the same order.
+type Batch[Item any] struct {
+	Items []Item `json:"items"`
+}
+
+// TokenizeItem is one item of POST /v1/tokenize/batch.
+type TokenizeItem struct {
+	// Reference is the caller's name for the item; no other item of the batch has it.
+	Reference string `json:"reference,omitempty"`
+	// IdempotencyKey stands in place of the header.
+	IdempotencyKey string `json:"idempotency_key,omitempty"`
+	TokenizeRequest
+}
+
+// TokenizeResult is what became of one item: an answer or a problem, and nil for the other.
+type TokenizeResult struct {
+	Reference string `json:"reference,omitempty"`
+	*TokenizeResponse
+	Problem *problem.Document `json:"problem,omitempty"`
+}
+
+// DetokenizeItem is one item of POST /v1/detokenize/batch.
+type DetokenizeItem struct {
+	// Reference is as for [TokenizeItem].
+	Reference string `json:"reference,omitempty"`
+	DetokenizeRequest
+}
+
+// DetokenizeResult is what became of one item: an answer or a problem, and nil for the other.
+type DetokenizeResult struct {
+	Reference string `json:"reference,omitempty"`
+	*DetokenizeResponse
+	Problem *problem.Document `json:"problem,omitempty"`
 }
 
 // TokenRequest is the body of POST /v1/validate and /v1/metadata.

@@ -27,6 +27,8 @@ type Event struct {
 	Detail string
 	// RequestID is the caller's name for the request, or one that was made up.
 	RequestID string
+	// Item is the position of the operation in its batch, from 0; nil outside of a batch.
+	Item *int
 	// Ref names the token, as it does in the vault's row and in CloudTrail. It opens nothing.
 	Ref string
 	// Type and Purpose are the data's, once known.
@@ -58,7 +60,7 @@ type Log struct {
 // Actor is the function on whose behalf the extension works. A w that blocks, such as a pipe that nobody reads, keeps a
 // caller half a second at most.
 func New(w io.Writer, level slog.Level, actor string) *Log {
-	lines := &timely{w: w, limit: writeLimit}
+	lines := newTimely(w, writeLimit)
 	return &Log{
 		lines:  lines,
 		notice: slog.NewJSONHandler(lines, &slog.HandlerOptions{Level: level}),
@@ -77,12 +79,15 @@ func (l *Log) SetAccount(id string) {
 // Record writes an event: INFO for an operation that succeeded, WARN for one that was refused, ERROR for a finding. If
 // it returns an error, the event was not recorded in time, and what it is about must not be released. It may be
 // recorded later.
-func (l *Log) Record(e Event) error {
+func (l *Log) Record(e Event) error { return l.RecordBy(e, time.Now().Add(writeLimit)) }
+
+// RecordBy is Record for one of many events that an answer waits for: it returns at the deadline at the latest.
+func (l *Log) RecordBy(e Event, deadline time.Time) error {
 	l.mu.Lock()
 	account := l.account
 	l.mu.Unlock()
-	_, err := l.lines.Write(e.line(time.Now(), l.actor, account))
-	return err
+	now := time.Now()
+	return l.lines.write(e.line(now, l.actor, account), min(writeLimit, deadline.Sub(now)))
 }
 
 // line is an event as it is written. There is one for each operation, so it is built without reflection.
@@ -107,6 +112,9 @@ func (e Event) line(now time.Time, actor, account string) []byte {
 		if member.value != "" {
 			line = wirejson.AppendString(wirejson.AppendName(line, member.name), member.value)
 		}
+	}
+	if e.Item != nil {
+		line = strconv.AppendInt(wirejson.AppendName(line, "item"), int64(*e.Item), 10)
 	}
 	line = strconv.AppendFloat(wirejson.AppendName(line, "duration_ms"), float64(e.Duration.Microseconds())/1000, 'f',
 		-1, 64)

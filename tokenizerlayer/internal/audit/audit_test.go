@@ -38,6 +38,12 @@ func TestEvent_LineHasEveryMember(t *testing.T) {
 		Event{Operation: "revoke", Outcome: "ok", Duration: 2 * time.Second}.line(now, "", "")); got != least {
 		t.Errorf("got  %s\nwant %s", got, least)
 	}
+	for position, want := range map[int]string{0: `"outcome":"ok","item":0,"duration_ms":0}`,
+		12: `"outcome":"ok","item":12,"duration_ms":0}`} {
+		if got := string(Event{Outcome: "ok", Item: &position}.line(now, "", "")); !strings.Contains(got, want) {
+			t.Errorf("item %d of a batch: %s", position, got)
+		}
+	}
 	finding := string(Event{Outcome: "token-revoked", Finding: "revoked-row-returned"}.line(now, "", ""))
 	if !strings.Contains(finding, `"level":"ERROR"`) || !strings.Contains(finding, `"finding":"revoked-row-returned"`) {
 		t.Errorf("a finding is no error: %s", finding)

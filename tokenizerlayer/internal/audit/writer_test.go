@@ -10,11 +10,11 @@ import (
 
 func TestTimely_PassesOnWhatTheWriterSays(t *testing.T) {
 	full := errors.New("no space left on device")
-	w := &timely{w: writerFunc(func([]byte) (int, error) { return 0, full }), limit: time.Minute}
+	w := newTimely(writerFunc(func([]byte) (int, error) { return 0, full }), time.Minute)
 	if n, err := w.Write([]byte("line\n")); n != 0 || !errors.Is(err, full) {
 		t.Errorf("%d, %v", n, err)
 	}
-	w = &timely{w: io.Discard, limit: time.Minute}
+	w = newTimely(io.Discard, time.Minute)
 	if n, err := w.Write([]byte("line\n")); n != 5 || err != nil {
 		t.Errorf("%d, %v", n, err)
 	}
@@ -23,11 +23,11 @@ func TestTimely_PassesOnWhatTheWriterSays(t *testing.T) {
 func TestTimely_RefusesLinesWhileOneIsLate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		got, take := "", make(chan bool)
-		w := &timely{limit: time.Second, w: writerFunc(func(b []byte) (int, error) {
+		w := newTimely(writerFunc(func(b []byte) (int, error) {
 			<-take
 			got += string(b)
 			return len(b), nil
-		})}
+		}), time.Second)
 		start, line := time.Now(), []byte("late\n")
 		if n, err := w.Write(line); n != 0 || !errors.Is(err, errLate) || time.Since(start) != time.Second {
 			t.Errorf("%v after %v", err, time.Since(start))
@@ -49,11 +49,34 @@ func TestTimely_RefusesLinesWhileOneIsLate(t *testing.T) {
 	})
 }
 
+// The time in which others write counts, so that an answer with many lines is not late because each of them is slow.
+func TestTimely_WaitsForItsTurnWithinTheLimit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newTimely(
+			writerFunc(func(b []byte) (int, error) { time.Sleep(400 * time.Millisecond); return len(b), nil }),
+			time.Minute)
+		start, errs := time.Now(), make(chan error, 5)
+		for range 5 {
+			go func() { errs <- w.write([]byte("line\n"), time.Second) }()
+		}
+		late := 0
+		for range 5 {
+			if <-errs != nil {
+				late++
+			}
+		}
+		if took := time.Since(start); took != time.Second || late != 3 {
+			t.Errorf("%d were late, after %v", late, took)
+		}
+		time.Sleep(time.Second) // until the last line is written
+	})
+}
+
 // A late line that no other follows keeps nothing waiting: the bubble ends.
 func TestTimely_ALateLineIsTheLast(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		take := make(chan bool)
-		w := &timely{limit: time.Second, w: writerFunc(func(b []byte) (int, error) { <-take; return len(b), nil })}
+		w := newTimely(writerFunc(func(b []byte) (int, error) { <-take; return len(b), nil }), time.Second)
 		if _, err := w.Write([]byte("late\n")); !errors.Is(err, errLate) {
 			t.Error(err)
 		}

@@ -93,7 +93,9 @@ func (s *secrets) seal(key DataKey, c Context, plaintext []byte) ([]byte, error)
 	case len(c) == 0:
 		return nil, errors.New("envelope: got no encryption context: an envelope must be bound to something")
 	case size > MaxMessage: // also keeps each field below the 65,536 bytes that its length can tell
-		return nil, fmt.Errorf("envelope: the message would have %d bytes, but at most %d can be opened: shorten context or wrapped key", size, MaxMessage)
+		return nil,
+			fmt.Errorf(
+				"envelope: the message would have %d bytes, but at most %d can be opened: shorten context or wrapped key", size, MaxMessage)
 	case !c.valid():
 		return nil, errors.New("envelope: the encryption context is not UTF-8, or has a reserved name")
 	case !utf8.ValidString(key.Wrapped.Provider):

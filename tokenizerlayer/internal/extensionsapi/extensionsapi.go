@@ -11,7 +11,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
+	"net/url"
 )
 
 // maxBody bounds an answer of the API, in bytes.
@@ -42,6 +44,25 @@ type Event struct {
 	RequestID string `json:"requestId"`
 	// ShutdownReason is spindown, timeout or failure, with Shutdown.
 	ShutdownReason string `json:"shutdownReason"`
+}
+
+// Errors about the address of the API. They do not tell the address.
+var (
+	ErrAddress     = errors.New("AWS_LAMBDA_RUNTIME_API is not an address such as 127.0.0.1:9001")
+	ErrUnset       = errors.New("AWS_LAMBDA_RUNTIME_API is not set")
+	ErrUnreachable = errors.New("nothing answers at AWS_LAMBDA_RUNTIME_API")
+)
+
+// Check tells whether AWS_LAMBDA_RUNTIME_API can be an address: ErrUnset or ErrAddress if it cannot.
+func Check(runtimeAPI string) error {
+	if runtimeAPI == "" {
+		return ErrUnset
+	}
+	u, err := url.Parse("http://" + runtimeAPI)
+	if err != nil || u.Host != runtimeAPI || u.Hostname() == "" {
+		return ErrAddress
+	}
+	return nil
 }
 
 // Client speaks for one extension. It is not safe for concurrent use: the API is a conversation.
@@ -113,7 +134,7 @@ func (c *Client) do(ctx context.Context, method, path string, header http.Header
 	into any) (http.Header, error) {
 	req, err := http.NewRequestWithContext(ctx, method, c.base+path, bytes.NewReader(body))
 	if err != nil {
-		return nil, fmt.Errorf("%s: AWS_LAMBDA_RUNTIME_API is not an address", path)
+		return nil, fmt.Errorf("%s: %w", path, ErrAddress)
 	}
 	req.Header = header
 	req.Header.Set("Content-Type", "application/json")
@@ -121,6 +142,9 @@ func (c *Client) do(ctx context.Context, method, path string, header http.Header
 		req.Header.Set("Lambda-Extension-Identifier", c.id)
 	}
 	resp, err := c.http.Do(req)
+	if e, ok := errors.AsType[*net.OpError](err); ok && e.Op == "dial" {
+		return nil, fmt.Errorf("%s: %w", path, ErrUnreachable)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}

@@ -1,7 +1,9 @@
 package extensionsapi_test
 
 import (
+	"errors"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -81,8 +83,33 @@ func TestClient_NamesTroubleByItsStep(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	c := extensionsapi.New("not an address", "tokenizer")
-	if _, err := c.Register(t.Context()); err == nil || !strings.Contains(err.Error(), "AWS_LAMBDA_RUNTIME_API") {
-		t.Error(err)
+}
+
+// Lambda's addresses are right. Wrong ones are those of somebody who starts the extension by hand.
+func TestAddress_IsCheckedAndNotTold(t *testing.T) {
+	for address, want := range map[string]error{
+		"": extensionsapi.ErrUnset, "127.0.0.1:9001": nil, "localhost": nil, "[::1]:9001": nil, "sandbox.local:80": nil,
+		"not an address": extensionsapi.ErrAddress, "http://127.0.0.1:9001": extensionsapi.ErrAddress,
+		"127.0.0.1:9001/": extensionsapi.ErrAddress, "127.0.0.1:http": extensionsapi.ErrAddress,
+		":9001": extensionsapi.ErrAddress, "user@127.0.0.1:9001": extensionsapi.ErrAddress,
+	} {
+		if got := extensionsapi.Check(address); got != want {
+			t.Errorf("%q: %v, want %v", address, got, want)
+		}
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	nobody := listener.Addr().String()
+	listener.Close()
+	for address, want := range map[string]error{
+		"no address": extensionsapi.ErrAddress, nobody: extensionsapi.ErrUnreachable,
+		"127.0.0.1:99999": extensionsapi.ErrUnreachable,
+	} {
+		_, err := extensionsapi.New(address, "tokenizer").Register(t.Context())
+		if !errors.Is(err, want) || strings.Contains(err.Error(), address) {
+			t.Errorf("%q: %v, want %v", address, err, want)
+		}
 	}
 }

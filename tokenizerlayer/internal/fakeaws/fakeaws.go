@@ -1,4 +1,4 @@
-// Package fakeaws has fakes of KMS and of the vault's tables for tests in process.
+// Package fakeaws has fakes of KMS and of the vault's tables, in process, for tests and for the development server.
 //
 // They behave like the services where the vault depends on it: KMS binds a data key to its encryption context, a
 // transaction happens as a whole or not at all, and writes obey exactly the conditions that the vault uses. Any other

@@ -84,6 +84,24 @@ func (n Number) MaskMiddle() string {
 	return n.mask(6)
 }
 
+// Len is how many digits the number has.
+func (n Number) Len() int { return len(n.Reveal()) }
+
+// LastFour are the last four digits.
+func (n Number) LastFour() string {
+	d := n.Reveal()
+	return d[max(0, len(d)-4):]
+}
+
+// FirstSix are the first six digits, which may be shown and stored beside the last four (PCI DSS 3.4.1); "" for numbers
+// with fewer than 15 digits, for which [Number.MaskMiddle] does not show them either.
+func (n Number) FirstSix() string {
+	if n.Len() < firstSixFrom {
+		return ""
+	}
+	return n.Reveal()[:6]
+}
+
 func (n Number) mask(first int) string {
 	d := n.Reveal()
 	if len(d) < MinDigits {

@@ -27,8 +27,8 @@ type Document struct {
 	Code string `json:"code"`
 	// Field names the member of the request that is wrong, if one is.
 	Field string `json:"field,omitempty"`
-	// RetryAfter says when to try again; it travels as a header.
-	RetryAfter time.Duration `json:"-"`
+	// RetryAfter says when to try again, in whole seconds; 0 if that is not known. An answer has it as a header, too.
+	RetryAfter int64 `json:"retry_after,omitempty"`
 }
 
 // Of returns the document for err. For an error that is not of package failure it says only that something went wrong.
@@ -39,33 +39,33 @@ func Of(err error) Document {
 	}
 	return Document{
 		Type: TypeBase + e.Kind.Code, Title: e.Kind.Title, Status: e.Kind.Status, Detail: e.Detail,
-		Code: e.Kind.Code, Field: e.Field, RetryAfter: e.RetryAfter,
+		Code: e.Kind.Code, Field: e.Field,
+		RetryAfter: int64((e.RetryAfter + time.Second - 1) / time.Second), // never earlier than asked
 	}
 }
 
-// Parse reads a document back from an answer. It reports false if the body is no document.
-func Parse(h http.Header, body []byte) (Document, bool) {
+// Parse reads a document back from the body of an answer. It reports false if the body is no document.
+func Parse(body []byte) (Document, bool) {
 	var d Document
 	if json.Unmarshal(body, &d) != nil || d.Code == "" {
 		return Document{}, false
-	}
-	if seconds, err := strconv.Atoi(h.Get("Retry-After")); err == nil {
-		d.RetryAfter = time.Duration(seconds) * time.Second
 	}
 	return d, true
 }
 
 // Err returns the error that the document was made of.
 func (d Document) Err() *failure.Error {
-	return &failure.Error{Kind: failure.KindOf(d.Code), Field: d.Field, Detail: d.Detail, RetryAfter: d.RetryAfter}
+	return &failure.Error{
+		Kind: failure.KindOf(d.Code), Field: d.Field, Detail: d.Detail,
+		RetryAfter: time.Duration(d.RetryAfter) * time.Second,
+	}
 }
 
 // Header returns the HTTP headers that go with the document.
 func (d Document) Header() http.Header {
 	h := http.Header{"Content-Type": {ContentType}, "Cache-Control": {"no-store"}}
 	if d.RetryAfter > 0 {
-		seconds := int64((d.RetryAfter + time.Second - 1) / time.Second) // never earlier than asked
-		h.Set("Retry-After", strconv.FormatInt(seconds, 10))
+		h.Set("Retry-After", strconv.FormatInt(d.RetryAfter, 10))
 	}
 	return h
 }

@@ -68,6 +68,13 @@ func TestDocument_RoundsRetryAfterUpToSeconds(t *testing.T) {
 		if got := doc.Header().Get("Retry-After"); got != want {
 			t.Errorf("%v: Retry-After %q, want %q", given, got, want)
 		}
+		if has := strings.Contains(string(doc.Body()), `"retry_after":`+want); has != (want != "") {
+			t.Errorf("%v: the document says %s", given, doc.Body())
+		}
+		read, ok := problem.Parse(doc.Body())
+		if !ok || read != doc || read.Err().RetryAfter != time.Duration(doc.RetryAfter)*time.Second {
+			t.Errorf("%v came back as %+v", given, read)
+		}
 	}
 }
 

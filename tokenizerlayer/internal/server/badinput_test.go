@@ -85,10 +85,11 @@ func TestTokenize_RefusesEveryBadValueByItsName(t *testing.T) {
 	list = append(list, values(number, "type", "type", `"`+canary+`"`, `"CARD"`, `1`)...)
 	list = append(list, values(number, "format", "format", `"`+canary+`"`, `"UUID"`, `1`)...)
 	list = append(list, values(number, "ttl", "ttl",
-		`0`, `-1`, `315360001`, `1e9`, `1.5`, `5.0`, `"5"`, `99999999999999999999`, `-9223372036854775809`,
+		`0`, `-1`, `315360001`, `1e9`, `1.5`, `5.5`, `"5"`, `99999999999999999999`, `-9223372036854775809`,
 		`9223372036854775807`, `true`, `[5]`)...)
 	list = append(list, values(number, "max_uses", "max_uses",
-		`0`, `-1`, `1000001`, `1e1`, `1.5`, `"`+canary+`"`, `99999999999999999999`, `9223372036854775807`, `{}`)...)
+		`0`, `-1`, `1000001`, `1e-1`, `1e999`, `1.5`, `"`+canary+`"`, `99999999999999999999`, `9223372036854775807`,
+		`{}`)...)
 	list = append(list, values(number, "deterministic", "deterministic", `"true"`, `1`, `"`+canary+`"`)...)
 	list = append(list, values(number+`,"deterministic":true`, "scope", "scope",
 		`"`+canary+` x"`, `"-`+canary+`"`, `"`+strings.Repeat("s", 129)+`"`, `"4111111111111111"`, `"é"`, `5`)...)

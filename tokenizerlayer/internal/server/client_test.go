@@ -35,7 +35,7 @@ func conflicts(operation string) error {
 // client is a Go client of the server.
 func (r *running) client(t *testing.T) *client.Client {
 	t.Helper()
-	c, err := client.New(client.Config{Port: r.port, SessionToken: session})
+	c, err := client.New(client.Config{Port: r.port, SessionToken: session, Retries: -1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -212,7 +212,7 @@ func TestClient_KnowsEveryKindOfError(t *testing.T) {
 	create(t, c, client.TokenizeInput{IdempotencyKey: "k"})
 	want("key reused", tokenize(client.TokenizeInput{IdempotencyKey: "k", MaxUses: 1}), client.ErrKeyReused,
 		api.IdempotencyHeader, 0)
-	want("key", tokenize(client.TokenizeInput{IdempotencyKey: "k k"}), client.ErrInvalid, api.IdempotencyHeader, 0)
+	want("key", tokenize(client.TokenizeInput{IdempotencyKey: "k/k"}), client.ErrInvalid, api.IdempotencyHeader, 0)
 	want("ttl", tokenize(client.TokenizeInput{TTL: 11 * 365 * 24 * time.Hour}), client.ErrInvalid, "ttl", 0)
 	want("max_uses", tokenize(client.TokenizeInput{MaxUses: -1}), client.ErrInvalid, "max_uses", 0)
 	want("purpose", tokenize(client.TokenizeInput{Purpose: "Refund"}), client.ErrInvalid, "binding.purpose", 0)

@@ -209,6 +209,71 @@ func TestServer_LeavesNoBrokenBodyInMemory(t *testing.T) {
 	}
 }
 
+// The body of a batch is cleared, too, whatever the answer.
+func TestBatch_LeavesNoBodyInMemory(t *testing.T) {
+	item := `{"type":"text","data":"` + strings.Repeat("x", api.MaxText) + `"}`
+	for name, body := range map[string]string{
+		"one item":         items(cardItem),
+		"many":             repeated(100, item),
+		"a bad item":       items(item, `{"data":"`+visa+`","note":null}`, "{\"data\":\"\xff\"}"),
+		"not JSON":         `{"items":[` + item,
+		"a reference more": items(`{"reference":"a","data":"`+visa+`"}`, `{"reference":"a","data":"`+visa+`"}`),
+		"too large":        items(item + strings.Repeat(" ", api.MaxBatchBody)),
+		"too many":         repeated(101, item),
+	} {
+		kept := &keepingBody{Reader: strings.NewReader(body)}
+		inProcess(server.Config{
+			Vault: func(context.Context) (server.Vault, error) { return slow{}, nil }, Audit: testLog(io.Discard),
+		}, http.MethodPost, api.PathTokenizeBatch, kept)
+		read := 0
+		for _, part := range kept.kept {
+			read += len(part)
+			if left := len(bytes.Trim(part, "\x00")); left > 0 {
+				t.Errorf("%s: %d bytes are left", name, left)
+			}
+		}
+		if read < min(len(body), api.MaxBatchBody) {
+			t.Errorf("%s: %d bytes of %d were read", name, read, len(body))
+		}
+	}
+}
+
+// keepingAnswer keeps the buffers that an answer is written from.
+type keepingAnswer struct {
+	*httptest.ResponseRecorder
+	kept [][]byte
+}
+
+func (w *keepingAnswer) Write(p []byte) (int, error) {
+	w.kept = append(w.kept, p)
+	return w.ResponseRecorder.Write(p)
+}
+
+// An answer can hold a card as well.
+func TestServer_LeavesNoAnswerInMemory(t *testing.T) {
+	r := start(t)
+	token := r.batch(t, api.PathTokenizeBatch, items(cardItem))[0].Token
+	read := `{"token":"` + token + `","redaction":"PLAIN_TEXT"}`
+	handler := server.New(server.Config{
+		Vault: func(context.Context) (server.Vault, error) { return r.vault, nil }, Audit: testLog(io.Discard),
+		Port: 2774, SessionToken: session,
+	}).Handler
+	for path, body := range map[string]string{api.PathDetokenize: read, api.PathDetokenizeBatch: items(read, read)} {
+		q := httptest.NewRequest(http.MethodPost, "http://127.0.0.1:2774"+path, strings.NewReader(body))
+		q.Header.Set(api.TokenHeader, session)
+		w := &keepingAnswer{ResponseRecorder: httptest.NewRecorder()}
+		handler.ServeHTTP(w, q)
+		if !strings.Contains(w.Body.String(), visa) || len(w.kept) == 0 {
+			t.Errorf("%s: %s", path, w.Body)
+		}
+		for _, part := range w.kept {
+			if len(bytes.Trim(part, "\x00")) > 0 {
+				t.Errorf("%s: a part of the answer is left in memory", path)
+			}
+		}
+	}
+}
+
 type brokenOff struct{}
 
 func (brokenOff) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
@@ -220,3 +285,12 @@ type chunked struct {
 }
 
 func (c *chunked) Read(p []byte) (int, error) { return c.Reader.Read(p[:min(len(p), c.size)]) }
+
+// answerTo has a handler answer a request of the function's own.
+func answerTo(h http.Handler, path, body string) *httptest.ResponseRecorder {
+	q := httptest.NewRequest(http.MethodPost, "http://127.0.0.1:2774"+path, strings.NewReader(body))
+	q.Header.Set(api.TokenHeader, session)
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, q)
+	return w
+}

@@ -33,6 +33,14 @@ func learn(known map[string]string, want, got any) any {
 		if known[want] == value {
 			return want
 		}
+	case []any:
+		items, ok := got.([]any)
+		if !ok || len(items) != len(want) {
+			return got
+		}
+		for i := range items {
+			items[i] = learn(known, want[i], items[i])
+		}
 	case map[string]any:
 		members, ok := got.(map[string]any)
 		if !ok {
@@ -87,6 +95,7 @@ func TestDocumentation_HasTrueExamples(t *testing.T) {
 	}
 	for _, endpoint := range []string{
 		http.MethodPost + " /v1/tokenize", http.MethodPost + " /v1/detokenize", http.MethodPost + " /v1/validate",
+		http.MethodPost + " /v1/tokenize/batch", http.MethodPost + " /v1/detokenize/batch",
 		http.MethodPost + " /v1/metadata", http.MethodPost + " /v1/revoke", http.MethodGet + " /ping",
 	} {
 		if !endpoints[endpoint] {

@@ -33,6 +33,12 @@ func TestDocumentation_TellsTheLimitsOfTheCode(t *testing.T) {
 		want    []int
 	}{
 		{`\*\*Bodies\*\* are JSON objects of at most (\d+) KiB`, []int{api.MaxBody >> 10}},
+		{`Those of \[batches\]\(#batches\) have at most\s+(\d+) MiB`, []int{api.MaxBatchBody >> 20}},
+		{`A body has at most (\d+) MiB, which .* an answer at most (\d+) MiB`,
+			[]int{api.MaxBatchBody >> 20, api.MaxBatchAnswer >> 20}},
+		{`and at most (\d+) MiB in a batch`, []int{api.MaxBatchBody >> 20}},
+		{"`items` \\| list, required \\| (\\d+) to (\\d+) items", []int{1, api.MaxBatch}},
+		{`your own name for the item: (\d+) to (\d+) of`, []int{1, maxName}},
 		{`a card number of (\d+) to (\d+) ASCII digits`, []int{12, 19}},
 		{"`text`: (\\d+) to (\\d+) bytes of UTF-8", []int{1, api.MaxText}},
 		{"`ttl` \\| integer, (\\d+) to (\\d+)", []int{1, api.MaxTTL}},

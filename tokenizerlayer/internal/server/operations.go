@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"net/http"
+	"sync/atomic"
 	"time"
 	"unicode/utf8"
 
@@ -24,9 +25,17 @@ type request struct {
 	http  *http.Request
 	write http.ResponseWriter
 	event *audit.Event
+	// refusedReads counts the items of a batch that the read rate has refused; nil outside of a batch.
+	refusedReads *atomic.Int64
 }
 
 func (q *request) context() context.Context { return q.http.Context() }
+
+// newEvent begins the event of an operation.
+func (q *request) newEvent(operation string) *audit.Event {
+	id, _ := q.context().Value(requestIDKey{}).(string)
+	return &audit.Event{Operation: operation, RequestID: id, Outcome: "ok"}
+}
 
 type operation func(*request) (any, error)
 
@@ -39,19 +48,10 @@ func (s *server) operation(name string, do operation) http.HandlerFunc {
 		start := time.Now()
 		ctx, cancel := context.WithTimeout(r.Context(), operationLimit)
 		defer cancel()
-		r = r.WithContext(ctx)
-		id, _ := ctx.Value(requestIDKey{}).(string)
-		event := audit.Event{Operation: name, RequestID: id, Outcome: "ok"}
-		out, err := s.run(&request{http: r, write: w, event: &event}, do)
-		if err != nil {
-			doc := problem.Of(err)
-			event.Outcome, event.Detail = doc.Code, doc.Detail
-		}
-		event.Duration = time.Since(start)
-		if s.audit.Record(event) != nil {
-			err = failure.New(failure.Unavailable, "", "the event cannot be recorded, so nothing is released")
-		}
-		if err != nil {
+		q := &request{http: r.WithContext(ctx), write: w}
+		q.event = q.newEvent(name)
+		out, err := run(s, q, do)
+		if err = s.record(q.event, start, err, time.Now().Add(operationLimit)); err != nil {
 			refuse(w, err)
 			return
 		}
@@ -59,15 +59,29 @@ func (s *server) operation(name string, do operation) http.HandlerFunc {
 	}
 }
 
+// record records an operation that has ended with err, until the deadline. It returns err, or why nothing may be
+// released.
+func (s *server) record(e *audit.Event, start time.Time, err error, deadline time.Time) error {
+	if err != nil {
+		doc := problem.Of(err)
+		e.Outcome, e.Detail = doc.Code, doc.Detail
+	}
+	e.Duration = time.Since(start)
+	if s.audit.RecordBy(*e, deadline) != nil {
+		return failure.New(failure.Unavailable, "", "the event cannot be recorded, so nothing is released")
+	}
+	return err
+}
+
 // run carries out an operation. A panic is a defect that is recorded as such; net/http would print what it was about.
-func (s *server) run(q *request, do operation) (out any, err error) {
+func run[Answer any](s *server, q *request, do func(*request) (Answer, error)) (out Answer, err error) {
 	defer func() {
 		if recover() != nil {
-			out, err = nil, failure.New(failure.Internal, "", "")
+			err = failure.New(failure.Internal, "", "")
 		}
 	}()
 	if q.vault, err = s.vault(q.context()); err != nil {
-		return nil, err
+		return out, err
 	}
 	return do(q)
 }
@@ -109,20 +123,25 @@ func requestID(r *http.Request) string {
 // limited refuses what exceeds the rate at which tokens are opened.
 func (s *server) limited(do operation) operation {
 	return func(q *request) (any, error) {
-		if err := s.read(); err != nil {
+		if err := s.read(q); err != nil {
 			return nil, err
 		}
 		return do(q)
 	}
 }
 
-// read counts one token that is opened or looked up.
-func (s *server) read() error {
+// read counts one token that is opened or looked up. The items of a batch that are refused are told to come back one
+// after the other, at the rate.
+func (s *server) read(q *request) error {
 	if s.reads.Allow() {
 		return nil
 	}
+	after := time.Second
+	if q.refusedReads != nil {
+		after = time.Duration(float64(q.refusedReads.Add(1)) / float64(s.reads.Limit()) * float64(time.Second))
+	}
 	return &failure.Error{
-		Kind: failure.RateLimited, RetryAfter: time.Second,
+		Kind: failure.RateLimited, RetryAfter: after,
 		Detail: "this environment has reached its limit of tokens that it opens or looks up in a second: try again",
 	}
 }
@@ -132,7 +151,15 @@ func (s *server) tokenize(q *request) (any, error) {
 	if err := s.decode(q.write, q.http, &in); err != nil {
 		return nil, err
 	}
-	create, err := createFrom(in, q.http.Header)
+	key := q.http.Header.Get(api.IdempotencyHeader)
+	if n := len(q.http.Header.Values(api.IdempotencyHeader)); n > 1 || n == 1 && key == "" {
+		return nil, failure.New(failure.Invalid, api.IdempotencyHeader, "must not be empty, and must be given once")
+	}
+	return s.tokenizeOne(q, in, key)
+}
+
+func (s *server) tokenizeOne(q *request, in api.TokenizeRequest, key string) (*api.TokenizeResponse, error) {
+	create, err := createFrom(in, key)
 	if err != nil {
 		return nil, err
 	}
@@ -143,7 +170,7 @@ func (s *server) tokenize(q *request) (any, error) {
 		q.event.Lookup = "idempotency"
 	}
 	if q.event.Lookup != "" { // it tells whether data is in the vault
-		if err := s.read(); err != nil {
+		if err := s.read(q); err != nil {
 			return nil, err
 		}
 	}
@@ -159,7 +186,9 @@ func (s *server) tokenize(q *request) (any, error) {
 		return nil, err
 	}
 	q.about(vault.About{Ref: created.Ref, Type: create.Data.Type(), Purpose: create.Purpose})
-	out := api.TokenizeResponse{Token: created.Token, ExpiresAt: optional(created.ExpiresAt), Row: row}
+	out := &api.TokenizeResponse{
+		Token: created.Token, ExpiresAt: optional(created.ExpiresAt), Row: row, Card: create.Data.Card(in.FirstSix),
+	}
 	if create.Deterministic {
 		out.Deduplicated = &created.Deduplicated
 	}
@@ -167,18 +196,18 @@ func (s *server) tokenize(q *request) (any, error) {
 }
 
 // createFrom translates a request; the vault validates what it says.
-func createFrom(in api.TokenizeRequest, header http.Header) (vault.Create, error) {
+func createFrom(in api.TokenizeRequest, key string) (vault.Create, error) {
 	data, err := vault.ParseData(in.Type, in.Data.String)
 	if err != nil {
 		return vault.Create{}, err
 	}
 	c := vault.Create{
 		Data: data, Format: in.Format, Deterministic: in.Deterministic, Scope: in.Scope, Metadata: in.Metadata,
-		IdempotencyKey: header.Get(api.IdempotencyHeader),
+		IdempotencyKey: key,
 	}
-	if n := len(header.Values(api.IdempotencyHeader)); n > 1 || n == 1 && c.IdempotencyKey == "" {
-		return vault.Create{}, failure.New(failure.Invalid, api.IdempotencyHeader,
-			"must not be empty, and must be given once")
+	if in.FirstSix && data.Type() != api.TypeCard {
+		return vault.Create{}, failure.New(failure.Invalid, "first_six", "can be given only for data of the type %s",
+			api.TypeCard)
 	}
 	if in.TTL != nil {
 		if *in.TTL < 1 || *in.TTL > api.MaxTTL {
@@ -212,6 +241,10 @@ func (s *server) detokenize(q *request) (any, error) {
 	if err := s.decode(q.write, q.http, &in); err != nil {
 		return nil, err
 	}
+	return s.detokenizeOne(q, in)
+}
+
+func (s *server) detokenizeOne(q *request, in api.DetokenizeRequest) (*api.DetokenizeResponse, error) {
 	if in.Redaction == "" {
 		in.Redaction = api.Masked
 	}
@@ -240,7 +273,7 @@ func (s *server) detokenize(q *request) (any, error) {
 	if in.Redaction == api.PlainText {
 		shown = sensitive.New(opened.Data.Reveal())
 	}
-	return api.DetokenizeResponse{Data: sensitive.OnWire(shown), Redaction: in.Redaction}, nil
+	return &api.DetokenizeResponse{Data: sensitive.OnWire(shown), Redaction: in.Redaction}, nil
 }
 
 // readRequest decodes a request that is about a token and nothing else.

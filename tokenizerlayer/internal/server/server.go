@@ -49,7 +49,7 @@ type Config struct {
 	SessionToken string
 	// Release is what GET /ping tells; it may be empty.
 	Release string
-	// MaxBody bounds the body of a request, in bytes; 0 means [api.MaxBody].
+	// MaxBody bounds the body of a request, in bytes; 0 means [api.MaxBody]. That of a batch has api.MaxBatchBody.
 	MaxBody int64
 	// ReadRate is how many tokens are opened or looked up a second, in the long run and at once; 0 means
 	// [api.DefaultReadRate]. It slows down a function that goes astray. It is no protection from one that means to:
@@ -70,6 +70,7 @@ type server struct {
 	hasToken bool                        // without a session token nothing is authorized
 	token    [sha256.Size]byte
 	reads    *rate.Limiter
+	batches  chan struct{} // holds a value for each batch that is being carried out
 }
 
 // New returns a server that is not started: the caller owns the listener.
@@ -78,15 +79,18 @@ func New(c Config) *http.Server {
 	s := &server{
 		vault: c.Vault, port: c.Port, release: c.Release, maxBody: cmp.Or(c.MaxBody, api.MaxBody), audit: c.Audit,
 		hasToken: c.SessionToken != "", token: sha256.Sum256([]byte(c.SessionToken)),
-		reads: rate.NewLimiter(rate.Limit(readRate), readRate),
+		reads:   rate.NewLimiter(rate.Limit(readRate), readRate),
+		batches: make(chan struct{}, batchesAtOnce),
 	}
 	s.routes = map[string]http.HandlerFunc{
-		"POST " + api.PathTokenize:   s.operation("tokenize", s.tokenize),
-		"POST " + api.PathDetokenize: s.operation("detokenize", s.limited(s.detokenize)),
-		"POST " + api.PathValidate:   s.operation("validate", s.limited(s.validate)),
-		"POST " + api.PathMetadata:   s.operation("metadata", s.limited(s.metadata)),
-		"POST " + api.PathRevoke:     s.operation("revoke", s.revoke),
-		"GET " + api.PathPing:        s.ping,
+		"POST " + api.PathTokenize:        s.operation("tokenize", s.tokenize),
+		"POST " + api.PathTokenizeBatch:   s.tokenizeBatch(),
+		"POST " + api.PathDetokenize:      s.operation("detokenize", s.limited(s.detokenize)),
+		"POST " + api.PathDetokenizeBatch: s.detokenizeBatch(),
+		"POST " + api.PathValidate:        s.operation("validate", s.limited(s.validate)),
+		"POST " + api.PathMetadata:        s.operation("metadata", s.limited(s.metadata)),
+		"POST " + api.PathRevoke:          s.operation("revoke", s.revoke),
+		"GET " + api.PathPing:             s.ping,
 	}
 	return &http.Server{
 		Handler:           http.HandlerFunc(s.serve),
@@ -111,8 +115,9 @@ func (s *server) serve(w http.ResponseWriter, r *http.Request) {
 	// Paths are compared as they are: a multiplexer would redirect one with a doubled slash.
 	handle := s.routes[r.Method+" "+r.URL.EscapedPath()]
 	if handle == nil {
-		refuse(w, failure.New(failure.NoEndpoint, "", "use POST %s, %s, %s, %s or %s, or GET %s",
-			api.PathTokenize, api.PathDetokenize, api.PathValidate, api.PathMetadata, api.PathRevoke, api.PathPing))
+		refuse(w, failure.New(failure.NoEndpoint, "", "use POST %s, %s, %s, %s, %s, %s or %s, or GET %s",
+			api.PathTokenize, api.PathTokenizeBatch, api.PathDetokenize, api.PathDetokenizeBatch, api.PathValidate,
+			api.PathMetadata, api.PathRevoke, api.PathPing))
 		return
 	}
 	handle(w, r.WithContext(context.WithValue(r.Context(), requestIDKey{}, id)))
@@ -156,47 +161,64 @@ func (s *server) ping(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *server) decode(w http.ResponseWriter, r *http.Request, into any) error {
-	body, err := s.readBody(w, r)
+	body, err := readBody(w, r, s.maxBody)
 	defer clear(body[:cap(body)]) // http.MaxBytesReader tells one byte less than it reads of a body that is too large
-	if _, large := errors.AsType[*http.MaxBytesError](err); large {
-		return failure.New(failure.TooLarge, "", "a body has at most %d bytes", s.maxBody)
-	}
 	if err != nil {
-		return failure.New(failure.Invalid, "", "the body could not be read")
+		return err
 	}
-	if err := strictjson.Unmarshal(body, into); err != nil {
-		bad, _ := errors.AsType[*strictjson.Error](err)
-		return failure.New(failure.Invalid, bad.Field, "%s", bad)
+	return malformed(strictjson.Unmarshal(body, into), "the body")
+}
+
+// malformed is the failure for an error of package strictjson about a document that is called whole; nil for nil.
+func malformed(err error, whole string) error {
+	if bad, ok := errors.AsType[*strictjson.Error](err); ok {
+		return failure.New(failure.Invalid, bad.Field, "%s", bad.About(whole))
 	}
-	return nil
+	return err
 }
 
 // readBody reads a body into one buffer, which the caller clears, with an error too. The buffers of io.ReadAll would
 // stay in memory.
-func (s *server) readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
-	size := s.maxBody
+func readBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error) {
+	size := limit
 	if n := r.ContentLength; n >= 0 && n < size {
 		size = n
 	}
-	body := http.MaxBytesReader(w, r.Body, s.maxBody)
+	body := http.MaxBytesReader(w, r.Body, limit)
 	b, n := make([]byte, size+1), 0 // one more, to see the end
 	for n < len(b) {
 		more, err := body.Read(b[n:])
 		n += more
+		_, large := errors.AsType[*http.MaxBytesError](err)
 		switch {
 		case errors.Is(err, io.EOF):
 			return b[:n], nil
+		case large:
+			return b[:n], tooLarge(limit)
 		case err != nil:
-			return b[:n], err
+			return b[:n], failure.New(failure.Invalid, "", "the body could not be read")
 		}
 	}
-	return b, &http.MaxBytesError{Limit: s.maxBody}
+	return b, tooLarge(limit)
 }
 
+func tooLarge(limit int64) error {
+	return failure.New(failure.TooLarge, "", "a body has at most %d bytes", limit)
+}
+
+// reply answers with v. The length lets the caller see whether it has all of a long answer.
 func reply(w http.ResponseWriter, v any) {
+	body, err := json.Marshal(v)
+	if err != nil { // the wire types always marshal
+		refuse(w, err)
+		return
+	}
+	body = append(body, '\n')
+	defer clear(body)
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
-	_ = json.NewEncoder(w).Encode(v) // the client has gone: nothing is left to tell it
+	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	_, _ = w.Write(body) // if the client has gone, nothing is left to tell it
 }
 
 func refuse(w http.ResponseWriter, err error) { problem.Of(err).Write(w) }

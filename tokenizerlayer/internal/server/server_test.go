@@ -100,7 +100,8 @@ type call struct {
 	host               string
 }
 
-// do sends a call with the right token unless the call's own headers say otherwise ("" leaves the header out).
+// do sends a call with the right token unless the call's own headers say otherwise ("" leaves the header out). It
+// compares the call and its answer with the OpenAPI document.
 func (r *running) do(t *testing.T, c call) (int, string, http.Header) {
 	t.Helper()
 	if c.method == "" {
@@ -131,6 +132,7 @@ func (r *running) do(t *testing.T, c call) (int, string, http.Header) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	documented(t).checkCall(t, c, resp.StatusCode, string(b), resp.Header)
 	return resp.StatusCode, string(b), resp.Header
 }
 

@@ -1,6 +1,8 @@
 // Package strictjson decodes requests: one JSON object, known members only, no duplicates, no nulls, valid UTF-8, exact
 // case.
 //
+// A number is an integer if its value is one, however it is written: 3600, 3600.0 or 3.6e3.
+//
 // A null is refused because a program sends one by mistake: {"ttl": null} would make a token that lives for ever.
 //
 // Its errors name the member that is wrong and never quote the input, so they can be answered and logged. The decoder
@@ -28,19 +30,24 @@ type Error struct {
 	Reason string
 }
 
-func (e *Error) Error() string {
+func (e *Error) Error() string { return e.About("the body") }
+
+// About words the error for a document that is called whole.
+func (e *Error) About(whole string) string {
 	if e.Field == "" {
-		return "the body " + e.Reason
+		return whole + " " + e.Reason
 	}
 	return e.Field + " " + e.Reason
 }
+
+var errSyntax = &Error{Reason: "is not valid JSON (RFC 8259, UTF-8)"}
 
 // Unmarshal decodes data into v, a pointer to a struct. The error is always an *[Error].
 func Unmarshal(data []byte, v any) error {
 	if jsontext.Value(data).Kind() != '{' {
 		return &Error{Reason: "must be a JSON object"}
 	}
-	if err := json.Unmarshal(data, v, json.RejectUnknownMembers(true)); err != nil {
+	if err := json.Unmarshal(data, v, json.RejectUnknownMembers(true), json.WithUnmarshalers(integers)); err != nil {
 		return describe(err, utf8.Valid(data))
 	}
 	if null, found := firstNull(data); found {
@@ -80,7 +87,7 @@ func describe(err error, validUTF8 bool) error {
 	case ok && !validUTF8:
 		return &Error{Field: showable(syntactic.JSONPointer), Reason: "is not valid UTF-8"}
 	}
-	return &Error{Reason: "is not valid JSON (RFC 8259, UTF-8)"}
+	return errSyntax
 }
 
 // unknown words the refusal of a member. Sensitive authentication data must not even be sent (PCI DSS 3.3), so its

@@ -5,6 +5,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/api"
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/brand"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/failure"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/pan"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/sensitive"
@@ -50,6 +51,18 @@ func (d Data) Reveal() string { return d.text.Reveal() }
 
 // String keeps data from being printed.
 func (d Data) String() string { return sensitive.Mask }
+
+// Card tells what may be shown and stored of a card beside its token; nil for a text.
+func (d Data) Card(firstSix bool) *api.Card {
+	if d.kind != api.TypeCard {
+		return nil
+	}
+	c := &api.Card{Brand: brand.Of(d.Reveal()), LastFour: d.number.LastFour(), Length: d.number.Len()}
+	if firstSix {
+		c.FirstSix = d.number.FirstSix()
+	}
+	return c
+}
 
 // Masked shows as much as may be shown to people who need not know: of a card what mask says, of a text its last four
 // characters, but never more than a quarter of it.

@@ -64,7 +64,8 @@ func (c Create) validate() error {
 	case c.MaxUses < 0 || c.MaxUses > api.MaxUses:
 		return failure.New(failure.Invalid, "max_uses", "must be from 1 to %d", api.MaxUses)
 	case c.Purpose != "" && (!api.IsPurpose(c.Purpose) || pan.Like(c.Purpose)):
-		return failure.New(failure.Invalid, "binding.purpose", "must have 1 to 64 of a-z 0-9 _ -, the first a letter or digit, and must not be a card number")
+		return failure.New(failure.Invalid, "binding.purpose",
+			"must have 1 to 64 of a-z 0-9 _ -, the first a letter or digit, and must not be a card number")
 	case c.Deterministic && (c.TTL > 0 || c.MaxUses > 0):
 		// Such a token would have to be replaced under those who hold it.
 		return failure.New(failure.Invalid, "deterministic", "cannot be combined with ttl or max_uses")

@@ -35,15 +35,17 @@ func (v *Vault) takeEntry(ctx context.Context, purpose string) (*keypool.Entry, 
 	return nil, upstream("kms:GenerateDataKey", err) // the time was over before KMS answered
 }
 
-// fetchEntry draws a seed and asks KMS for its data key.
+// fetchEntry draws a seed and asks KMS for its data key. The seed stands in the entry only, which is wiped after
+// its use.
 func (v *Vault) fetchEntry(ctx context.Context, purpose string) (*keypool.Entry, error) {
-	seed := v.newSeed()
-	defer clear(seed[:])
-	key, err := v.dataKey(ctx, seed.Ref(), purpose)
+	e := &keypool.Entry{Seed: v.newSeed()}
+	key, err := v.dataKey(ctx, e.Seed.Ref(), purpose)
 	if err != nil {
+		e.Wipe()
 		return nil, err
 	}
-	return &keypool.Entry{Seed: seed, Key: key}, nil
+	e.Key = key
+	return e, nil
 }
 
 // dataKeySize is the size of a data key in bytes.
@@ -61,7 +63,8 @@ func (v *Vault) dataKey(ctx context.Context, ref, purpose string) (envelope.Data
 	if out.KeyID != key || len(out.Plaintext) != dataKeySize {
 		clear(out.Plaintext)
 		// Whoever answers in place of KMS must not get data sealed under a key of its own.
-		return envelope.DataKey{}, failure.New(failure.Unavailable, "", "kms:GenerateDataKey answered for another key, or with a key that does not have 256 bits")
+		return envelope.DataKey{}, failure.New(failure.Unavailable, "",
+			"kms:GenerateDataKey answered for another key, or with a key that does not have 256 bits")
 	}
 	return envelope.DataKey{
 		Plaintext: out.Plaintext,
@@ -100,7 +103,8 @@ func (v *Vault) mac(ctx context.Context, key Key, parts ...string) (string, erro
 		return "", upstream("kms:GenerateMac", err)
 	}
 	if out.KeyID != key.ARN || len(out.Mac) != sha256.Size {
-		return "", failure.New(failure.Unavailable, "", "kms:GenerateMac answered for another key, or with something other than an HMAC-SHA-256")
+		return "", failure.New(failure.Unavailable, "",
+			"kms:GenerateMac answered for another key, or with something other than an HMAC-SHA-256")
 	}
 	return base64.RawURLEncoding.EncodeToString(out.Mac), nil
 }

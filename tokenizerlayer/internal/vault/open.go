@@ -31,7 +31,8 @@ type entry struct {
 func parseToken(s string) (string, error) {
 	tok, ok := token.Parse(s)
 	if !ok {
-		return "", failure.New(failure.Invalid, "token", "must be a token: a UUID, or 12 to 19 digits that are not a card number")
+		return "", failure.New(failure.Invalid, "token",
+			"must be a token: a UUID, or 12 to 19 digits that are not a card number")
 	}
 	return tok, nil
 }

@@ -49,14 +49,13 @@ func (v *Vault) seal(d *draft) (*row, error) {
 	if d.row != nil {
 		return d.row, nil
 	}
-	c, seed := d.create, d.entry.Seed
-	defer clear(seed[:])
+	c, seed := d.create, &d.entry.Seed // no copy, which would have to be wiped too
 	r := &row{token: seed.Token(c.Format, c.Data.number), ref: seed.Ref(), purpose: c.Purpose}
 	now := v.now()
 	if c.TTL > 0 {
 		r.expires = now.Add(c.TTL)
 	}
-	p := newPayload(c, seed, now, r.expires)
+	p := newPayload(c, *seed, now, r.expires)
 	defer p.wipe()
 	plaintext := p.encode()
 	defer clear(plaintext)

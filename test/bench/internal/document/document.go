@@ -65,22 +65,26 @@ func Markdown(r *record.Run, images string) []byte {
 
 func (p *page) introduction() {
 	r := p.run
-	p.say("This page shows what the tokenizer costs: time, CPU, memory and money. All figures come from one run of `go run ./test/bench` on one machine, with\n" +
-		"fakes of KMS and DynamoDB on its loopback network. An absolute time says as much about that machine as about the tokenizer, so nearly every\n" +
-		"figure has a *floor* beside it: the same work done with the AWS SDK alone, or the least that a Go program can cost. Subject and floor are\n" +
-		"measured in turns, slice by slice. A figure is the median of its slices, with their range in brackets. A ratio compares neighbouring\n" +
-		"slices.\n\n" +
-		"To *tokenize* is to seal a card number under a data key of KMS and to put the row into DynamoDB; to " +
-		"*detokenize* is to read the row, have KMS\n" +
-		"decrypt its data key, and open it.\n")
-	p.say("- **Run**: %s, of commit `%s`%s.", r.Date.Format("2 January 2006"), r.Commit, map[bool]string{true: " with uncommitted changes"}[r.Modified])
-	p.say("- **Machine**: %s, %d cores, %s, %s. Load, fakes and extension share the cores.", orUnknown(r.Machine.CPU), r.Machine.Cores, r.Machine.System, r.Machine.Go)
+	p.say(
+		"This page shows what the tokenizer costs: time, CPU, memory and money. All figures come from one run of `go run ./test/bench` on one machine, with\n" +
+			"fakes of KMS and DynamoDB on its loopback network. An absolute time says as much about that machine as about the tokenizer, so nearly every\n" +
+			"figure has a *floor* beside it: the same work done with the AWS SDK alone, or the least that a Go program can cost. Subject and floor are\n" +
+			"measured in turns, slice by slice. A figure is the median of its slices, with their range in brackets. A ratio compares neighbouring\n" +
+			"slices.\n\n" +
+			"To *tokenize* is to seal a card number under a data key of KMS and to put the row into DynamoDB; to " +
+			"*detokenize* is to read the row, have KMS\n" +
+			"decrypt its data key, and open it.\n")
+	p.say("- **Run**: %s, of commit `%s`%s.", r.Date.Format("2 January 2006"), r.Commit,
+		map[bool]string{true: " with uncommitted changes"}[r.Modified])
+	p.say("- **Machine**: %s, %d cores, %s, %s. Load, fakes and extension share the cores.", orUnknown(r.Machine.CPU),
+		r.Machine.Cores, r.Machine.System, r.Machine.Go)
 	p.say("- **Measured**: %s.", r.Subject)
 	if r.Baseline != "" {
 		p.say("- **Compared with**: an older extension, `%s`, in the column *before*.", path.Base(r.Baseline))
 	}
 	if r.Previous != nil {
-		p.say("- **Previous run**: %s, of commit `%s`, in the column *run before*.", r.Previous.Date.Format("2 January 2006"), r.Previous.Commit)
+		p.say("- **Previous run**: %s, of commit `%s`, in the column *run before*.",
+			r.Previous.Date.Format("2 January 2006"), r.Previous.Commit)
 	}
 	for _, note := range r.Notes {
 		p.say("- **Note**: %s.", strings.TrimSuffix(note, "."))
@@ -89,7 +93,8 @@ func (p *page) introduction() {
 		p.say("- **The machine was busy** when the run began: its load average was %.2f. The ranges are wide for "+
 			"that reason.", r.Machine.Load)
 	}
-	p.say("- **Not measured**: the latency of the real services and its spread, TLS, and the smaller share of a CPU that a function with little memory has.")
+	p.say(
+		"- **Not measured**: the latency of the real services and its spread, TLS, and the smaller share of a CPU that a function with little memory has.")
 	p.say("  The extension's log is thrown away here, while on Lambda the platform reads it.\n")
 }
 

@@ -22,8 +22,9 @@ func (p *page) prices() {
 
 func (p *page) field() {
 	p.say("## Other products\n")
-	p.say("These are published figures of other products. Those that are not marked *own* are claims of their vendors, made on other machines with other\n" +
-		"loads. They show magnitudes, and cannot be compared with the figures above.\n")
+	p.say(
+		"These are published figures of other products. Those that are not marked *own* are claims of their vendors, made on other machines with other\n" +
+			"loads. They show magnitudes, and cannot be compared with the figures above.\n")
 	p.say("| product | figure | source | of |\n|---|---|---|---|")
 	for _, f := range figures.Field() {
 		source := f.Source
@@ -39,14 +40,16 @@ func (p *page) field() {
 
 func (p *page) again() {
 	p.say("## How to measure again\n")
-	p.say("    go run ./test/bench                              prints the table, writes JSON, this page and its plots to bench.out")
+	p.say(
+		"    go run ./test/bench                              prints the table, writes JSON, this page and its plots to bench.out")
 	p.say("    go run ./test/bench -baseline PATH               also measures an older binary of the extension")
 	p.say("    go run ./test/bench -ext PATH                    measures another binary")
 	p.say("    go run ./test/bench -quick -compare docs/performance.json    what CI runs")
 	p.say("    go run ./test/bench -full -write                 replaces the run and this page\n")
-	p.say("Run it on a machine that does nothing else; it warns if the load average is above 1.5. CI fails if a ratio or a count is\n" +
-		"worse by half than on this page in three runs out of three. It compares medians but no other percentiles, nothing with 64 clients, and no absolute\n" +
-		"times.")
+	p.say(
+		"Run it on a machine that does nothing else; it warns if the load average is above 1.5. CI fails if a ratio or a count is\n" +
+			"worse by half than on this page in three runs out of three. It compares medians but no other percentiles, nothing with 64 clients, and no absolute\n" +
+			"times.")
 }
 
 // plots are the document's plots. draw returns nil if the run has nothing to show.

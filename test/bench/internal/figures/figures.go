@@ -47,10 +47,12 @@ const (
 	Loaded   Group = "latency"
 	Busy     Group = "cpu"
 	Loopback Group = "loopback"
+	Batches  Group = "batches"
 	Memory   Group = "memory"
 	GoBench  Group = "gobench"
 	Order    Group = "order"
 	Million  Group = "million"
+	Import   Group = "import"
 	Work     Group = "work"
 )
 
@@ -68,12 +70,12 @@ func (e Extent) String() string { return [...]string{"quick", "standard", "full"
 
 // Groups are the groups that an extent measures.
 func Groups(e Extent) []Group {
-	groups := []Group{Size, Starts, Waits, Units, Loaded, Busy, Memory}
+	groups := []Group{Size, Starts, Waits, Units, Loaded, Busy, Memory, Batches}
 	if e >= Standard {
 		groups = append(groups, Loopback, GoBench, Order)
 	}
 	if e >= Full {
-		groups = append(groups, Million, Work)
+		groups = append(groups, Million, Import, Work)
 	}
 	return groups
 }

@@ -65,6 +65,7 @@ func latency() (list []Figure) {
 			Limits: "Two round trips, one after the other.",
 		})
 	}
+	list = append(list, batches()...)
 	return append(list,
 		Figure{
 			ID: "first-tokenize", Section: Latency, Name: "first tokenize after the start", Unit: "ms", Digits: 2,
@@ -91,6 +92,26 @@ func latency() (list []Figure) {
 			How:    "The request comes at the moment of registration. No function is that fast, so this shows how much the extension has left to do then.",
 			Limits: "The first call of KMS.",
 		})
+}
+
+// batches are the figures of a batch of 100 tokenizes.
+func batches() []Figure {
+	const turns = upstreams + "Batches take turns with the same tokenizes as single requests."
+	return []Figure{
+		{
+			ID: "batch-one-client", Section: Latency, Name: "a batch of 100 tokenizes", Unit: "ms", Digits: 2,
+			Group: Batches,
+			Floor: "100 tokenizes, one after the other, on one connection", Target: atMostTimes(0.2), Compare: ByRatio,
+			How:    turns,
+			Limits: "The extension carries out 16 items of a batch at a time.",
+		},
+		{
+			ID: "batch-16-clients", Section: Latency, Name: "the same, against 16 clients", Unit: "ms", Digits: 2,
+			Group: Batches,
+			Floor: "100 tokenizes by 16 clients at a time", Target: atMostTimes(1.1), Compare: ByRatio, How: turns,
+			Limits: "As many puts are under way either way. What a batch saves is HTTP on the loopback network.",
+		},
+	}
 }
 
 func clients(n int) string {
@@ -204,6 +225,13 @@ func start() []Figure {
 			ID: "rss-million", Section: Start, Name: "resident memory after 1,000,000 operations", Unit: "MiB",
 			Digits: 1, Floor: "the same process after 5,000",
 			Compare: ByRatio, Group: Million, How: "500,000 tokenizes and 500,000 detokenizes by 16 clients.",
+			Limits: "A leak would show as a ratio well above 1.",
+		},
+		{
+			ID: "rss-import", Section: Start, Name: "peak of resident memory, 50,001st to 100,000th item of batches",
+			Unit: "MiB", Digits: 1,
+			Floor: "the peak up to the 50,000th", Target: atMostTimes(1.1), Compare: ByRatio, Group: Import,
+			How:    "1,000 batches of 100 tokenizes by 4 clients. VmRSS after every 2,000 items.",
 			Limits: "A leak would show as a ratio well above 1.",
 		},
 		{

@@ -65,6 +65,8 @@ var groups = map[figures.Group]func(*Lab, context.Context) error{
 	figures.Order:    (*Lab).order,
 	figures.Million:  (*Lab).million,
 	figures.Work:     (*Lab).work,
+	figures.Batches:  (*Lab).batches,
+	figures.Import:   (*Lab).importing,
 }
 
 // Result is what a group has given.

@@ -14,10 +14,11 @@ import (
 
 // Paths of the loopback API, and bodies of requests.
 const (
-	pathTokenize   = "/v1/tokenize"
-	pathDetokenize = "/v1/detokenize"
-	pathRevoke     = "/v1/revoke"
-	pathPing       = "/ping"
+	pathTokenize      = "/v1/tokenize"
+	pathTokenizeBatch = "/v1/tokenize/batch"
+	pathDetokenize    = "/v1/detokenize"
+	pathRevoke        = "/v1/revoke"
+	pathPing          = "/ping"
 )
 
 var (

@@ -1,0 +1,101 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+const serverPackage = "github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/tokenizer-dev"
+
+// untilStdinEnds makes the development server end with whoever holds its standard input.
+const untilStdinEnds = "until-stdin-ends"
+
+// The flags of the two programs. The launcher knows them so that a flag of the wrong one is refused before anything is
+// compiled, with a word about the right one. A test compares them with the programs.
+var (
+	simulatorFlags = []string{"addr", "app", "card", "check", "outputs", "serve", "stage", "v"}
+	serverFlags    = []string{"as", "port", "purposes", "read-rate", untilStdinEnds}
+)
+
+// splitArguments tells whether -layer is one of the arguments, and returns the others.
+func splitArguments(args []string) (layer bool, others []string, err error) {
+	for _, arg := range args {
+		if arg == "-layer" || arg == "--layer" {
+			layer = true
+		} else {
+			others = append(others, arg)
+		}
+	}
+	for _, name := range flagNames(others) {
+		switch {
+		case layer && slices.Contains(simulatorFlags, name):
+			return layer, nil, fmt.Errorf("-%s has no meaning with -layer, which serves the layer's API and nothing "+
+				"else: leave one of them out. go run ./local -layer -help lists the flags", name)
+		case !layer && slices.Contains(serverFlags, name):
+			return layer, nil, fmt.Errorf(
+				"-%s is a flag of the development server: write go run ./local -layer -%s ...", name, name)
+		}
+	}
+	return layer, others, nil
+}
+
+// flagNames are the names of the flags among arguments.
+func flagNames(args []string) (names []string) {
+	for _, arg := range args {
+		if arg == "--" {
+			break
+		}
+		if name, isFlag := strings.CutPrefix(arg, "-"); isFlag {
+			name, _, _ = strings.Cut(strings.TrimPrefix(name, "-"), "=")
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// launchServer compiles the development server and runs it. The server ends when this process does, even if it is
+// killed: it reads its standard input to the end, and this process alone holds the other side.
+func (l launcher) launchServer(root, dir string, args []string) (code int, err error) {
+	server := newBuild("development server", serverPackage, root, filepath.Join(dir, "tokenizer-dev"))
+	server.deployed = true
+	if err := l.compile([]job{{server, server.run}}); err != nil {
+		return l.explain(err)
+	}
+	cmd := exec.Command(server.binary, append([]string{"-" + untilStdinEnds}, args...)...)
+	if _, err := cmd.StdinPipe(); err != nil { // this process holds it
+		return 1, err
+	}
+	if err := start(cmd); err != nil {
+		return 1, err
+	}
+	os.RemoveAll(dir) // it does not need its file any more, which would stay if this process were killed
+	return l.await(cmd, l.abandoned(args))
+}
+
+// abandoned is closed when nobody is left who wants the server: the process that started this one has ended, as
+// `go run` does at a SIGTERM without handing it on, or standard input has, if the arguments say that this counts.
+func (l launcher) abandoned(args []string) <-chan struct{} {
+	abandoned := make(chan struct{})
+	end := sync.OnceFunc(func() { close(abandoned) })
+	go func() {
+		for range time.Tick(time.Second) {
+			if os.Getppid() != l.parent {
+				end()
+			}
+		}
+	}()
+	if slices.Contains(args, "-"+untilStdinEnds) || slices.Contains(args, "--"+untilStdinEnds) {
+		go func() {
+			_, _ = io.Copy(io.Discard, os.Stdin) // an error is an end, too
+			end()
+		}()
+	}
+	return abandoned
+}
