@@ -20,7 +20,7 @@ const untilStdinEnds = "until-stdin-ends"
 // The flags of the two programs. The launcher knows them so that a flag of the wrong one is refused before anything is
 // compiled, with a word about the right one. A test compares them with the programs.
 var (
-	simulatorFlags = []string{"addr", "app", "card", "check", "outputs", "serve", "stage", "v"}
+	simulatorFlags = []string{"addr", "app", "card", "check", "open", "outputs", "serve", "stage", "v"}
 	serverFlags    = []string{"as", "port", "purposes", "read-rate", untilStdinEnds}
 )
 

@@ -558,14 +558,15 @@ func TestEvents_TellABurstInFewMessages(t *testing.T) {
 		return ""
 	}
 	next()
-	for range 1000 {
+	for range 100 { // which takes a while, because other requests are answered between
 		w.recorder.Changed()
+		v.get("/assets/icon.svg")
 	}
 	last, messages := fmt.Sprint(w.recorder.Seq()), 0
 	for got := ""; got != last; messages++ {
 		got = next()
 	}
-	if messages > 10 {
+	if messages > 30 {
 		t.Errorf("%d messages for one burst", messages)
 	}
 }

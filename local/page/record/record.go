@@ -120,8 +120,8 @@ func (r *Recorder) Watcher() cloud.Watcher {
 func (r *Recorder) decided(call awsproxy.Call, d authorizer.Decision) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if len(r.pending) >= maxPending && r.pending[call.ID] == nil {
-		return // each is taken out when its call is answered, so this many are being answered now
+	if len(r.pending) >= maxPending {
+		clear(r.pending) // each is taken out when its call is answered, so the answers of these are lost
 	}
 	kept := Decision{Action: clip(d.Action), Resource: clip(d.Resource), Missing: clip(d.Missing)}
 	for _, statement := range d.Allowed {

@@ -108,6 +108,10 @@ func TestRecorder_HasABound(t *testing.T) {
 	if calls != record.MaxCalls || requests != record.MaxRequests || events != record.MaxEvents {
 		t.Errorf("%d calls, %d requests, %d events", calls, requests, events)
 	}
+	call(r, "last", "", "{}", "")
+	if last := r.Calls()[0]; len(last.Decisions) != 1 {
+		t.Errorf("the last call has %d decisions", len(last.Decisions))
+	}
 	if calls := r.Calls(); calls[0].Seq < calls[len(calls)-1].Seq || calls[0].Seq < calls[1].Seq {
 		t.Error("the latest is not the first")
 	}
