@@ -22,6 +22,7 @@ import (
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 
+	"github.com/lambda-tokenizer/lambda-tokenizer/internal/needed"
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/cloud"
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/page/live"
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/page/record"
@@ -98,10 +99,7 @@ func chromium(t *testing.T) string {
 			return path
 		}
 	}
-	if os.Getenv("CI") != "" {
-		t.Fatal("chromium is not installed: install Debian's package of this name")
-	}
-	t.Skip("chromium is not installed")
+	needed.Program(t, "chromium")
 	return ""
 }
 
