@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -122,12 +123,16 @@ func (p *Page) named(statements []string) (short []string) {
 	return short
 }
 
+// hashed matches the hash at the end of an id that the CDK made.
+var hashed = regexp.MustCompile(`\b([A-Za-z][A-Za-z0-9-]*?[a-z])[0-9A-F]{8}\b`)
+
 // shorten leaves out of a text what the page shows elsewhere: accounts and regions of ARNs, and hashes.
 func (p *Page) shorten(text string) string {
 	for arn, id := range p.config.Keys {
 		text = strings.ReplaceAll(text, arn, record.Name(id))
 		text = strings.ReplaceAll(text, id, record.Name(id))
 	}
+	text = hashed.ReplaceAllString(text, "$1")
 	words := strings.Fields(text)
 	for i, word := range words {
 		if at := strings.Index(word, ":table/"); at >= 0 && strings.HasPrefix(word, "arn:") {

@@ -167,7 +167,9 @@ func (s *snapshots) latest(byToken map[string]*pair) []pair {
 }
 
 func orderFields(row Row) (fields []field) {
-	for _, name := range []string{"CustomerOrder", "CreditCard", "State", "CustomerName", "Address", "PaidAt"} {
+	for _, name := range []string{
+		"CustomerOrder", "CreditCard", "CardBrand", "CardLastFour", "State", "CustomerName", "Address", "PaidAt",
+	} {
 		value, found := row.Text[name]
 		if !found {
 			continue
@@ -254,6 +256,9 @@ func (p *Page) tablesView(ctx context.Context, s session, view string) tablesVie
 	v.Orders, v.Rows = count(got.orders), count(got.rows)
 	v.States, v.Index = count(got.states), count(got.ids)
 	for _, of := range got.pairs {
+		if view == "app" && len(of.Order) == 0 {
+			continue
+		}
 		if report, found := s.Reads[of.Token]; found {
 			of.Read = &report
 		}
@@ -261,7 +266,7 @@ func (p *Page) tablesView(ctx context.Context, s session, view string) tablesVie
 	}
 	v.More = max(got.orders, got.rows) - len(v.Pairs)
 	if view == "app" {
-		v.Developer = p.developerSees(ctx)
+		v.Developer, v.More = p.developerSees(ctx), got.orders-len(v.Pairs)
 	}
 	return v
 }

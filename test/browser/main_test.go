@@ -7,6 +7,7 @@ package browser_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -227,6 +228,11 @@ func (b *tab) walk() string {
 	}
 	b.press("#step-order button", "#step-order .result", "201 Created")
 	b.press("#step-pay button", "#step-pay .result", "200 OK")
-	b.until(`document.querySelector('#tables .pair .order')?.textContent.includes('PAID')`)
-	return b.text("#tables .pair .order .token")
+	var answer struct{ CreditCardToken string }
+	if err := json.Unmarshal([]byte(b.text("#step-order .result pre")), &answer); err != nil {
+		b.t.Fatal(err)
+	}
+	b.until(fmt.Sprintf("document.getElementById(%q)?.querySelector('.order').textContent.includes('PAID')",
+		"pair-"+answer.CreditCardToken))
+	return answer.CreditCardToken
 }

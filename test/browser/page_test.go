@@ -124,15 +124,23 @@ func (b *tab) hasNoCard(s *shown) {
 	}
 }
 
-// pictures writes a picture of each part.
+// pictures writes a picture of the page's top, of each part, and of what the application team sees.
 func (b *tab) pictures(dir, name string) {
 	b.t.Helper()
-	for _, part := range []string{"try", "tables", "calls", "flow", "attacks"} {
-		picture := get(b, chromedp.Screenshot(chromedp.CSS("#"+part)))
-		if err := os.WriteFile(filepath.Join(dir, "page-"+part+"-"+name+".png"), picture, 0o644); err != nil {
+	write := func(what string, picture []byte) {
+		b.t.Helper()
+		if err := os.WriteFile(filepath.Join(dir, "page-"+what+"-"+name+".png"), picture, 0o644); err != nil {
 			b.t.Fatal(err)
 		}
 	}
+	for _, part := range []string{"try", "tables", "calls", "flow", "attacks"} {
+		write(part, get(b, chromedp.Screenshot(chromedp.CSS("#"+part))))
+	}
+	b.do(chromedp.Focus(chromedp.CSS("#tables [value=app]")), chromedp.KeyEvent(" "))
+	b.until(`document.querySelector('#tables .tried')`)
+	write("application", get(b, chromedp.Screenshot(chromedp.CSS("#tables"))))
+	b.do(chromedp.Evaluate[chromedp.Void]("scrollTo({top: 0, behavior: 'instant'})"))
+	write("top", get(b, chromedp.CaptureScreenshot()))
 }
 
 // axe is the source of axe-core, which npm installs.
