@@ -14,6 +14,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/lambda-tokenizer/lambda-tokenizer/internal/needed"
 )
 
 const exampleDir = moduleRoot + "/examples/functions"
@@ -86,9 +88,7 @@ func TestExample_FunctionsWorkWithTheLayersClients(t *testing.T) {
 				`"); console.log(JSON.stringify([await handler({ token: "known" }), await handler({ token: "unknown" })]));`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if _, err := exec.LookPath(program[0]); err != nil && os.Getenv("CI") == "" {
-				t.Skipf("%s is not installed", program[0])
-			}
+			needed.Program(t, program[0])
 			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				body, _ := io.ReadAll(r.Body)
 				answerLikeTheExtension(w, body)

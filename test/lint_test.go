@@ -5,6 +5,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
+
+	"github.com/lambda-tokenizer/lambda-tokenizer/internal/needed"
 )
 
 func TestTemplates_CDKValidationFindsNothing(t *testing.T) {
@@ -16,9 +18,7 @@ func TestTemplates_CDKValidationFindsNothing(t *testing.T) {
 }
 
 func TestTemplates_LintFindsOnlyWhatTheCDKGenerates(t *testing.T) {
-	if _, err := exec.LookPath("cfn-lint"); err != nil {
-		t.Skip("cfn-lint is not installed: pip install cfn-lint")
-	}
+	needed.Program(t, "cfn-lint")
 	for _, name := range []string{"prod", "everything"} {
 		dir := t.TempDir()
 		if _, err := synthesize(dir, configurations[name], nil); err != nil {

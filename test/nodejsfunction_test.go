@@ -9,15 +9,14 @@ import (
 	"testing"
 
 	"github.com/lambda-tokenizer/lambda-tokenizer/internal/fulltests"
+	"github.com/lambda-tokenizer/lambda-tokenizer/internal/needed"
 )
 
 // CDK's NodejsFunction bundles the client with the function, in both formats, or leaves it to the layer.
 func TestNodejsFunction_BundlesTheClient(t *testing.T) {
 	fulltests.Only(t, "15 seconds")
 	root := repository(t)
-	if _, err := os.Stat(filepath.Join(root, "node_modules", ".bin", "esbuild")); err != nil && os.Getenv("CI") == "" {
-		t.Skip("esbuild is not installed: run npm ci")
-	}
+	needed.NPMFile(t, filepath.Join(root, "node_modules", ".bin", "esbuild"))
 	modules := filepath.Join(root, "tokenizerlayer", "layer", "nodejs", "node_modules")
 	project, out := t.TempDir(), t.TempDir()
 	write(t, filepath.Join(project, "package.json"), `{"name":"a-function","private":true}`)

@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
-	"io/fs"
 	"maps"
 	"os"
 	"os/exec"
@@ -17,6 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/lambda-tokenizer/lambda-tokenizer/internal/needed"
 	"github.com/lambda-tokenizer/lambda-tokenizer/test/kit"
 )
 
@@ -71,7 +70,7 @@ type (
 // The AWS Encryption SDK for JavaScript opens what our extension has stored, and computes the same token and ref from
 // its seed.
 func TestEnvelope_IsReadByTheJavaScriptEncryptionSDK(t *testing.T) {
-	needJavaScriptSDK(t)
+	needed.NPMFile(t, "../../node_modules/@aws-crypto/client-node/package.json")
 	s := simulator(t)
 	mine, other := placed(t, s, number(t, 1)), placed(t, s, number(t, 2))
 	row := vaultRow(t, s, mine)
@@ -119,7 +118,7 @@ func TestEnvelope_IsReadByTheJavaScriptEncryptionSDK(t *testing.T) {
 // The extension opens what the AWS Encryption SDK for JavaScript writes. What it refuses is sealed in the same way, so
 // that nothing but what is wrong with it can be the reason.
 func TestEnvelope_IsWrittenByTheJavaScriptEncryptionSDK(t *testing.T) {
-	needJavaScriptSDK(t)
+	needed.NPMFile(t, "../../node_modules/@aws-crypto/client-node/package.json")
 	s := simulator(t)
 	placed := placed(t, s, number(t, 1))
 	context := map[string]string{"table": "CreditCardTokenizerTable", "account_id": s.Outputs["AccountId"]}
@@ -167,20 +166,6 @@ func TestEnvelope_IsWrittenByTheJavaScriptEncryptionSDK(t *testing.T) {
 	}
 	if strings.Contains(s.Stdout.String(), javascriptCard) {
 		t.Error("the card was printed")
-	}
-}
-
-// needJavaScriptSDK skips the test where the SDK is not installed, except in CI.
-func needJavaScriptSDK(t *testing.T) {
-	t.Helper()
-	// Read, so that the cached result of the test depends on it.
-	_, err := os.ReadFile("../../node_modules/@aws-crypto/client-node/package.json")
-	switch {
-	case err == nil:
-	case errors.Is(err, fs.ErrNotExist) && os.Getenv("CI") == "":
-		t.Skip("@aws-crypto/client-node is not installed: run `npm ci` to compare with the JavaScript Encryption SDK")
-	default:
-		t.Fatalf("@aws-crypto/client-node is not there (%v): run `npm ci`", err)
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/lambda-tokenizer/lambda-tokenizer/internal/needed"
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/services/dynamoserver"
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/synth"
 	"github.com/lambda-tokenizer/lambda-tokenizer/test/kit"
@@ -137,9 +138,7 @@ func (r *restore) run(t *testing.T, heading string) {
 		t.Fatalf("docs/operations.md has no script below %q", heading)
 	}
 	script := strings.ReplaceAll("\n"+fenced[2], "\n"+fenced[1], "\n")
-	if err := exec.CommandContext(t.Context(), "python3", "-c", "import boto3").Run(); err != nil {
-		t.Skip("Python with boto3 is not installed")
-	}
+	needed.PythonModule(t, "boto3")
 	command := exec.CommandContext(t.Context(), "python3", "-c", script)
 	command.Env = kit.ToolEnvironment("AWS_ENDPOINT_URL_DYNAMODB=" + r.url)
 	var printed bytes.Buffer

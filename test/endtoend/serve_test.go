@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/lambda-tokenizer/lambda-tokenizer/internal/needed"
 	"github.com/lambda-tokenizer/lambda-tokenizer/test/kit"
 )
 
@@ -56,8 +57,8 @@ func TestServe_PrintsLinesThatFitAScreen(t *testing.T) {
 func TestServe_PrintsLinesThatWork(t *testing.T) {
 	s := simulator(t)
 	lines, dir := printedLines(t, s)
-	needs(t, "aws")
-	needs(t, "curl")
+	needed.Program(t, "aws")
+	needed.Program(t, "curl")
 	token := filepath.Join(dir, "id-token")
 	before, err := os.ReadFile(token)
 	if err != nil {

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -21,6 +20,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/lambda-tokenizer/lambda-tokenizer/internal/needed"
 	"github.com/lambda-tokenizer/lambda-tokenizer/test/kit"
 )
 
@@ -304,7 +304,7 @@ func parseAnswer(t *testing.T, answer []byte, into any) {
 // inTerminal runs a command as a person would who set what the page says about the local endpoints.
 func inTerminal(t *testing.T, s *kit.Simulator, words []string) []byte {
 	t.Helper()
-	needs(t, words[0])
+	needed.Program(t, words[0])
 	command := exec.CommandContext(t.Context(), words[0], words[1:]...)
 	command.Env = kit.ToolEnvironment(
 		"AWS_ENDPOINT_URL_DYNAMODB="+s.Endpoints["dynamodb"],
@@ -316,14 +316,6 @@ func inTerminal(t *testing.T, s *kit.Simulator, words []string) []byte {
 		t.Fatalf("%s: %v\n%s", strings.Join(words[:3], " "), err, stderr.String())
 	}
 	return out
-}
-
-// needs skips a test without a program, except where CI is set: there it has to be installed.
-func needs(t *testing.T, program string) {
-	t.Helper()
-	if _, err := exec.LookPath(program); errors.Is(err, exec.ErrNotFound) && os.Getenv("CI") == "" {
-		t.Skipf("%s is not installed", program)
-	}
 }
 
 // bySDK makes the call that a command would make.

@@ -126,7 +126,8 @@ func TestClient_TriesAgainWhereThatIsSafe(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			c, requests := retrying(t, tt.retries, tt.refused, tt.refuse)
-			if err := tt.do(t.Context(), c); (err == nil) != (tt.kind == nil) || err != nil && !errors.Is(err, tt.kind) {
+			if err := tt.do(t.Context(), c); (err == nil) != (tt.kind == nil) ||
+				err != nil && !errors.Is(err, tt.kind) {
 				t.Errorf("error %v, want %v", err, tt.kind)
 			}
 			if got := int(requests.Load()); got != tt.requests {
@@ -211,7 +212,8 @@ func TestClient_SendsItemsAgainThatMayBe(t *testing.T) {
 			"ok ok ok ",
 		},
 		{"broken without an attempt", []string{list(broken, good, good)}, []string{"abc"}, "unavailable ok ok "},
-		{"too fast until the end", []string{list(tooFast, good, good), tooFast}, []string{"abc", "a", "a"}, "rate-limited ok ok "},
+		{"too fast until the end", []string{list(tooFast, good, good), tooFast}, []string{"abc", "a", "a"},
+			"rate-limited ok ok "},
 		{"then no answer", []string{list(tooFast, good, good), ""}, []string{"abc", "a"}, "rate-limited ok ok "},
 		{"another reference", []string{list(other, good, good)}, []string{"abc"}, "internal-error ok ok "},
 		{"no result in a result", []string{list(`{}`, good, good)}, []string{"abc"}, "internal-error ok ok "},
@@ -247,14 +249,16 @@ func TestClient_SendsItemsAgainThatMayBe(t *testing.T) {
 func TestClient_NamesThePositionOfAnItemAmongAll(t *testing.T) {
 	c, sent := batches(t, "items[1].reference")
 	text := func(data string) client.TokenizeItem {
-		return client.TokenizeItem{TokenizeInput: client.TokenizeInput{Data: client.NewSecret(data), Type: client.TypeText}}
+		return client.TokenizeItem{
+			TokenizeInput: client.TokenizeInput{Data: client.NewSecret(data), Type: client.TypeText}}
 	}
 	refused := text("b")
 	refused.RequestID = "r"
 	_, err := c.TokenizeBatch(t.Context(), client.TokenizeBatchInput{
 		Items: []client.TokenizeItem{text("\xff"), text("a"), refused, text("c")},
 	})
-	if e, ok := errors.AsType[*client.Error](err); !ok || e.Field != "items[3].reference" || !cmp.Equal(*sent, []string{"ac"}) {
+	if e, ok := errors.AsType[*client.Error](err); !ok || e.Field != "items[3].reference" ||
+		!cmp.Equal(*sent, []string{"ac"}) {
 		t.Errorf("%v, sent %q", err, *sent)
 	}
 }
@@ -317,5 +321,43 @@ func TestClient_RefusesTextsThatWouldChange(t *testing.T) {
 	}
 	if n := requests.Load(); n > 0 {
 		t.Errorf("%d requests were sent", n)
+	}
+}
+
+// A request that went out on a kept connection may have been carried out, though nobody answered.
+func TestClient_DoesNotRepeatWhatMayHaveBeenDone(t *testing.T) {
+	answered := false
+	c, requests := retrying(t, 0, 9, func(w http.ResponseWriter, r *http.Request) {
+		if answered {
+			hangUp(w, r)
+		}
+		answered = true
+		_, _ = io.WriteString(w, `{"token":"t"}`)
+	})
+	in := client.TokenizeInput{Data: client.NewSecret(pan)}
+	if _, err := c.Tokenize(t.Context(), in); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Tokenize(t.Context(), in); !errors.Is(err, client.ErrUnavailable) || requests.Load() != 2 {
+		t.Errorf("%v after %d requests", err, requests.Load())
+	}
+}
+
+func TestClient_RefusesABodyThatIsTooLarge(t *testing.T) {
+	c, requests := retrying(t, 0, 0, hangUp)
+	long := client.NewSecret(strings.Repeat("x", 40_000))
+	_, err := c.Tokenize(t.Context(), client.TokenizeInput{Data: long, Type: client.TypeText})
+	if !errors.Is(err, client.ErrTooLarge) || requests.Load() > 0 {
+		t.Errorf("%v after %d requests", err, requests.Load())
+	}
+}
+
+func TestClient_TakesNoStrangeRetryAfter(t *testing.T) {
+	for _, seconds := range []string{"-1", "99999999999", "soon"} {
+		c, _ := retrying(t, -1, 9, sayLater(seconds))
+		_, err := c.Validate(t.Context(), client.ValidateInput{Token: "t"})
+		if e, ok := errors.AsType[*client.Error](err); !ok || e.Code != "rate-limited" || e.RetryAfter != 0 {
+			t.Errorf("%s: %+v", seconds, e)
+		}
 	}
 }

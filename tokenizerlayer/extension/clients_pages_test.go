@@ -50,9 +50,9 @@ const dynamodb = { send: async (command) => command.row };
 			if err := os.WriteFile(file, []byte(code), 0o600); err != nil {
 				t.Fatal(err)
 			}
+			port := strconv.Itoa(startExtension(t).Port)
 			command := clientProcess(t, page.program, file)
-			command.Env = append(command.Env, "TOKENIZER_PORT="+strconv.Itoa(startExtension(t).Port),
-				"AWS_SESSION_TOKEN="+session)
+			command.Env = append(command.Env, "TOKENIZER_PORT="+port, "AWS_SESSION_TOKEN="+session)
 			installed := filepath.Join(filepath.Dir(file), "node_modules")
 			modules, err := filepath.Abs(filepath.Join(clientLayer, "nodejs", "node_modules"))
 			if err != nil {

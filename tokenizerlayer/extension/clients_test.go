@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/lambda-tokenizer/lambda-tokenizer/internal/needed"
 )
 
 // vector is a sequence of calls that the clients of all languages must answer alike.
@@ -24,7 +26,9 @@ type vector struct {
 	Not         []string          // clients for which it cannot be written, such as a null in Go
 	Environment map[string]string // besides the port of the server and a session token
 	Requests    *int              // how many the server gets, if that is to be checked
-	Calls       []vectorCall
+	// RequestsAtMost is for calls that are over so soon that a busy machine may not have sent the request.
+	RequestsAtMost *int `json:"requests_at_most"`
+	Calls          []vectorCall
 }
 
 type vectorCall struct {
@@ -83,18 +87,24 @@ func TestClients_BehaveAlike(t *testing.T) {
 	if err := json.Unmarshal(text, &vectors); err != nil {
 		t.Fatal(err)
 	}
+	// The extensions get their ports before the many connections of the clients take ports, too.
+	ports := map[string]int{}
+	for name := range drivers {
+		ports[name] = startExtension(t).Port
+	}
 	for name, driver := range drivers {
 		t.Run(name, func(t *testing.T) {
 			if name != "go" { // which reads the environment of this process
 				t.Parallel()
 			}
-			runVectors(t, name, driver, vectors)
+			runVectors(t, name, ports[name], driver, vectors)
 		})
 	}
 }
 
-func runVectors(t *testing.T, client string, driver func(*testing.T, []setting) [][]outcome, vectors []vector) {
-	extension := startExtension(t).Port
+func runVectors(
+	t *testing.T, client string, extension int, driver func(*testing.T, []setting) [][]outcome, vectors []vector,
+) {
 	var settings []setting
 	var servers []*scripted
 	var used []vector
@@ -123,8 +133,12 @@ func runVectors(t *testing.T, client string, driver func(*testing.T, []setting) 
 	for i, v := range used {
 		t.Run(v.Name, func(t *testing.T) {
 			checkOutcomes(t, client, v, outcomes[i])
-			if got := servers[i].requests(); v.Requests != nil && got != *v.Requests {
+			got := servers[i].requests()
+			if v.Requests != nil && got != *v.Requests {
 				t.Errorf("the server got %d requests, want %d", got, *v.Requests)
+			}
+			if v.RequestsAtMost != nil && got > *v.RequestsAtMost {
+				t.Errorf("the server got %d requests, want %d at most", got, *v.RequestsAtMost)
 			}
 		})
 	}
@@ -186,9 +200,7 @@ func fill(want, got any) any {
 // clientProcess is a program with the clients of the layer on its path, and a proxy in its environment.
 func clientProcess(t *testing.T, program string, arguments ...string) *exec.Cmd {
 	t.Helper()
-	if _, err := exec.LookPath(program); err != nil && os.Getenv("CI") == "" {
-		t.Skipf("%s is not installed", program)
-	}
+	needed.Program(t, program)
 	layer, err := filepath.Abs(clientLayer)
 	if err != nil {
 		t.Fatal(err)

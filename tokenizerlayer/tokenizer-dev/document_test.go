@@ -11,12 +11,14 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/lambda-tokenizer/lambda-tokenizer/internal/needed"
 )
 
-// blocks are the blocks of code of docs/development-server.md in a language.
-func blocks(t *testing.T, language string) (found []string) {
+// blocks are the blocks of code of a page below docs, in a language and for the file that they say.
+func blocks(t *testing.T, name, language string) (found []string) {
 	t.Helper()
-	page, err := os.ReadFile("../../docs/development-server.md")
+	page, err := os.ReadFile(filepath.Join("../../docs", name))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -84,25 +86,25 @@ func (p project) run(dir, program string, args ...string) string {
 	return string(out)
 }
 
-// need skips the test if a program or a module of Python is missing, but not in CI.
-func need(t *testing.T, program string, args ...string) {
+// block is the only such block.
+func block(t *testing.T, name, language string) string {
 	t.Helper()
-	if err := exec.CommandContext(t.Context(), program, args...).Run(); err != nil && os.Getenv("CI") == "" {
-		t.Skipf("%s %s is not installed", program, strings.Join(args, " "))
+	found := blocks(t, name, language)
+	if len(found) != 1 {
+		t.Fatalf("docs/%s has %d blocks %s, want 1", name, len(found), language)
 	}
+	return found[0]
 }
 
 func pythonBlocks(t *testing.T) (module, fixture, unittest string) {
 	t.Helper()
-	python := blocks(t, "python")
-	if len(python) != 3 {
-		t.Fatalf("the page has %d blocks of Python, want the module, pytest's fixture and unittest's", len(python))
-	}
-	return python[0], python[1], python[2]
+	const page = "clients/python.md"
+	return block(t, page, "python tokenizer_dev.py"), block(t, page, "python conftest.py"),
+		block(t, page, "python test_checkout.py")
 }
 
 func TestDocument_UnittestRunsATokenizer(t *testing.T) {
-	need(t, "python3", "--version")
+	needed.Program(t, "python3")
 	module, _, unittest := pythonBlocks(t)
 	p := newProject(t, map[string]string{"tokenizer_dev.py": module, "test_checkout.py": unittest})
 	if out := p.run(p.dir, "python3", "-m", "unittest"); !strings.Contains(out, "Ran 1 test") {
@@ -111,7 +113,7 @@ func TestDocument_UnittestRunsATokenizer(t *testing.T) {
 }
 
 func TestDocument_UnittestRunsATokenizerOfThisProject(t *testing.T) {
-	need(t, "python3", "--version")
+	needed.Program(t, "python3")
 	module, _, unittest := pythonBlocks(t)
 	const command = `["tokenizer-dev", `
 	if !strings.Contains(module, command) {
@@ -132,7 +134,7 @@ func withPytest(t *testing.T) string {
 	if exec.CommandContext(t.Context(), system, "-c", "import pytest").Run() == nil {
 		return system
 	}
-	need(t, "python3", "-c", "import pytest")
+	needed.PythonModule(t, "pytest")
 	return "python3"
 }
 
@@ -151,12 +153,10 @@ def test_a_token_shows_the_last_four_digits(tokenizer):
 }
 
 func TestDocument_NodeRunsATokenizer(t *testing.T) {
-	need(t, "node", "--version")
-	js := blocks(t, "js")
-	if len(js) != 1 {
-		t.Fatalf("the page has %d blocks of JavaScript, want 1", len(js))
-	}
-	p := newProject(t, map[string]string{"tokenizer-dev.mjs": js[0], "checkout.test.mjs": `
+	needed.Program(t, "node")
+	p := newProject(t, map[string]string{
+		"tokenizer-dev.mjs": block(t, "clients/node.md", "js tokenizer-dev.mjs"),
+		"checkout.test.mjs": `
 import "./tokenizer-dev.mjs";
 import assert from "node:assert";
 import { test } from "node:test";
@@ -166,7 +166,8 @@ test("a token shows the last four digits", async () => {
   const { token } = await tokenize("4111 1111 1111 1111");
   assert.equal((await detokenize(token)).data, "************1111");
 });
-`})
+`,
+	})
 	packages := filepath.Join(p.layer, "nodejs", "node_modules")
 	if err := os.Symlink(packages, filepath.Join(p.dir, "node_modules")); err != nil {
 		t.Fatal(err)
@@ -177,9 +178,9 @@ test("a token shows the last four digits", async () => {
 }
 
 func TestDocument_AShellRunsATokenizer(t *testing.T) {
-	need(t, "bash", "--version")
-	need(t, "python3", "--version")
-	bash := blocks(t, "bash")
+	needed.Program(t, "bash")
+	needed.Program(t, "python3")
+	bash := blocks(t, "development-server.md", "bash")
 	i := slices.IndexFunc(bash, func(block string) bool { return strings.Contains(block, "read -r environment") })
 	if i < 0 {
 		t.Fatal("the page does not say how a shell starts the server")

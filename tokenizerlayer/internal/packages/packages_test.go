@@ -19,6 +19,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/lambda-tokenizer/lambda-tokenizer/internal/fulltests"
+	"github.com/lambda-tokenizer/lambda-tokenizer/internal/needed"
 )
 
 const (
@@ -46,22 +47,12 @@ func read(t *testing.T, path string) string {
 	return string(b)
 }
 
-// need skips the test if a program is missing. In CI it fails.
-func need(t *testing.T, program string) {
-	t.Helper()
-	if _, err := exec.LookPath(program); err != nil && os.Getenv("CI") == "" {
-		t.Skipf("%s is not installed", program)
-	}
-}
-
 // tool is a program of the repository's npm packages.
 func tool(t *testing.T, name string) string {
 	t.Helper()
-	need(t, "node")
+	needed.Program(t, "node")
 	path := absolute(t, filepath.Join(modules, ".bin", name))
-	if _, err := os.Stat(path); err != nil && os.Getenv("CI") == "" {
-		t.Skipf("%s is not installed: run npm ci", name)
-	}
+	needed.NPMFile(t, path)
 	return path
 }
 
@@ -117,14 +108,14 @@ func TestPackages_HaveOneVersion(t *testing.T) {
 }
 
 func TestPython_UnitTestsPass(t *testing.T) {
-	need(t, "python3")
+	needed.Program(t, "python3")
 	environment := []string{"PYTHONPATH=" + absolute(t, pythonDir)}
 	mustRun(t, "testdata/python", environment, "python3", "-W", "error", "-m", "unittest", "-q", "test_client")
 }
 
 // The wheel is the same whoever builds it, holds what the layer holds, and works without the layer.
 func TestPython_BuildsAWheel(t *testing.T) {
-	need(t, "python3")
+	needed.Program(t, "python3")
 	build := func(source string) string {
 		out := t.TempDir()
 		mustRun(t, out, nil, "python3", "-m", "pip", "wheel", "-q", "--no-index", "--no-deps", "-w", out, source)
@@ -178,7 +169,7 @@ print(lambda_tokenizer.__file__, importlib.metadata.version("lambda-tokenizer"),
 // pyright reports an ignore comment where there is no error, so the sample also holds what a type checker refuses. All
 // tests check the client's own code, too.
 func TestPython_TypesAreChecked(t *testing.T) {
-	need(t, "python3")
+	needed.Program(t, "python3")
 	pyright := tool(t, "pyright")
 	projects := []string{"testdata/python"}
 	if fulltests.Enabled() {
@@ -190,7 +181,7 @@ func TestPython_TypesAreChecked(t *testing.T) {
 }
 
 func TestNode_UnitTestsPass(t *testing.T) {
-	need(t, "node")
+	needed.Program(t, "node")
 	environment := []string{"CLIENT=" + absolute(t, nodeDir+"/index.mjs")}
 	mustRun(t, "testdata/node", environment, "node", "--test", "client.test.mjs")
 }
@@ -198,7 +189,7 @@ func TestNode_UnitTestsPass(t *testing.T) {
 // packed is the npm package, as npm publishes it.
 func packed(t *testing.T) (tarball string) {
 	t.Helper()
-	need(t, "npm")
+	needed.Program(t, "npm")
 	dir := t.TempDir()
 	mustRun(t, nodeDir, nil, "npm", "pack", "--silent", "--pack-destination", dir)
 	return filepath.Join(dir, "lambda-tokenizer-client-0.1.0.tgz")
@@ -295,7 +286,7 @@ func TestNode_ImportsTheInstalledPackage(t *testing.T) {
 
 // The package of the layer, which Lambda puts below /opt with NODE_PATH leading to it.
 func TestNode_ImportsFromTheLayer(t *testing.T) {
-	need(t, "node")
+	needed.Program(t, "node")
 	opt := t.TempDir()
 	if err := os.CopyFS(opt, os.DirFS(layerDir)); err != nil {
 		t.Fatal(err)
@@ -325,7 +316,7 @@ func TestNode_ImportsFromTheLayer(t *testing.T) {
 		wantUnavailable(t, filepath.Dir(out), environment, out)
 	})
 	t.Run("python", func(t *testing.T) {
-		need(t, "python3")
+		needed.Program(t, "python3")
 		const program = `
 import lambda_tokenizer as client
 try:
@@ -383,7 +374,7 @@ func TestNode_TypesAreChecked(t *testing.T) {
 
 // Each name that the client has is declared, and each that is declared is there.
 func TestNode_DeclaresWhatItExports(t *testing.T) {
-	need(t, "node")
+	needed.Program(t, "node")
 	out := mustRun(t, nodeDir, nil, "node", "-p", `Object.keys(require("./index.cjs")).sort().join()`)
 	declared := map[string]bool{}
 	declaration := regexp.MustCompile(`(?m)^export (?:function|class|const) (\w+)`)

@@ -17,6 +17,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/lambda-tokenizer/lambda-tokenizer/internal/needed"
 	"github.com/lambda-tokenizer/lambda-tokenizer/test/kit"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/client"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/api"
@@ -25,9 +26,7 @@ import (
 // runThinClient runs a program with a client for another language, and returns what it printed.
 func runThinClient(t *testing.T, program []string, port int, environment ...string) string {
 	t.Helper()
-	if _, err := exec.LookPath(program[0]); err != nil && os.Getenv("CI") == "" {
-		t.Skipf("%s is not installed", program[0])
-	}
+	needed.Program(t, program[0])
 	layer, err := filepath.Abs("../../layer")
 	if err != nil {
 		t.Fatal(err)
