@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -40,6 +41,15 @@ func TestDiagram_OfAPaymentIsThatOfTheDocuments(t *testing.T) {
 			return record.Name(id)
 		}
 		return arn
+	}
+	changed, stopped := s.recorder.Subscribe()
+	defer stopped()
+	for len(s.recorder.Events()) == 0 || s.recorder.Events()[0].Operation != "detokenize" { // the log takes its time
+		select {
+		case <-changed:
+		case <-time.After(kit.Limit):
+			t.Fatal("the extension logged no detokenize")
+		}
 	}
 	drawn := page.Diagram(payment, s.recorder.Calls(), s.recorder.Events(), name).Timeless().SVG(true)
 	file := filepath.Join(root, "docs", "images", "payment.svg")

@@ -57,7 +57,8 @@ func traffic(s *shown, n, first int) {
 			watcher.Answered(call, http.StatusOK, time.Millisecond)
 		}
 		watcher.Invoked(cloud.Invocation{
-			Route: "POST /order", Function: "F", Started: time.Now(), Took: time.Millisecond, Status: http.StatusCreated,
+			Route: "POST /order", Function: "F", Status: http.StatusCreated,
+			Started: time.Now(), Took: time.Millisecond,
 		})
 		fmt.Fprintf(s.recorder, "F/tokenizer: {\"msg\":\"tokenizer\",\"operation\":\"seal\",\"outcome\":\"ok\",\"ref\":\"%d\"}\n", i)
 	}
