@@ -50,7 +50,12 @@ func TestServe_HasAPage(t *testing.T) {
 	if status != http.StatusOK {
 		t.Fatalf("the page answers %d", status)
 	}
-	for _, want := range []string{"local-", "PAID", "kms:GenerateDataKey on TokenKey", "POST /paybill"} {
+	mine := number(t, 1)
+	if got := s.Post(t, "/order", s.IDToken, order(mine)); got.Status != http.StatusCreated {
+		t.Fatalf("%d %s", got.Status, got.Body)
+	}
+	_, html = get(base)
+	for _, want := range []string{mine, "dynamodb:PutItem on CreditCardTokenizerTable", "POST /order"} {
 		if !strings.Contains(html, want) {
 			t.Errorf("the page lacks %q", want)
 		}
