@@ -11,13 +11,19 @@ import (
 // repository is where the documents can be read.
 const repository = "https://github.com/lambda-tokenizer/lambda-tokenizer/blob/main/docs/threat-model.md#"
 
+// codeSearch finds a test by its name, in whatever file it is.
+const codeSearch = "https://github.com/search?type=code&q=repo%3Alambda-tokenizer%2Flambda-tokenizer+"
+
 // Threat is a promise of the threat model.
 type Threat struct {
 	Sentence string // as the document has it, without its marks
 	Section  string
 	Link     string
-	Tests    []string // that attack it
+	Tests    []Test // that attack it
 }
+
+// Test is a test of this repository, with where to find it.
+type Test struct{ Name, Link string }
 
 var named = regexp.MustCompile("`(Test\\w+)`")
 
@@ -56,7 +62,7 @@ func newThreat(section, text string) Threat {
 	_, tests, _ := strings.Cut(text, "[`")
 	tests, _, _ = strings.Cut("`"+tests, "]")
 	for _, match := range named.FindAllStringSubmatch(tests, -1) {
-		t.Tests = append(t.Tests, match[1])
+		t.Tests = append(t.Tests, Test{match[1], codeSearch + match[1]})
 	}
 	return t
 }

@@ -45,6 +45,9 @@ func TestPage_FromSignUpToAttacks(t *testing.T) {
 			if vault := b.text(row + " .vault .token"); vault != token {
 				t.Errorf("the vault's row has %q, the order %q", vault, token)
 			}
+			b.do(chromedp.Focus(chromedp.CSS(row + " .order .token")))
+			b.until(fmt.Sprintf(`document.querySelectorAll('.token.same').length === 2 &&
+				document.querySelector(%q).className.includes('same')`, row+" .vault .token"))
 			for _, reader := range attempt.Readers() {
 				want := "Does not get the card"
 				if reader.ID == "paybill" {
