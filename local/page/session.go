@@ -39,7 +39,7 @@ type result struct {
 
 func newSession() session {
 	return session{
-		Email: "user-" + strings.ToLower(rand.Text()[:6]) + "@example.com", Password: rand.Text()[:10] + "-aA1",
+		Email: "u-" + strings.ToLower(rand.Text()[:6]) + "@example.com", Password: rand.Text()[:10] + "-aA1",
 		Order: newOrder(), Name: "Amazon Web Services", Address: "Reinvent2019, Las Vegas, USA",
 		Results: map[string]result{}, Reads: map[string]attempt.Report{}, Attacks: map[string]attempt.Report{},
 	}

@@ -79,6 +79,9 @@ func (b *tab) views() {
 	}
 	choose(`#tables [value=app]`, `document.querySelector('#tables .tried')?.textContent.includes('tokenizer-deployers denies it')`)
 	choose(`#tables [value=both]`, `!document.querySelector('#tables .tried')`)
+	// Whatever came late, a refresh shows what is chosen.
+	b.do(chromedp.Evaluate[chromedp.Void](`document.querySelector('#tables [value=both]').checked = false; refreshAll()`))
+	b.until(`document.querySelector('#tables [value=both]').checked`)
 	choose(`#calls [name=denied]`, `document.querySelectorAll('.calls tbody tr').length > 3 &&
 		[...document.querySelectorAll('.calls tbody tr')].every(row => row.className === 'isdenied')`)
 	choose(`#calls [name=denied]`, `document.querySelector('.calls tbody tr:not(.isdenied)')`)

@@ -19,12 +19,17 @@ function show(part, html, sent) {
     },
   });
   for (const [id, value] of typed) document.getElementById(id).value = value;
+  // The field that has the focus is not touched above, but what is chosen is what the part shows.
+  for (const field of part.querySelectorAll('[type=radio], [type=checkbox]')) field.checked = field.defaultChecked;
   highlight();
 }
 
 async function refresh(part) {
-  const answer = await fetch(`/part/${part.dataset.part}?${query}`);
-  if (answer.ok) show(part, await answer.text());
+  const asked = `${query}`;
+  const answer = await fetch(`/part/${part.dataset.part}?${asked}`);
+  if (!answer.ok) return;
+  const html = await answer.text();
+  if (asked === `${query}`) show(part, html); // else the person has chosen something else since
 }
 
 // At most one refresh runs at a time. What happens meanwhile is shown by the next.
