@@ -22,13 +22,22 @@ import (
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/services/awsjson"
 )
 
-// Config says where the calls happen and which policies decide. All members must be set.
+// Config says where the calls happen and which policies decide. Members must be set unless they say otherwise.
 type Config struct {
 	Account, Region string
 	Policies        *policy.Account
 	// Denied gets an error for every denied call, for the log. It names role, action, resource and the statement that
 	// is missing or denies the call, and no values of the call, such as an encryption context.
 	Denied func(error)
+	// Decided, if set, gets every decision about a permission that a call needs.
+	Decided func(awsproxy.Call, Decision)
+}
+
+// Decision is what the policies say about one permission that a call needs. It holds no values of the call, either.
+type Decision struct {
+	Action, Resource string
+	Allowed          []string // names of the statements that allow it
+	Missing          string   // what denies it, or the statement that it lacks; "" if it is allowed
 }
 
 // Authorizer decides about calls. It is safe for concurrent use.
@@ -75,6 +84,10 @@ func (a *Authorizer) AddEndpoint(vpc, service string) {
 func (a *Authorizer) Authorize(_ context.Context, call awsproxy.Call) error {
 	permissions, err := a.permissions(call)
 	if err != nil {
+		a.decided(call, Decision{
+			Action: call.Service + ":" + call.Operation, Resource: "*",
+			Missing: "the local run cannot tell which permissions the call needs",
+		})
 		return err
 	}
 	for _, p := range permissions {
@@ -87,13 +100,25 @@ func (a *Authorizer) Authorize(_ context.Context, call awsproxy.Call) error {
 		if p.why == "" && a.resources.hasEndpoint(call.VPC, call.Service) {
 			p.Context["aws:sourcevpc"] = []string{call.VPC}
 		}
-		if denial := a.config.Policies.Evaluate(p.Request); denial != nil {
+		allowed, denial := a.config.Policies.Decide(p.Request)
+		decision := Decision{Action: p.Action, Resource: p.Resource, Allowed: allowed}
+		if denial != nil {
+			decision.Missing = denial.Missing
+		}
+		a.decided(call, decision)
+		if denial != nil {
 			a.config.Denied(fmt.Errorf("access denied: role %s: %s on %s%s: %s", denial.Role, denial.Action,
 				denial.Resource, p.why, denial.Missing))
 			return awsjson.Errorf("AccessDeniedException", "%s", denial)
 		}
 	}
 	return nil
+}
+
+func (a *Authorizer) decided(call awsproxy.Call, d Decision) {
+	if a.config.Decided != nil {
+		a.config.Decided(call, d)
+	}
 }
 
 // permissions lists the permissions that a call needs.

@@ -12,6 +12,7 @@ package awsproxy
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"crypto/subtle"
 	"errors"
 	"io"
@@ -38,6 +39,9 @@ type Config struct {
 	// Around, if set, carries out every call that may pass, by calling next. It is for tests that watch calls or lose
 	// them: if it panics with [http.ErrAbortHandler], the caller's connection breaks.
 	Around Around
+	// Answered, if set, is told when a call was answered: with which HTTP status, and how long that took. It also gets
+	// calls that were refused. Those of a caller that the proxy does not know have no Principal.
+	Answered func(call Call, status int, took time.Duration)
 	// Timeout bounds one call, from connecting to the answer's last byte. 0 means 10 seconds.
 	Timeout time.Duration
 }
@@ -47,6 +51,8 @@ type Around func(w http.ResponseWriter, r *http.Request, call Call, next http.Ha
 
 // Call is one request of a caller that the proxy knows.
 type Call struct {
+	ID        string // of this call alone
+	Agent     string // the software that makes the call, as it calls itself in User-Agent
 	Principal string // ARN of the caller's role
 	Function  string // ARN of its function
 	VPC       string // id of the VPC that it calls from; "" for none
@@ -96,7 +102,15 @@ func (p *Proxy) Register(accessKeyID, sessionToken, principalARN, functionARN, v
 func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), p.config.Timeout)
 	defer cancel()
-	call, err := p.admit(ctx, r)
+	call, err := p.identify(r)
+	if p.config.Answered != nil {
+		started, noting := time.Now(), &noter{ResponseWriter: w, status: http.StatusOK}
+		w = noting
+		defer func() { p.config.Answered(call, noting.status, time.Since(started)) }()
+	}
+	if err == nil {
+		call.Body, err = p.admit(ctx, r, call)
+	}
 	if err != nil {
 		awsjson.WriteError(w, r, err)
 		return
@@ -111,27 +125,37 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	p.config.Around(w, r, call, next)
 }
 
-// admit returns the call that a request makes, if it may pass.
-func (p *Proxy) admit(ctx context.Context, r *http.Request) (Call, error) {
-	call, err := p.identify(r)
-	if err != nil {
-		return Call{}, err
-	}
+// noter notes the status of an answer.
+type noter struct {
+	http.ResponseWriter
+	status int
+}
+
+func (n *noter) WriteHeader(status int) {
+	n.status = status
+	n.ResponseWriter.WriteHeader(status)
+}
+
+// Unwrap is for [http.ResponseController].
+func (n *noter) Unwrap() http.ResponseWriter { return n.ResponseWriter }
+
+// admit returns the body of a call, if it may pass.
+func (p *Proxy) admit(ctx context.Context, r *http.Request, call Call) (body []byte, err error) {
 	if p.routes[call.Service] == nil {
-		return Call{}, awsjson.Errorf("UnknownOperationException", "the local run has no service %q (asked for %q)",
+		return nil, awsjson.Errorf("UnknownOperationException", "the local run has no service %q (asked for %q)",
 			call.Service, call.Operation)
 	}
 	if call.Body, err = awsjson.ReadBody(r); err != nil {
-		return Call{}, err
+		return nil, err
 	}
 	if p.config.Authorize == nil {
-		return call, nil
+		return call.Body, nil
 	}
 	err = p.config.Authorize(ctx, call)
 	if _, ok := errors.AsType[*awsjson.Error](err); err != nil && !ok {
 		err = awsjson.Errorf("AccessDeniedException", "%s", err)
 	}
-	return call, err
+	return call.Body, err
 }
 
 // signature is the start of a Signature Version 4 Authorization header, which says who calls which service:
@@ -149,22 +173,19 @@ func (p *Proxy) identify(r *http.Request) (Call, error) {
 		return Call{}, forbidden("InvalidSignatureException",
 			"the Authorization header is not a Signature Version 4 with a credential scope")
 	}
+	call := Call{
+		ID: rand.Text(), Agent: r.UserAgent(), Region: scope[2], Service: scope[3], Operation: awsjson.Operation(r),
+	}
 	p.mu.RLock()
 	known, ok := p.callers[scope[1]]
 	p.mu.RUnlock()
 	if !ok || subtle.ConstantTimeCompare([]byte(r.Header.Get("X-Amz-Security-Token")),
 		[]byte(known.sessionToken)) == 0 {
-		return Call{}, forbidden("UnrecognizedClientException",
+		return call, forbidden("UnrecognizedClientException",
 			"The security token included in the request is invalid.")
 	}
-	return Call{
-		Principal: known.principal,
-		Function:  known.function,
-		VPC:       known.vpc,
-		Region:    scope[2],
-		Service:   scope[3],
-		Operation: awsjson.Operation(r),
-	}, nil
+	call.Principal, call.Function, call.VPC = known.principal, known.function, known.vpc
+	return call, nil
 }
 
 func forbidden(code, message string) error {

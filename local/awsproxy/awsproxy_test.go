@@ -122,6 +122,12 @@ func TestProxy_PassesCallsUnderTheirCallersNames(t *testing.T) {
 	}
 	mu.Lock()
 	defer mu.Unlock()
+	for i := range seen {
+		if seen[i].ID == "" || !strings.HasPrefix(seen[i].Agent, "aws-sdk-go-v2/") {
+			t.Errorf("call %d has the id %q and the agent %q", i, seen[i].ID, seen[i].Agent)
+		}
+		seen[i].ID, seen[i].Agent = "", ""
+	}
 	if diff := cmp.Diff(want, seen); diff != "" {
 		t.Errorf("calls (-want +got):\n%s", diff)
 	}

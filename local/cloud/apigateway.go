@@ -20,6 +20,7 @@ type apis struct {
 	cognito   *url.URL   // where user pools have their keys
 	functions *functions // that the APIs can invoke
 	log       io.Writer
+	invoked   func(Invocation) // may be nil
 	byID      map[string]*api
 	leftOut   func(string) // gets what is not served; nil makes it an error
 }
@@ -27,6 +28,7 @@ type apis struct {
 // api collects the parts of a REST API, by their physical ids.
 type api struct {
 	cognito     *url.URL
+	invoked     func(Invocation)
 	config      gateway.Config
 	paths       map[string]string          // of resources
 	models      map[string]json.RawMessage // schemas by name
@@ -41,9 +43,9 @@ func newID() string { return strings.ToLower(rand.Text()[:10]) }
 func (s *apis) createAPI(_ context.Context, r *resource) (created, error) {
 	id, root := newID(), newID()
 	s.byID[id] = &api{
-		cognito: s.cognito,
-		config:  gateway.Config{APIID: id, AccountID: r.account, Region: r.region, Log: s.log},
-		paths:   map[string]string{root: ""}, models: map[string]json.RawMessage{},
+		cognito: s.cognito, invoked: s.invoked,
+		config: gateway.Config{APIID: id, AccountID: r.account, Region: r.region, Log: s.log},
+		paths:  map[string]string{root: ""}, models: map[string]json.RawMessage{},
 		validators: map[string]bool{}, authorizers: map[string]*gateway.CognitoAuthorizer{},
 	}
 	return created{id, map[string]string{"RestApiId": id, "RootResourceId": root}}, nil
@@ -139,10 +141,14 @@ func (a *api) route(m *resource, functions map[string]*function) (gateway.Route,
 		Method: m.Str("HttpMethod"), Path: a.paths[m.Str("ResourceId")],
 		Models: map[string]json.RawMessage{}, ValidateBody: a.validators[m.Str("RequestValidatorId")],
 		Timeout: time.Duration(integration.Integer("TimeoutInMillis")) * time.Millisecond,
-		Invoke: func(ctx context.Context, payload []byte) ([]byte, bool, error) {
-			result, err := fn.host.Invoke(ctx, payload)
-			return result.Payload, result.FunctionError != "", err
-		},
+	}
+	route.Invoke = func(ctx context.Context, payload []byte) ([]byte, bool, error) {
+		started := time.Now()
+		result, err := fn.host.Invoke(ctx, payload)
+		if a.invoked != nil {
+			a.invoked(newInvocation(route.Method+" "+route.Path, fn, started, result.Payload))
+		}
+		return result.Payload, result.FunctionError != "", err
 	}
 	models := m.Object("RequestModels")
 	for contentType := range models {

@@ -49,6 +49,8 @@ type Options struct {
 	Mailed func(to, code string) error
 	// Around, if set, carries out every call of a function to a service. It is for tests.
 	Around awsproxy.Around
+	// Watcher, if set, is told what happens in the system.
+	Watcher Watcher
 }
 
 // Cloud is a running system.
@@ -61,6 +63,8 @@ type Cloud struct {
 	NotSimulated []string
 	// Tables are the names of the tables.
 	Tables []string
+	// Keys are the ids that the templates give the keys, by the key's ARN.
+	Keys map[string]string
 	// Clients see everything, as an administrator would.
 	Clients Clients
 	// Code returns the confirmation code that was mailed to an address; nil if the user pool is served elsewhere.
@@ -71,6 +75,7 @@ type Cloud struct {
 	services  *services
 	front     servers // the API, and the functions' way to the services
 	functions *functions
+	resources *resources
 }
 
 // Deploy creates everything and starts the API. ctx bounds the creation, not the life of the system.
@@ -116,7 +121,7 @@ func Deploy(ctx context.Context, o Options) (_ *Cloud, err error) {
 	for service, at := range c.services.endpoints {
 		c.Endpoints[strings.ReplaceAll(service, "-", "_")] = at.URL.String()
 	}
-	c.Tables, c.NotSimulated = d.resources.tables, slices.Sorted(maps.Keys(d.skipped))
+	c.Tables, c.Keys, c.NotSimulated = d.resources.tables, d.resources.keys, slices.Sorted(maps.Keys(d.skipped))
 	return c, nil
 }
 
@@ -125,32 +130,37 @@ func Deploy(ctx context.Context, o Options) (_ *Cloud, err error) {
 func (c *Cloud) prepare(o Options) (*deployment, error) {
 	policies := policy.NewAccount(o.Account)
 	auth := authorizer.New(authorizer.Config{
-		Account: o.Account, Region: o.Region, Policies: policies, Denied: c.troubles.add,
+		Account: o.Account, Region: o.Region, Policies: policies, Denied: c.troubles.add, Decided: o.Watcher.Decided,
 	})
 	proxy := awsproxy.New(awsproxy.Config{
 		Targets: c.services.endpoints, Trouble: c.troubles.add, Authorize: auth.Authorize, Around: o.Around,
+		Answered: o.Watcher.Answered,
 	})
 	proxyURL, err := c.front.serve("127.0.0.1:0", proxy)
 	if err != nil {
 		return nil, err
 	}
 	networks := &networks{authorizer: auth, vpcs: map[string]string{}}
-	c.functions = newFunctions(proxy, proxyURL, networks, c.temp, o.Log)
+	c.functions = newFunctions(o.Region, proxy, proxyURL, networks, c.temp, o.Log)
+	c.resources = &resources{
+		clients:    c.Clients,
+		policies:   policies,
+		authorizer: auth,
+		roles:      map[string]string{},
+		managed:    map[string]any{},
+		keys:       map[string]string{},
+		principals: map[string]bool{},
+	}
 	return &deployment{
-		assembly: o.Assembly,
-		resolver: assembly.NewResolver(o.Assembly, o.Account, o.Region),
-		account:  o.Account,
-		region:   o.Region,
-		resources: &resources{
-			clients:    c.Clients,
-			policies:   policies,
-			authorizer: auth,
-			roles:      map[string]string{},
-			managed:    map[string]any{},
-		},
+		assembly:  o.Assembly,
+		resolver:  assembly.NewResolver(o.Assembly, o.Account, o.Region),
+		account:   o.Account,
+		region:    o.Region,
+		resources: c.resources,
 		functions: c.functions, networks: networks,
 		apis: &apis{
-			cognito: c.services.endpoints[endpoint.Cognito].URL, functions: c.functions, log: o.Log, byID: map[string]*api{},
+			cognito: c.services.endpoints[endpoint.Cognito].URL, functions: c.functions, log: o.Log,
+			invoked: o.Watcher.Invoked, byID: map[string]*api{},
 		},
 		skipped: map[string]bool{},
 	}, nil
@@ -176,6 +186,25 @@ func (c *Cloud) ActAs(function string) (aws.Config, error) {
 // ActAsFromOutside is ActAs with such credentials in the hands of somebody outside of the function's VPC.
 func (c *Cloud) ActAsFromOutside(function string) (aws.Config, error) {
 	return c.functions.actAs(function, true)
+}
+
+// RoleOf is the ARN of a function's role. The function is named by the start of its name.
+func (c *Cloud) RoleOf(function string) (string, error) {
+	fn, err := c.functions.find(function)
+	if err != nil {
+		return "", err
+	}
+	return fn.role, nil
+}
+
+// ActAsPrincipal returns an SDK configuration that calls the services as a principal that the templates do not have.
+// Its own policies allow it everything, so what it may do is what the policies of keys and tables leave it. If boundary
+// is not "", the principal carries the managed policy of the templates whose name ends so.
+func (c *Cloud) ActAsPrincipal(arn, boundary string) (aws.Config, error) {
+	if err := c.resources.addPrincipal(arn, boundary); err != nil {
+		return aws.Config{}, err
+	}
+	return c.functions.actAsPrincipal(arn), nil
 }
 
 // Kill ends, with SIGKILL, a process of every environment of the functions that have the role: "bootstrap", or the file

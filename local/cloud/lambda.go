@@ -37,6 +37,7 @@ const portVariable = "TOKENIZER_PORT"
 
 // functions creates layers and functions.
 type functions struct {
+	region   string
 	proxy    *awsproxy.Proxy // the functions' way to the services
 	proxyURL *url.URL
 	temp     string // directory for unpacked layers
@@ -63,9 +64,10 @@ type function struct {
 	host   *lambdahost.Function
 }
 
-func newFunctions(proxy *awsproxy.Proxy, proxyURL *url.URL, networks *networks, temp string, log io.Writer) *functions {
+func newFunctions(region string, proxy *awsproxy.Proxy, proxyURL *url.URL, networks *networks, temp string,
+	log io.Writer) *functions {
 	return &functions{
-		proxy: proxy, proxyURL: proxyURL, networks: networks, temp: temp, log: log,
+		region: region, proxy: proxy, proxyURL: proxyURL, networks: networks, temp: temp, log: log,
 		ports: ports{given: map[int]bool{}}, layers: map[string]string{}, byARN: map[string]*function{},
 		finder: runtimes.Finder{Dir: filepath.Join(temp, "runtimes")},
 	}
@@ -231,8 +233,15 @@ func (f *functions) actAs(prefix string, outside bool) (aws.Config, error) {
 	if outside {
 		vpc = ""
 	}
-	c := credentials.StaticCredentialsProvider{Value: f.assume(fn.role, fn.config.ARN, vpc)}
-	return endpoint.Config(f.proxyURL, fn.config.Region, c, endpoint.NewTransport()), nil
+	return f.config(f.assume(fn.role, fn.config.ARN, vpc)), nil
+}
+
+// actAsPrincipal acts as somebody who is no function.
+func (f *functions) actAsPrincipal(arn string) aws.Config { return f.config(f.assume(arn, "", "")) }
+
+func (f *functions) config(of aws.Credentials) aws.Config {
+	c := credentials.StaticCredentialsProvider{Value: of}
+	return endpoint.Config(f.proxyURL, f.region, c, endpoint.NewTransport())
 }
 
 func (f *functions) kill(roleARN, process string) (killed int) {

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 
 	"github.com/aws/aws-sdk-go-v2/service/cognitoidentityprovider"
 	cognitotypes "github.com/aws/aws-sdk-go-v2/service/cognitoidentityprovider/types"
@@ -26,8 +27,12 @@ type resources struct {
 	policies   *policy.Account
 	authorizer *authorizer.Authorizer
 	tables     []string          // names
+	keys       map[string]string // ids in the templates, by ARN
 	roles      map[string]string // ARNs by name
 	managed    map[string]any    // documents of managed policies, by ARN
+
+	principalsMu sync.Mutex
+	principals   map[string]bool // ARNs of those that were added to the templates'
 }
 
 func (s *resources) createKey(ctx context.Context, r *resource) (created, error) {
@@ -47,6 +52,7 @@ func (s *resources) createKey(ctx context.Context, r *resource) (created, error)
 		return created{}, err
 	}
 	id, arn := *out.KeyMetadata.KeyId, *out.KeyMetadata.Arn
+	s.keys[arn] = r.id
 	err = s.policies.AddResourcePolicy(arn, "the policy of key "+r.id, r.Properties["KeyPolicy"])
 	return created{id, map[string]string{"Arn": arn, "KeyId": id}}, err
 }
@@ -166,6 +172,35 @@ func (s *resources) bind(role, boundary string) error {
 		return fmt.Errorf("PermissionsBoundary: %s is not one of this app's policies", boundary)
 	}
 	return s.policies.AddBoundary(role, boundary, document)
+}
+
+// addPrincipal makes a principal known whose own policies allow everything, once.
+func (s *resources) addPrincipal(arn, boundary string) error {
+	s.principalsMu.Lock()
+	defer s.principalsMu.Unlock()
+	if s.principals[arn] {
+		return nil
+	}
+	if boundary != "" {
+		full := ""
+		for name := range s.managed {
+			if strings.HasSuffix(name, boundary) {
+				full = name
+			}
+		}
+		if full == "" {
+			return fmt.Errorf("the name of no managed policy ends in %q", boundary)
+		}
+		if err := s.bind(arn, full); err != nil {
+			return err
+		}
+	}
+	everything := map[string]any{"Sid": "Everything", "Effect": "Allow", "Action": "*", "Resource": "*"}
+	if err := s.policies.AddRolePolicy(arn, "its own policies", map[string]any{"Statement": everything}); err != nil {
+		return err
+	}
+	s.principals[arn] = true
+	return nil
 }
 
 // createManagedPolicy makes a policy of roles, which can also be a role's boundary.

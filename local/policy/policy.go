@@ -104,22 +104,36 @@ func (d *Denial) Error() string {
 
 // Evaluate returns nil if the request is allowed.
 func (a *Account) Evaluate(r Request) *Denial {
+	_, denial := a.Decide(r)
+	return denial
+}
+
+// Decide is Evaluate, and also names the statements that allow the request: one of the role or of the resource, and one
+// of the role's boundary if it has one.
+func (a *Account) Decide(r Request) (allowed []string, denial *Denial) {
 	a.mu.RLock()
 	defer a.mu.RUnlock()
 	if denial := a.denied(r); denial != nil {
-		return denial
+		return nil, denial
 	}
-	if !a.allowedByResource(r) {
+	by := a.allowedByResource(r)
+	if by == nil {
 		if denial := a.missing(r); denial != nil {
-			return denial
+			return nil, denial
 		}
+		by = first(a.roles[r.Role], allow, r, anyone)
 	}
+	allowed = []string{by.name}
 	boundary, ok := a.boundaries[r.Role]
-	if ok && first(boundary, allow, r, anyone) == nil {
-		return &Denial{r, "no permissions boundary allows the " + r.Action + " action",
+	if !ok {
+		return allowed, nil
+	}
+	within := first(boundary, allow, r, anyone)
+	if within == nil {
+		return nil, &Denial{r, "no permissions boundary allows the " + r.Action + " action",
 			fmt.Sprintf("the role's boundary lacks {Allow %s on %s}%s", r.Action, r.Resource, nearly(boundary, r))}
 	}
-	return nil
+	return append(allowed, within.name), nil
 }
 
 // denied returns the denial of a statement that denies the request; nil if there is none.
@@ -140,11 +154,13 @@ func (a *Account) denied(r Request) *Denial {
 	return nil
 }
 
-// allowedByResource tells whether the resource's policy is enough, because it names the principal. It is not for
-// another account's.
-func (a *Account) allowedByResource(r Request) bool {
-	account := accountOf(r.Role)
-	return (account == a.id || account == "") && first(a.resources[r.Resource], allow, r, named) != nil
+// allowedByResource returns the statement of the resource's policy that is enough, because it names the principal. For
+// a principal of another account none is.
+func (a *Account) allowedByResource(r Request) *statement {
+	if account := accountOf(r.Role); account != a.id && account != "" {
+		return nil
+	}
+	return first(a.resources[r.Resource], allow, r, named)
 }
 
 // missing returns the denial because of a statement that is missing; nil if the policies of resource and principal

@@ -27,6 +27,7 @@ import (
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/assembly"
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/cloud"
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/endpoint"
+	"github.com/lambda-tokenizer/lambda-tokenizer/local/page/record"
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/progress"
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/synth"
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/walkthrough"
@@ -49,6 +50,7 @@ func main() {
 // flags are the command line's.
 type flags struct {
 	serve, verbose bool
+	open           bool
 	outputs        string
 	addr           string
 	card           string
@@ -61,7 +63,8 @@ func parse(args []string, out io.Writer) (flags, error) {
 	var f flags
 	set := flag.NewFlagSet("local", flag.ContinueOnError)
 	set.SetOutput(out)
-	set.BoolVar(&f.serve, "serve", false, "keep serving after the walkthrough, until Ctrl-C")
+	set.BoolVar(&f.serve, "serve", false, "keep serving after the walkthrough, until Ctrl-C, with a page about it")
+	set.BoolVar(&f.open, "open", false, "with -serve: open the page in a browser")
 	set.StringVar(&f.outputs, "outputs", "",
 		"write the stacks' outputs, the endpoints and a user's ID token to this JSON `file`")
 	set.StringVar(&f.addr, "addr", "127.0.0.1:0",
@@ -79,6 +82,9 @@ func parse(args []string, out io.Writer) (flags, error) {
 	}
 	if set.NArg() > 0 {
 		return f, fmt.Errorf("unexpected argument %q: there are flags only, see -help", set.Arg(0))
+	}
+	if f.open && !f.serve {
+		return f, errors.New("-open is about the page that -serve has: add -serve")
 	}
 	if *layer || *other != "" { // which the launcher hands to other programs
 		return f, errors.New("-layer and -app: write go run ./local -layer, without a value, or go run ./local -app DIR")
@@ -137,11 +143,19 @@ func run(ctx context.Context, args []string, out io.Writer, getenv func(string) 
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	system, err := start(ctx, f, dir, printer, log, external)
+	recorder := record.New()
+	system, err := start(ctx, f, dir, printer, io.MultiWriter(log, recorder), external, recorder.Watcher())
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, system.Close()) }()
+	if f.serve {
+		page, failed := showPage(system, dir, recorder, printer, f.open)
+		if failed != nil {
+			return failed
+		}
+		defer func() { err = errors.Join(err, page.Close()) }()
+	}
 	idToken, err := walk(ctx, f, system, printer, log)
 	if err != nil {
 		if trouble := system.Trouble(); len(trouble) > 0 {
@@ -167,7 +181,7 @@ func run(ctx context.Context, args []string, out io.Writer, getenv func(string) 
 
 // start synthesizes the app into dir, and runs the result.
 func start(ctx context.Context, f flags, dir string, printer *progress.Printer,
-	log io.Writer, external endpoint.Set) (system *cloud.Cloud, err error) {
+	log io.Writer, external endpoint.Set, watcher cloud.Watcher) (system *cloud.Cloud, err error) {
 	settings, err := synth.HostContext()
 	if err != nil {
 		return nil, err
@@ -189,7 +203,7 @@ func start(ctx context.Context, f flags, dir string, printer *progress.Printer,
 		}
 		system, err = cloud.Deploy(ctx, cloud.Options{
 			Assembly: a, Account: synth.Account, Region: synth.Region, Addr: f.addr, External: external, Log: log,
-			Mailed: secrets{dir}.mailed,
+			Mailed: secrets{dir}.mailed, Watcher: watcher,
 		})
 		if err != nil {
 			return "", err

@@ -18,6 +18,7 @@ func TestRun_RefusesBadFlagsBeforeAnythingStarts(t *testing.T) {
 		"-addr":                        {"-addr", "0.0.0.0:8080"},
 		"loopback":                     {"-addr", "8080"},
 		"unexpected argument":          {"serve"},
+		"add -serve":                   {"-open"},
 		"flag provided but not":        {"-nope"},
 	} {
 		var out bytes.Buffer

@@ -7,6 +7,7 @@ import (
 
 const style = `<style>
 text { font-family: sans-serif; font-size: 12px; fill: #1a1a1a }
+.page { fill: #ffffff }
 .title { font-size: 16px; font-weight: bold }
 .column { font-weight: bold; fill: #4a4a4a }
 .name { font-weight: bold }
@@ -16,8 +17,29 @@ text { font-family: sans-serif; font-size: 12px; fill: #1a1a1a }
 .connected { fill: #f4f4f4; stroke: #8a8a8a; stroke-dasharray: 5 3 }
 .layer { fill: #ffe0a6; stroke: #b36b00 }
 .arrow { fill: none; stroke-width: 1.5 }
-</style>
 `
+
+const darkStyle = `text { fill: #e6edf3 }
+.page { fill: #0d1117 }
+.column { fill: #b8c0c8 }
+.scope { fill: #3a2a10; stroke: #f0a35e }
+.connected { fill: #1c2330; stroke: #8a939c }
+.layer { fill: #5a3d12; stroke: #f0a35e }
+`
+
+// styles returns the styles for a light page and for a dark one.
+func styles() string {
+	var light, dark strings.Builder
+	rule := func(to *strings.Builder, i int, colour string) {
+		fmt.Fprintf(to, ".arrow[data-colour=\"%d\"] { stroke: %s } ", i, colour)
+		fmt.Fprintf(to, ".use[data-colour=\"%d\"], .head[data-colour=\"%d\"] { fill: %s }\n", i, i, colour)
+	}
+	for i, colour := range colours {
+		rule(&light, i, colour.light)
+		rule(&dark, i, colour.dark)
+	}
+	return style + light.String() + "@media (prefers-color-scheme: dark) {\n" + darkStyle + dark.String() + "}\n</style>\n"
+}
 
 // document returns the whole SVG.
 func (d *drawing) document() []byte {
@@ -26,16 +48,16 @@ func (d *drawing) document() []byte {
 	fmt.Fprintf(&b, "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %d %d\" width=\"%d\" height=\"%d\" "+
 		"role=\"img\" aria-labelledby=\"t\">\n",
 		width, height, width, height)
-	b.WriteString("<title id=\"t\">Data flow: who sends what to whom, and what is in PCI scope</title>\n" + style +
+	b.WriteString("<title id=\"t\">Data flow: who sends what to whom, and what is in PCI scope</title>\n" + styles() +
 		"<defs>\n")
-	for i, colour := range colours {
+	for i := range colours {
 		fmt.Fprintf(&b,
 			"<marker id=\"head%d\" viewBox=\"0 0 8 8\" refX=\"7\" refY=\"4\" markerWidth=\"8\" markerHeight=\"8\" "+
-				"markerUnits=\"userSpaceOnUse\" orient=\"auto\"><path d=\"M0 0 L8 4 L0 8 z\" fill=%q/></marker>\n", i,
-			colour)
+				"markerUnits=\"userSpaceOnUse\" orient=\"auto\"><path class=\"head\" data-colour=\"%d\" "+
+				"d=\"M0 0 L8 4 L0 8 z\"/></marker>\n", i, i)
 	}
 	b.WriteString("</defs>\n")
-	fmt.Fprintf(&b, "<rect width=\"%d\" height=\"%d\" fill=\"#ffffff\"/>\n", width, height)
+	fmt.Fprintf(&b, "<rect class=\"page\" width=\"%d\" height=\"%d\"/>\n", width, height)
 	write(&b, "title", margin, 28, "Data flow, and what is in PCI scope")
 	for _, column := range []struct {
 		x     int

@@ -23,8 +23,11 @@ const (
 	width                = storeX + storeWidth + margin
 )
 
-// colours tell apart the arrows of actors, also for people who do not see all colours.
-var colours = []string{"#6f42c1", "#00776b", "#8a5a00", "#9c4f80", "#0072b2", "#4a4a4a"}
+// colours tell apart the arrows of actors, also for people who do not see all colours: on a light page and on a dark one.
+var colours = []struct{ light, dark string }{
+	{"#6f42c1", "#b794f4"}, {"#00776b", "#4fd1b8"}, {"#8a5a00", "#e0b060"}, {"#9c4f80", "#e39ac6"},
+	{"#0072b2", "#6cb6ff"}, {"#4a4a4a", "#b8c0c8"},
+}
 
 // box is a box of the drawing. Arrows start at its right side and end at its left side.
 type box struct {
@@ -206,10 +209,10 @@ func (d *drawing) arrow(from, to *box, colour, straight int, label string) {
 	turn := x2 - max(straight, 10)
 	middle := (x1 + turn) / 2
 	fmt.Fprintf(&d.arrows,
-		"<path class=\"arrow\" stroke=%q marker-end=\"url(#head%d)\" d=\"M%d %d C%d %d %d %d %d %d L%d %d\"/>\n",
-		colours[colour], colour, x1, y1, middle, y1, middle, y2, turn, y2, x2, y2)
+		"<path class=\"arrow\" data-colour=\"%d\" marker-end=\"url(#head%d)\" d=\"M%d %d C%d %d %d %d %d %d L%d %d\"/>\n",
+		colour, colour, x1, y1, middle, y1, middle, y2, turn, y2, x2, y2)
 	if label != "" {
-		fmt.Fprintf(&d.arrows, "<text class=\"use\" style=\"fill:%s\" x=\"%d\" y=\"%d\">%s</text>\n", colours[colour],
+		fmt.Fprintf(&d.arrows, "<text class=\"use\" data-colour=\"%d\" x=\"%d\" y=\"%d\">%s</text>\n", colour,
 			turn+6, y2-4, escape(label))
 	}
 }

@@ -1,0 +1,66 @@
+package record
+
+import (
+	"regexp"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/client"
+)
+
+// written matches what can be a card number. It also matches tokens, refs and ciphertexts, so that they are left alone:
+// a part of them can have a valid check digit by chance.
+var written = regexp.MustCompile(random + `|[0-9](?:[ ._-]{0,3}[0-9]){11,}`)
+
+const random = `[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|[A-Za-z0-9+/_=]{32,}`
+
+var (
+	isRandom  = regexp.MustCompile(`^(?:` + random + `)$`)
+	separator = strings.NewReplacer(" ", "", "-", "", ".", "", "_", "")
+)
+
+// Mask replaces the digits of what looks like a card number, except the last four.
+func Mask(s string) string {
+	return written.ReplaceAllStringFunc(s, func(found string) string {
+		if isRandom.MatchString(found) {
+			return found
+		}
+		number := separator.Replace(found)
+		if len(number) <= 19 {
+			pan, err := client.ParsePAN(client.NewSecret(number))
+			if err != nil {
+				return found
+			}
+			return pan.Mask()
+		}
+		return strings.Repeat("*", len(number)-4) + number[len(number)-4:]
+	})
+}
+
+// clip masks and shortens a text.
+func clip(s string) string {
+	s = Mask(s[:min(len(s), maxText+100)]) // a card number that begins before the cut is read to its end
+	if len(s) <= maxText {
+		return strings.Clone(s) // not a part of something large
+	}
+	cut := maxText
+	for cut > 0 && !utf8.RuneStart(s[cut]) {
+		cut--
+	}
+	return s[:cut] + "…"
+}
+
+// hash is what the CDK appends to the ids of resources.
+var hash = regexp.MustCompile(`^(.+?)(?:ServiceRole)?[0-9A-F]{8}$`)
+
+// Name is the short name of a role, a function or a key, such as OrderRole: without path, stack and hash.
+func Name(arn string) string {
+	name := arn[strings.LastIndexAny(arn, "/:")+1:]
+	if i := strings.IndexByte(name, '-'); i > 0 && strings.HasSuffix(name[:i], "Stack") {
+		name = name[i+1:]
+	}
+	if m := hash.FindStringSubmatch(name); m != nil {
+		name = m[1]
+	}
+	return clip(name)
+}
