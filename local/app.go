@@ -14,7 +14,8 @@ const (
 	extensionPackage = "github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/extension"
 )
 
-// sourceRoot is the directory of the module that this program was compiled from. The working directory is another app's.
+// sourceRoot is the directory of the module that this program was compiled from. The working directory is that of
+// another app.
 func sourceRoot() (string, error) {
 	_, file, _, _ := runtime.Caller(0)
 	root := filepath.Dir(filepath.Dir(file))
@@ -27,8 +28,8 @@ func sourceRoot() (string, error) {
 }
 
 // launchRunner compiles the program that runs other apps, and runs it. That ends when this process does, even if it is
-// killed: it has the other side of a pipe. The extension is compiled for this machine, because the layers of an app have
-// one for the machines of Lambda.
+// killed: it has the other side of a pipe. The extension is compiled for this machine, because the layers of an app
+// have one for the machines of Lambda.
 func (l launcher) launchRunner(root, dir string, args []string) (code int, err error) {
 	runner := newBuild("runner", runnerPackage, root, filepath.Join(dir, "runner"))
 	runner.deployed = true
@@ -46,7 +47,8 @@ func (l launcher) launchRunner(root, dir string, args []string) (code int, err e
 		return 1, err
 	}
 	defer held.Close()
-	cmd := exec.Command(runner.binary, append([]string{"-until-closed", "3", "-extension", extension.binary}, args...)...)
+	own := []string{"-until-closed", "3", "-extension", extension.binary}
+	cmd := exec.Command(runner.binary, append(own, args...)...)
 	cmd.Stdin, cmd.ExtraFiles = os.Stdin, []*os.File{closed} // the first of these is file descriptor 3
 	if err := start(cmd); err != nil {
 		return 1, err

@@ -46,9 +46,10 @@ func TestApp_RunsTheExampleFromItsDirectoryAndFromAnother(t *testing.T) {
 	fromExample := exec.CommandContext(t.Context(), "go", append([]string{"run", "../../local", "-app", "."},
 		exampleArguments...)...)
 	fromExample.Dir = example
+	elsewhere := installed(t, t.TempDir(), append([]string{"-app", example}, exampleArguments...)...)
 	for name, cmd := range map[string]*exec.Cmd{
 		"go run in its directory":            fromExample,
-		"a program, in a directory anywhere": installed(t, t.TempDir(), append([]string{"-app", example}, exampleArguments...)...),
+		"a program, in a directory anywhere": elsewhere,
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := finish(t, cmd)

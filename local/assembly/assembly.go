@@ -56,8 +56,8 @@ type Stack struct {
 	paths  map[string]string // of constructs, by logical id
 }
 
-// asset is a directory or a zip file that the CDK has staged. In an assembly that was synthesized without building anything, it does
-// not exist.
+// asset is a directory or a zip file that the CDK has staged. In an assembly that was synthesized without building
+// anything, it does not exist.
 type asset struct {
 	path string // absolute
 	err  error  // why there is none

@@ -3,6 +3,7 @@ package cloud
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -15,9 +16,12 @@ import (
 // unknown begins what stands for a value of a resource that is not simulated. No service here accepts it.
 const unknown = "not-simulated:"
 
+// errUnknownType is about a resource that no code here makes.
+var errUnknownType = errors.New("this type of resource is not simulated")
+
 // tolerate makes the deployment leave out what it does not know, as [Options.AnyApp] says.
 func (d *deployment) tolerate() {
-	d.tolerant, d.apis.leftOut = true, d.differs
+	d.tolerant, d.reasons, d.apis.leftOut = true, map[string]error{}, d.differs
 	d.resolver.Unknown = func(stack *assembly.Stack, id, attribute string) string {
 		return unknown + stack.Name + "/" + id + "." + cmp.Or(attribute, "Ref")
 	}
@@ -37,6 +41,7 @@ func (d *deployment) leaveOut(ctx context.Context, stack *assembly.Stack, id str
 			Name: stack.Name + "-" + id, LogicalID: id, Path: constructPath(stack, id), Err: err,
 		})
 	}
+	d.reasons[stack.Name+"/"+id] = err
 	d.differs(err.Error())
 	return true
 }
@@ -52,7 +57,8 @@ func (d *deployment) checkKnown(r *resource) error {
 	variables := r.Object("Environment").Object("Variables")
 	for _, name := range slices.Sorted(maps.Keys(variables)) {
 		if value := firstUnknown(variables[name]); value != "" {
-			d.differs(fmt.Sprintf("%s: the variable %s needs %s", constructPath(r.stack, r.id), name, d.describe(value)))
+			function := constructPath(r.stack, r.id)
+			d.differs(fmt.Sprintf("%s: the variable %s needs %s", function, name, d.describe(value)))
 		}
 	}
 	return nil
@@ -72,7 +78,11 @@ func (d *deployment) describe(placeholder string) string {
 			kind = resource.Type
 		}
 	}
-	return fmt.Sprintf("%s of %s (%s), which is not simulated", attribute, name, kind)
+	described := fmt.Sprintf("%s of %s (%s), which is not simulated", attribute, name, kind)
+	if reason := d.reasons[name]; reason != nil && !errors.Is(reason, errUnknownType) {
+		described += ": " + reason.Error()
+	}
+	return described
 }
 
 // firstUnknown returns the first placeholder within a value.

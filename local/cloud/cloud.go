@@ -34,8 +34,8 @@ type Options struct {
 	Account, Region string
 	// Addr is where the API listens; "" means any free port of 127.0.0.1.
 	Addr string
-	// AnyApp leaves out resources that are not known, and says so in NotSimulated. A function that needs such a resource,
-	// or that cannot run for another reason, says so when it is invoked.
+	// AnyApp leaves out resources that are not known, and says so in NotSimulated. A function that needs such a
+	// resource, or that cannot run for another reason, says so when it is invoked.
 	AnyApp bool
 	// Extension is the layer's extension, compiled for this machine. It replaces one that is for another. "" replaces
 	// none.

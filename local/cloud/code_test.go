@@ -11,7 +11,9 @@ import (
 )
 
 func TestUnzip_WritesNothingOutside(t *testing.T) {
-	for name, want := range map[string]string{"../outside": "escapes", "/outside": "outside", "a/../../outside": "escapes"} {
+	for name, want := range map[string]string{
+		"../outside": "escapes", "/outside": "outside", "a/../../outside": "escapes",
+	} {
 		var b bytes.Buffer
 		archive := zip.NewWriter(&b)
 		if _, err := archive.Create(name); err != nil {

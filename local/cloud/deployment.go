@@ -22,8 +22,9 @@ type deployment struct {
 	networks  *networks
 	apis      *apis
 
-	skipped  map[string]bool // what has no effect here
-	tolerant bool            // leaves out what it does not know
+	skipped  map[string]bool  // what has no effect here
+	tolerant bool             // leaves out what it does not know
+	reasons  map[string]error // why a resource was left out, by its stack and logical id
 }
 
 // kind says how to create a type of resource, and what of it has no effect here.
@@ -122,7 +123,7 @@ func (d *deployment) create(ctx context.Context) error {
 func (d *deployment) createOne(ctx context.Context, kind kind, stack *assembly.Stack, id string) error {
 	template := stack.Template.Resources[id]
 	if kind.create == nil && d.tolerant {
-		return errors.New("this type of resource is not simulated")
+		return errUnknownType
 	}
 	if kind.create == nil {
 		return errors.New("the local run does not know this type of resource: add it to local/cloud/deployment.go")

@@ -30,6 +30,10 @@ func (s system) Invoke(_ context.Context, f *cloud.Function, payload []byte) ([]
 	return payload, f.Name == "fail", nil
 }
 
+func invocationType(name string) map[string]string {
+	return map[string]string{"X-Amz-Invocation-Type": name}
+}
+
 func TestInvoke_IsLikeLambdas(t *testing.T) {
 	const path = "/2015-03-31/functions/"
 	for name, tt := range map[string]struct {
@@ -42,14 +46,15 @@ func TestInvoke_IsLikeLambdas(t *testing.T) {
 		"an answer":         {path + "echo/invocations", `{"a":1}`, nil, 200, `{"a":1}`, false},
 		"no event":          {path + "echo/invocations", "", nil, 200, "{}", false},
 		"a failure":         {path + "fail/invocations", "{}", nil, 200, "{}", true},
-		"asynchronous":      {path + "echo/invocations", "{}", map[string]string{"X-Amz-Invocation-Type": "Event"}, 202, "", false},
-		"only a check":      {path + "echo/invocations", "{}", map[string]string{"X-Amz-Invocation-Type": "DryRun"}, 204, "", false},
+		"asynchronous":      {path + "echo/invocations", "{}", invocationType("Event"), 202, "", false},
+		"only a check":      {path + "echo/invocations", "{}", invocationType("DryRun"), 204, "", false},
 		"no such function":  {path + "absent/invocations", "{}", nil, 404, "the app has no function", false},
 		"one that cannot":   {path + "broken/invocations", "{}", nil, 502, "S/broken: python3 is not on the PATH", false},
 		"no JSON":           {path + "echo/invocations", "{", nil, 400, "the event is not JSON", false},
 		"too much":          {path + "echo/invocations", strings.Repeat(" ", 7<<20), nil, 413, "more than 6 MiB", false},
 		"another operation": {path, "{}", nil, 404, "only Invoke is served", false},
-		"a web page":        {path + "echo/invocations", "{}", map[string]string{"Origin": "https://example.com"}, 403, "no web page", false},
+		"a web page": {path + "echo/invocations", "{}", map[string]string{"Origin": "https://example.com"}, 403,
+			"no web page", false},
 		"a name that a web page makes local": {
 			path + "echo/invocations", "{}", map[string]string{"Host": "example.com:80"}, 403, "loopback", false},
 	} {

@@ -167,6 +167,9 @@ func (a *application) serveUntilDone(ctx context.Context, system *cloud.Cloud) e
 				"--function-name %s", f.Name)
 		}
 	}
+	if api := system.Endpoints["api"]; api != "" {
+		a.printer.Printf("\nAPI %s", api)
+	}
 	for _, name := range slices.Sorted(maps.Keys(system.Outputs)) {
 		a.printer.Printf("Output %s: %s", name, system.Outputs[name])
 	}

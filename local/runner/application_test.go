@@ -20,7 +20,9 @@ import (
 const echo = "def handler(event, context): return event"
 
 func TestRun_HandsOneAnswerToTheNextInvocation(t *testing.T) {
-	dir := newApp(t, map[string]code{"Echo": python(echo), "Count": node("export const handler = async (e) => e.list")}, nil)
+	dir := newApp(t, map[string]code{
+		"Echo": python(echo), "Count": node("export const handler = async (e) => e.list"),
+	}, nil)
 	got := start(t, "-app", dir, "-invoke", "Echo", "-payload", `{"list": [{"n": 12345678901234567890}, 2]}`,
 		"-invoke", "S/Count", "-payload", `{"list": "@answer.list.0"}`, "-invoke", "Echo", "-payload", `"@answer"`)
 	const want = "{\"list\": [{\"n\": 12345678901234567890}, 2]}\n"
@@ -39,6 +41,9 @@ func TestRun_SaysWhatIsWrong(t *testing.T) {
 	foreign.properties = map[string]any{"Layers": []string{"arn:aws:lambda:us-east-1:123456789012:layer:other:1"}}
 	needs := python(echo)
 	needs.properties = map[string]any{"Role": map[string]any{"Fn::GetAtt": []string{"Queue", "Arn"}}}
+	administrator := templates{"Role": map[string]any{"Type": "AWS::IAM::Role", "Properties": map[string]any{
+		"ManagedPolicyArns": []string{"arn:aws:iam::aws:policy/AdministratorAccess"},
+	}}}
 	queue := templates{"Queue": map[string]any{"Type": "AWS::SQS::Queue"}}
 	removed := newApp(t, map[string]code{"F": python(echo)}, nil)
 	if err := os.RemoveAll(filepath.Join(removed, "asset.F")); err != nil {
@@ -65,10 +70,12 @@ func TestRun_SaysWhatIsWrong(t *testing.T) {
 		"a placeholder of nothing": {
 			[]string{"-app", good, "-invoke", "Order", "-invoke", "Order", "-payload", `"@answer.x"`},
 			[]string{"S/Order", `the answer before has no "x"`}},
-		"a payload too early": {[]string{"-app", good, "-payload", "{}"}, []string{"-payload", "-invoke FUNCTION before it"}},
+		"a payload too early": {[]string{"-app", good, "-payload", "{}"},
+			[]string{"-payload", "-invoke FUNCTION before it"}},
 		"two payloads": {[]string{"-app", good, "-invoke", "Order", "-payload", "{}", "-payload", "{}"},
 			[]string{"one -payload for each -invoke"}},
-		"no JSON":        {[]string{"-app", good, "-invoke", "Order", "-payload", "{card}"}, []string{"-payload", "not JSON"}},
+		"no JSON": {[]string{"-app", good, "-invoke", "Order", "-payload", "{card}"},
+			[]string{"-payload", "not JSON"}},
 		"no app":         {[]string{"-invoke", "Order"}, []string{"-app is missing"}},
 		"an open port":   {[]string{"-app", good, "-serve", "-addr", "0.0.0.0:1"}, []string{"-addr", "loopback"}},
 		"an argument":    {[]string{"-app", good, "Order"}, []string{`unexpected argument "Order"`}},
@@ -86,8 +93,12 @@ func TestRun_SaysWhatIsWrong(t *testing.T) {
 			[]string{"S/F", `"ruby3.4" is not simulated`}},
 		"a layer of another app": {[]string{"-app", newApp(t, map[string]code{"F": foreign}, nil), "-invoke", "F"},
 			[]string{"S/F", "layer:other:1 is not one of this app's"}},
-		"a role that is not simulated": {[]string{"-app", newApp(t, map[string]code{"F": needs}, queue), "-invoke", "F"},
+		"a role that is not simulated": {
+			[]string{"-app", newApp(t, map[string]code{"F": needs}, queue), "-invoke", "F"},
 			[]string{"S/F", "Role needs Arn of S/Queue (AWS::SQS::Queue), which is not simulated"}},
+		"a policy of AWS's that is not known": {
+			[]string{"-app", newApp(t, map[string]code{"F": python(echo)}, administrator), "-invoke", "F"},
+			[]string{"S/F", "Role needs Arn of S/Role", "what arn:aws:iam::aws:policy/AdministratorAccess allows"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := start(t, tt.args...)
@@ -110,7 +121,8 @@ func TestRun_NamesARuntimeThatIsNotInstalled(t *testing.T) {
 		"P": "S/P (AWS::Lambda::Function): the function has the runtime python3.13, and python3 is not on the PATH: install",
 		"N": "S/N (AWS::Lambda::Function): the function has the runtime nodejs22.x, and node is not on the PATH: install",
 	} {
-		if got := start(t, "-app", dir, "-invoke", function); got.err == nil || !strings.Contains(got.err.Error(), want) {
+		got := start(t, "-app", dir, "-invoke", function)
+		if got.err == nil || !strings.Contains(got.err.Error(), want) {
 			t.Errorf("error = %v", got.err)
 		}
 	}
@@ -132,7 +144,8 @@ func TestRun_ListsWhatIsNotSimulated(t *testing.T) {
 		"Policy": map[string]any{"Type": "AWS::IAM::Policy", "Properties": map[string]any{
 			"PolicyName": "P", "Roles": []any{map[string]any{"Ref": "Role"}},
 			"PolicyDocument": map[string]any{"Statement": []any{map[string]any{
-				"Effect": "Allow", "Action": "sqs:SendMessage", "Resource": map[string]any{"Fn::GetAtt": []string{"Queue", "Arn"}},
+				"Effect": "Allow", "Action": "sqs:SendMessage",
+				"Resource": map[string]any{"Fn::GetAtt": []string{"Queue", "Arn"}},
 			}}},
 		}},
 	})
@@ -146,8 +159,9 @@ func TestRun_ListsWhatIsNotSimulated(t *testing.T) {
 			t.Errorf("%v, printed %q and %s, want %q", got.err, got.stdout, got.stderr, want)
 		}
 	}
-	if got := start(t, "-app", dir, "-invoke", "F"); got.err != nil || !strings.Contains(got.stdout, "not-simulated:S/Queue") {
-		t.Errorf("%+v", got)
+	invoked := start(t, "-app", dir, "-invoke", "F")
+	if invoked.err != nil || !strings.Contains(invoked.stdout, "not-simulated:S/Queue") {
+		t.Errorf("%+v", invoked)
 	}
 }
 
@@ -178,7 +192,8 @@ def handler(event, context):
 	}
 	allowed := invoke(t, f, "{}", templates{"T": table, "Role": role(map[string]any{
 		"PolicyName": "P", "PolicyDocument": map[string]any{"Statement": []any{map[string]any{
-			"Effect": "Allow", "Action": "dynamodb:GetItem", "Resource": map[string]any{"Fn::GetAtt": []string{"T", "Arn"}},
+			"Effect": "Allow", "Action": "dynamodb:GetItem",
+			"Resource": map[string]any{"Fn::GetAtt": []string{"T", "Arn"}},
 		}}},
 	})})
 	if allowed.err != nil || allowed.stdout != "\"none\"\n" {
@@ -198,28 +213,42 @@ func TestRun_GivesFunctionsPortsOfTheirOwn(t *testing.T) {
 	}
 }
 
+// serve runs an app with -serve. It returns what that has printed when it serves, and how to end it.
+func serve(t *testing.T, dir string) (printed string, stop func() error) {
+	t.Helper()
+	stderr, ended := newBuffer(), make(chan error, 1)
+	stoppable, end := context.WithCancel(t.Context())
+	running, over := context.WithCancel(t.Context())
+	go func() {
+		defer over()
+		ended <- run(stoppable, []string{"-app", dir, "-serve"}, io.Discard, stderr)
+	}()
+	stderr.await(running, "until Ctrl-C")
+	return stderr.String(), func() error {
+		end()
+		return <-ended
+	}
+}
+
 var served = regexp.MustCompile(`Serving (http://127\.0\.0\.1:[0-9]+) until Ctrl-C`)
 
 func TestServe_AnswersTheAWSCommandLine(t *testing.T) {
 	needed.Program(t, "aws")
-	dir := newApp(t, map[string]code{"Echo": python(echo), "Fail": python("def handler(event, context): raise ValueError('no')")}, nil)
-	ctx := t.Context()
-	stderr := newBuffer()
-	ended := make(chan error, 1)
-	stoppable, stop := context.WithCancel(ctx)
-	go func() { ended <- run(stoppable, []string{"-app", dir, "-serve"}, io.Discard, stderr) }()
-	stderr.await(ctx, "until Ctrl-C")
-	url := served.FindStringSubmatch(stderr.String())
+	dir := newApp(t, map[string]code{
+		"Echo": python(echo), "Fail": python("def handler(event, context): raise ValueError('no')"),
+	}, nil)
+	printed, stop := serve(t, dir)
+	url := served.FindStringSubmatch(printed)
 	if url == nil {
-		t.Fatalf("printed %s", stderr.String())
+		t.Fatalf("printed %s", printed)
 	}
-	command := exec.CommandContext(ctx, "aws", "lambda", "invoke", "--endpoint-url", url[1], "--function-name", "S-Echo",
+	command := exec.CommandContext(t.Context(), "aws", "lambda", "invoke", "--endpoint-url", url[1], "--function-name", "S-Echo",
 		"--payload", `{"a": 1}`, filepath.Join(t.TempDir(), "answer"))
 	// Release 2 takes base64 otherwise. Release 1 does not know this setting.
 	config := filepath.Join(t.TempDir(), "config")
 	writeFile(t, config, "[default]\ncli_binary_format = raw-in-base64-out\n")
-	command.Env = append(os.Environ(), "AWS_CONFIG_FILE="+config, "AWS_ACCESS_KEY_ID=x", "AWS_SECRET_ACCESS_KEY=x", "AWS_DEFAULT_REGION=us-east-1",
-		"AWS_PAGER=")
+	command.Env = append(os.Environ(), "AWS_CONFIG_FILE="+config, "AWS_ACCESS_KEY_ID=x", "AWS_SECRET_ACCESS_KEY=x",
+		"AWS_DEFAULT_REGION=us-east-1", "AWS_PAGER=")
 	output, err := command.CombinedOutput()
 	answer, _ := os.ReadFile(command.Args[len(command.Args)-1])
 	if err != nil || string(answer) != `{"a": 1}` || !strings.Contains(string(output), `"StatusCode": 200`) {
@@ -233,8 +262,7 @@ func TestServe_AnswersTheAWSCommandLine(t *testing.T) {
 	if response.Header.Get("X-Amz-Function-Error") != "Unhandled" {
 		t.Errorf("a failure has the headers %v", response.Header)
 	}
-	stop()
-	if err := <-ended; err != nil {
+	if err := stop(); err != nil {
 		t.Errorf("error = %v", err)
 	}
 }
@@ -245,8 +273,51 @@ func TestServe_SaysThatAPortIsTaken(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer listener.Close()
-	got := start(t, "-app", newApp(t, map[string]code{"F": python(echo)}, nil), "-serve", "-addr", listener.Addr().String())
+	app := newApp(t, map[string]code{"F": python(echo)}, nil)
+	got := start(t, "-app", app, "-serve", "-addr", listener.Addr().String())
 	if got.err == nil || !strings.Contains(got.err.Error(), "choose another port") {
 		t.Errorf("error = %v", got.err)
+	}
+}
+
+// A route without a function, such as an answer for CORS, is left out, and the others are served.
+func TestServe_ServesTheRoutesOfAnAPI(t *testing.T) {
+	get := func(resource, attribute string) any {
+		return map[string]any{"Fn::GetAtt": []string{resource, attribute}}
+	}
+	ref := func(resource string) any { return map[string]any{"Ref": resource} }
+	method := func(verb string, integration map[string]any) any {
+		return map[string]any{"Type": "AWS::ApiGateway::Method", "Properties": map[string]any{
+			"RestApiId": ref("Api"), "ResourceId": get("Api", "RootResourceId"), "HttpMethod": verb,
+			"AuthorizationType": "NONE", "Integration": integration,
+		}}
+	}
+	dir := newApp(t, map[string]code{"F": python(`
+def handler(event, context): return {"statusCode": 201, "body": event["httpMethod"]}`)}, templates{
+		"Api": map[string]any{"Type": "AWS::ApiGateway::RestApi", "Properties": map[string]any{"Name": "A"}},
+		"Stage": map[string]any{"Type": "AWS::ApiGateway::Stage", "Properties": map[string]any{
+			"RestApiId": ref("Api"), "StageName": "dev",
+		}},
+		"Get": method("GET", map[string]any{"Type": "AWS_PROXY", "Uri": map[string]any{"Fn::Join": []any{"", []any{
+			"arn:aws:apigateway:us-east-1:lambda:path/2015-03-31/functions/", get("F", "Arn"), "/invocations",
+		}}}}),
+		"Options": method("OPTIONS", map[string]any{"Type": "MOCK"}),
+	})
+	printed, stop := serve(t, dir)
+	url := regexp.MustCompile(`API (http://127\.0\.0\.1:[0-9]+/dev)`).FindStringSubmatch(printed)
+	if url == nil || !strings.Contains(printed, "S/Options: only Lambda proxy integrations are simulated") {
+		t.Fatalf("printed %s", printed)
+	}
+	response, err := http.Get(url[1] + "/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	if err != nil || response.StatusCode != http.StatusCreated || string(body) != "GET" {
+		t.Errorf("%v, status %d, body %s", err, response.StatusCode, body)
+	}
+	if err := stop(); err != nil {
+		t.Errorf("error = %v", err)
 	}
 }
