@@ -123,11 +123,11 @@ func extract(root *os.Root, entry *zip.File, limit int64) (n int64, err error) {
 	return n, err
 }
 
-// runtime finds the programs of a function's runtime.
-func (f *functions) runtime(ctx context.Context, r *resource, name, opt string) (runtimes.Runtime, error) {
+// runtime finds the program of a function's runtime.
+func (f *functions) runtime(ctx context.Context, r *resource, opt string) (runtimes.Runtime, error) {
 	found, err := f.finder.Find(ctx, r.Str("Runtime"), opt)
 	if found.Note != "" {
-		f.differs(name + ": " + found.Note)
+		f.differs(found.Note)
 	}
 	return found, err
 }

@@ -99,7 +99,7 @@ func (f *functions) createFunction(ctx context.Context, r *resource) (created, e
 	if err != nil {
 		return created{}, err
 	}
-	runtime, err := f.runtime(ctx, r, name, opt)
+	runtime, err := f.runtime(ctx, r, opt)
 	if err != nil {
 		return created{}, err
 	}

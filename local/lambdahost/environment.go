@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"sync"
 	"syscall"
@@ -164,7 +165,8 @@ func (e *environment) start(of program, record func(*process)) error {
 	defer e.mu.Unlock()
 	p, err := startProcess(of, &lineWriter{w: e.cfg.Log, prefix: of.label + ": "})
 	if err != nil {
-		return fmt.Errorf("cannot start %s (was it built for this machine?): %w", of.name, err)
+		return fmt.Errorf("cannot start %s (%w): it must be built for this machine, %s/%s", of.name, err,
+			runtime.GOOS, runtime.GOARCH)
 	}
 	e.processes = append(e.processes, p)
 	record(p)

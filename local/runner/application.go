@@ -54,7 +54,7 @@ func (a *application) run(ctx context.Context) (err error) {
 		return nil
 	}
 	if err := a.invokeAll(ctx, system); err != nil {
-		return a.explain(err, system)
+		return err
 	}
 	if a.serve {
 		return a.serveUntilDone(ctx, system)
@@ -140,14 +140,6 @@ func (a *application) invokeAll(ctx context.Context, system *cloud.Cloud) error 
 		last = answer
 	}
 	return nil
-}
-
-// explain prints which calls of the functions were denied, or got no answer.
-func (a *application) explain(err error, system *cloud.Cloud) error {
-	for _, line := range system.Trouble() {
-		a.printer.Printf("%s", line)
-	}
-	return err
 }
 
 // serveUntilDone serves the Invoke API. It says how to call it.

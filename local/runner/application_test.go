@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -128,6 +129,21 @@ func TestRun_NamesARuntimeThatIsNotInstalled(t *testing.T) {
 	}
 	if _, err := new(runtimes.Finder).Find(t.Context(), "provided.al2023", ""); err != nil {
 		t.Errorf("a function in Go needs no program: %v", err)
+	}
+}
+
+// A function in Go that was built for another machine cannot start.
+func TestRun_SaysThatAFunctionIsForAnotherMachine(t *testing.T) {
+	dir := newApp(t, map[string]code{"F": {
+		runtime: "provided.al2023", handler: "bootstrap", files: map[string]string{"bootstrap": "\x7fELF for another"},
+	}}, nil)
+	if err := os.Chmod(filepath.Join(dir, "asset.F", "bootstrap"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	got := start(t, "-app", dir, "-invoke", "F")
+	if got.err == nil || !strings.Contains(got.err.Error(), "S/F: ") ||
+		!strings.Contains(got.err.Error(), "it must be built for this machine, "+runtime.GOOS+"/"+runtime.GOARCH) {
+		t.Errorf("error = %v", got.err)
 	}
 }
 

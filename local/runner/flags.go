@@ -15,7 +15,6 @@ type flags struct {
 	invocations    []invocation
 	serve, verbose bool
 	addr           string
-	check          bool
 	extension      string
 	untilClosed    int
 }
@@ -53,7 +52,6 @@ func parse(args []string, out io.Writer) (flags, error) {
 	set.StringVar(&f.addr, "addr", "127.0.0.1:0",
 		"where -serve has the Invoke API; a loopback `address`, port 0 means any free one")
 	set.BoolVar(&f.verbose, "v", false, "also print what extensions log, and how the app is synthesized")
-	set.BoolVar(&f.check, "check", false, "only check the flags")
 	set.StringVar(&f.extension, "extension", "",
 		"the layer's extension compiled for this machine, a `file` that go run ./local names")
 	set.IntVar(&f.untilClosed, "until-closed", 0,

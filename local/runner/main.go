@@ -35,7 +35,7 @@ var errFunction = errors.New("the function has failed")
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	f, err := parse(args, stderr)
-	if err != nil || f.check {
+	if err != nil {
 		return err
 	}
 	if f.untilClosed != 0 {
