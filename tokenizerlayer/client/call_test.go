@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -19,10 +20,9 @@ import (
 
 // To begin again after a lost connection is no retry: all of them are left.
 func TestClient_CountsNoLostConnectionAsARetry(t *testing.T) {
-	first := true
+	var lost atomic.Bool
 	c, requests := retrying(t, 2, 3, func(w http.ResponseWriter, r *http.Request) {
-		if first {
-			first = false
+		if lost.CompareAndSwap(false, true) {
 			hangUp(w, r)
 		}
 		sayLater("0")(w, r)

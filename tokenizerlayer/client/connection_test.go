@@ -66,19 +66,17 @@ func TestClient_RepeatsWhatDidNotLeaveAKeptConnection(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var requests atomic.Int32
-			var broken atomic.Bool
-			first := true
+			var broken, begun atomic.Bool
 			c, dials := served(t, func(w http.ResponseWriter, r *http.Request) {
 				if _, err := io.ReadAll(r.Body); err == nil {
 					requests.Add(1)
 				}
 				_, _ = io.WriteString(w, `{"token":"t"}`)
 			}, func(conn net.Conn) net.Conn {
-				if !first {
-					return conn
+				if begun.CompareAndSwap(false, true) {
+					return breaking{conn, &broken}
 				}
-				first = false
-				return breaking{conn, &broken}
+				return conn
 			})
 			if tt.kept {
 				if _, err := c.Tokenize(t.Context(), in); err != nil {
