@@ -167,7 +167,7 @@ func TestLauncher_HandsEverythingOver(t *testing.T) {
 	got := finish(t, cmd)
 	before, rest, _ := strings.Cut(got.stdout, "|")
 	app, rest, _ := strings.Cut(rest, "|")
-	if before != "-app" || filepath.Base(app) != "app" {
+	if before != "-compiled-app" || filepath.Base(app) != "app" {
 		t.Errorf("the simulator is told %s %s", before, app)
 	}
 	dir, err := os.Getwd()
@@ -461,9 +461,13 @@ func TestLauncher_KnowsTheFlagsOfItsPrograms(t *testing.T) {
 		return names
 	}
 	simulator := finish(t, realTools(t, "-h"))
-	want := slices.Sorted(slices.Values(append([]string{"layer"}, simulatorFlags...)))
+	want := slices.Sorted(slices.Values(append([]string{"app", "layer"}, simulatorFlags...)))
 	if diff := cmp.Diff(want, listed(simulator.stdout)); diff != "" || simulator.code != 0 {
 		t.Errorf("simulator (-want +got):\n%s%+v", diff, simulator)
+	}
+	runner := finish(t, realTools(t, "-app", ".", "-h"))
+	if diff := cmp.Diff(runnerFlags, listed(runner.stderr)); diff != "" || runner.code != 0 || runner.stdout != "" {
+		t.Errorf("runner (-want +got):\n%s%+v", diff, runner)
 	}
 	server := finish(t, realTools(t, "-layer", "-h"))
 	if diff := cmp.Diff(serverFlags, listed(server.stderr)); diff != "" || server.code != 0 || server.stdout != "" {

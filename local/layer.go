@@ -18,33 +18,62 @@ const serverPackage = "github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlay
 // untilStdinEnds makes the development server end with whoever holds its standard input.
 const untilStdinEnds = "until-stdin-ends"
 
-// The flags of the two programs. The launcher knows them so that a flag of the wrong one is refused before anything is
+// The flags of the programs. The launcher knows them so that a flag of the wrong one is refused before anything is
 // compiled, with a word about the right one. A test compares them with the programs.
 var (
-	simulatorFlags = []string{"addr", "app", "card", "check", "open", "outputs", "serve", "stage", "v"}
+	simulatorFlags = []string{"addr", "card", "check", "compiled-app", "open", "outputs", "serve", "stage", "v"}
+	runnerFlags    = []string{"addr", "app", "check", "extension", "invoke", "payload", "serve", "until-closed", "v"}
 	serverFlags    = []string{"as", "port", "purposes", "read-rate", untilStdinEnds}
 )
 
-// splitArguments tells whether -layer is one of the arguments, and returns the others.
-func splitArguments(args []string) (layer bool, others []string, err error) {
+// mode is what the launcher is to start.
+type mode int
+
+const (
+	sample mode = iota // the simulator, with this repository's app
+	layer              // the development server
+	anyApp             // the runner, with somebody's app
+)
+
+// splitArguments tells what is to be started, and returns the arguments without -layer.
+func splitArguments(args []string) (m mode, others []string, err error) {
 	for _, arg := range args {
 		if arg == "-layer" || arg == "--layer" {
-			layer = true
+			m = layer
 		} else {
 			others = append(others, arg)
 		}
 	}
-	for _, name := range flagNames(others) {
-		switch {
-		case layer && slices.Contains(simulatorFlags, name):
-			return layer, nil, fmt.Errorf("-%s has no meaning with -layer, which serves the layer's API and nothing "+
-				"else: leave one of them out. go run ./local -layer -help lists the flags", name)
-		case !layer && slices.Contains(serverFlags, name):
-			return layer, nil, fmt.Errorf(
-				"-%s is a flag of the development server: write go run ./local -layer -%s ...", name, name)
+	names := flagNames(others)
+	isApp := slices.Contains(names, "app")
+	if isApp && m == sample {
+		m = anyApp
+	}
+	for _, name := range names {
+		if err := refuse(m, name); err != nil {
+			return m, nil, err
 		}
 	}
-	return layer, others, nil
+	return m, others, nil
+}
+
+// refuse returns an error for a flag that only another program has.
+func refuse(m mode, name string) error {
+	ofSample, ofLayer := slices.Contains(simulatorFlags, name), slices.Contains(serverFlags, name)
+	ofApp := slices.Contains(runnerFlags, name)
+	switch {
+	case m == layer && (ofSample || ofApp):
+		return fmt.Errorf("-%s has no meaning with -layer, which serves the layer's API and nothing "+
+			"else: leave one of them out. go run ./local -layer -help lists the flags", name)
+	case m != layer && ofLayer:
+		return fmt.Errorf("-%s is a flag of the development server: write go run ./local -layer -%s ...", name, name)
+	case m == sample && ofApp && !ofSample:
+		return fmt.Errorf("-%s is for the functions of an app: write go run ./local -app DIR -%s ...", name, name)
+	case m == anyApp && ofSample && !ofApp:
+		return fmt.Errorf("-%s is for this repository's sample, and has no meaning with -app: leave one of them out. "+
+			"go run ./local -app . -help lists the flags", name)
+	}
+	return nil
 }
 
 // flagNames are the names of the flags among arguments.

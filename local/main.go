@@ -4,12 +4,14 @@
 //	go run ./local                                 the walkthrough, from sign-up to a paid order
 //	go run ./local -serve -outputs out.json        the same, then keeps serving until Ctrl-C
 //	go run ./local -layer                          only the layer's API, for functions that you start yourself
-//	go run ./local -help                           all flags; also: go run ./local -layer -help
+//	go run ./local -app DIR -invoke FUNCTION       functions of another CDK app, or of a cloud assembly
+//	go run ./local -help                           all flags; also: -layer -help, -app . -help
 //
 // This program is only a launcher. It imports the standard library alone, so that it starts soon after the first `go
 // run`. It compiles the CDK app and the program that does the work, ./local/simulator, and hands over to that:
 // arguments, environment, standard streams, working directory, signals and exit code are the simulator's. With -layer
-// the program that does the work is the development server, and there is no CDK app.
+// the program that does the work is the development server, and with -app it is ./local/runner. Then there is nothing
+// else to compile.
 package main
 
 import (
@@ -57,20 +59,26 @@ func (l launcher) run(args []string) int {
 }
 
 func (l launcher) launch(args []string) (code int, err error) {
-	layer, args, err := splitArguments(args)
+	mode, args, err := splitArguments(args)
 	if err != nil {
 		return 1, err
 	}
 	help := asksForHelp(args)
 	what := "the CDK app and the simulator: on two cores 2 to 5 minutes the first time"
 	switch {
-	case layer:
+	case mode == layer:
 		what = "the development server: a minute the first time"
+	case mode == anyApp:
+		what = "what runs the app: a minute the first time"
 	case help:
 		what = "the simulator, for its help: a minute the first time"
 	}
 	fmt.Fprintf(l.out, "Compiling %s, seconds later.\n", what)
-	root, err := l.prepare(!help && !layer)
+	find := moduleRoot
+	if mode == anyApp {
+		find = sourceRoot
+	}
+	root, err := l.prepare(find, mode == sample && !help)
 	if err != nil {
 		return 1, err
 	}
@@ -79,15 +87,18 @@ func (l launcher) launch(args []string) (code int, err error) {
 		return 1, err
 	}
 	defer os.RemoveAll(dir)
-	if layer {
+	switch mode {
+	case layer:
 		return l.launchServer(root, dir, args)
+	case anyApp:
+		return l.launchRunner(root, dir, args)
 	}
 	return l.launchSimulator(root, dir, help, args)
 }
 
 // prepare finds the module's directory, and looks at what compiles it.
-func (l launcher) prepare(needsNode bool) (root string, err error) {
-	root, err = moduleRoot()
+func (l launcher) prepare(find func() (string, error), needsNode bool) (root string, err error) {
+	root, err = find()
 	if err != nil {
 		return "", err
 	}
@@ -114,7 +125,7 @@ func (l launcher) launchSimulator(root, dir string, help bool, args []string) (c
 	}}}
 	if !help {
 		jobs = append(jobs, job{app, app.run})
-		args = append([]string{"-app", app.binary}, args...)
+		args = append([]string{"-compiled-app", app.binary}, args...)
 	}
 	if err := l.compile(jobs); err != nil {
 		return l.explain(err)

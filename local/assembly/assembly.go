@@ -13,9 +13,9 @@
 //	}
 //
 // If a template uses something that the app's templates do not use, the package returns an error that names it:
-// conditions, stages (nested assemblies), and intrinsic functions that [Resolver] does not list. Parameters and rules
-// are ignored, because the CDK adds them only to check its bootstrap version. So is its resource AWS::CDK::Metadata,
-// which has a condition.
+// conditions, stages (nested assemblies), and intrinsic functions that [Resolver] does not list. Rules are ignored,
+// because the CDK adds them only to check its bootstrap version. So is its resource AWS::CDK::Metadata, which has a
+// condition. A parameter has its default as its value.
 //
 // Sources: https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/intrinsic-function-reference.html
 // and, for the files, the package cloud-assembly-schema of the AWS CDK.
@@ -30,8 +30,13 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 )
+
+// schema is the newest major version of the schema of cloud assemblies that this package reads. The CDK CLI refuses
+// newer ones, too, because nothing says what they mean.
+const schema = 55
 
 // maxFile bounds what is read of a file, in bytes. CloudFormation accepts templates of up to 1 MB.
 const maxFile = 16 << 20
@@ -51,18 +56,19 @@ type Stack struct {
 	paths  map[string]string // of constructs, by logical id
 }
 
-// asset is a directory that the CDK has staged. In an assembly that was synthesized without building anything, it does
-// not exist.
+// asset is a directory or a zip file that the CDK has staged. In an assembly that was synthesized without building
+// anything, it does not exist.
 type asset struct {
-	dir string // absolute
-	err error  // why there is none
+	path string // absolute
+	err  error  // why there is none
 }
 
 // Template is the part of a CloudFormation template that describes resources. Values keep their JSON types:
 // map[string]any, []any, string, bool, nil and, so that no digit changes, [json.Number].
 type Template struct {
-	Resources map[string]Resource // by logical id
-	Outputs   map[string]Output
+	Resources  map[string]Resource // by logical id
+	Outputs    map[string]Output
+	Parameters map[string]Parameter
 }
 
 // Resource is a resource as the template has it: intrinsic functions are still to be resolved.
@@ -71,6 +77,12 @@ type Resource struct {
 	Properties map[string]any
 	DependsOn  []string
 	Condition  string
+}
+
+// Parameter is a parameter of a template. Nobody gives it another value than its default here.
+type Parameter struct {
+	Type    string
+	Default any
 }
 
 // Output is an output as the template has it.
@@ -131,6 +143,10 @@ func (l *loader) load() (*Assembly, error) {
 	if err := l.read("manifest.json", &l.manifest); err != nil {
 		return nil, err
 	}
+	if version, _, _ := strings.Cut(l.Version, "."); newer(version) {
+		return nil, fmt.Errorf("manifest.json: its schema has version %s, and the newest that is read here is %d: use a "+
+			"newer release of this project, or synthesize with an older aws-cdk-lib", l.Version, schema)
+	}
 	if len(l.Missing) > 0 {
 		return nil,
 			errors.New("manifest.json: the app looks things up in an account: run cdk synth with credentials first")
@@ -159,6 +175,12 @@ func (l *loader) load() (*Assembly, error) {
 		return nil, errors.New("manifest.json: there are no stacks: this is not what cdk synth writes")
 	}
 	return a, nil
+}
+
+// newer tells whether a major version is one that this package does not know.
+func newer(major string) bool {
+	n, err := strconv.Atoi(major)
+	return err == nil && n > schema
 }
 
 func (l *loader) stack(id string) (*Stack, error) {
@@ -243,7 +265,7 @@ func (t *Template) check() error {
 	return nil
 }
 
-// assets adds the directories that an asset manifest lists to the map. It skips assets that are single files, such as
+// assets adds the directories and zip files that an asset manifest lists to the map. It skips other files, such as
 // templates.
 func (l *loader) assets(file string, into map[string]asset) error {
 	var list assetManifest
@@ -251,12 +273,14 @@ func (l *loader) assets(file string, into map[string]asset) error {
 		return err
 	}
 	for _, listed := range list.Files {
-		if listed.Source.Packaging != "zip" {
+		isDir := listed.Source.Packaging == "zip"
+		if !isDir && filepath.Ext(listed.Source.Path) != ".zip" {
 			continue
 		}
-		staged := asset{dir: filepath.Join(l.dir, listed.Source.Path)}
-		if info, err := l.root.Stat(listed.Source.Path); err != nil || !info.IsDir() {
-			staged = asset{err: fmt.Errorf("%s: asset %q is not a directory of the assembly", file, listed.Source.Path)}
+		staged := asset{path: filepath.Join(l.dir, listed.Source.Path)}
+		if info, err := l.root.Stat(listed.Source.Path); err != nil || info.IsDir() != isDir {
+			staged = asset{err: fmt.Errorf("%s: asset %q is not in the assembly: synthesize again, with all of its stacks",
+				file, listed.Source.Path)}
 		}
 		for _, destination := range listed.Destinations {
 			into[destination.ObjectKey] = staged
@@ -283,13 +307,14 @@ func (l *loader) read(name string, into any) error {
 	return nil
 }
 
-// AssetPath is the absolute path of the directory that the CDK has staged for a function's or a layer's S3Key. It is an
-// error if the assembly has no such directory, as when it was synthesized without building anything.
+// AssetPath is the absolute path of the directory, or of the file with the ending .zip, that the CDK has staged for a
+// function's or a layer's S3Key. It is an error if the assembly has no such asset, as when it was synthesized without
+// building anything.
 func (s *Stack) AssetPath(objectKey string) (string, error) {
 	if staged, ok := s.assets[objectKey]; ok {
-		return staged.dir, staged.err
+		return staged.path, staged.err
 	}
-	return "", fmt.Errorf("stack %s has no directory asset with the object key %q", s.Name, objectKey)
+	return "", fmt.Errorf("stack %s has no asset of files with the object key %q", s.Name, objectKey)
 }
 
 // ConstructPath is the path of the construct that made a resource, such as AppStack/OrderRole/Resource. Where the
@@ -307,7 +332,10 @@ func (s *Stack) Order() ([]string, error) {
 	order, err := sorted(slices.Collect(maps.Keys(s.Template.Resources)), func(id string) []string {
 		resource := s.Template.Resources[id]
 		needs := slices.Concat(resource.DependsOn, references(resource.Properties))
-		return slices.DeleteFunc(needs, func(name string) bool { return strings.HasPrefix(name, "AWS::") })
+		return slices.DeleteFunc(needs, func(name string) bool {
+			_, isParameter := s.Template.Parameters[name]
+			return isParameter || strings.HasPrefix(name, "AWS::")
+		})
 	})
 	if err != nil {
 		return nil, fmt.Errorf("stack %s: %w", s.Name, err)

@@ -19,6 +19,10 @@ type Resolver struct {
 	assembly        *Assembly
 	account, region string
 	resources       map[resourceKey]physical
+
+	// Unknown, if set, says what stands for an attribute (Ref is "") of a resource or parameter that is not known.
+	// Without it that is an error.
+	Unknown func(stack *Stack, logicalID, attribute string) string
 }
 
 type resourceKey struct{ stack, logicalID string }
@@ -202,11 +206,17 @@ func (e evaluation) ref(argument any) (any, error) {
 
 // attribute is what Fn::GetAtt, or without an attribute Ref, answers for a resource of this stack.
 func (e evaluation) attribute(id, attribute string) (any, error) {
+	if parameter, ok := e.stack.Template.Parameters[id]; ok {
+		return e.parameter(id, parameter)
+	}
 	resource, ok := e.stack.Template.Resources[id]
 	if !ok {
-		return nil, fmt.Errorf("stack %s has no resource %q (parameters are not supported)", e.stack.Name, id)
+		return nil, fmt.Errorf("stack %s has no resource %q", e.stack.Name, id)
 	}
 	found, ok := e.resources[resourceKey{e.stack.Name, id}]
+	if _, known := found.attributes[attribute]; !known && (attribute != "" || !ok) && e.Unknown != nil {
+		return e.Unknown(e.stack, id, attribute), nil
+	}
 	if !ok {
 		return nil, fmt.Errorf("resource %s of stack %s does not exist yet: its %s is not known", id, e.stack.Name,
 			cmp.Or(attribute, "Ref"))
@@ -220,6 +230,17 @@ func (e evaluation) attribute(id, attribute string) (any, error) {
 			resource.Type, e.stack.Name)
 	}
 	return v, nil
+}
+
+// parameter is the default of a parameter, unless that only says where CloudFormation would look the value up.
+func (e evaluation) parameter(id string, p Parameter) (any, error) {
+	if p.Default != nil && !strings.HasPrefix(p.Type, "AWS::SSM::") {
+		return p.Default, nil
+	}
+	if e.Unknown != nil {
+		return e.Unknown(e.stack, id, ""), nil
+	}
+	return nil, fmt.Errorf("parameter %s of stack %s has no value here", id, e.stack.Name)
 }
 
 func (e evaluation) importValue(name any) (any, error) {

@@ -22,6 +22,7 @@ type apis struct {
 	log       io.Writer
 	invoked   func(Invocation) // may be nil
 	byID      map[string]*api
+	leftOut   func(string) // gets what is not served; nil makes it an error
 }
 
 // api collects the parts of a REST API, by their physical ids.
@@ -172,12 +173,11 @@ func (a *api) route(m *resource, functions map[string]*function) (gateway.Route,
 // of its own.
 func (s *apis) serve(on *servers, addr string) (stage string, err error) {
 	for _, a := range s.byID {
-		for _, m := range a.methods {
-			route, err := a.route(m, s.functions.byARN)
-			if err != nil {
-				return "", fmt.Errorf("%s/%s: %w", m.stack.Name, m.id, err)
-			}
-			a.config.Routes = append(a.config.Routes, route)
+		if a.config.Routes, err = s.routes(a); err != nil {
+			return "", err
+		}
+		if s.leftOut != nil && len(a.config.Routes) == 0 {
+			continue // each route has said why
 		}
 		g, err := gateway.New(a.config)
 		if err != nil {
@@ -198,6 +198,9 @@ func (s *apis) serve(on *servers, addr string) (stage string, err error) {
 // localize replaces the URLs that the APIs would have on AWS by those on this machine.
 func (s *apis) localize(text string) string {
 	for id, a := range s.byID {
+		if a.url == "" {
+			continue
+		}
 		text = strings.ReplaceAll(text, "https://"+id+".execute-api."+a.config.Region+".amazonaws.com", a.url)
 	}
 	return text

@@ -34,6 +34,12 @@ type Options struct {
 	Account, Region string
 	// Addr is where the API listens; "" means any free port of 127.0.0.1.
 	Addr string
+	// AnyApp leaves out resources that are not known, and says so in NotSimulated. A function that needs such a
+	// resource, or that cannot run for another reason, says so when it is invoked.
+	AnyApp bool
+	// Extension is the layer's extension, compiled for this machine. It replaces one that is for another. "" replaces
+	// none.
+	Extension string
 	// External are the services that are served elsewhere. The others are served in process.
 	External endpoint.Set
 	// Log gets what functions, extensions and the API print, and the codes that would be mailed; nil discards it. It
@@ -97,6 +103,10 @@ func Deploy(ctx context.Context, o Options) (_ *Cloud, err error) {
 	if err != nil {
 		return nil, err
 	}
+	d.functions.extension = o.Extension
+	if d.functions.differs = d.differs; o.AnyApp {
+		d.tolerate()
+	}
 	if err := d.create(ctx); err != nil {
 		return nil, err
 	}
@@ -149,7 +159,8 @@ func (c *Cloud) prepare(o Options) (*deployment, error) {
 		resources: c.resources,
 		functions: c.functions, networks: networks,
 		apis: &apis{
-			c.services.endpoints[endpoint.Cognito].URL, c.functions, o.Log, o.Watcher.Invoked, map[string]*api{},
+			cognito: c.services.endpoints[endpoint.Cognito].URL, functions: c.functions, log: o.Log,
+			invoked: o.Watcher.Invoked, byID: map[string]*api{},
 		},
 		skipped: map[string]bool{},
 	}, nil

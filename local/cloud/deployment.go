@@ -22,7 +22,9 @@ type deployment struct {
 	networks  *networks
 	apis      *apis
 
-	skipped map[string]bool // what has no effect here
+	skipped  map[string]bool  // what has no effect here
+	tolerant bool             // leaves out what it does not know
+	reasons  map[string]error // why a resource was left out, by its stack and logical id
 }
 
 // kind says how to create a type of resource, and what of it has no effect here.
@@ -108,7 +110,10 @@ func (d *deployment) create(ctx context.Context) error {
 		for _, id := range order {
 			kind := stack.Template.Resources[id].Type
 			if err := d.createOne(ctx, kinds[kind], stack, id); err != nil {
-				return fmt.Errorf("%s/%s (%s): %w", stack.Name, id, kind, err)
+				err = fmt.Errorf("%s/%s (%s): %w", stack.Name, id, kind, err)
+				if !d.leaveOut(ctx, stack, id, err) {
+					return err
+				}
 			}
 		}
 	}
@@ -117,6 +122,9 @@ func (d *deployment) create(ctx context.Context) error {
 
 func (d *deployment) createOne(ctx context.Context, kind kind, stack *assembly.Stack, id string) error {
 	template := stack.Template.Resources[id]
+	if kind.create == nil && d.tolerant {
+		return errUnknownType
+	}
 	if kind.create == nil {
 		return errors.New("the local run does not know this type of resource: add it to local/cloud/deployment.go")
 	}
@@ -127,7 +135,13 @@ func (d *deployment) createOne(ctx context.Context, kind kind, stack *assembly.S
 	if err != nil {
 		return err
 	}
-	made, err := kind.create(ctx, &resource{stack, id, d.account, d.region, resolved.(map[string]any)})
+	r := &resource{stack, id, d.account, d.region, resolved.(map[string]any)}
+	if template.Type == "AWS::Lambda::Function" {
+		if err := d.checkKnown(r); err != nil {
+			return err
+		}
+	}
+	made, err := kind.create(ctx, r)
 	if e, ok := errors.AsType[smithy.APIError](err); ok &&
 		(e.ErrorCode() == "AlreadyExistsException" || e.ErrorCode() == "ResourceInUseException") {
 		return fmt.Errorf("it exists already: if an endpoint has kept it from an earlier run, restart that endpoint "+
@@ -146,6 +160,9 @@ func (d *deployment) outputs() (map[string]string, error) {
 	for _, stack := range d.assembly.Stacks {
 		for name, output := range stack.Template.Outputs {
 			v, err := d.resolver.String(stack, "Outputs/"+name, output.Value)
+			if d.tolerant && (err != nil || firstUnknown(v) != "") {
+				continue
+			}
 			if err != nil {
 				return nil, err
 			}

@@ -25,6 +25,7 @@ import (
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/awsproxy"
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/endpoint"
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/lambdahost"
+	"github.com/lambda-tokenizer/lambda-tokenizer/local/lambdahost/runtimes"
 )
 
 // environments is the highest number of environments that a function has at once. Lambda starts one for each concurrent
@@ -45,6 +46,11 @@ type functions struct {
 	networks *networks
 	layers   map[string]string // directories by the layer version's ARN
 	byARN    map[string]*function
+	listed   []*Function  // also those that cannot run
+	differs  func(string) // gets what is not as on AWS
+
+	extension string // see Options
+	finder    runtimes.Finder
 
 	mu         sync.Mutex
 	extensions []*lambdahost.Extensions // those that were started without their function
@@ -63,6 +69,7 @@ func newFunctions(region string, proxy *awsproxy.Proxy, proxyURL *url.URL, netwo
 	return &functions{
 		region: region, proxy: proxy, proxyURL: proxyURL, networks: networks, temp: temp, log: log,
 		ports: ports{given: map[int]bool{}}, layers: map[string]string{}, byARN: map[string]*function{},
+		finder: runtimes.Finder{Dir: filepath.Join(temp, "runtimes")},
 	}
 }
 
@@ -71,21 +78,28 @@ func (f *functions) createLayerVersion(_ context.Context, r *resource) (created,
 	if err != nil {
 		return created{}, err
 	}
+	if dir, err = f.unzipped(dir); err != nil {
+		return created{}, err
+	}
 	arn := r.arn("lambda", "layer:"+r.physicalName("LayerName")+":1")
 	f.layers[arn] = dir
 	return created{arn, map[string]string{"LayerVersionArn": arn}}, nil
 }
 
-func (f *functions) createFunction(_ context.Context, r *resource) (created, error) {
-	code, err := r.stack.AssetPath(r.Object("Code").Str("S3Key"))
+func (f *functions) createFunction(ctx context.Context, r *resource) (created, error) {
+	name, role := r.physicalName("FunctionName"), r.Str("Role")
+	if !functionName.MatchString(name) {
+		return created{}, fmt.Errorf("FunctionName %q: use at most 64 letters, digits, - and _", name)
+	}
+	code, err := f.code(r, name)
 	if err != nil {
 		return created{}, err
 	}
-	if runtime := r.Str("Runtime"); runtime != "provided.al2023" {
-		return created{}, fmt.Errorf("the runtime is %q; the local run has provided.al2023 only", runtime)
-	}
-	name, role := r.physicalName("FunctionName"), r.Str("Role")
 	opt, err := f.unpack(name, r.Strings("Layers"))
+	if err != nil {
+		return created{}, err
+	}
+	runtime, err := f.runtime(ctx, r, name, opt)
 	if err != nil {
 		return created{}, err
 	}
@@ -96,8 +110,8 @@ func (f *functions) createFunction(_ context.Context, r *resource) (created, err
 	}
 	config := lambdahost.Config{
 		Name: name, ARN: arn, Handler: r.Str("Handler"), AccountID: r.account, Region: r.region,
-		TaskDir: code, OptDir: opt,
-		Variables:      f.variables(r.Object("Environment").Object("Variables")),
+		TaskDir: code, OptDir: opt, Command: runtime.Command,
+		Variables:      f.variables(runtime.Variables, r.Object("Environment").Object("Variables")),
 		PerEnvironment: func() (map[string]string, error) { return f.newEnvironment(role, arn, vpc) },
 		Timeout:        time.Duration(r.Integer("Timeout")) * time.Second, MemoryMB: r.Integer("MemorySize"),
 		MaxConcurrency: environments, Log: f.log,
@@ -106,13 +120,21 @@ func (f *functions) createFunction(_ context.Context, r *resource) (created, err
 	if err != nil {
 		return created{}, err
 	}
+	if f.byARN[arn] != nil {
+		host.Close()
+		return created{}, errors.New("another function of the app has the same FunctionName")
+	}
 	f.byARN[arn] = &function{role, vpc, config, host}
+	f.listed = append(f.listed, &Function{
+		Name: name, LogicalID: r.id, Path: constructPath(r.stack, r.id), running: f.byARN[arn],
+	})
 	return created{name, map[string]string{"Arn": arn}}, nil
 }
 
-// variables are those that the template declares, and the way to the services.
-func (f *functions) variables(declared assembly.Properties) map[string]string {
+// variables are those of the runtime, those that the template declares, and the way to the services.
+func (f *functions) variables(runtime map[string]string, declared assembly.Properties) map[string]string {
 	variables := map[string]string{}
+	maps.Copy(variables, runtime)
 	for name := range declared {
 		variables[name] = declared.Str(name)
 	}
@@ -136,7 +158,7 @@ func (f *functions) unpack(function string, layers []string) (string, error) {
 			return "", err
 		}
 	}
-	return opt, nil
+	return opt, f.replaceExtension(opt)
 }
 
 // overlay copies the files of src over those of dst.

@@ -145,10 +145,6 @@ func (s *resources) createUserPoolClient(ctx context.Context, r *resource) (crea
 }
 
 func (s *resources) createRole(_ context.Context, r *resource) (created, error) {
-	if r.Properties["ManagedPolicyArns"] != nil {
-		return created{},
-			errors.New("ManagedPolicyArns of a role is not evaluated here: give the role exact permissions of its own")
-	}
 	name := r.physicalName("RoleName")
 	arn := "arn:aws:iam::" + r.account + ":role" + cmp.Or(r.Str("Path"), "/") + name
 	for _, p := range r.Objects("Policies") {
@@ -157,6 +153,9 @@ func (s *resources) createRole(_ context.Context, r *resource) (created, error) 
 		}
 	}
 	if err := s.bind(arn, r.Str("PermissionsBoundary")); err != nil {
+		return created{}, err
+	}
+	if err := s.attach(arn, r.Strings("ManagedPolicyArns")); err != nil {
 		return created{}, err
 	}
 	s.roles[name] = arn
@@ -204,32 +203,31 @@ func (s *resources) addPrincipal(arn, boundary string) error {
 	return nil
 }
 
-// createManagedPolicy makes a policy that can be a role's boundary.
+// createManagedPolicy makes a policy of roles, which can also be a role's boundary.
 func (s *resources) createManagedPolicy(_ context.Context, r *resource) (created, error) {
-	for _, holders := range []string{"Roles", "Users", "Groups"} {
-		if r.Properties[holders] != nil {
-			return created{}, fmt.Errorf("%s of a managed policy is not evaluated here: use it as a boundary only",
-				holders)
-		}
-	}
 	arn := "arn:aws:iam::" + r.account + ":policy" + cmp.Or(r.Str("Path"), "/") + r.physicalName("ManagedPolicyName")
 	s.managed[arn] = r.Properties["PolicyDocument"]
-	return created{arn, map[string]string{"PolicyArn": arn}}, nil
+	return created{arn, map[string]string{"PolicyArn": arn}}, s.addToRoles(arn, r)
 }
 
 func (s *resources) createPolicy(_ context.Context, r *resource) (created, error) {
-	if r.Properties["Users"] != nil || r.Properties["Groups"] != nil {
-		return created{}, errors.New("only policies of roles are evaluated here")
-	}
 	name := r.Str("PolicyName")
+	return created{ref: name}, s.addToRoles(name, r)
+}
+
+// addToRoles gives a policy to the roles that it names.
+func (s *resources) addToRoles(name string, r *resource) error {
+	if r.Properties["Users"] != nil || r.Properties["Groups"] != nil {
+		return errors.New("only policies of roles are evaluated here")
+	}
 	for _, role := range r.Strings("Roles") {
 		arn, ok := s.roles[role]
 		if !ok {
-			return created{}, fmt.Errorf("role %s is not one of this app's", role)
+			return fmt.Errorf("role %s is not one of this app's", role)
 		}
 		if err := s.policies.AddRolePolicy(arn, name, r.Properties["PolicyDocument"]); err != nil {
-			return created{}, err
+			return err
 		}
 	}
-	return created{ref: name}, nil
+	return nil
 }

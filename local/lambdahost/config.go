@@ -27,8 +27,11 @@ type Config struct {
 	Name, ARN, Handler string
 	AccountID, Region  string
 
-	TaskDir string // absolute path of the unpacked function asset, with an executable bootstrap
+	TaskDir string // absolute path of the unpacked function asset
 	OptDir  string // absolute path of the unpacked layers; "" means no layers
+
+	// Command is the program that runs the function, with its arguments. Nil means the executable bootstrap in TaskDir.
+	Command []string
 
 	// Variables are the environment variables of all processes. PerEnvironment and then the variables that Lambda
 	// itself sets override them. Processes see nothing of the host's own environment.
@@ -68,7 +71,7 @@ func (c Config) complete() (Config, error) {
 	if !filepath.IsAbs(c.TaskDir) || c.OptDir != "" && !filepath.IsAbs(c.OptDir) {
 		return c, fmt.Errorf("TaskDir %q and OptDir %q must be absolute paths", c.TaskDir, c.OptDir)
 	}
-	if _, err := os.Stat(c.bootstrap()); err != nil {
+	if _, err := os.Stat(c.command()[0]); err != nil {
 		return c, fmt.Errorf("TaskDir must hold the function's executable: %w", err)
 	}
 	if c.OptDir == "" {
@@ -89,4 +92,12 @@ func (c Config) complete() (Config, error) {
 	return c, nil
 }
 
-func (c *Config) bootstrap() string { return filepath.Join(c.TaskDir, "bootstrap") }
+// bootstrap is the name of the process that runs the function.
+const bootstrap = "bootstrap"
+
+func (c *Config) command() []string {
+	if c.Command != nil {
+		return c.Command
+	}
+	return []string{filepath.Join(c.TaskDir, bootstrap)}
+}

@@ -116,7 +116,7 @@ func (e *environment) init() error {
 	if err := e.startExtensions(ctx); err != nil {
 		return err
 	}
-	if err := e.start(e.cfg.bootstrap()); err != nil {
+	if err := e.startFunction(); err != nil {
 		return err
 	}
 	if err := e.await(ctx, func() bool { e.registered = e.runtime == runtimeReady; return e.registered }); err != nil {
@@ -129,33 +129,45 @@ func (e *environment) init() error {
 // startExtensions starts the extensions and waits until each has registered.
 func (e *environment) startExtensions(ctx context.Context) error {
 	for _, path := range e.cfg.extensions {
-		if err := e.start(path); err != nil {
+		if err := e.startExtension(path); err != nil {
 			return err
 		}
 	}
 	return e.await(ctx, func() bool { return e.extensionsAre(extensionRegistered, extensionReady) })
 }
 
-// start starts the extension at path, or the function. It holds e.mu, so that handlers know every process that calls
-// them.
-func (e *environment) start(path string) error {
+func (e *environment) startExtension(path string) error {
+	name := filepath.Base(path)
+	return e.start(program{name, []string{path}, "/", e.extensionEnviron, e.cfg.Name + "/" + name}, func(p *process) {
+		e.extensions = append(e.extensions, newExtension(name, p))
+	})
+}
+
+func (e *environment) startFunction() error {
+	return e.start(program{bootstrap, e.cfg.command(), e.cfg.TaskDir, e.functionEnviron, e.cfg.Name},
+		func(p *process) { e.function = p })
+}
+
+// program is what start starts.
+type program struct {
+	name    string
+	command []string
+	dir     string
+	environ []string
+	label   string // of the lines that it prints
+}
+
+// start starts a program. It holds e.mu until what the process is has been recorded, so that handlers know every
+// process that calls them.
+func (e *environment) start(of program, record func(*process)) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	isFunction, name := path == e.cfg.bootstrap(), filepath.Base(path)
-	dir, env, label := "/", e.extensionEnviron, e.cfg.Name+"/"+name
-	if isFunction {
-		dir, env, label = e.cfg.TaskDir, e.functionEnviron, e.cfg.Name
-	}
-	p, err := startProcess(path, dir, env, &lineWriter{w: e.cfg.Log, prefix: label + ": "})
+	p, err := startProcess(of, &lineWriter{w: e.cfg.Log, prefix: of.label + ": "})
 	if err != nil {
-		return fmt.Errorf("cannot start %s (was it built for this machine?): %w", name, err)
+		return fmt.Errorf("cannot start %s (was it built for this machine?): %w", of.name, err)
 	}
 	e.processes = append(e.processes, p)
-	if isFunction {
-		e.function = p
-	} else {
-		e.extensions = append(e.extensions, newExtension(name, p))
-	}
+	record(p)
 	go func() {
 		<-p.exited
 		e.change(func() { e.fail(e.exited(p)) })

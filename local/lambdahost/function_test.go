@@ -533,7 +533,7 @@ func elevenExtensions(t *testing.T) string {
 
 func TestInvoke_ReturnsAnErrorWhenTheHostFails(t *testing.T) {
 	h := newHost(t, "lambda", "", func(c *Config) { c.MaxConcurrency = 1 })
-	if err := os.Remove(h.cfg.bootstrap()); err != nil {
+	if err := os.Remove(h.cfg.command()[0]); err != nil {
 		t.Fatal(err)
 	}
 	for range 2 { // the place in the pool is given back

@@ -6,7 +6,6 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"runtime"
 	"syscall"
 	"time"
@@ -20,19 +19,19 @@ type process struct {
 	state  *os.ProcessState
 }
 
-// startProcess starts path with env as its whole environment. What the child prints goes to out.
+// startProcess starts a program, whose environment is what it says and nothing else. What the child prints goes to out.
 //
 // The child leads a process group of its own, so that Ctrl-C at the terminal reaches only the host, which then shuts
 // everything down in order. On Linux the child is also killed when the host dies. That signal comes when the *thread*
 // that started the child ends, which the Go scheduler may cause at any time. So the goroutine that starts the child
 // stays locked to its thread until the child is gone.
-func startProcess(path, dir string, env []string, out *lineWriter) (*process, error) {
-	p := &process{name: filepath.Base(path), exited: make(chan struct{})}
+func startProcess(of program, out *lineWriter) (*process, error) {
+	p := &process{name: of.name, exited: make(chan struct{})}
 	started := make(chan error)
 	go func() {
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
-		cmd, err := start(path, dir, env, out)
+		cmd, err := start(of, out)
 		if err == nil {
 			p.pid = cmd.Process.Pid
 		}
@@ -47,10 +46,10 @@ func startProcess(path, dir string, env []string, out *lineWriter) (*process, er
 	return p, nil
 }
 
-func start(path, dir string, env []string, out *lineWriter) (*exec.Cmd, error) {
+func start(of program, out *lineWriter) (*exec.Cmd, error) {
 	for attempt := 0; ; attempt++ {
-		cmd := exec.Command(path)
-		cmd.Dir, cmd.Env = dir, env
+		cmd := exec.Command(of.command[0], of.command[1:]...)
+		cmd.Dir, cmd.Env = of.dir, of.environ
 		cmd.Stdout, cmd.Stderr = out, out // the same writer: exec uses one pipe, so lines stay in order
 		cmd.SysProcAttr = childAttributes()
 		cmd.WaitDelay = 100 * time.Millisecond // a grandchild may hold the pipe open

@@ -72,9 +72,10 @@ func parse(args []string, out io.Writer) (flags, error) {
 	set.StringVar(&f.card, "card", walkthrough.SampleCard, "the card `number` to order with")
 	set.StringVar(&f.stage, "stage", "dev", "the app's `stage`: dev or prod")
 	set.BoolVar(&f.verbose, "v", false, "print what functions and extensions log")
-	set.StringVar(&f.app, "app", "",
+	set.StringVar(&f.app, "compiled-app", "",
 		"this repository's CDK app as a compiled `program`, which go run ./local names; without it the app is compiled first")
 	set.BoolVar(&f.check, "check", false, "only check flags and endpoints")
+	other := set.String("app", "", "run the functions of the app in this `directory` instead; see go run ./local -app . -help")
 	layer := set.Bool("layer", false, "serve the layer's API and nothing else; see go run ./local -layer -help")
 	if err := set.Parse(args); err != nil {
 		return f, err
@@ -85,8 +86,8 @@ func parse(args []string, out io.Writer) (flags, error) {
 	if f.open && !f.serve {
 		return f, errors.New("-open is about the page that -serve has: add -serve")
 	}
-	if *layer { // which the launcher takes out
-		return f, errors.New("-layer: write go run ./local -layer, without a value")
+	if *layer || *other != "" { // which the launcher hands to other programs
+		return f, errors.New("-layer and -app: write go run ./local -layer, without a value, or go run ./local -app DIR")
 	}
 	if _, err := client.ParsePAN(client.NewSecret(f.card)); err != nil {
 		return f, fmt.Errorf("-card %w", err)

@@ -1,0 +1,139 @@
+package main
+
+import (
+	"bufio"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/lambda-tokenizer/lambda-tokenizer/internal/needed"
+	"github.com/lambda-tokenizer/lambda-tokenizer/test/kit"
+)
+
+// installed is the launcher as a program of its own, with the real tools. Its working directory is dir.
+func installed(t *testing.T, dir string, args ...string) *exec.Cmd {
+	t.Helper()
+	cmd := realTools(t, args...)
+	program := filepath.Join(t.TempDir(), "local")
+	if output, err := exec.CommandContext(t.Context(), "go", "build", "-o", program, ".").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, output)
+	}
+	cmd.Path, cmd.Args[0], cmd.Dir = program, program, dir
+	return cmd
+}
+
+var exampleArguments = []string{
+	"-invoke", "TokenizeFunction", "-payload", `{"card": "4111 1111 1111 1111"}`,
+	"-invoke", "DetokenizeFunction", "-payload", `{"token": "@answer.token"}`,
+}
+
+func TestApp_RunsTheExampleFromItsDirectoryAndFromAnother(t *testing.T) {
+	needed.Program(t, "python3")
+	needed.Program(t, "node")
+	if err := kit.ReadSources("examples", "local"); err != nil {
+		t.Fatal(err)
+	}
+	example, err := filepath.Abs("../examples/functions")
+	if err != nil {
+		t.Fatal(err)
+	}
+	fromExample := exec.CommandContext(t.Context(), "go", append([]string{"run", "../../local", "-app", "."},
+		exampleArguments...)...)
+	fromExample.Dir = example
+	elsewhere := installed(t, t.TempDir(), append([]string{"-app", example}, exampleArguments...)...)
+	for name, cmd := range map[string]*exec.Cmd{
+		"go run in its directory":            fromExample,
+		"a program, in a directory anywhere": elsewhere,
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := finish(t, cmd)
+			token, masked, _ := strings.Cut(got.stdout, "\n")
+			if got.code != 0 || !strings.HasPrefix(token, `{"token": "`) || masked != "{\"card\":\"************1111\"}\n" {
+				t.Errorf("%+v", got)
+			}
+			if strings.Contains(got.stderr, "4111") {
+				t.Error("the card is in the log")
+			}
+		})
+	}
+}
+
+// writeApp writes an assembly with one function in Python.
+func writeApp(t *testing.T, handler string) string {
+	t.Helper()
+	dir := t.TempDir()
+	for name, content := range map[string]string{
+		"manifest.json": `{"version":"54.0.0","artifacts":{
+			"S":{"type":"aws:cloudformation:stack","properties":{"templateFile":"t.json"}}}}`,
+		"t.json": `{"Resources":{"F":{"Type":"AWS::Lambda::Function","Properties":{"Runtime":"python3.13","Timeout":900,
+			"Handler":"index.handler","Role":"arn:aws:iam::123456789012:role/r","Code":{"ZipFile":` +
+			strconv.Quote(handler) + `}}}}}`,
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+// Whoever ends the launcher, even with SIGKILL, ends the function, too, although that never ends by itself.
+func TestApp_LeavesNothingRunning(t *testing.T) {
+	needed.Program(t, "python3")
+	for _, s := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGKILL} {
+		t.Run(s.String(), func(t *testing.T) {
+			listener, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer listener.Close()
+			_, port, _ := net.SplitHostPort(listener.Addr().String())
+			app := writeApp(t, "import socket\ndef handler(event, context):\n"+
+				" c = socket.create_connection(('127.0.0.1', "+port+"))\n c.sendall(b'here\\n')\n while True: pass\n")
+			cmd := installed(t, t.TempDir(), "-app", app, "-invoke", "F")
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			conn, err := listener.Accept()
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			lines := bufio.NewReader(conn)
+			if _, err := lines.ReadString('\n'); err != nil {
+				t.Fatal(err)
+			}
+			if err := cmd.Process.Signal(s); err != nil {
+				t.Fatal(err)
+			}
+			_ = cmd.Wait()
+			if _, err := io.Copy(io.Discard, lines); err != nil { // until the function has ended
+				t.Logf("the function's connection: %v", err)
+			}
+		})
+	}
+}
+
+func TestApp_RefusesFlagsOfOtherPrograms(t *testing.T) {
+	for name, tt := range map[string]struct {
+		args []string
+		want string
+	}{
+		"the sample's":   {[]string{"-app", ".", "-card", "4111111111111111"}, "-card is for this repository's sample"},
+		"the server's":   {[]string{"-app", ".", "-port", "1"}, "-port is a flag of the development server"},
+		"the layer":      {[]string{"-layer", "-app", "."}, "-app has no meaning with -layer"},
+		"without an app": {[]string{"-invoke", "F"}, "write go run ./local -app DIR -invoke ..."},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := finish(t, fakes(t, []string{"missing=go", "missing=node"}, tt.args...))
+			if got.code != 1 || !strings.Contains(got.stderr, tt.want) {
+				t.Errorf("%+v", got)
+			}
+		})
+	}
+}

@@ -1,0 +1,51 @@
+// Command runner is what `go run ./local -app DIR` compiles and starts: it runs the functions of any CDK app or cloud
+// assembly, with their layers, their permissions and local versions of KMS, DynamoDB and Cognito.
+//
+// Standard output has the functions' answers and nothing else. The exit code is 1 if a function fails, and 2 if
+// something else is wrong.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	switch {
+	case errors.Is(err, flag.ErrHelp), err == nil:
+	case errors.Is(err, errFunction):
+		os.Exit(1)
+	default:
+		fmt.Fprintln(os.Stderr, "local:", err)
+		os.Exit(2)
+	}
+}
+
+// errFunction says that a function has failed. Its answer says why.
+var errFunction = errors.New("the function has failed")
+
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	f, err := parse(args, stderr)
+	if err != nil || f.check {
+		return err
+	}
+	if f.untilClosed != 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithCancel(ctx)
+		defer cancel()
+		go func() { // a launcher that is killed closes the other side
+			_, _ = io.Copy(io.Discard, os.NewFile(uintptr(f.untilClosed), "launcher"))
+			cancel()
+		}()
+	}
+	return newApplication(f, stdout, stderr).run(ctx)
+}
