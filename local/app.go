@@ -54,5 +54,5 @@ func (l launcher) launchRunner(root, dir string, args []string) (code int, err e
 		return 1, err
 	}
 	closed.Close()
-	return l.await(cmd, l.abandoned(nil))
+	return l.await(cmd, l.abandoned(false))
 }

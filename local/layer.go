@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -97,6 +98,7 @@ func (l launcher) launchServer(root, dir string, args []string) (code int, err e
 	if err := l.compile([]job{{server, server.run}}); err != nil {
 		return l.explain(err)
 	}
+	args, ends := takeUntilStdinEnds(args)
 	cmd := exec.Command(server.binary, append([]string{"-" + untilStdinEnds}, args...)...)
 	if _, err := cmd.StdinPipe(); err != nil { // this process holds it
 		return 1, err
@@ -105,12 +107,27 @@ func (l launcher) launchServer(root, dir string, args []string) (code int, err e
 		return 1, err
 	}
 	os.RemoveAll(dir) // it does not need its file any more, which would stay if this process were killed
-	return l.await(cmd, l.abandoned(args))
+	return l.await(cmd, l.abandoned(ends))
+}
+
+// takeUntilStdinEnds tells whether the arguments say that the end of standard input counts, and returns the others. The
+// flag is about this process's input: the server must always heed its own.
+func takeUntilStdinEnds(args []string) (others []string, ends bool) {
+	for _, arg := range args {
+		name, value, hasValue := strings.Cut(arg, "=")
+		given, err := strconv.ParseBool(value)
+		if (name == "-"+untilStdinEnds || name == "--"+untilStdinEnds) && (err == nil || !hasValue) {
+			ends = given || !hasValue
+		} else {
+			others = append(others, arg) // the server refuses what is malformed
+		}
+	}
+	return others, ends
 }
 
 // abandoned is closed when nobody is left who wants the server: the process that started this one has ended, as
-// `go run` does at a SIGTERM without handing it on, or standard input has, if the arguments say that this counts.
-func (l launcher) abandoned(args []string) <-chan struct{} {
+// `go run` does at a SIGTERM without handing it on, or standard input has, if that counts.
+func (l launcher) abandoned(withInput bool) <-chan struct{} {
 	abandoned := make(chan struct{})
 	end := sync.OnceFunc(func() { close(abandoned) })
 	go func() {
@@ -120,7 +137,7 @@ func (l launcher) abandoned(args []string) <-chan struct{} {
 			}
 		}
 	}()
-	if slices.Contains(args, "-"+untilStdinEnds) || slices.Contains(args, "--"+untilStdinEnds) {
+	if withInput {
 		go func() {
 			_, _ = io.Copy(io.Discard, os.Stdin) // an error is an end, too
 			end()

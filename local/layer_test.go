@@ -166,27 +166,34 @@ func TestLayer_EndsAsTheServerDoes(t *testing.T) {
 
 // The end of standard input ends the server if somebody asks for that, and nothing otherwise.
 func TestLayer_EndsWithStandardInputIfAsked(t *testing.T) {
-	s := startLauncher(t, fakes(t, nil, "-layer", "-until-stdin-ends"))
-	s.line(t)
-	s.held.Close()
-	if got := s.rest(t); got != "got terminated\n" {
-		t.Errorf("the server %s", got)
-	}
-	if err := s.Wait(); err != nil {
-		t.Error(err)
+	for _, flag := range []string{"-until-stdin-ends", "--until-stdin-ends", "-until-stdin-ends=true"} {
+		s := startLauncher(t, fakes(t, nil, "-layer", flag))
+		s.line(t)
+		s.held.Close()
+		if got := s.rest(t); got != "got terminated\n" {
+			t.Errorf("%s: the server %s", flag, got)
+		}
+		if err := s.Wait(); err != nil {
+			t.Error(err)
+		}
 	}
 
-	s = startLauncher(t, fakes(t, nil, "-layer"))
-	s.held.Close() // before it runs
-	s.line(t)
-	if err := s.Process.Signal(os.Interrupt); err != nil {
-		t.Fatal(err)
-	}
-	if got := s.rest(t); got != "got interrupt\n" {
-		t.Errorf("the server %s", got)
-	}
-	if err := s.Wait(); err != nil {
-		t.Error(err)
+	for _, args := range [][]string{{"-layer"}, {"-layer", "-until-stdin-ends=false"}} {
+		s := startLauncher(t, fakes(t, nil, args...))
+		s.held.Close() // before it runs
+		// The server always ends with the launcher, which holds its standard input.
+		if got := s.line(t); got != "-until-stdin-ends" {
+			t.Errorf("%v: the server is told %s", args, got)
+		}
+		if err := s.Process.Signal(os.Interrupt); err != nil {
+			t.Fatal(err)
+		}
+		if got := s.rest(t); got != "got interrupt\n" {
+			t.Errorf("the server %s", got)
+		}
+		if err := s.Wait(); err != nil {
+			t.Error(err)
+		}
 	}
 }
 

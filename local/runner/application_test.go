@@ -258,7 +258,8 @@ func TestServe_AnswersTheAWSCommandLine(t *testing.T) {
 	if url == nil {
 		t.Fatalf("printed %s", printed)
 	}
-	command := exec.CommandContext(t.Context(), "aws", "lambda", "invoke", "--endpoint-url", url[1], "--function-name", "S-Echo",
+	command := exec.CommandContext(t.Context(), "aws", "lambda", "invoke", "--endpoint-url", url[1], "--function-name",
+		"S-Echo",
 		"--payload", `{"a": 1}`, filepath.Join(t.TempDir(), "answer"))
 	// Release 2 takes base64 otherwise. Release 1 does not know this setting.
 	config := filepath.Join(t.TempDir(), "config")

@@ -30,24 +30,26 @@ func parse(args []string, out io.Writer) (flags, error) {
 	set := flag.NewFlagSet("local", flag.ContinueOnError)
 	set.SetOutput(out)
 	set.StringVar(&f.app, "app", "", "the `directory` of a CDK app, or of a cloud assembly such as cdk.out")
-	set.Func("invoke", "invoke a `function`, which you name by its logical id, its construct path or a part of these;\n"+
-		"write it several times for several invocations, one after the other", func(name string) error {
-		f.invocations = append(f.invocations, invocation{function: name, payload: "{}"})
-		return nil
-	})
+	set.Func("invoke",
+		"invoke a `function`, which you name by its logical id, its construct path or a part of these;\n"+
+			"write it several times for several invocations, one after the other", func(name string) error {
+			f.invocations = append(f.invocations, invocation{function: name, payload: "{}"})
+			return nil
+		})
 	paid := 0 // invocations that have a payload
-	set.Func("payload", "the `JSON` event of the -invoke before it; the text @answer.NAME in it stands for that member\n"+
-		"of the answer before", func(payload string) error {
-		if len(f.invocations) == paid {
-			return errors.New("write -invoke FUNCTION before it, and one -payload for each -invoke")
-		}
-		if !json.Valid([]byte(payload)) {
-			return errors.New("it is not JSON: put it into single quotes")
-		}
-		paid = len(f.invocations)
-		f.invocations[paid-1].payload = payload
-		return nil
-	})
+	set.Func("payload",
+		"the `JSON` event of the -invoke before it; the text @answer.NAME in it stands for that member\n"+
+			"of the answer before", func(payload string) error {
+			if len(f.invocations) == paid {
+				return errors.New("write -invoke FUNCTION before it, and one -payload for each -invoke")
+			}
+			if !json.Valid([]byte(payload)) {
+				return errors.New("it is not JSON: put it into single quotes")
+			}
+			paid = len(f.invocations)
+			f.invocations[paid-1].payload = payload
+			return nil
+		})
 	set.BoolVar(&f.serve, "serve", false, "serve Lambda's Invoke API and the app's REST APIs until Ctrl-C")
 	set.StringVar(&f.addr, "addr", "127.0.0.1:0",
 		"where -serve has the Invoke API; a loopback `address`, port 0 means any free one")
@@ -60,10 +62,12 @@ func parse(args []string, out io.Writer) (flags, error) {
 		return f, err
 	}
 	if set.NArg() > 0 {
-		return f, fmt.Errorf("unexpected argument %q: there are flags only, see go run ./local -app . -help", set.Arg(0))
+		return f,
+			fmt.Errorf("unexpected argument %q: there are flags only, see go run ./local -app . -help", set.Arg(0))
 	}
 	if f.app == "" {
-		return f, errors.New("-app is missing: write the directory of a CDK app, or of a cloud assembly such as cdk.out")
+		return f,
+			errors.New("-app is missing: write the directory of a CDK app, or of a cloud assembly such as cdk.out")
 	}
 	if host, _, err := net.SplitHostPort(f.addr); err != nil || !isLoopback(host) {
 		return f, fmt.Errorf("-addr %q: use a loopback address with a port, such as 127.0.0.1:3001: "+

@@ -45,7 +45,9 @@ type TokenizeResult struct {
 }
 
 // TokenizeBatch carries out [Client.Tokenize] for each item. Look at each result's Err: if an item is
-// refused, the others are carried out nevertheless. The error is not nil only if nothing was carried out.
+// refused, the others are carried out nevertheless. The error is not nil if the whole batch was refused, or if its
+// answer did not arrive. In the second case, which is [ErrUnavailable] or [ErrInternal], items may have been carried
+// out.
 //
 // IAM and errors: as for Tokenize.
 func (c *Client) TokenizeBatch(ctx context.Context, in TokenizeBatchInput) (TokenizeBatchOutput, error) {
@@ -106,7 +108,9 @@ type DetokenizeResult struct {
 }
 
 // DetokenizeBatch carries out [Client.Detokenize] for each item. Look at each result's Err: if an item is
-// refused, the others are carried out nevertheless. The error is not nil only if nothing was carried out.
+// refused, the others are carried out nevertheless. The error is not nil if the whole batch was refused, or if its
+// answer did not arrive. In the second case, which is [ErrUnavailable] or [ErrInternal], items may have been carried
+// out.
 //
 // IAM and errors: as for Detokenize.
 func (c *Client) DetokenizeBatch(ctx context.Context, in DetokenizeBatchInput) (DetokenizeBatchOutput, error) {

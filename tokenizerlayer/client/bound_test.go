@@ -53,12 +53,17 @@ func TestPause_IsNeverShorterThanRetryAfter(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			different := map[time.Duration]bool{}
-			for range 200 {
+			shortest, longest := tt.most, tt.least
+			for range 1000 {
 				got, ok := pause(tt.err, true, tt.attempt)
 				if !ok || got < tt.least || got > tt.most {
 					t.Fatalf("%v, want %v to %v", got, tt.least, tt.most)
 				}
 				different[got] = true
+				shortest, longest = min(shortest, got), max(longest, got)
+			}
+			if edge := (tt.most - tt.least) / 20; shortest > tt.least+edge || longest < tt.most-edge {
+				t.Errorf("pauses from %v to %v, want %v to %v", shortest, longest, tt.least, tt.most)
 			}
 			if len(different) < 100 {
 				t.Errorf("%d different pauses", len(different))
@@ -72,5 +77,24 @@ func TestClient_DoesNotUseConnectionsThatMayHaveEnded(t *testing.T) {
 	const extensionKeeps = 15 * time.Minute
 	if maxIdle > extensionKeeps/2 {
 		t.Errorf("connections are used after %v", maxIdle)
+	}
+}
+
+func TestPause_IsForWhatMayBeRepeated(t *testing.T) {
+	for _, tt := range []struct {
+		kind               error
+		single, repeatable bool
+	}{
+		{ErrRateLimited, true, true}, // nothing was done
+		{ErrUnavailable, false, true},
+		{ErrInFlight, false, false},
+		{ErrInternal, false, false},
+	} {
+		err := NewError(tt.kind, "", "")
+		_, single := pause(err, false, 0)
+		_, repeatable := pause(err, true, 0)
+		if single != tt.single || repeatable != tt.repeatable {
+			t.Errorf("%s: %v, %v", err.Code, single, repeatable)
+		}
 	}
 }

@@ -55,7 +55,7 @@ type TokenizeInput struct {
 	Purpose string
 	// Context binds the token to what it belongs to, such as an order and a user: a request that does not name the same
 	// context gets [ErrBindingMismatch]. It is sealed, at most 8 members and 1024 bytes in all; names, values and
-	// refusals are as for Metadata.
+	// refusals are as for Metadata. nil binds the token to no context, and an empty map is refused.
 	Context map[string]string
 	// Metadata is sealed beside Data, at most 16 members and 2048 bytes in all. [Client.Metadata] reads it without
 	// showing Data. Names have 1 to 128 of A-Z a-z 0-9 . _ : -, the first a letter or digit; values are texts without
@@ -297,8 +297,11 @@ func (d description) request() (api.TokenizeRequest, error) {
 	if d.maxUses != 0 {
 		body.MaxUses = &d.maxUses
 	}
-	if d.purpose != "" || len(d.context) > 0 {
-		body.Binding = &api.Binding{Purpose: d.purpose, Context: d.context}
+	if d.purpose != "" || d.context != nil { // the extension refuses an empty one
+		body.Binding = &api.Binding{Context: d.context}
+		if d.purpose != "" {
+			body.Binding.Purpose = &d.purpose
+		}
 	}
 	return body, nil
 }

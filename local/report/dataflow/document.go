@@ -38,7 +38,8 @@ func styles() string {
 		rule(&light, i, colour.light)
 		rule(&dark, i, colour.dark)
 	}
-	return style + light.String() + "@media (prefers-color-scheme: dark) {\n" + darkStyle + dark.String() + "}\n</style>\n"
+	return style + light.String() + "@media (prefers-color-scheme: dark) {\n" + darkStyle + dark.String() +
+		"}\n</style>\n"
 }
 
 // document returns the whole SVG.

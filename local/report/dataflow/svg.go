@@ -23,7 +23,8 @@ const (
 	width                = storeX + storeWidth + margin
 )
 
-// colours tell apart the arrows of actors, also for people who do not see all colours: on a light page and on a dark one.
+// colours tell apart the arrows of actors, also for people who do not see all colours: on a light page and on a dark
+// one.
 var colours = []struct{ light, dark string }{
 	{"#6f42c1", "#b794f4"}, {"#00776b", "#4fd1b8"}, {"#8a5a00", "#e0b060"}, {"#9c4f80", "#e39ac6"},
 	{"#0072b2", "#6cb6ff"}, {"#4a4a4a", "#b8c0c8"},

@@ -151,9 +151,11 @@ type TokenizeRequest struct {
 // Binding ties a token to what it is for.
 type Binding struct {
 	// Purpose becomes part of the encryption context: only a function whose grant names it can detokenize.
-	Purpose string `json:"purpose,omitempty"`
-	// Context is sealed: only a request that names the same opens the token.
-	Context map[string]string `json:"context,omitempty"`
+	// nil means none, and "" is refused: a purpose that was lost on the way must not make a token without one.
+	Purpose *string `json:"purpose,omitempty"`
+	// Context is sealed: only a request that names the same opens the token. nil means none, and an empty one is
+	// refused.
+	Context map[string]string `json:"context,omitzero"`
 }
 
 // Presented is the binding that a request about a token names.

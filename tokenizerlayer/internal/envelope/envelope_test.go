@@ -199,6 +199,19 @@ func TestOpen_RefusesForeignFormats(t *testing.T) {
 	}
 }
 
+// A message that ends with its context is bound to it, but is no message. One that ends before is bound to nothing.
+func TestOpen_TellsAMessageWithoutItsEndFromAnotherContext(t *testing.T) {
+	key, unwrap := newKey(t)
+	m := seal(t, key, bound)
+	const version, suite, id, length = 1, 2, 32, 2
+	end := version + suite + id + length + int(m[version+suite+id])<<8 + int(m[version+suite+id+1])
+	for size, want := range map[int]error{end - 1: envelope.ErrContext, end: envelope.ErrFormat} {
+		if _, err := envelope.Open(t.Context(), m[:size], bound, unwrap); !errors.Is(err, want) {
+			t.Errorf("%d of %d bytes: error = %v, want %v", size, len(m), err, want)
+		}
+	}
+}
+
 func TestSeal_RefusesMisuse(t *testing.T) {
 	key, _ := newKey(t)
 	short := key

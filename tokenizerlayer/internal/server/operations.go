@@ -220,9 +220,18 @@ func createFrom(in api.TokenizeRequest, key string) (vault.Create, error) {
 			return vault.Create{}, failure.New(failure.Invalid, "max_uses", "must be from 1 to %d", api.MaxUses)
 		}
 	}
-	if in.Binding != nil {
-		if c.Purpose, c.Context = in.Binding.Purpose, in.Binding.Context; c.Purpose == "" && len(c.Context) == 0 {
+	if b := in.Binding; b != nil {
+		if b.Purpose != nil {
+			c.Purpose = *b.Purpose
+		}
+		c.Context = b.Context
+		switch {
+		case c.Purpose == "" && len(c.Context) == 0:
 			return vault.Create{}, failure.New(failure.Invalid, "binding", "must have a purpose or a context")
+		case b.Purpose != nil && c.Purpose == "":
+			return vault.Create{}, failure.New(failure.Invalid, "binding.purpose", "must not be empty: leave it out")
+		case b.Context != nil && len(c.Context) == 0:
+			return vault.Create{}, failure.New(failure.Invalid, "binding.context", "must not be empty: leave it out")
 		}
 	}
 	return c, nil

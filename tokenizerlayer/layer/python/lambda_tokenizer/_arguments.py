@@ -17,14 +17,14 @@ NOT_GIVEN: Any = type("NotGiven", (), {"__repr__": lambda self: "NOT_GIVEN"})()
 
 _MAX_INTEGER = 2**53 - 1  # the largest that every reader of JSON keeps as it is
 _REQUIRED = ("data", "token")
-_OPTION = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,39}")
+_OPTION = re.compile(r"(?!(.*[0-9]){3})[A-Za-z_][A-Za-z0-9_]{0,39}")  # with more digits it may be a card number
 _HEADER = re.compile(r"[\x21-\x7e]+")  # no space: HTTP would strip one at the end
 
 
 def refuse_unknown(names: Mapping[Any, object]) -> None:
     """Refuse options that there are not. A name that no option could have may be a value, so it is not shown."""
     for name in names:
-        if isinstance(name, str) and _OPTION.fullmatch(name) and not name.isdigit():
+        if isinstance(name, str) and _OPTION.fullmatch(name):
             raise invalid(name, "is not an option: remove it")
         raise invalid("", "there is an option that is not known: remove it")
 
@@ -78,6 +78,7 @@ def texts(name: str, value: object) -> dict[str, str]:
     items: dict[Any, Any] = dict(cast("Mapping[Any, Any]", value))
     if not all(isinstance(key, str) and isinstance(text, str) for key, text in items.items()):
         raise invalid(name, "must be an object of strings")
+    items = {str.__str__(key): str.__str__(text) for key, text in items.items()}
     if not all(_is_utf8(key) and _is_utf8(text) for key, text in items.items()):
         raise invalid(name, "its names and values must be UTF-8")
     return items
@@ -91,7 +92,7 @@ def header(name: str, value: object) -> str | None:
         raise invalid(name, "must be a string")
     if not _HEADER.fullmatch(value):
         raise invalid(name, "must be printable ASCII without spaces")
-    return value
+    return str.__str__(value)  # an enum, say, that is a str formats as something else than its text
 
 
 _CHECKS = {

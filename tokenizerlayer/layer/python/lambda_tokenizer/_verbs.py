@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import time
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Literal, NoReturn, Protocol, TypedDict, overload
+from typing import Any, Literal, NoReturn, ParamSpec, Protocol, TypedDict, TypeVar, overload
 
 from . import _arguments, _results, _transport
 from ._arguments import NOT_GIVEN
@@ -20,6 +21,26 @@ Mask = Literal["LAST_4", "FIRST_6_LAST_4"]
 
 _TIMEOUT = _transport.DEFAULT_TIMEOUT
 _RETRIES = 2
+
+
+_Arguments = ParamSpec("_Arguments")
+_Answer = TypeVar("_Answer")
+
+
+def _bare(verb: Callable[_Arguments, _Answer]) -> Callable[_Arguments, _Answer]:
+    """Let a verb's errors begin here. Tools that report errors show the variables of every function on the way, and
+    those of the client hold what the request does, a Secret's text too."""
+
+    @functools.wraps(verb)
+    def call(*args: _Arguments.args, **kwargs: _Arguments.kwargs) -> _Answer:
+        try:
+            return verb(*args, **kwargs)
+        except TokenizerError as error:
+            failure = error.with_traceback(None)
+        del args, kwargs
+        raise failure
+
+    return call
 
 
 class LambdaContext(Protocol):
@@ -66,6 +87,7 @@ class DetokenizeItem(_RequiredOfDetokenize, total=False):
     reference: str
 
 
+@_bare
 def tokenize(
     data: str | Secret,
     *,
@@ -102,6 +124,7 @@ def tokenize(
     return _transport.checked(_results.tokenized, request, _transport.limits(timeout, retries, lambda_context))
 
 
+@_bare
 def seal(
     data: str | Secret,
     *,
@@ -164,6 +187,7 @@ def detokenize(
 ) -> Detokenized[Secret]: ...
 
 
+@_bare
 def detokenize(
     token: str,
     *,
@@ -191,6 +215,7 @@ def detokenize(
     return _transport.checked(_results.detokenized, request, _transport.limits(timeout, retries, lambda_context))
 
 
+@_bare
 def validate(
     token: str,
     *,
@@ -210,6 +235,7 @@ def validate(
     return _transport.checked(lambda answer: Validity(_results.member(answer, "live", bool)), request, within)
 
 
+@_bare
 def metadata(
     token: str,
     *,
@@ -228,6 +254,7 @@ def metadata(
     return _transport.checked(_results.metadata, request, _transport.limits(timeout, retries, lambda_context))
 
 
+@_bare
 def revoke(
     token: str,
     *,
@@ -245,6 +272,7 @@ def revoke(
     return _transport.checked(_results.revoked, request, _transport.limits(timeout, retries, lambda_context))
 
 
+@_bare
 def ping(
     *,
     timeout: float = _TIMEOUT,
@@ -259,6 +287,7 @@ def ping(
     return _transport.checked(lambda answer: Pong(_results.member(answer, "release", str)), request, within)
 
 
+@_bare
 def tokenize_batch(
     items: Iterable[TokenizeItem],
     *,
@@ -270,7 +299,8 @@ def tokenize_batch(
 ) -> list[Tokenized | TokenizerError]:
     """Carry out tokenize for 1 to 100 items. Each result stands where its item stood.
 
-    A result is a TokenizerError if its item was refused. The call raises one only if nothing was carried out.
+    A result is a TokenizerError if its item was refused. The call raises one if the whole batch was
+    refused, or if its answer did not arrive. Then items may have been carried out.
     """
     _arguments.refuse_unknown(unknown)
     members = _arguments.batch(items, _arguments.TOKENIZE_MEMBERS, "data")
@@ -278,6 +308,7 @@ def tokenize_batch(
     return _Batch("/v1/tokenize/batch", members, _results.tokenized, _headers(request_id)).carry_out(within)
 
 
+@_bare
 def detokenize_batch(
     items: Iterable[DetokenizeItem],
     *,
@@ -289,7 +320,8 @@ def detokenize_batch(
 ) -> list[Detokenized[Any] | TokenizerError]:
     """Carry out detokenize for 1 to 100 items. Each result stands where its item stood.
 
-    A result is a TokenizerError if its item was refused. The call raises one only if nothing was carried out.
+    A result is a TokenizerError if its item was refused. The call raises one if the whole batch was
+    refused, or if its answer did not arrive. Then items may have been carried out.
     """
     _arguments.refuse_unknown(unknown)
     members = _arguments.batch(items, _arguments.DETOKENIZE_MEMBERS, "token")

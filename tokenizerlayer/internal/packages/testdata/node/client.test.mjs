@@ -8,7 +8,7 @@ import { format, inspect } from "node:util";
 const CARD = "4111111111111111";
 const TOKEN = "f81d4fae-7dec-41d0-a765-00a0c91e6bf6";
 const client = await import(process.env.CLIENT);
-const { detokenize, ping, seal, Secret, tokenize, TokenizerError, validate } = client;
+const { detokenize, ping, seal, Secret, tokenize, tokenizeBatch, TokenizerError, validate } = client;
 
 // answers are given by path. A test may set another.
 let answer, connections = 0;
@@ -57,6 +57,7 @@ describe("errors", () => {
   test("show nothing of the request", async () => {
     for (const call of [
       () => tokenize(CARD, { [CARD]: 1 }),
+      () => tokenize(CARD, { [`c${CARD}`]: 1 }),
       () => tokenize(CARD, { idempotencyKey: `${CARD}\n` }),
       () => tokenize(`\ud800${CARD}`, { type: "text" }),
       () => tokenize({ toString: () => CARD }),
@@ -84,6 +85,39 @@ describe("limits and bindings", () => {
   test("an idempotencyKey that is undefined is not given", async () => {
     answer = () => ({ token: TOKEN });
     assert.equal((await tokenize(CARD, { idempotencyKey: undefined, metadata: undefined })).token, TOKEN);
+  });
+});
+
+// What is not a member of its own would be lost, and a limit with it.
+describe("options and items", () => {
+  class Limits { get maxUses() { return 1; } }
+  for (const [name, options] of [
+    ["a Map", new Map([["maxUses", 1]])],
+    ["URLSearchParams", new URLSearchParams("maxUses=1")],
+    ["an object that inherits", Object.create({ maxUses: 1 })],
+    ["an object that inherits from one without a prototype", Object.create({ __proto__: null, maxUses: 1 })],
+    ["an instance with getters", new Limits()],
+    ["an object with a symbol", { [Symbol("maxUses")]: 1 }],
+  ]) {
+    test(`must not be ${name}`, async () => {
+      answer = () => ({ token: TOKEN, items: [{ token: TOKEN }] });
+      assert.equal((await rejection(tokenize(CARD, options))).code, "invalid-request");
+      options.data = CARD;
+      const [result] = await tokenizeBatch([options]).catch((error) => [error]);
+      assert.equal(result.code, "invalid-request");
+    });
+  }
+
+  test("may have members that are not enumerable, or no prototype", async () => {
+    const bodies = [];
+    answer = (_, body) => { bodies.push(body); return { token: TOKEN }; };
+    await tokenize(CARD, Object.defineProperty({}, "maxUses", { value: 1 }));
+    await tokenize(CARD, { __proto__: null, maxUses: 1 });
+    assert.deepEqual(bodies, [{ data: CARD, max_uses: 1 }, { data: CARD, max_uses: 1 }]);
+  });
+
+  test("must not be left out of a list", async () => {
+    assert.equal((await rejection(tokenizeBatch([{ data: CARD }, , { data: CARD }]))).field, "items[1]");
   });
 });
 

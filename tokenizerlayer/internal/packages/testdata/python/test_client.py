@@ -2,6 +2,7 @@
 
 import contextlib
 import copy
+import enum
 import inspect
 import json
 import os
@@ -114,6 +115,57 @@ class ErrorTest(unittest.TestCase):
                 text = "".join(traceback.format_exception_only(error)) + repr(error) + repr(error.args)
                 self.assertNotIn("4111", text)
                 self.assertNotIn("the-session-token", text)
+
+    def test_has_a_traceback_whose_variables_do_not_show_the_request(self):
+        card = Secret(CARD)
+        with Server(lambda path, body: {}):
+            for call in (
+                lambda: tokenize(card),
+                lambda: tokenize(card, ttl=None),
+                lambda: tokenize(Secret(CARD + "\ud800")),
+                lambda: seal(card),
+                lambda: tokenize_batch([{"data": card}]),
+                lambda: tokenize_batch([{"data": card, "reference": "a"}, {"data": card, "reference": "a"}]),
+            ):
+                with self.assertRaises(TokenizerError) as caught:
+                    try:
+                        call()
+                    except TokenizerError as error:
+                        report = traceback.TracebackException.from_exception(error, capture_locals=True)
+                        raise
+                shown = [variables for frame in report.stack[1:] for variables in (frame.locals or {}).items()]
+                self.assertNotIn("4111", repr(shown))
+                self.assertNotIn("the-session-token", repr(shown))
+
+    def test_shows_no_option_that_may_be_a_card_number(self):
+        for name, field in (("c" + CARD, ""), ("a123", ""), ("a12", "a12")):
+            with self.assertRaises(TokenizerError) as caught:
+                tokenize(CARD, **{name: 1})
+            self.assertEqual(caught.exception.field or "", field)
+
+
+class ArgumentTest(unittest.TestCase):
+    def test_a_header_has_the_text_of_an_enum(self):
+        class Key(str, enum.Enum):
+            FIRST = "order-1"
+
+            def __format__(self, spec):
+                return "another\r\nX-Another: 1"
+
+        with mock.patch.object(_transport, "call", return_value=({"token": TOKEN}, None)) as call:
+            tokenize(CARD, idempotency_key=Key.FIRST, request_id=Key.FIRST)
+        head = _transport._head(call.call_args[0][0], 1, "the-session-token", 1)
+        self.assertEqual(head.count(b"order-1\r\n"), 2)
+        self.assertNotIn(b"nother", head)
+
+    def test_texts_are_what_they_hold(self):
+        class Empty(str):
+            def __iter__(self):
+                return iter("")
+
+        with self.assertRaises(TokenizerError) as caught:
+            tokenize(CARD, metadata={"a": Empty("\ud800")})
+        self.assertEqual(caught.exception.field, "metadata")
 
 
 class ResultTest(unittest.TestCase):
