@@ -2,6 +2,7 @@ package main
 
 import (
 	"net/http"
+	"regexp"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -43,8 +44,10 @@ func TestExtension_TheFirstTokenDoesNotWaitForKMS(t *testing.T) {
 	if err := x.ShutDown(); err != nil {
 		t.Error(err)
 	}
-	if logged := x.Stdout.String(); !strings.Contains(logged, `"msg":"data keys"`) ||
-		!strings.Contains(logged, `"used":1,"waited_for":0`) {
+	// The first answer of KMS may arrive after the request. Then the request takes it, and does not wait for its own
+	// call to KMS, which is not answered here.
+	logged := x.Stdout.String()
+	if !regexp.MustCompile(`"msg":"data keys",.*"used":1,"waited_for":[01],`).MatchString(logged) {
 		t.Errorf("the count of data keys is not logged:\n%s", logged)
 	}
 }
