@@ -13,9 +13,9 @@
 //	}
 //
 // If a template uses something that the app's templates do not use, the package returns an error that names it:
-// conditions, stages (nested assemblies), and intrinsic functions that [Resolver] does not list. Parameters and rules
-// are ignored, because the CDK adds them only to check its bootstrap version. So is its resource AWS::CDK::Metadata,
-// which has a condition.
+// conditions, stages (nested assemblies), parameters that are not those of SSM, and intrinsic functions that [Resolver]
+// does not list. Rules are ignored, because the CDK adds them only to check its bootstrap version. So is its resource
+// AWS::CDK::Metadata, which has a condition.
 //
 // Sources: https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/intrinsic-function-reference.html
 // and, for the files, the package cloud-assembly-schema of the AWS CDK.
@@ -61,8 +61,16 @@ type asset struct {
 // Template is the part of a CloudFormation template that describes resources. Values keep their JSON types:
 // map[string]any, []any, string, bool, nil and, so that no digit changes, [json.Number].
 type Template struct {
-	Resources map[string]Resource // by logical id
-	Outputs   map[string]Output
+	Resources  map[string]Resource // by logical id
+	Outputs    map[string]Output
+	Parameters map[string]Parameter
+}
+
+// Parameter is a parameter of a template. For the type AWS::SSM::Parameter::Value<String>, the default is the name of
+// the SSM parameter that has the value.
+type Parameter struct {
+	Type    string
+	Default any
 }
 
 // Resource is a resource as the template has it: intrinsic functions are still to be resolved.

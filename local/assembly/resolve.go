@@ -19,6 +19,7 @@ type Resolver struct {
 	assembly        *Assembly
 	account, region string
 	resources       map[resourceKey]physical
+	parameters      map[string]string // of SSM, by name
 }
 
 type resourceKey struct{ stack, logicalID string }
@@ -30,8 +31,15 @@ type physical struct {
 
 // NewResolver returns a resolver for a deployment of a to the account (12 digits) and region.
 func NewResolver(a *Assembly, account, region string) *Resolver {
-	return &Resolver{assembly: a, account: account, region: region, resources: map[resourceKey]physical{}}
+	return &Resolver{
+		assembly: a, account: account, region: region, resources: map[resourceKey]physical{},
+		parameters: map[string]string{},
+	}
 }
+
+// SetParameter records that an SSM parameter exists. Stacks that are deployed later can take its value for a parameter
+// of theirs.
+func (r *Resolver) SetParameter(name, value string) { r.parameters[name] = value }
 
 // SetResource records that a resource exists, and what Ref and Fn::GetAtt answer for it.
 func (r *Resolver) SetResource(stack *Stack, logicalID, ref string, attributes map[string]string) {
@@ -197,14 +205,32 @@ func (e evaluation) ref(argument any) (any, error) {
 		return "arn:aws:cloudformation:" + e.region + ":" + e.account + ":stack/" + e.stack.Name +
 			"/00000000-0000-0000-0000-000000000000", nil
 	}
+	if parameter, ok := e.stack.Template.Parameters[name]; ok {
+		return e.parameter(name, parameter)
+	}
 	return e.attribute(name, "")
+}
+
+// parameter is the value of a parameter of this stack's template.
+func (e evaluation) parameter(id string, parameter Parameter) (any, error) {
+	if parameter.Type != "AWS::SSM::Parameter::Value<String>" {
+		return nil, fmt.Errorf("parameter %s of stack %s has the type %q: only AWS::SSM::Parameter::Value<String> is "+
+			"supported", id, e.stack.Name, parameter.Type)
+	}
+	name, _ := parameter.Default.(string)
+	value, ok := e.parameters[name]
+	if !ok {
+		return nil, fmt.Errorf("parameter %s of stack %s names the SSM parameter %q, which no earlier stack makes: "+
+			"deploy the stack that makes it with the same app, and let this stack depend on it", id, e.stack.Name, name)
+	}
+	return value, nil
 }
 
 // attribute is what Fn::GetAtt, or without an attribute Ref, answers for a resource of this stack.
 func (e evaluation) attribute(id, attribute string) (any, error) {
 	resource, ok := e.stack.Template.Resources[id]
 	if !ok {
-		return nil, fmt.Errorf("stack %s has no resource %q (parameters are not supported)", e.stack.Name, id)
+		return nil, fmt.Errorf("stack %s has no resource or parameter %q", e.stack.Name, id)
 	}
 	found, ok := e.resources[resourceKey{e.stack.Name, id}]
 	if !ok {
