@@ -109,9 +109,8 @@ func (p *Parameters) publishLayer(layer ILayer) {
 }
 
 func (p *Parameters) publish(name, description string, value *string) {
-	name = p.path + name
 	awsssm.NewStringParameter(p, &name, &awsssm.StringParameterProps{
-		ParameterName: &name, Description: &description, StringValue: value,
+		ParameterName: new(p.path + name), Description: &description, StringValue: value,
 	})
 }
 
