@@ -7,6 +7,7 @@ toolchain go1.26.8
 // The CDK CLI ships templates that look like Go packages.
 ignore (
 	./cdk.out
+	./examples/cdk-typescript/node_modules
 	./node_modules
 )
 

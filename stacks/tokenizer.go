@@ -4,7 +4,6 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
-	"github.com/aws/aws-cdk-go/awscdk/v2/awsssm"
 	"github.com/aws/constructs-go/constructs/v10"
 
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer"
@@ -65,13 +64,11 @@ func newTokenizerStack(scope constructs.Construct, props tokenizerStackProps) (*
 		return nil, err
 	}
 
-	for _, architecture := range layer.Architectures() {
-		name := string(architecture)
-		awsssm.NewStringParameter(stack, new("LayerVersionArnParameter-"+name), &awsssm.StringParameterProps{
-			ParameterName: new("/" + config.NamePrefix + "tokenizer/layer-version-arn/" + name),
-			Description:   new("Current tokenizer layer for " + name + ", for stacks outside this app"),
-			StringValue:   layer.Version(architecture).LayerVersionArn(),
-		})
+	_, err = tokenizerlayer.NewParameters(stack, "Parameters", &tokenizerlayer.ParametersProps{
+		Path: "/" + config.NamePrefix + "tokenizer/", Vault: vault, Layer: layer,
+	})
+	if err != nil {
+		return nil, err
 	}
 	output(stack, "LayerVersionArn", "ARN of the tokenizer layer's current version",
 		layer.Version(config.architecture()).LayerVersionArn())

@@ -72,8 +72,10 @@ func newBenchIn(t *testing.T, place *awscdk.Environment, change func(*bench)) *b
 	if change != nil {
 		change(b)
 	}
-	if b.layer, err = tokenizerlayer.NewLayer(stack, "Layer", &b.layerProps); err != nil {
-		t.Fatal(err)
+	if b.layer == nil {
+		if b.layer, err = tokenizerlayer.NewLayer(stack, "Layer", &b.layerProps); err != nil {
+			t.Fatal(err)
+		}
 	}
 	if b.role == nil {
 		b.role = awsiam.NewRole(stack, new("Role"), &b.roleProps)
@@ -283,6 +285,15 @@ func TestAttach_RefusesWhatWouldFailInLambda(t *testing.T) {
 					tokenizerlayer.VaultAttributes{TableArn: "arn:aws:dynamodb:eu-central-1:222222222222:table/Table"})
 			},
 			want: "vault: got one in account 222222222222, but the function is in 111111111111, where the extension looks for its tables: use a vault there"},
+		"a layer of another region": {
+			change: func(b *bench) {
+				b.layer = layerAt(b.stack, "arn:aws:lambda:us-east-1:111111111111:layer:TokenizeData:7")
+			},
+			want: "layer: got a version in region us-east-1, but the function is in eu-central-1, and Lambda takes layers of its own region only: deploy the layer there"},
+		"a layer of another account": {
+			change: func(b *bench) {
+				b.layer = layerAt(b.stack, "arn:aws:lambda:eu-central-1:222222222222:layer:TokenizeData:7")
+			}},
 		"no vault": {change: func(b *bench) {
 			b.vault = nil
 		}, want: "vault: got none, want one of NewVault or VaultFromAttributes"},
@@ -382,14 +393,28 @@ func otherLayer(t *testing.T, scope constructs.Construct) tokenizerlayer.ILayer 
 	return layer
 }
 
+// layerAt is a layer of another app for functions without an architecture.
+func layerAt(scope constructs.Construct, arn string) tokenizerlayer.ILayer {
+	layer, err := tokenizerlayer.LayerFromAttributes(scope, "LayerThere", &tokenizerlayer.LayerAttributes{
+		Versions: map[tokenizerlayer.Architecture]tokenizerlayer.LayerVersionAttributes{
+			tokenizerlayer.X86_64: {LayerVersionArn: arn},
+		},
+	})
+	if err != nil {
+		panic(err)
+	}
+	return layer
+}
+
 // otherVault is a vault of another app that has these attributes and, for those that are missing, usual ones.
 func otherVault(b *bench, attributes tokenizerlayer.VaultAttributes) tokenizerlayer.IVault {
-	const arn = "arn:aws:dynamodb:eu-central-1:111111111111:table/"
+	attributes.TableArn = cmp.Or(attributes.TableArn, "arn:aws:dynamodb:eu-central-1:111111111111:table/Table")
+	place := strings.Split(attributes.TableArn, ":")
 	key := func(n int) string {
-		return fmt.Sprintf("arn:aws:kms:eu-central-1:111111111111:key/%08d-0000-0000-0000-000000000000", n)
+		return fmt.Sprintf("arn:aws:kms:%s:%s:key/%08d-0000-0000-0000-000000000000", place[3], place[4], n)
 	}
-	attributes.TableArn = cmp.Or(attributes.TableArn, arn+"Table")
-	attributes.StateArn, attributes.IndexArn = arn+"State", arn+"Index"
+	tables := strings.TrimSuffix(attributes.TableArn, "Table")
+	attributes.StateArn, attributes.IndexArn = tables+"State", tables+"Index"
 	attributes.StorageKeyArn = key(2)
 	attributes.TokenKeys = []tokenizerlayer.KeyVersionAttributes{
 		{Version: "2", KeyArn: key(5)}, {Version: "1", KeyArn: key(1)},
@@ -730,4 +755,28 @@ func TestGrants_AreTheDocumentedOnes(t *testing.T) {
 	if diff := gocmp.Diff(want, got); diff != "" {
 		t.Errorf("grants (-docs/permissions.md +templates):\n%s", diff)
 	}
+}
+
+// Keys and tables know no principals of other accounts, so a right that is given there would be worth nothing.
+func TestVault_IsRefusedToOtherAccounts(t *testing.T) {
+	const there = "arn:aws:dynamodb:eu-central-1:222222222222:table/Table"
+	for name, grant := range map[string]func(tokenizerlayer.Grants, awsiam.IGrantable){
+		"tokenize":   func(g tokenizerlayer.Grants, to awsiam.IGrantable) { g.Tokenize(to) },
+		"index":      func(g tokenizerlayer.Grants, to awsiam.IGrantable) { g.Index(to) },
+		"detokenize": func(g tokenizerlayer.Grants, to awsiam.IGrantable) { g.Detokenize(to) },
+		"revoke":     func(g tokenizerlayer.Grants, to awsiam.IGrantable) { g.Revoke(to) },
+	} {
+		b := newBench(t, nil)
+		grant(otherVault(b, tokenizerlayer.VaultAttributes{TableArn: there}).Grants(), b.role)
+		const want = "vault: got one in account 222222222222, but the grantee is in 111111111111"
+		if got := b.synth(); !strings.Contains(got, want) {
+			t.Errorf("%s: the synthesis ends with %q, want %q", name, got, want)
+		}
+	}
+	b := newBench(t, nil)
+	_, err := tokenizerlayer.NewDetokenizeRole(b.stack, "Reader", &tokenizerlayer.DetokenizeRoleProps{
+		Vault: otherVault(b, tokenizerlayer.VaultAttributes{TableArn: there}), FunctionName: "reader",
+	})
+	checkRefusal(t, b.stack, "Reader", err, "vault: got one in account 222222222222, but the role is in 111111111111, "+
+		"where the extension looks for its tables: use a vault there")
 }

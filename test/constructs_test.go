@@ -261,6 +261,16 @@ func TestVaultFromAttributes_NamesEveryWrongAttribute(t *testing.T) {
 		"a fingerprint's key": {func(a *tokenizerlayer.VaultAttributes) {
 			a.FingerprintKeys = []tokenizerlayer.KeyVersionAttributes{{Version: "1"}}
 		}, `VaultAttributes.FingerprintKeys["1"].KeyArn: got ""` + wantK},
+		"a key of another account": {func(a *tokenizerlayer.VaultAttributes) {
+			a.FingerprintKeys = []tokenizerlayer.KeyVersionAttributes{
+				{Version: "1", KeyArn: strings.Replace(key, "111111111111", "222222222222", 1)},
+			}
+		}, `VaultAttributes.FingerprintKeys["1"].KeyArn: got one of account 222222222222 in eu-central-1, but ` +
+			"VaultAttributes.TableArn is of 111111111111 in eu-central-1: a vault and its keys are in one account and region"},
+		"a table of another region": {func(a *tokenizerlayer.VaultAttributes) {
+			a.StateArn = strings.Replace(a.StateArn, "eu-central-1", "us-east-1", 1)
+		}, "VaultAttributes.StateArn: got one of account 111111111111 in us-east-1, but VaultAttributes.TableArn is of " +
+			"111111111111 in eu-central-1: a vault and its keys are in one account and region"},
 		"a path that is a token": {func(a *tokenizerlayer.VaultAttributes) { a.RolePath = "${Token[TOKEN.1]}" },
 			`VaultAttributes.RolePath: got "${Token[TOKEN.1]}"` + rolePath},
 	} {

@@ -395,6 +395,8 @@ func TestDeployersBoundary_LeavesNoWayToCards(t *testing.T) {
 		{"lambda:UpdateCodeSigningConfig", lambda + "code-signing-config:csc-1", nil, false},
 		{"ssm:PutParameter", "arn:aws:ssm:eu-central-1:" + evaluatedAccount +
 			":parameter/tokenizer/layer-version-arn/arm64", nil, false},
+		{"ssm:PutParameter", "arn:aws:ssm:eu-central-1:" + evaluatedAccount +
+			":parameter/tokenizer/token-key-arn/1", nil, false},
 		{
 			"ssm:GetParameter",
 			"arn:aws:ssm:eu-central-1:" + evaluatedAccount + ":parameter/tokenizer/layer-version-arn/arm64", nil,

@@ -525,8 +525,14 @@ func TestLayer_IsSharedWithAnOrganizationOnRequestOnly(t *testing.T) {
 	}
 }
 
-// Functions of other apps find the layer for their architecture, and this app's use and output the one for theirs.
-func TestTokenizerStack_PublishesTheLayerByArchitecture(t *testing.T) {
+// Functions of other apps find the vault, and the layer for their architecture. This app's use and output the one for
+// theirs.
+func TestTokenizerStack_PublishesVaultAndLayer(t *testing.T) {
+	vault := map[string]string{
+		"/tokenizer/vault-table": "${VaultTable}", "/tokenizer/state-table": "${VaultState}",
+		"/tokenizer/index-table": "${VaultIndex}", "/tokenizer/storage-key-arn": "${StorageKey.Arn}",
+		"/tokenizer/token-key-arn/1": "${TokenKey.Arn}", "/tokenizer/fingerprint-key-arn/1": "${FingerprintKey.Arn}",
+	}
 	for name, test := range map[string]struct {
 		config stacks.Config
 		output string
@@ -546,9 +552,16 @@ func TestTokenizerStack_PublishesTheLayerByArchitecture(t *testing.T) {
 			assembly := synth(t, test.config)
 			got := map[string]string{}
 			for _, parameter := range assembly.ofType(t, "AWS::SSM::Parameter") {
-				got[parameter.Properties["Name"].(string)] = assembly.text(t, parameter.Properties["Value"])
+				name, value := parameter.Properties["Name"].(string), assembly.text(t, parameter.Properties["Value"])
+				if architecture, ok := strings.CutPrefix(name, "/tokenizer/layer-digest/"); !ok {
+					got[name] = value
+				} else if test.want["/tokenizer/layer-version-arn/"+architecture] == "" || len(value) != 64 {
+					t.Errorf("%s is %q", name, value)
+				}
 			}
-			if diff := cmp.Diff(test.want, got); diff != "" {
+			want := maps.Clone(vault)
+			maps.Copy(want, test.want)
+			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("parameters (-want +got):\n%s", diff)
 			}
 			if got := assembly.text(t,

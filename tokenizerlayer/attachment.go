@@ -70,7 +70,7 @@ func (a *attachment) problems(state state) (found []error) {
 			"an environment: use Lambda's own capacity"))
 	}
 	return slices.Concat(found, a.environmentProblems(state), a.loggingProblems(state), a.roleProblems(),
-		a.madeRoleProblems(state), a.placeProblems())
+		a.madeRoleProblems(state), a.placeProblems(state))
 }
 
 // state is what the function's resource says, without the tokens of the CDK.
@@ -294,22 +294,15 @@ func orNone(v any) any {
 	return v
 }
 
-// placeProblems are about a vault out of the function's reach: the extension finds tables by their names.
-func (a *attachment) placeProblems() (found []error) {
-	stack, table := awscdk.Stack_Of(a.fn), a.vault.Table()
-	account, region := *table.Env().Account, *table.Env().Region
-	// The CDK takes an imported table to be where the stack is that imports it; its ARN may say otherwise.
-	if arn := strings.Split(*table.TableArn(), ":"); len(arn) == 6 {
-		region, account = arn[3], arn[4]
-	}
-	for _, place := range []struct{ what, function, vault string }{
-		{"account", *stack.Account(), account}, {"region", *stack.Region(), region},
-	} {
-		known := !*awscdk.Token_IsUnresolved(place.function) && !*awscdk.Token_IsUnresolved(place.vault)
-		if known && place.function != place.vault {
-			found = append(found, fmt.Errorf("vault: got one in %s %s, but the function is in %s, where the "+
-				"extension looks for its tables: use a vault there",
-				place.what, place.vault, place.function))
+// placeProblems are about a vault out of the function's reach, because the extension finds tables by their names, and
+// about a layer of another region, which Lambda does not take. A layer of another account is right.
+func (a *attachment) placeProblems(s state) []error {
+	function := placeOfStack(awscdk.Stack_Of(a.fn))
+	found := checkPlace(a.vault, "the function", function)
+	if version := a.layer.Version(s.architecture); version != nil {
+		if layer := placeOfARN(*version.LayerVersionArn()); differs(layer.region, function.region) {
+			found = append(found, fmt.Errorf("layer: got a version in region %s, but the function is in %s, and Lambda "+
+				"takes layers of its own region only: deploy the layer there", layer.region, function.region))
 		}
 	}
 	return found

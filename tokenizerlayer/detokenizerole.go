@@ -61,7 +61,11 @@ type DetokenizeRole struct {
 // names it.
 func NewDetokenizeRole(scope constructs.Construct, id string, props *DetokenizeRoleProps) (*DetokenizeRole, error) {
 	props = cmp.Or(props, &DetokenizeRoleProps{})
-	if err := refuse(childPath(scope, id), props.problems()); err != nil {
+	problems := props.problems()
+	if props.Vault != nil {
+		problems = append(problems, checkPlace(props.Vault, "the role", placeOfStack(awscdk.Stack_Of(scope)))...)
+	}
+	if err := refuse(childPath(scope, id), problems); err != nil {
 		return nil, err
 	}
 	r := &DetokenizeRole{logGroup: props.LogGroup}

@@ -74,7 +74,8 @@
 // # More than one app
 //
 // [VaultFromAttributes] and [LayerFromAttributes] refer to a vault and a layer of another app or repository, by their
-// ARNs. Functions that take a vault or a layer take an [IVault] or an [ILayer], so they work with these, too.
+// ARNs. With [NewParameters] in that app, [VaultFromParameters] and [LayerFromParameters] find them without. Functions
+// that take a vault or a layer take an [IVault] or an [ILayer], so they work with these, too.
 //
 // # Conventions
 //

@@ -41,6 +41,7 @@ func on(resource *string, actions ...string) permission {
 //   - On the state: nothing, so that it cannot take back a revocation or a use.
 func (g Grants) Tokenize(grantee awsiam.IGrantable, purposes ...string) awsiam.Grant {
 	g.check(purposes)
+	g.checkGrantee(grantee)
 	return grantAll(grantee, append(g.storage(g.vault.Table()),
 		permission{
 			[]string{"kms:GenerateDataKey"}, keyARNs(g.vault.TokenKeys()[:1]),
@@ -64,6 +65,7 @@ var noOldRow = conditions{"StringEqualsIfExists": {"dynamodb:ReturnValues": "NON
 //   - On the index: GetItem and PutItem. Left out: Query and Scan, and changing or deleting entries. The vault stays write-only.
 //   - On FingerprintKey: GenerateMac in all versions.
 func (g Grants) Index(grantee awsiam.IGrantable) awsiam.Grant {
+	g.checkGrantee(grantee)
 	return grantAll(grantee, append(g.storage(g.vault.Index()),
 		permission{[]string{"kms:GenerateMac"}, keyARNs(g.vault.FingerprintKeys()), nil},
 		on(g.vault.Index().TableArn(), "dynamodb:GetItem"),
@@ -82,6 +84,7 @@ func (g Grants) Index(grantee awsiam.IGrantable) awsiam.Grant {
 //     DeleteItem (nothing in the state can be removed).
 func (g Grants) Detokenize(grantee awsiam.IGrantable, purposes ...string) awsiam.Grant {
 	g.check(purposes)
+	g.checkGrantee(grantee)
 	return grantAll(grantee, slices.Concat(g.readingStorage(), g.reading(accountOf(grantee), purposes)))
 }
 
@@ -148,6 +151,7 @@ func usesOf(purposes []string) (keys []string) {
 //   - On vault and index: DeleteItem, and GetItem, which tells where in the index the token is.
 //   - On the state: PutItem of tombstones. Left out: Query and Scan, and deleting tombstones.
 func (g Grants) Revoke(grantee awsiam.IGrantable) awsiam.Grant {
+	g.checkGrantee(grantee)
 	return grantAll(grantee, slices.Concat(g.readingStorage(), g.storage(g.vault.Index()), g.revoking()))
 }
 

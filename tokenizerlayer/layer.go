@@ -80,7 +80,7 @@ func NewLayer(scope constructs.Construct, id string, props *LayerProps) (layer *
 	if len(architectures) == 0 {
 		architectures = []Architecture{ARM64, X86_64}
 	}
-	if err := refuse(childPath(scope, id), checkArchitectures(architectures)); err != nil {
+	if err := refuse(childPath(scope, id), checkArchitectures("LayerProps.Architectures", architectures)); err != nil {
 		return nil, err
 	}
 	layer = &Layer{
@@ -98,12 +98,12 @@ func NewLayer(scope constructs.Construct, id string, props *LayerProps) (layer *
 	return layer, nil
 }
 
-func checkArchitectures(architectures []Architecture) (problems []error) {
+func checkArchitectures(property string, architectures []Architecture) (problems []error) {
 	seen := map[Architecture]bool{}
 	for _, architecture := range architectures {
 		if architecture != ARM64 && architecture != X86_64 || seen[architecture] {
-			problems = append(problems, fmt.Errorf("LayerProps.Architectures: got %q, want %q and %q, each at most "+
-				"once: leave it out for both", architectures, ARM64, X86_64))
+			problems = append(problems, fmt.Errorf("%s: got %q, want %q and %q, each at most once: leave it "+
+				"out for both", property, architectures, ARM64, X86_64))
 			break
 		}
 		seen[architecture] = true
@@ -157,8 +157,8 @@ func share(version awslambda.LayerVersion, organization string, destroyable bool
 
 // LayerAttributes describes a layer that another app or another repository has made.
 type LayerAttributes struct {
-	// Versions are the layer versions by architecture; at least one. The stacks of this project put the ARNs into the
-	// SSM parameters /tokenizer/layer-version-arn/arm64 and /tokenizer/layer-version-arn/x86_64.
+	// Versions are the layer versions by architecture; at least one. [NewParameters] puts their ARNs and digests into
+	// SSM parameters.
 	Versions map[Architecture]LayerVersionAttributes
 }
 

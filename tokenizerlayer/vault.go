@@ -261,6 +261,10 @@ func (a *VaultAttributes) problems() (problems []error) {
 	problems = append(problems, checkDistinct("VaultAttributes", []table{
 		{"TableArn", a.TableArn}, {"StateArn", a.StateArn}, {"IndexArn", a.IndexArn},
 	})...)
+	everything := []table{
+		{"VaultAttributes.TableArn", a.TableArn}, {"VaultAttributes.StateArn", a.StateArn},
+		{"VaultAttributes.IndexArn", a.IndexArn}, {"VaultAttributes.StorageKeyArn", a.StorageKeyArn},
+	}
 	for _, keys := range []struct {
 		property string
 		versions []KeyVersionAttributes
@@ -268,8 +272,9 @@ func (a *VaultAttributes) problems() (problems []error) {
 		var versions []string
 		for _, key := range keys.versions {
 			versions = append(versions, key.Version)
-			problems = append(problems, attribute(fmt.Sprintf("%s[%q].KeyArn", keys.property, key.Version), key.KeyArn,
-				api.IsKeyARN, keyARN))
+			property := fmt.Sprintf("%s[%q].KeyArn", keys.property, key.Version)
+			problems = append(problems, attribute(property, key.KeyArn, api.IsKeyARN, keyARN))
+			everything = append(everything, table{property, key.KeyArn})
 			if key.KeyArn != "" && key.KeyArn == a.StorageKeyArn {
 				problems = append(problems, fmt.Errorf(
 					"VaultAttributes.StorageKeyArn: got a key of %s, want the ARN of another", keys.property))
@@ -280,7 +285,7 @@ func (a *VaultAttributes) problems() (problems []error) {
 	if a.RolePath != "" {
 		problems = append(problems, checkRolePath("VaultAttributes.RolePath", a.RolePath))
 	}
-	return problems
+	return append(problems, checkOnePlace(everything)...)
 }
 
 // Table implements [IVault].

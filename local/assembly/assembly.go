@@ -15,7 +15,7 @@
 // If a template uses something that the app's templates do not use, the package returns an error that names it:
 // conditions, stages (nested assemblies), and intrinsic functions that [Resolver] does not list. Rules are ignored,
 // because the CDK adds them only to check its bootstrap version. So is its resource AWS::CDK::Metadata, which has a
-// condition. A parameter has its default as its value.
+// condition.
 //
 // Sources: https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/intrinsic-function-reference.html
 // and, for the files, the package cloud-assembly-schema of the AWS CDK.
@@ -79,7 +79,8 @@ type Resource struct {
 	Condition  string
 }
 
-// Parameter is a parameter of a template. Nobody gives it another value than its default here.
+// Parameter is a parameter of a template. Nobody gives it another value than its default here. For the type
+// AWS::SSM::Parameter::Value<String>, the default is the name of the SSM parameter that has the value.
 type Parameter struct {
 	Type    string
 	Default any

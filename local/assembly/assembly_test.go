@@ -249,7 +249,7 @@ func TestResolve_NamesThePlaceOfAnError(t *testing.T) {
 		{`{"Fn::If":["c",1,2]}`, "S/Here/Fn::If: "},
 		{`{"a":{"Fn::Sub":"x","b":1}}`, "S/Here/a/Fn::Sub: "},
 		{`{"a":"{{resolve:ssm:/p}}"}`, "S/Here/a: dynamic references"},
-		{`{"a":{"Ref":"BootstrapVersion"}}`, `S/Here/a/Ref: stack S has no resource "BootstrapVersion"`},
+		{`{"a":{"Ref":"BootstrapVersion"}}`, `S/Here/a/Ref: stack S has no resource or parameter "BootstrapVersion"`},
 		{`{"a":{"Ref":"AWS::NotificationARNs"}}`, `"AWS::NotificationARNs"`},
 		{`{"Ref":["Thing"]}`, "S/Here/Ref: "},
 		{`{"Fn::GetAtt":["Thing","Other"]}`, "attribute Other of resource Thing (T) in stack S"},
@@ -293,6 +293,28 @@ func TestResolve_NamesTheResourceThatDoesNotExistYet(t *testing.T) {
 		want := "resource Later of stack S does not exist yet: its " + attribute
 		if err == nil || !strings.HasPrefix(err.Error(), "S/Here/a/") || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: error = %v, want %s", in, err, want)
+		}
+	}
+}
+
+// A stack finds out by SSM what an earlier stack made.
+func TestResolve_TakesParametersFromSSM(t *testing.T) {
+	stack, r := oneStack(t, `{"Resources":{"Thing":{"Type":"T"}},"Parameters":{
+		"Table":{"Type":"AWS::SSM::Parameter::Value<String>","Default":"/tokenizer/vault-table"},
+		"Missing":{"Type":"AWS::SSM::Parameter::Value<String>","Default":"/tokenizer/none"},
+		"Typed":{"Type":"String","Default":"x"}}}`)
+	r.SetParameter("/tokenizer/vault-table", "Vault")
+	got, err := r.String(stack, "Here", parse(t, `{"Fn::Sub":"table/${Table}"}`))
+	if err != nil || got != "table/Vault" {
+		t.Errorf("got %q, %v", got, err)
+	}
+	for in, want := range map[string]string{
+		`{"Ref":"Missing"}`: `names the SSM parameter "/tokenizer/none", which no earlier stack makes`,
+		`{"Ref":"Typed"}`:   "only AWS::SSM::Parameter::Value<String> is supported",
+		`{"Ref":"Nobody"}`:  `stack S has no resource or parameter "Nobody"`,
+	} {
+		if got, err := r.String(stack, "Here", parse(t, in)); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: got %q, %v; want %s", in, got, err, want)
 		}
 	}
 }

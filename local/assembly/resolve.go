@@ -19,6 +19,7 @@ type Resolver struct {
 	assembly        *Assembly
 	account, region string
 	resources       map[resourceKey]physical
+	parameters      map[string]string // of SSM, by name
 
 	// Unknown, if set, says what stands for an attribute (Ref is "") of a resource or parameter that is not known.
 	// Without it that is an error.
@@ -34,8 +35,15 @@ type physical struct {
 
 // NewResolver returns a resolver for a deployment of a to the account (12 digits) and region.
 func NewResolver(a *Assembly, account, region string) *Resolver {
-	return &Resolver{assembly: a, account: account, region: region, resources: map[resourceKey]physical{}}
+	return &Resolver{
+		assembly: a, account: account, region: region, resources: map[resourceKey]physical{},
+		parameters: map[string]string{},
+	}
 }
+
+// SetParameter records that an SSM parameter exists. Stacks that are deployed later can take its value for a parameter
+// of theirs.
+func (r *Resolver) SetParameter(name, value string) { r.parameters[name] = value }
 
 // SetResource records that a resource exists, and what Ref and Fn::GetAtt answer for it.
 func (r *Resolver) SetResource(stack *Stack, logicalID, ref string, attributes map[string]string) {
@@ -211,7 +219,7 @@ func (e evaluation) attribute(id, attribute string) (any, error) {
 	}
 	resource, ok := e.stack.Template.Resources[id]
 	if !ok {
-		return nil, fmt.Errorf("stack %s has no resource %q", e.stack.Name, id)
+		return nil, fmt.Errorf("stack %s has no resource or parameter %q", e.stack.Name, id)
 	}
 	found, ok := e.resources[resourceKey{e.stack.Name, id}]
 	if _, known := found.attributes[attribute]; !known && (attribute != "" || !ok) && e.Unknown != nil {
@@ -232,15 +240,25 @@ func (e evaluation) attribute(id, attribute string) (any, error) {
 	return v, nil
 }
 
-// parameter is the default of a parameter, unless that only says where CloudFormation would look the value up.
+// parameter is the default of a parameter, or the value of the SSM parameter that the default names.
 func (e evaluation) parameter(id string, p Parameter) (any, error) {
+	const ofSSM = "AWS::SSM::Parameter::Value<String>"
 	if p.Default != nil && !strings.HasPrefix(p.Type, "AWS::SSM::") {
 		return p.Default, nil
 	}
-	if e.Unknown != nil {
+	name, _ := p.Default.(string)
+	value, made := e.parameters[name]
+	switch {
+	case made && p.Type == ofSSM:
+		return value, nil
+	case e.Unknown != nil:
 		return e.Unknown(e.stack, id, ""), nil
+	case p.Type != ofSSM:
+		return nil, fmt.Errorf("parameter %s of stack %s has the type %q and no value here: only %s is supported", id,
+			e.stack.Name, p.Type, ofSSM)
 	}
-	return nil, fmt.Errorf("parameter %s of stack %s has no value here", id, e.stack.Name)
+	return nil, fmt.Errorf("parameter %s of stack %s names the SSM parameter %q, which no earlier stack makes: "+
+		"deploy the stack that makes it with the same app, and let this stack depend on it", id, e.stack.Name, name)
 }
 
 func (e evaluation) importValue(name any) (any, error) {

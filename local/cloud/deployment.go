@@ -72,7 +72,7 @@ func (d *deployment) kinds() map[string]kind {
 		"AWS::Logs::LogGroup": {
 			create: createLogGroup, skipped: "functions log to this terminal, and nothing is masked",
 		},
-		"AWS::SSM::Parameter":              {create: createNamed, skipped: "nothing here reads it"},
+		"AWS::SSM::Parameter":              {create: d.createParameter},
 		"AWS::WAFv2::LoggingConfiguration": {create: createNamed},
 		"AWS::WAFv2::WebACL":               {create: createNamed, skipped: "requests are not filtered"},
 		"AWS::WAFv2::WebACLAssociation":    {create: createNamed},
@@ -97,6 +97,13 @@ func (d *deployment) kinds() map[string]kind {
 	}
 	kinds["AWS::Route53Resolver::FirewallRuleGroup"] = kind{create: createNamed, skipped: "names are not filtered"}
 	return kinds
+}
+
+// createParameter makes an SSM parameter, which parameters of later stacks can name.
+func (d *deployment) createParameter(_ context.Context, r *resource) (created, error) {
+	name := r.physicalName("Name")
+	d.resolver.SetParameter(name, r.Str("Value"))
+	return created{name, nil}, nil
 }
 
 // create creates all resources, each after those that it refers to.

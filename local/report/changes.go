@@ -1,6 +1,7 @@
 package report
 
 import (
+	"regexp"
 	"slices"
 
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/report/inventory"
@@ -133,13 +134,34 @@ func (a *analysis) layerPath(arn string) string {
 	return arn
 }
 
-// parameters lists the SSM parameters. Those that name layer versions choose the extension of other apps.
+// parameters lists the SSM parameters. Those that name keys, tables and layer versions choose these of other apps.
 func (a *analysis) parameters() *table {
 	t := &table{heads: []string{"SSM parameter", "names"}}
 	for _, p := range a.inv.Parameters {
-		t.add(code(p.Name), code(a.layerPath(p.Value)))
+		t.add(code(p.Name), a.parameterNames(p.Value))
 	}
 	return t
+}
+
+var digestForm = regexp.MustCompile(`^[0-9a-f]{64}$`)
+
+// parameterNames is the path of the construct that a parameter's value names by ARN or as a table, or else the value. A
+// digest would be another one with every change of the layer.
+func (a *analysis) parameterNames(value string) string {
+	if digestForm.MatchString(value) {
+		return "the digest of a layer version"
+	}
+	for _, k := range a.inv.Keys {
+		if k.ARN == value {
+			return code(k.Path)
+		}
+	}
+	for _, t := range a.inv.Tables {
+		if t.Name == value {
+			return code(t.Path)
+		}
+	}
+	return code(a.layerPath(value))
 }
 
 func orNone(text string) string {

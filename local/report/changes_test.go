@@ -673,9 +673,15 @@ func changes() map[string]change {
 		},
 		"a layer parameter names something else": {
 			func(a templatesOf) {
-				a.properties("TokenizerStack/LayerVersionArnParameter-arm64")["Value"] = "arn:other"
+				a.properties("TokenizerStack/Parameters/layer-version-arn--arm64")["Value"] = "arn:other"
 			},
 			[][]string{{"`/tokenizer/layer-version-arn/arm64`", "`arn:other`"}},
+		},
+		"a key parameter names something else": {
+			func(a templatesOf) {
+				a.properties("TokenizerStack/Parameters/token-key-arn--1")["Value"] = "arn:other"
+			},
+			[][]string{{"`/tokenizer/token-key-arn/1`", "`arn:other`"}},
 		},
 		"a role gets a permissions boundary": {
 			func(a templatesOf) {
