@@ -302,7 +302,7 @@ func TestResolve_TakesParametersFromSSM(t *testing.T) {
 	stack, r := oneStack(t, `{"Resources":{"Thing":{"Type":"T"}},"Parameters":{
 		"Table":{"Type":"AWS::SSM::Parameter::Value<String>","Default":"/tokenizer/vault-table"},
 		"Missing":{"Type":"AWS::SSM::Parameter::Value<String>","Default":"/tokenizer/none"},
-		"Typed":{"Type":"String","Default":"x"}}}`)
+		"Typed":{"Type":"AWS::SSM::Parameter::Value<List<String>>","Default":"x"}}}`)
 	r.SetParameter("/tokenizer/vault-table", "Vault")
 	got, err := r.String(stack, "Here", parse(t, `{"Fn::Sub":"table/${Table}"}`))
 	if err != nil || got != "table/Vault" {
