@@ -199,12 +199,12 @@ func (r *Recorder) invoked(i cloud.Invocation) {
 // did. They begin with the names of function and extension.
 func (r *Recorder) Write(p []byte) (int, error) {
 	for line := range bytes.Lines(p) {
-		who, content, found := bytes.Cut(bytes.TrimSpace(line), []byte(": {"))
+		who, content, _ := bytes.Cut(bytes.TrimSpace(line), []byte(": ")) // a function may write the rest
 		function, _, isExtension := strings.Cut(string(who), "/")
-		if !found || !isExtension || len(line) > maxLine {
+		if !isExtension || !bytes.HasPrefix(content, []byte("{")) || len(line) > maxLine {
 			continue
 		}
-		r.logged(function, "{"+string(content))
+		r.logged(function, string(content))
 	}
 	return len(p), nil
 }

@@ -8,15 +8,15 @@ import (
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/client"
 )
 
-// written matches what can be a card number. It also matches tokens, refs and ciphertexts, so that they are left alone:
-// a part of them can have a valid check digit by chance.
-var written = regexp.MustCompile(random + `|[0-9](?:[ ._-]{0,3}[0-9]){11,}`)
+// written matches what can be a card number. It also matches tokens, refs and keys, so that they are left alone: a part
+// of them can have a valid check digit by chance.
+var written = regexp.MustCompile(random + `|[0-9](?:[\s\p{Zs}\p{Pd}./_]{0,3}[0-9]){11,}`)
 
-const random = `[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|[A-Za-z0-9+/_=]{32,}`
+const random = `[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|[0-9a-fA-F]{32,}`
 
 var (
-	isRandom  = regexp.MustCompile(`^(?:` + random + `)$`)
-	separator = strings.NewReplacer(" ", "", "-", "", ".", "", "_", "")
+	isRandom = regexp.MustCompile(`^(?:` + random + `)$`)
+	group    = regexp.MustCompile(`[0-9]+`)
 )
 
 // Mask replaces the digits of what looks like a card number, except the last four.
@@ -25,16 +25,29 @@ func Mask(s string) string {
 		if isRandom.MatchString(found) {
 			return found
 		}
-		number := separator.Replace(found)
-		if len(number) <= 19 {
-			pan, err := client.ParsePAN(client.NewSecret(number))
-			if err != nil {
-				return found
-			}
-			return pan.Mask()
+		groups := group.FindAllString(found, -1)
+		number := strings.Join(groups, "")
+		if hasCard(groups) || len(number) > 19 {
+			return strings.Repeat("*", len(number)-4) + number[len(number)-4:]
 		}
-		return strings.Repeat("*", len(number)-4) + number[len(number)-4:]
+		return found
 	})
+}
+
+// hasCard tells whether groups that follow each other are a card number, as in 12 4111 1111 1111 1111.
+func hasCard(groups []string) bool {
+	for i := range groups {
+		number := ""
+		for _, digits := range groups[i:] {
+			if number += digits; len(number) > 19 {
+				break
+			}
+			if _, err := client.ParsePAN(client.NewSecret(number)); err == nil {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // clip masks and shortens a text.
