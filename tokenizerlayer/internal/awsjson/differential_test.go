@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -393,15 +394,19 @@ func (s *script) attempts() int {
 	return s.n
 }
 
-// hangUp closes the connection of a request, with or without a part of an answer.
+// hangUp ends the connection of a request, with or without a part of an answer. It waits for the client to do the same,
+// because a connection that is closed from one side can be reset, which is another fault.
 func hangUp(part string) func(http.ResponseWriter) {
 	return func(w http.ResponseWriter) {
 		conn, _, err := w.(http.Hijacker).Hijack()
 		if err != nil {
 			panic(err)
 		}
+		defer conn.Close()
 		_, _ = io.WriteString(conn, part)
-		conn.Close()
+		if err := conn.(*net.TCPConn).CloseWrite(); err == nil {
+			_, _ = io.Copy(io.Discard, conn)
+		}
 	}
 }
 
