@@ -72,7 +72,7 @@ func TestPlace_NamesTheFieldOfAnInvalidRequest(t *testing.T) {
 		{"card not ASCII", "CreditCard", "\u0664111111111111111", "ASCII"},
 		{"unknown field", "Coupon", "zzzzzz", "not a known member"},
 		{"wrong case", "creditCard", "zzzzzz", "not a known member"},
-		{"CVV", "CVV", "987", "must never be sent"},
+		{"CVV", "CVV", "a-cvv", "must never be sent"},
 		{"track data", "Track2", "zzzzzz", "must never be sent"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
