@@ -141,10 +141,13 @@ func TestExamples_TerraformIsFormatted(t *testing.T) {
 func TestExamples_TypeScriptAppIsSynthesized(t *testing.T) {
 	fulltests.Only(t, "20 seconds, for the types of the whole CDK")
 	needed.Program(t, "npm")
-	dir := filepath.Join(t.TempDir(), "app")
-	if err := os.CopyFS(dir, os.DirFS("../examples/cdk-typescript")); err != nil {
-		t.Fatal(err)
+	examples := t.TempDir()
+	for _, name := range []string{"cdk-typescript", "sam"} { // the app deploys the other's function
+		if err := os.CopyFS(filepath.Join(examples, name), os.DirFS("../examples/"+name)); err != nil {
+			t.Fatal(err)
+		}
 	}
+	dir := filepath.Join(examples, "cdk-typescript")
 	kit.Run(t, dir, "npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund")
 	kit.Run(t, dir, "node", filepath.Join("node_modules", "typescript", "bin", "tsc"), "--noEmit")
 
