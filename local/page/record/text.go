@@ -10,13 +10,13 @@ import (
 
 // written matches what can be a card number. It also matches tokens, refs and keys, so that they are left alone: a part
 // of them can have a valid check digit by chance.
-var written = regexp.MustCompile(random + `|[0-9](?:[\s\p{Zs}\p{Pd}./_]{0,3}[0-9]){11,}`)
+var written = regexp.MustCompile(random + `|\p{Nd}(?:[^\p{L}\p{Nd}]{0,4}\p{Nd}){11,}`)
 
 const random = `[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|[0-9a-fA-F]{32,}`
 
 var (
 	isRandom = regexp.MustCompile(`^(?:` + random + `)$`)
-	group    = regexp.MustCompile(`[0-9]+`)
+	group    = regexp.MustCompile(`\p{Nd}+`)
 )
 
 // Mask replaces the digits of what looks like a card number, except the last four.
@@ -26,9 +26,10 @@ func Mask(s string) string {
 			return found
 		}
 		groups := group.FindAllString(found, -1)
-		number := strings.Join(groups, "")
-		if hasCard(groups) || len(number) > 19 {
-			return strings.Repeat("*", len(number)-4) + number[len(number)-4:]
+		number := []rune(strings.Join(groups, ""))
+		// What is longer than a card number, or has digits of other scripts, is not looked at any closer.
+		if foreign := len(string(number)) > len(number); foreign || len(number) > 19 || hasCard(groups) {
+			return strings.Repeat("*", len(number)-4) + string(number[len(number)-4:])
 		}
 		return found
 	})

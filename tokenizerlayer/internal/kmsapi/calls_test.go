@@ -8,14 +8,13 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"path/filepath"
 	"runtime/debug"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/lambda-tokenizer/lambda-tokenizer/internal/heapdump"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/awsjson"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/kmsapi"
 )
@@ -202,7 +201,7 @@ func TestClient_LeavesNoDataKeyOfAWrongAnswerInMemory(t *testing.T) {
 		if err := tt.do(c); err == nil {
 			t.Errorf("%s: the answer passes", name)
 		}
-		dump := heap(t)
+		dump := heapdump.Take(t)
 		if !bytes.Contains(dump, []byte(encoded)) {
 			t.Errorf("%s: the dump does not hold the answer that the test keeps: it shows nothing", name)
 		}
@@ -218,23 +217,4 @@ func TestClient_LeavesNoDataKeyOfAWrongAnswerInMemory(t *testing.T) {
 func encodedKey(of string) string {
 	key := sha256.Sum256([]byte(of))
 	return base64.StdEncoding.EncodeToString(key[:])
-}
-
-// heap is what a dump of all objects in memory holds.
-func heap(t *testing.T) []byte {
-	t.Helper()
-	name := filepath.Join(t.TempDir(), "heap")
-	f, err := os.Create(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	debug.WriteHeapDump(f.Fd())
-	if err := f.Close(); err != nil {
-		t.Fatal(err)
-	}
-	dump, err := os.ReadFile(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return dump
 }

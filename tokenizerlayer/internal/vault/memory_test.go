@@ -7,14 +7,13 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"runtime/debug"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/lambda-tokenizer/lambda-tokenizer/internal/heapdump"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/attribute"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/fakeaws"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/kmsapi"
@@ -231,25 +230,6 @@ func TestDetokenize_LeavesNoDataKeyInMemory(t *testing.T) {
 	}
 }
 
-// heap is what a dump of all objects in memory holds, those among them that nobody refers to any more.
-func heap(t *testing.T) []byte {
-	t.Helper()
-	name := filepath.Join(t.TempDir(), "heap")
-	f, err := os.Create(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	debug.WriteHeapDump(f.Fd())
-	if err := f.Close(); err != nil {
-		t.Fatal(err)
-	}
-	dump, err := os.ReadFile(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return dump
-}
-
 // Payloads are in memory only while they are sealed or opened, and so are seeds: no buffer with one is left, whatever
 // comes of a request. Nothing is collected meanwhile, so whatever was left would be found.
 func TestVault_LeavesNoPayloadAndNoSeedInMemory(t *testing.T) {
@@ -301,7 +281,7 @@ func TestVault_LeavesNoPayloadAndNoSeedInMemory(t *testing.T) {
 		return nil
 	}
 
-	dump := heap(t)
+	dump := heapdump.Take(t)
 	if !bytes.Contains(dump,
 		[]byte(strings.Join([]string{"the text that nobody", "may find in memory, canary"}, " "))) {
 		t.Error("the dump does not hold the text that the test itself keeps: it shows nothing")

@@ -8,6 +8,7 @@ import (
 	"runtime/debug"
 	"testing"
 
+	"github.com/lambda-tokenizer/lambda-tokenizer/internal/heapdump"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/internal/fakeaws"
 )
 
@@ -37,7 +38,7 @@ func TestVault_LeavesNoSeedWithoutADataKeyInMemory(t *testing.T) {
 
 	other := seed(0)
 	kept := bytes.Clone(other[:])
-	dump := heap(t)
+	dump := heapdump.Take(t)
 	if !bytes.Contains(dump, other[:]) {
 		t.Error("the dump does not hold the seed that the test itself keeps: it shows nothing")
 	}

@@ -5,32 +5,13 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
-	"os"
-	"path/filepath"
 	"runtime"
 	"runtime/debug"
 	"testing"
 	"weak"
-)
 
-// heap is what a dump of all objects in memory holds, those among them that nobody refers to any more.
-func heap(t *testing.T) []byte {
-	t.Helper()
-	name := filepath.Join(t.TempDir(), "heap")
-	f, err := os.Create(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	debug.WriteHeapDump(f.Fd())
-	if err := f.Close(); err != nil {
-		t.Fatal(err)
-	}
-	dump, err := os.ReadFile(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return dump
-}
+	"github.com/lambda-tokenizer/lambda-tokenizer/internal/heapdump"
+)
 
 // Of what was decoded before a text turned out to be no base64, nothing is left.
 func TestBytes_LeaveNothingOfAnErrorInMemory(t *testing.T) {
@@ -40,7 +21,7 @@ func TestBytes_LeaveNothingOfAnErrorInMemory(t *testing.T) {
 	if err == nil {
 		t.Error("a text that is no base64 is decoded")
 	}
-	dump := heap(t)
+	dump := heapdump.Take(t)
 	if !bytes.Contains(dump, document) {
 		t.Error("the dump does not hold the document that the test itself keeps: it shows nothing")
 	}
@@ -71,7 +52,7 @@ func TestString_LeavesNoFurtherCopyInMemory(t *testing.T) {
 	}
 	clear(document)
 	kept := []byte("what the test itself keeps")
-	dump := heap(t)
+	dump := heapdump.Take(t)
 	if !bytes.Contains(dump, kept) {
 		t.Error("the dump shows nothing")
 	}
