@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/endpoint"
+	"github.com/lambda-tokenizer/lambda-tokenizer/local/mask"
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/services/cognitoserver"
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/services/dynamoserver"
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/services/kmsserver"
@@ -74,14 +75,15 @@ type mailbox struct {
 	codes map[string]string // by address
 }
 
-// deliver also prints the mail, for a person who signs up by hand.
+// deliver also prints the mail, for a person who signs up by hand. Whoever types a card in place of an address does not
+// find it in the log.
 func (m *mailbox) deliver(to, code string) {
 	if m.mailed != nil {
 		if err := m.mailed(to, code); err != nil {
-			fmt.Fprintf(m.log, "mail to %s: %v\n", to, err)
+			fmt.Fprintf(m.log, "mail to %s: %v\n", mask.Cards(to), err)
 		}
 	}
-	fmt.Fprintf(m.log, "mail to %s: your confirmation code is %s\n", to, code)
+	fmt.Fprintf(m.log, "mail to %s: your confirmation code is %s\n", mask.Cards(to), code)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.codes[to] = code

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/lambda-tokenizer/lambda-tokenizer/local/mask"
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/page/record"
 )
 
@@ -162,7 +163,7 @@ func (p *Page) trail(c record.Call) trailView {
 		title += ", denied"
 	}
 	b, _ := json.MarshalIndent(entry, "", "  ") // of texts, which always marshal
-	return trailView{c.Seq, title, record.Mask(string(b))}
+	return trailView{c.Seq, title, mask.Cards(string(b))}
 }
 
 // millis is a duration for people.

@@ -31,10 +31,12 @@ const (
 )
 
 // guard lets one person in. Host protects from names that somebody else has resolve to this machine, and the cookie
-// from pages of other sites and from other people's programs. Browsers send cookies to all ports of a host, so the name
-// of the cookie has the port, and changes need the token of a form of the page, too.
+// from pages of other sites and from other people's programs. Browsers send cookies to all ports of a host. So the page
+// is below a path that nobody else knows, and the cookie is for this path: another program of this machine, whose pages
+// are the same site to a browser, gets it from nobody. Changes need the token of a form of the page, too.
 type guard struct {
 	host   string // of the page
+	path   string // of the page, with a slash at both ends
 	cookie string // its name
 	secret string // its value
 	form   string // in every form
@@ -46,7 +48,8 @@ type guard struct {
 func newGuard(addr string) *guard {
 	port := addr[strings.LastIndexByte(addr, ':')+1:]
 	return &guard{
-		host: addr, cookie: "page-" + port, secret: rand.Text() + rand.Text(), form: rand.Text(), token: rand.Text(),
+		host: addr, path: "/" + rand.Text() + "/", cookie: "page-" + port, secret: rand.Text() + rand.Text(),
+		form: rand.Text(), token: rand.Text(),
 	}
 }
 
@@ -71,7 +74,7 @@ func (g *guard) check(r *http.Request) verdict {
 		}
 		return refuse
 	}
-	if !g.hasCookie(r) || !g.isOurs(r) {
+	if !g.isBelow(r.URL.Path) || !g.hasCookie(r) || !g.isOurs(r) {
 		return refuse
 	}
 	return pass
@@ -88,9 +91,17 @@ func (g *guard) use(token string) bool {
 	return true
 }
 
+func (g *guard) isBelow(path string) bool {
+	return len(path) >= len(g.path) && equal(path[:len(g.path)], g.path)
+}
+
+// hasCookie looks at all cookies of the name, because another program of this machine can set one for all paths.
 func (g *guard) hasCookie(r *http.Request) bool {
-	cookies := r.CookiesNamed(g.cookie)
-	return len(cookies) == 1 && equal(cookies[0].Value, g.secret)
+	found := false
+	for _, c := range r.CookiesNamed(g.cookie) {
+		found = equal(c.Value, g.secret) || found
+	}
+	return found
 }
 
 // isOurs tells whether a request comes from the page itself, or from somebody who types its address. Browsers send
@@ -116,6 +127,6 @@ func (g *guard) isOurForm(r *http.Request) bool { return equal(r.PostForm.Get("f
 
 func (g *guard) setCookie(w http.ResponseWriter) {
 	http.SetCookie(w, &http.Cookie{
-		Name: g.cookie, Value: g.secret, Path: "/", HttpOnly: true, SameSite: http.SameSiteStrictMode,
+		Name: g.cookie, Value: g.secret, Path: g.path, HttpOnly: true, SameSite: http.SameSiteStrictMode,
 	})
 }

@@ -7,8 +7,8 @@
 //
 // The page can act with the permissions of every role, so it is for one person on this machine. Package page serves
 // only requests that name the listener in Host, and come from a browser that was given the link: its token works once,
-// and is exchanged for a cookie. A change needs a token of the form, too, and an Origin of the page's own. It logs
-// nothing.
+// and is exchanged for a cookie, and for the path of the page, for which alone the cookie is. A change needs a token of
+// the form, too, and an Origin of the page's own. It logs nothing.
 //
 // A card number is in the field into which the person typed it, and goes from there to the API. The page keeps none,
 // and masks whatever looks like one.
@@ -20,6 +20,7 @@ import (
 	"html/template"
 	"io/fs"
 	"net/http"
+	"strings"
 	"sync"
 
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/page/attempt"
@@ -88,7 +89,8 @@ type Page struct {
 
 	mu      sync.Mutex
 	session session
-	sees    []attempt.Step // what the application developer sees; nil until it was tried
+	made    map[string]string // the title of the attack that made a token, by the token
+	sees    []attempt.Step    // what the application developer sees; nil until it was tried
 }
 
 // maxStreams is how many browsers may listen at once.
@@ -103,6 +105,7 @@ func New(config Config) (*Page, error) {
 	p := &Page{
 		config: config, guard: newGuard(config.Addr), threats: threats, mux: http.NewServeMux(),
 		streams: make(chan struct{}, maxStreams), session: newSession(),
+		made: map[string]string{},
 	}
 	p.snapshots.tables = config.Tables
 	p.templates, err = template.New("").Funcs(p.functions()).ParseFS(templateFiles, "templates/*.html")
@@ -119,6 +122,7 @@ func New(config Config) (*Page, error) {
 	p.mux.Handle("GET /assets/", http.StripPrefix("/assets/", http.FileServerFS(assets)))
 	p.mux.HandleFunc("GET /architecture.svg", p.architecture)
 	p.mux.HandleFunc("POST /try/{step}", p.try)
+	p.mux.HandleFunc("POST /again", p.again)
 	p.mux.HandleFunc("POST /read", p.read)
 	p.mux.HandleFunc("POST /attack/{id}", p.attack)
 	return p, nil
@@ -136,8 +140,7 @@ func (p *Page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch p.guard.check(r) {
 	case enter:
 		p.guard.setCookie(w)
-		p.update(func(s *session) { *s = newSession() })
-		p.say(w, http.StatusOK, "welcome", nil)
+		p.say(w, http.StatusOK, "welcome", p.guard.path)
 		if p.config.Opened != nil {
 			p.config.Opened(p.guard.link())
 		}
@@ -149,7 +152,7 @@ func (p *Page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 				return
 			}
 		}
-		p.mux.ServeHTTP(w, r)
+		http.StripPrefix(strings.TrimSuffix(p.guard.path, "/"), p.mux).ServeHTTP(w, r)
 	default:
 		p.say(w, http.StatusForbidden, "refused", nil)
 	}

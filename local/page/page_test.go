@@ -60,7 +60,7 @@ func (w *world) Attack(_ context.Context, id string) (attempt.Report, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.attacks = append(w.attacks, id)
-	return attempt.Report{Title: id, Verdict: "Stopped: " + id, Stopped: true}, nil
+	return attempt.Report{Title: id, Verdict: "Stopped: " + id, Stopped: true, Tokens: []string{"token-of-" + id}}, nil
 }
 
 func (w *world) DeveloperSees(_ context.Context, tables []string) (steps []attempt.Step, err error) {
@@ -122,6 +122,9 @@ func (w *world) enter() *visitor {
 		w.t.Fatalf("the link: %d, %v", resp.StatusCode, cookies)
 	}
 	v := &visitor{w: w, cookie: cookies[0]}
+	if !strings.Contains(read(w.t, resp), `url=`+v.cookie.Path+`"`) {
+		w.t.Fatal("the answer does not lead to the page")
+	}
 	v.form = regexp.MustCompile(`name="form" value="([A-Z0-9]+)"`).FindStringSubmatch(v.get("/"))[1]
 	return v
 }
@@ -160,10 +163,13 @@ func read(t *testing.T, resp *http.Response) string {
 	return string(b)
 }
 
+// at is where a path of the page is for the visitor.
+func (v *visitor) at(path string) string { return strings.TrimSuffix(v.cookie.Path, "/") + path }
+
 // get returns the body of a page that the visitor may see.
 func (v *visitor) get(path string) string {
 	v.w.t.Helper()
-	resp := v.w.send(http.MethodGet, path, "", map[string]string{"Cookie": v.cookie.String()})
+	resp := v.w.send(http.MethodGet, v.at(path), "", map[string]string{"Cookie": v.cookie.String()})
 	if resp.StatusCode != http.StatusOK {
 		v.w.t.Fatalf("%s: %d", path, resp.StatusCode)
 	}
@@ -181,7 +187,7 @@ func (v *visitor) headers() map[string]string {
 func (v *visitor) post(path string, fields url.Values) string {
 	v.w.t.Helper()
 	fields.Set("form", v.form)
-	resp := v.w.send(http.MethodPost, path, fields.Encode(), v.headers())
+	resp := v.w.send(http.MethodPost, v.at(path), fields.Encode(), v.headers())
 	if resp.StatusCode != http.StatusOK {
 		v.w.t.Fatalf("%s: %d", path, resp.StatusCode)
 	}
@@ -217,19 +223,19 @@ func TestGuard_RefusesWhatIsNotThePages(t *testing.T) {
 	w := newWorld(t)
 	v := w.enter()
 	port := w.server.URL[strings.LastIndexByte(w.server.URL, ':')+1:]
-	good, twice := "form="+v.form, v.cookie.String()+"; "+v.cookie.Name+"=x"
+	good := "form=" + v.form
 	own, host := w.server.URL, func(host string) map[string]string { return map[string]string{"Host": host} }
 	origin := func(origin, site string) map[string]string {
 		return map[string]string{"Origin": origin, "Sec-Fetch-Site": site}
 	}
-	plain := map[string]string{"Content-Type": "text/plain"}
+	plain, wrong := map[string]string{"Content-Type": "text/plain"}, v.cookie.Name+"=x"
 	for name, tt := range map[string]struct {
 		method, path, body string
 		change             map[string]string // "" deletes
 	}{
 		"no cookie":                        {"GET", "/", "", map[string]string{"Cookie": ""}},
-		"a wrong cookie":                   {"GET", "/", "", map[string]string{"Cookie": v.cookie.Name + "=x"}},
-		"two cookies":                      {"GET", "/", "", map[string]string{"Cookie": twice}},
+		"a wrong cookie":                   {"GET", "/", "", map[string]string{"Cookie": wrong}},
+		"two wrong cookies":                {"GET", "/", "", map[string]string{"Cookie": wrong + "; " + wrong}},
 		"events without a cookie":          {"GET", "/events", "", map[string]string{"Cookie": ""}},
 		"an asset without a cookie":        {"GET", "/assets/page.js", "", map[string]string{"Cookie": ""}},
 		"a name that resolves here":        {"GET", "/", "", host("attacker.example:" + port)},
@@ -259,7 +265,7 @@ func TestGuard_RefusesWhatIsNotThePages(t *testing.T) {
 					delete(header, key)
 				}
 			}
-			resp := w.send(tt.method, tt.path, tt.body, header)
+			resp := w.send(tt.method, v.at(tt.path), tt.body, header)
 			if body := read(t, resp); resp.StatusCode != http.StatusForbidden || strings.Contains(body, "form") {
 				t.Errorf("%d\n%s", resp.StatusCode, body)
 			}
@@ -271,9 +277,56 @@ func TestGuard_RefusesWhatIsNotThePages(t *testing.T) {
 	header := v.headers()
 	header["Origin"] = "null" // a browser without scripts sends this, because the page asks for no referrer
 	delete(header, "X-Part")
-	resp := w.send(http.MethodPost, "/attack/flip", good, header)
-	if resp.StatusCode != http.StatusSeeOther || resp.Header.Get("Location") != "/#attacks" || len(w.attacks) != 1 {
+	resp := w.send(http.MethodPost, v.at("/attack/flip"), good, header)
+	if resp.StatusCode != http.StatusSeeOther || resp.Header.Get("Location") != v.at("/#attacks") || len(w.attacks) != 1 {
 		t.Errorf("the page's own form: %d %s, %q", resp.StatusCode, resp.Header.Get("Location"), w.attacks)
+	}
+}
+
+// Browsers send a cookie to every port of a host, and other programs of this machine can set one for all ports.
+func TestCookie_IsForThePagesPathAlone(t *testing.T) {
+	w := newWorld(t)
+	v := w.enter()
+	if len(v.cookie.Path) < 20 || !strings.HasPrefix(v.cookie.Path, "/") || !strings.HasSuffix(v.cookie.Path, "/") {
+		t.Fatalf("the cookie is for %q", v.cookie.Path)
+	}
+	for _, path := range []string{
+		"/", "/part/tables", "/assets/page.js", "/" + strings.Repeat("A", len(v.cookie.Path)-2) + "/",
+		strings.TrimSuffix(v.cookie.Path, "/"), "/x/.." + v.cookie.Path, "/" + v.cookie.Path,
+		strings.ToLower(v.cookie.Path),
+	} {
+		if resp := w.send(http.MethodGet, w.server.URL+path, "", v.headers()); resp.StatusCode != http.StatusForbidden {
+			t.Errorf("%s: %d", path, resp.StatusCode)
+		}
+	}
+	header := v.headers()
+	header["Cookie"] = v.cookie.Name + "=planted; " + v.cookie.String()
+	if resp := w.send(http.MethodGet, v.at("/"), "", header); resp.StatusCode != http.StatusOK {
+		t.Errorf("a cookie that another program has set locks the person out: %d", resp.StatusCode)
+	}
+	if other := newWorld(t).enter(); other.cookie.Path == v.cookie.Path || other.cookie.Value == v.cookie.Value {
+		t.Error("two pages have the same path or cookie")
+	}
+}
+
+// Whoever opens the page in a second browser is the same person.
+func TestTry_IsKeptForASecondBrowser(t *testing.T) {
+	w := newWorld(t)
+	first := w.enter()
+	first.post("/try/sign-in", url.Values{"email": {"someone@example.com"}, "password": {"p"}})
+	first.post("/attack/flip", url.Values{})
+	second := w.enter()
+	for name, v := range map[string]*visitor{"second": second, "first": first} {
+		if html := v.get("/"); !strings.Contains(html, "someone@example.com") || !strings.Contains(html, "Stopped: flip") {
+			t.Errorf("the %s browser does not show what was done", name)
+		}
+	}
+	if html := second.post("/again", url.Values{}); strings.Contains(html, "someone@example.com") ||
+		strings.Contains(html, "id-token") {
+		t.Errorf("the forms still have the user:\n%s", html)
+	}
+	if html := first.get("/part/attacks"); !strings.Contains(html, "Stopped: flip") {
+		t.Error("the report of an attack is gone, though its rows are not")
 	}
 }
 
@@ -284,7 +337,7 @@ func TestHeaders_AreOnEveryAnswer(t *testing.T) {
 		"/": v.cookie.String(), "/part/calls": v.cookie.String(), "/assets/page.js": v.cookie.String(),
 		"/nothing": v.cookie.String(), "/part/nothing": v.cookie.String(), "/refused": "",
 	} {
-		resp := w.send(http.MethodGet, path, "", map[string]string{"Cookie": cookie})
+		resp := w.send(http.MethodGet, v.at(path), "", map[string]string{"Cookie": cookie})
 		policy := resp.Header.Get("Content-Security-Policy")
 		for _, want := range []string{
 			"default-src 'none'", "script-src 'self'", "form-action 'self'", "frame-ancestors 'none'",
@@ -305,12 +358,15 @@ func TestHeaders_AreOnEveryAnswer(t *testing.T) {
 	}
 }
 
+// inPage matches addresses within the page: nothing else begins at the root, or with a host.
+var inPage = regexp.MustCompile(`^(?:#[a-z]+|(?:assets|try|attack)/[a-z.-]+|architecture\.svg|read|again)$`)
+
 // Everything is from this server: nothing of the page names another one, but for links to documents and tests.
 func TestPage_LoadsNothingFromElsewhere(t *testing.T) {
 	v := newWorld(t).enter()
 	html := v.get("/")
 	for _, match := range regexp.MustCompile(`(?:src|href|action)="([^"]*)"`).FindAllStringSubmatch(html, -1) {
-		if address := match[1]; !strings.HasPrefix(address, "/") && !strings.HasPrefix(address, "#") &&
+		if address := match[1]; !inPage.MatchString(address) &&
 			!strings.HasPrefix(address, "https://github.com/lambda-tokenizer/lambda-tokenizer/blob/main/docs/threat-model.md#") &&
 			!strings.HasPrefix(address, "https://github.com/search?type=code&amp;q=repo%3Alambda-tokenizer%2Flambda-tokenizer") {
 			t.Errorf("the page names %q", address)
@@ -390,7 +446,7 @@ func TestPage_RedirectsNowhereElse(t *testing.T) {
 		"/try/order%0d%0aX-Injected:%201", "/attack/flip%0d%0aX-Injected:%201", "//attacker.example/",
 		"/attack/..%2f..%2f",
 	} {
-		resp := w.send(http.MethodPost, w.server.URL+path, "form="+v.form, header)
+		resp := w.send(http.MethodPost, w.server.URL+v.at(path), "form="+v.form, header)
 		if resp.Header.Get("X-Injected") != "" || strings.HasPrefix(resp.Header.Get("Location"), "//") ||
 			strings.Contains(resp.Header.Get("Location"), ":") || resp.StatusCode == http.StatusOK {
 			t.Errorf("%s: %d %v", path, resp.StatusCode, resp.Header)
@@ -443,7 +499,7 @@ func TestTry_ShowsTheAPIsOwnAnswer(t *testing.T) {
 	if !strings.Contains(part, `-d &#39;{&#34;CustomerOrder&#34;: &#34;o&#39;\&#39;&#39;1&#34;}&#39;`) {
 		t.Errorf("the command is not what was sent:\n%s", part)
 	}
-	resp := w.send(http.MethodPost, "/try/nothing", "form="+v.form, v.headers())
+	resp := w.send(http.MethodPost, v.at("/try/nothing"), "form="+v.form, v.headers())
 	if resp.StatusCode != http.StatusNotFound {
 		t.Errorf("a step that is none: %d", resp.StatusCode)
 	}
@@ -519,6 +575,25 @@ func TestTables_ShowTheLatestOrdersBeforeRowsOfAttacks(t *testing.T) {
 	}
 }
 
+// Rows that an attack made for itself belong to no order, and say so.
+func TestTables_NameTheAttackThatMadeARow(t *testing.T) {
+	w := newWorld(t)
+	v := w.enter()
+	w.rows["CreditCardTokenizerTable"] = []page.Row{
+		{Text: map[string]string{"Hash_Key": "token-of-flip"}}, {Text: map[string]string{"Hash_Key": "token-of-nobody"}},
+	}
+	v.post("/attack/flip", url.Values{})
+	html := v.get("/part/tables")
+	for token, want := range map[string]string{
+		"token-of-flip": "the attack <i>flip</i> below made this token", "token-of-nobody": "No order has this token.",
+	} {
+		row := html[strings.Index(html, `id="pair-`+token):]
+		if row, _, _ = strings.Cut(row, "</li>"); !strings.Contains(row, want) {
+			t.Errorf("%s does not say %q:\n%s", token, want, row)
+		}
+	}
+}
+
 func TestAttack_ShowsWhatStoppedItAndTheThreatModelsSentence(t *testing.T) {
 	w := newWorld(t)
 	v := w.enter()
@@ -534,7 +609,7 @@ func TestAttack_ShowsWhatStoppedItAndTheThreatModelsSentence(t *testing.T) {
 			t.Errorf("%s: the report is not shown", a.ID)
 		}
 	}
-	resp := w.send(http.MethodPost, "/attack/nothing", "form="+v.form, v.headers())
+	resp := w.send(http.MethodPost, v.at("/attack/nothing"), "form="+v.form, v.headers())
 	if resp.StatusCode != http.StatusNotFound {
 		t.Errorf("an attack that is none: %d", resp.StatusCode)
 	}
@@ -547,7 +622,7 @@ func TestAttack_ShowsWhatStoppedItAndTheThreatModelsSentence(t *testing.T) {
 func TestEvents_TellABurstInFewMessages(t *testing.T) {
 	w := newWorld(t)
 	v := w.enter()
-	resp := w.send(http.MethodGet, "/events", "", map[string]string{"Cookie": v.cookie.String()})
+	resp := w.send(http.MethodGet, v.at("/events"), "", map[string]string{"Cookie": v.cookie.String()})
 	lines := bufio.NewScanner(resp.Body)
 	next := func() string {
 		for lines.Scan() {
@@ -597,11 +672,11 @@ func TestEvents_DropABrowserThatDoesNotRead(t *testing.T) {
 	w := newWorld(t)
 	v := w.enter()
 	for range 20 { // more than may listen at once, so each has given back its place
-		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, w.server.URL+"/events", nil)
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, w.server.URL+v.at("/events"), nil)
 		r.AddCookie(v.cookie)
 		w.page.ServeHTTP(&stuck{header: http.Header{}}, r)
 	}
-	resp := w.send(http.MethodGet, "/events", "", map[string]string{"Cookie": v.cookie.String()})
+	resp := w.send(http.MethodGet, v.at("/events"), "", map[string]string{"Cookie": v.cookie.String()})
 	if resp.StatusCode != http.StatusOK {
 		t.Errorf("the next browser gets %d", resp.StatusCode)
 	}
@@ -612,7 +687,7 @@ func TestEvents_AreForAFewBrowsers(t *testing.T) {
 	v := w.enter()
 	refused := 0
 	for range 10 {
-		resp := w.send(http.MethodGet, "/events", "", map[string]string{"Cookie": v.cookie.String()})
+		resp := w.send(http.MethodGet, v.at("/events"), "", map[string]string{"Cookie": v.cookie.String()})
 		if resp.StatusCode == http.StatusServiceUnavailable {
 			refused++
 		}

@@ -57,25 +57,25 @@ func (p *Page) functions() template.FuncMap {
 	}
 }
 
-// current is a copy of the session.
-func (p *Page) current() session {
+// current is a copy of the session, and of what is known about tokens of attacks.
+func (p *Page) current() (s session, made map[string]string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	s := p.session
+	s = p.session
 	s.Results, s.Reads, s.Attacks = maps.Clone(s.Results), maps.Clone(s.Reads), maps.Clone(s.Attacks)
-	return s
+	return s, maps.Clone(p.made)
 }
 
 // view collects what the parts with these names show.
 func (p *Page) view(ctx context.Context, query url.Values, names ...string) view {
-	s := p.current()
+	s, made := p.current()
 	v := view{Seq: p.config.Recorder.Seq(), Form: p.guard.form, Session: s, Card: card, SignedIn: s.IDToken != ""}
 	for _, name := range names {
 		switch name {
 		case "try":
 			v.Steps = p.stepViews(s)
 		case "tables":
-			v.Tables = p.tablesView(ctx, s, query.Get("view"))
+			v.Tables = p.tablesView(ctx, s, made, query.Get("view"))
 		case "calls":
 			v.Calls = p.callsView(query)
 		case "flow":
@@ -113,7 +113,7 @@ func (p *Page) part(w http.ResponseWriter, r *http.Request) {
 // answer answers a form: a script gets the part that changed, a browser without scripts is sent back to the page.
 func (p *Page) answer(w http.ResponseWriter, r *http.Request, name string) {
 	if r.Header.Get("X-Part") == "" {
-		http.Redirect(w, r, "/#"+name, http.StatusSeeOther)
+		http.Redirect(w, r, p.guard.path+"#"+name, http.StatusSeeOther)
 		return
 	}
 	query, _ := url.ParseQuery(r.PostForm.Get("query"))

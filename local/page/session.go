@@ -13,8 +13,8 @@ import (
 
 	"github.com/aws/smithy-go"
 
+	"github.com/lambda-tokenizer/lambda-tokenizer/local/mask"
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/page/attempt"
-	"github.com/lambda-tokenizer/lambda-tokenizer/local/page/record"
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/walkthrough"
 )
 
@@ -74,11 +74,21 @@ func (p *Page) try(w http.ResponseWriter, r *http.Request) {
 	p.answer(w, r, "try")
 }
 
+// again empties the forms of the walk, for another user and another order.
+func (p *Page) again(w http.ResponseWriter, r *http.Request) {
+	p.update(func(s *session) {
+		reads, attacks := s.Reads, s.Attacks
+		*s = newSession()
+		s.Reads, s.Attacks = reads, attacks
+	})
+	p.answer(w, r, "try")
+}
+
 // failed shows an error of Cognito as its API would.
 func failed(err error) result {
 	if e, ok := errors.AsType[smithy.APIError](err); ok {
 		body, _ := json.MarshalIndent(map[string]string{"__type": e.ErrorCode(), "message": e.ErrorMessage()}, "", "  ")
-		return result{Status: "400 Bad Request", Body: record.Mask(string(body))}
+		return result{Status: "400 Bad Request", Body: mask.Cards(string(body))}
 	}
 	return result{Status: "no answer", Body: "The local system did not answer. Look at the terminal."}
 }
@@ -146,7 +156,7 @@ func (p *Page) pay(ctx context.Context, r *http.Request) (result, error) {
 }
 
 // kept is a value of a form as the session may have it. Whoever types a card into the wrong field gets it back masked.
-func kept(r *http.Request, name string) string { return record.Mask(typed(r, name)) }
+func kept(r *http.Request, name string) string { return mask.Cards(typed(r, name)) }
 
 // typed is a value of a form, cut to a length that every field has room for.
 func typed(r *http.Request, name string) string {
@@ -205,7 +215,7 @@ func jsonText(s string) string {
 func indented(answer []byte) string {
 	var members any
 	if json.Unmarshal(answer, &members) != nil {
-		return record.Mask(string(answer))
+		return mask.Cards(string(answer))
 	}
 	var b strings.Builder
 	encoder := json.NewEncoder(&b)
@@ -214,7 +224,7 @@ func indented(answer []byte) string {
 	if encoder.Encode(members) != nil {
 		return ""
 	}
-	return record.Mask(strings.TrimSpace(b.String()))
+	return mask.Cards(strings.TrimSpace(b.String()))
 }
 
 // read tries to read a card as somebody.
@@ -249,9 +259,25 @@ func (p *Page) attack(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		report = broken("This attack")
 	}
-	p.update(func(s *session) { s.Attacks[id] = report })
+	p.update(func(s *session) {
+		s.Attacks[id] = report
+		p.remember(report)
+	})
 	p.config.Recorder.Changed()
 	p.answer(w, r, "attacks")
+}
+
+// maxMade is how many tokens of attacks are known at once.
+const maxMade = 200
+
+// remember keeps which tokens an attack made. The caller holds p.mu.
+func (p *Page) remember(attack attempt.Report) {
+	if len(p.made) > maxMade {
+		clear(p.made)
+	}
+	for _, token := range attack.Tokens {
+		p.made[token] = attack.Title
+	}
 }
 
 // broken is the report of an attempt that could not be made. An error's text may hold anything, so it is not shown.

@@ -10,8 +10,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/lambda-tokenizer/lambda-tokenizer/local/mask"
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/page/attempt"
-	"github.com/lambda-tokenizer/lambda-tokenizer/local/page/record"
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/walkthrough"
 )
 
@@ -38,7 +38,9 @@ type pair struct {
 	Index string  // the row's keys in the index
 	Seal  *seal
 	Read  *attempt.Report
-	time  string
+	// Attack is the title of the attack that made the token; "" if none did.
+	Attack string
+	time   string
 }
 
 // field is an attribute as the page shows it.
@@ -225,7 +227,7 @@ func stateField(key string, row Row) field {
 // shown is a value as the page shows it.
 func shown(value string) string {
 	const most = 200
-	value = record.Mask(value)
+	value = mask.Cards(value)
 	if len(value) > most {
 		value = strings.ToValidUTF8(value[:most], "") + "…"
 	}
@@ -243,7 +245,7 @@ type tablesView struct {
 	More                        int
 }
 
-func (p *Page) tablesView(ctx context.Context, s session, view string) tablesView {
+func (p *Page) tablesView(ctx context.Context, s session, made map[string]string, view string) tablesView {
 	if view != "app" && view != "security" {
 		view = "both"
 	}
@@ -259,6 +261,7 @@ func (p *Page) tablesView(ctx context.Context, s session, view string) tablesVie
 		if view == "app" && len(of.Order) == 0 {
 			continue
 		}
+		of.Attack = made[of.Token]
 		if report, found := s.Reads[of.Token]; found {
 			of.Read = &report
 		}

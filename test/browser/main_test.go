@@ -219,6 +219,8 @@ func (b *tab) press(button, element, want string) {
 // token.
 func (b *tab) walk() string {
 	b.t.Helper()
+	b.press(".again button", "#step-order button", "Place the order")
+	b.until(`!document.querySelector('#try .result p')`)
 	b.do(chromedp.Clear(chromedp.CSS("#order-card")), chromedp.SendKeys(chromedp.CSS("#order-card"), canary))
 	b.press("#step-sign-up button", "#step-sign-up .result", "200 OK")
 	b.press("#step-confirm button", "#step-confirm .result", "200 OK")

@@ -2,7 +2,9 @@ package browser_test
 
 import (
 	"fmt"
+	"io"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -165,9 +167,32 @@ func axe(t *testing.T) string {
 func TestPage_IsLightLiveAndResponsive(t *testing.T) {
 	s := system(t)
 	b := open(t, s, 1280, false)
-	b.isLight(s)
+	b.isLight()
 	b.showsWhatHappensElsewhere(s)
 	b.staysResponsiveInABurst(s)
+}
+
+// To a browser, all ports of a host are one site. A page of another program gets no cookie, and cannot shut the person
+// out with one of its own.
+func TestPage_KeepsItsCookieFromOtherPorts(t *testing.T) {
+	b := open(t, system(t), 1280, false)
+	name := eval[string](b, "'page-' + location.port")
+	sent := make(chan string, 100)
+	other := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/" {
+			sent <- r.Header.Get("Cookie")
+		}
+		http.SetCookie(w, &http.Cookie{Name: name, Value: "planted", Path: "/"})
+		w.Header().Set("Content-Type", "text/html")
+		_, _ = io.WriteString(w, "<!doctype html><title>another program</title><link rel=icon href=/icon>")
+	}))
+	t.Cleanup(other.Close)
+	page := eval[string](b, "location.href")
+	b.do(chromedp.Navigate(other.URL), chromedp.Navigate(other.URL))
+	if first, second := <-sent, <-sent; first != "" || second != name+"=planted" {
+		t.Errorf("another port gets %q, and then %q", first, second)
+	}
+	b.do(chromedp.Navigate(page), chromedp.WaitVisible(chromedp.CSS("#attacks")))
 }
 
 // showsWhatHappensElsewhere: somebody else's order shows up without a reload, and so does a row that the AWS CLI
@@ -230,10 +255,10 @@ type weight struct {
 	First float64 // when it showed something, in ms since it asked
 }
 
-func (b *tab) isLight(s *shown) {
+func (b *tab) isLight() {
 	t := b.t
 	t.Helper()
-	b.do(chromedp.Navigate("http://" + host(s.page.Link()) + "/"))
+	b.do(chromedp.Navigate(eval[string](b, "location.href")))
 	b.until(`performance.getEntriesByName('first-contentful-paint').length`)
 	got := eval[weight](b, `({
 		Bytes: [...performance.getEntriesByType('navigation'), ...performance.getEntriesByType('resource')]
@@ -243,11 +268,6 @@ func (b *tab) isLight(s *shown) {
 		t.Errorf("the page weighs %d bytes, want at most 150 KB", got.Bytes)
 	}
 	t.Logf("%d bytes, first content after %.0f ms", got.Bytes, got.First)
-}
-
-func host(link string) string {
-	rest, _, _ := strings.Cut(strings.TrimPrefix(link, "http://"), "/")
-	return rest
 }
 
 // burst records calls as if functions had made them at once. The last one is of the operation GetItem999.

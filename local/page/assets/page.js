@@ -3,12 +3,11 @@
 
 // The parts that change by themselves, and what the person chose in them.
 const query = new URLSearchParams(location.search);
-query.delete('token');
 
 function show(part, html, sent) {
   // What the person typed into other forms stays, and details stay open.
   const typed = [...part.querySelectorAll('input[type=text], input[type=email]')]
-    .filter(field => field.form !== sent && field.value !== field.defaultValue).map(field => [field.id, field.value]);
+    .filter(field => field.form !== sent && sent?.className !== 'again' && field.value !== field.defaultValue).map(field => [field.id, field.value]);
   const open = new Set([...part.querySelectorAll('details[open][id]')].map(d => d.id));
   Idiomorph.morph(part, html, {
     ignoreActiveValue: true,
@@ -26,7 +25,7 @@ function show(part, html, sent) {
 
 async function refresh(part) {
   const asked = `${query}`;
-  const answer = await fetch(`/part/${part.dataset.part}?${asked}`);
+  const answer = await fetch(`part/${part.dataset.part}?${asked}`);
   if (!answer.ok) return;
   const html = await answer.text();
   if (asked === `${query}`) show(part, html); // else the person has chosen something else since
@@ -71,7 +70,7 @@ document.addEventListener('submit', async event => {
 function choose(form) {
   for (const field of form.elements) if (field.name) query.delete(field.name);
   for (const [name, value] of new FormData(form)) if (value) query.set(name, value);
-  history.replaceState(null, '', `/?${query}${location.hash}`);
+  history.replaceState(null, '', `?${query}${location.hash}`);
   return refresh(form.closest('[data-part]'));
 }
 
@@ -97,7 +96,7 @@ for (const [kind, mark] of [['mouseover', true], ['focusin', true], ['mouseout',
 }
 
 const live = document.getElementById('live');
-const events = new EventSource('/events');
+const events = new EventSource('events');
 events.onopen = () => { live.textContent = 'Live: what changes is shown at once.'; };
 events.onerror = () => { live.textContent = 'Not live: the local system does not answer.'; };
 events.onmessage = message => {

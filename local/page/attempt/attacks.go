@@ -67,7 +67,7 @@ func (l *Lab) Attack(ctx context.Context, id string) (Report, error) {
 		if t.err != nil {
 			return Report{}, t.err
 		}
-		r := Report{Title: a.Title, Steps: t.steps, Verdict: "Nothing stopped this attack."}
+		r := Report{Title: a.Title, Steps: t.steps, Tokens: t.tokens, Verdict: "Nothing stopped this attack."}
 		if last := t.steps[len(t.steps)-1]; last.Kind != OK {
 			r.Stopped, r.Verdict = true, "Stopped: no card was released."
 		}
@@ -96,6 +96,7 @@ func (t *trial) make(did string, in client.TokenizeInput) (token string, row map
 			return "", err
 		}
 		token = out.Token
+		t.tokens = append(t.tokens, token)
 		row, err = t.row(t.ctx, token)
 		return "token " + token, err
 	})

@@ -19,6 +19,7 @@ import (
 	"github.com/aws/smithy-go"
 
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/cloud"
+	"github.com/lambda-tokenizer/lambda-tokenizer/local/mask"
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/page/record"
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/walkthrough"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/client"
@@ -32,6 +33,8 @@ type Report struct {
 	Verdict string
 	// Stopped tells whether something stopped it.
 	Stopped bool
+	// Tokens are those that an attack made for itself.
+	Tokens []string
 }
 
 // Kind is how a step ended.
@@ -120,9 +123,10 @@ func (l *Lab) as(name, function string) (actor, error) {
 // it does nothing more.
 type trial struct {
 	*Lab
-	ctx   context.Context
-	steps []Step
-	err   error
+	ctx    context.Context
+	steps  []Step
+	tokens []string
+	err    error
 }
 
 // step tries something, and returns whether it was carried out. Do returns in words what it got.
@@ -154,9 +158,9 @@ func describe(err error) (Kind, string) {
 			text += ": " + e.Detail
 		}
 		if errors.Is(err, client.ErrDenied) {
-			return Denied, record.Mask(text)
+			return Denied, mask.Cards(text)
 		}
-		return Refused, record.Mask(text)
+		return Refused, mask.Cards(text)
 	}
 	if e, ok := errors.AsType[smithy.APIError](err); ok {
 		switch e.ErrorCode() {

@@ -130,6 +130,14 @@ func TestAttack_IsStopped(t *testing.T) {
 			if !r.Stopped {
 				t.Errorf("not stopped")
 			}
+			for _, token := range r.Tokens {
+				if !strings.Contains(printed(t, attempt.Report{Steps: r.Steps}), "token "+token) {
+					t.Errorf("no step made %s", token)
+				}
+			}
+			if len(r.Tokens) == 0 && a.ID != "purpose" { // which gets no token
+				t.Error("the report has no token that the attack made")
+			}
 			t.Log(printed(t, r))
 		})
 	}

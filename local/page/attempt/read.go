@@ -7,7 +7,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
-	"github.com/lambda-tokenizer/lambda-tokenizer/local/page/record"
+	"github.com/lambda-tokenizer/lambda-tokenizer/local/mask"
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/walkthrough"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/client"
 )
@@ -205,7 +205,7 @@ func (t *trial) detokenize(who, function, token string, binding map[string]strin
 			return "", err
 		}
 		if redaction == client.Masked {
-			return "the masked card: " + record.Mask(out.Data.Reveal()), nil
+			return "the masked card: " + mask.Cards(out.Data.Reveal()), nil
 		}
 		pan, err := client.ParsePAN(out.Data)
 		if err != nil {

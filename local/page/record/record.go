@@ -20,6 +20,7 @@ import (
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/authorizer"
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/awsproxy"
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/cloud"
+	"github.com/lambda-tokenizer/lambda-tokenizer/local/mask"
 )
 
 // How much is kept.
@@ -223,7 +224,7 @@ func (r *Recorder) logged(function, line string) {
 	r.events.add(Event{
 		Seq: r.next(), At: in.Time, Function: clip(function), Operation: clip(in.Operation), Outcome: clip(in.Outcome),
 		Finding: clip(in.Finding), Ref: clip(in.Ref), Took: time.Duration(in.Duration * float64(time.Millisecond)),
-		Line: Mask(line),
+		Line: mask.Cards(line),
 	})
 }
 

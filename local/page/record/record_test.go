@@ -146,27 +146,6 @@ func TestSubscribe_CostsNothingIfNobodyLooks(t *testing.T) {
 	}
 }
 
-func TestMask_HidesCardsAndLeavesTheRest(t *testing.T) {
-	for in, want := range map[string]string{
-		canary:                                 "************1111",
-		"a 4111-1111-1111-1111 b":              "a ************1111 b",
-		"4111.1111.1111.1111":                  "************1111",
-		`{"x":4111111111111111}`:               `{"x":************1111}`,
-		"0000-0000-0000-0000":                  "************0000",
-		"4111111111111112":                     "4111111111111112", // no valid check digit
-		"123456789012":                         "123456789012",     // the account
-		"41111111-1111-4111-8111-111111111111": "41111111-1111-4111-8111-111111111111",
-		"2026-11-26T19:52:06.406Z":             "2026-11-26T19:52:06.406Z",
-		"":                                     "",
-		"41111111111111114111111111111111":     "41111111111111114111111111111111", // a ref has 32 digits
-		"4111 1111 1111 1111 4111 1111":        "********************1111",
-	} {
-		if got := record.Mask(in); got != want {
-			t.Errorf("%q: %q, want %q", in, got, want)
-		}
-	}
-}
-
 func TestName_LeavesOutWhatTheCDKAdds(t *testing.T) {
 	for in, want := range map[string]string{
 		principal:                   "OrderRole",
