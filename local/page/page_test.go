@@ -233,20 +233,23 @@ func TestGuard_RefusesWhatIsNotThePages(t *testing.T) {
 		method, path, body string
 		change             map[string]string // "" deletes
 	}{
-		"no cookie":                        {"GET", "/", "", map[string]string{"Cookie": ""}},
-		"a wrong cookie":                   {"GET", "/", "", map[string]string{"Cookie": wrong}},
-		"two wrong cookies":                {"GET", "/", "", map[string]string{"Cookie": wrong + "; " + wrong}},
-		"events without a cookie":          {"GET", "/events", "", map[string]string{"Cookie": ""}},
-		"an asset without a cookie":        {"GET", "/assets/page.js", "", map[string]string{"Cookie": ""}},
-		"a name that resolves here":        {"GET", "/", "", host("attacker.example:" + port)},
-		"localhost":                        {"GET", "/", "", host("localhost:" + port)},
-		"no port":                          {"GET", "/", "", host("127.0.0.1")},
-		"an attack under another name":     {"POST", "/attack/flip", good, host("attacker.example")},
-		"another site reads":               {"GET", "/part/tables", "", origin(own, "cross-site")},
-		"another port reads":               {"GET", "/part/tables", "", origin(own, "same-site")},
-		"another origin reads":             {"GET", "/part/tables", "", map[string]string{"Origin": "http://127.0.0.1:1"}},
-		"a form of another site":           {"POST", "/attack/flip", good, map[string]string{"Origin": "https://attacker.example"}},
-		"a form of another port":           {"POST", "/attack/flip", good, map[string]string{"Origin": "http://127.0.0.1:1"}},
+		"no cookie":                    {"GET", "/", "", map[string]string{"Cookie": ""}},
+		"a wrong cookie":               {"GET", "/", "", map[string]string{"Cookie": wrong}},
+		"two wrong cookies":            {"GET", "/", "", map[string]string{"Cookie": wrong + "; " + wrong}},
+		"events without a cookie":      {"GET", "/events", "", map[string]string{"Cookie": ""}},
+		"an asset without a cookie":    {"GET", "/assets/page.js", "", map[string]string{"Cookie": ""}},
+		"a name that resolves here":    {"GET", "/", "", host("attacker.example:" + port)},
+		"localhost":                    {"GET", "/", "", host("localhost:" + port)},
+		"no port":                      {"GET", "/", "", host("127.0.0.1")},
+		"an attack under another name": {"POST", "/attack/flip", good, host("attacker.example")},
+		"another site reads":           {"GET", "/part/tables", "", origin(own, "cross-site")},
+		"another port reads":           {"GET", "/part/tables", "", origin(own, "same-site")},
+		"another origin reads": {"GET", "/part/tables", "",
+			map[string]string{"Origin": "http://127.0.0.1:1"}},
+		"a form of another site": {"POST", "/attack/flip", good,
+			map[string]string{"Origin": "https://attacker.example"}},
+		"a form of another port": {"POST", "/attack/flip", good,
+			map[string]string{"Origin": "http://127.0.0.1:1"}},
 		"a form of a sandboxed frame":      {"POST", "/attack/flip", good, origin("null", "cross-site")},
 		"no origin":                        {"POST", "/attack/flip", good, origin("", "")},
 		"null and nothing else":            {"POST", "/attack/flip", good, origin("null", "")},
@@ -278,7 +281,8 @@ func TestGuard_RefusesWhatIsNotThePages(t *testing.T) {
 	header["Origin"] = "null" // a browser without scripts sends this, because the page asks for no referrer
 	delete(header, "X-Part")
 	resp := w.send(http.MethodPost, v.at("/attack/flip"), good, header)
-	if resp.StatusCode != http.StatusSeeOther || resp.Header.Get("Location") != v.at("/#attacks") || len(w.attacks) != 1 {
+	if resp.StatusCode != http.StatusSeeOther || resp.Header.Get("Location") != v.at("/#attacks") ||
+		len(w.attacks) != 1 {
 		t.Errorf("the page's own form: %d %s, %q", resp.StatusCode, resp.Header.Get("Location"), w.attacks)
 	}
 }
@@ -317,7 +321,8 @@ func TestTry_IsKeptForASecondBrowser(t *testing.T) {
 	first.post("/attack/flip", url.Values{})
 	second := w.enter()
 	for name, v := range map[string]*visitor{"second": second, "first": first} {
-		if html := v.get("/"); !strings.Contains(html, "someone@example.com") || !strings.Contains(html, "Stopped: flip") {
+		if html := v.get("/"); !strings.Contains(html, "someone@example.com") ||
+			!strings.Contains(html, "Stopped: flip") {
 			t.Errorf("the %s browser does not show what was done", name)
 		}
 	}
@@ -367,8 +372,10 @@ func TestPage_LoadsNothingFromElsewhere(t *testing.T) {
 	html := v.get("/")
 	for _, match := range regexp.MustCompile(`(?:src|href|action)="([^"]*)"`).FindAllStringSubmatch(html, -1) {
 		if address := match[1]; !inPage.MatchString(address) &&
-			!strings.HasPrefix(address, "https://github.com/lambda-tokenizer/lambda-tokenizer/blob/main/docs/threat-model.md#") &&
-			!strings.HasPrefix(address, "https://github.com/search?type=code&amp;q=repo%3Alambda-tokenizer%2Flambda-tokenizer") {
+			!strings.HasPrefix(address,
+				"https://github.com/lambda-tokenizer/lambda-tokenizer/blob/main/docs/threat-model.md#") &&
+			!strings.HasPrefix(address,
+				"https://github.com/search?type=code&amp;q=repo%3Alambda-tokenizer%2Flambda-tokenizer") {
 			t.Errorf("the page names %q", address)
 		}
 	}
@@ -408,7 +415,8 @@ func TestPage_EscapesWhatOthersWrote(t *testing.T) {
 	w.rows["CreditCardTokenizerState"] = []page.Row{{Text: map[string]string{
 		"State_Key": "use#" + injection + "#" + token, "Uses": injection,
 	}}}
-	fmt.Fprintf(w.recorder, "F%s/tokenizer: {\"msg\":\"tokenizer\",\"operation\":%q,\"outcome\":%q,\"finding\":%q}\n", injection, injection, injection, injection)
+	fmt.Fprintf(w.recorder, "F%s/tokenizer: {\"msg\":\"tokenizer\",\"operation\":%q,\"outcome\":%q,\"finding\":%q}\n",
+		injection, injection, injection, injection)
 	v := w.enter()
 	fields := url.Values{}
 	for _, name := range []string{
@@ -467,7 +475,9 @@ func TestCard_GoesToTheAPIAndNowhereElse(t *testing.T) {
 	w.rows["CustomerOrderTable"] = []page.Row{{Text: map[string]string{
 		"CustomerOrder": "1", "CreditCard": canary, "Address": "at 4111.1111.1111.1111",
 	}}}
-	fmt.Fprintf(w.recorder, "F/tokenizer: {\"msg\":\"tokenizer\",\"operation\":\"seal\",\"outcome\":\"ok\",\"reason\":\"card %s\"}\n", canary)
+	fmt.Fprintf(w.recorder,
+		"F/tokenizer: {\"msg\":\"tokenizer\",\"operation\":\"seal\",\"outcome\":\"ok\",\"reason\":\"card %s\"}\n",
+		canary)
 	w.recorder.Changed()
 	pages += v.get("/") + v.get("/part/calls") + v.get("/part/tables")
 	for _, form := range []string{"4111-1111-1111-1111", "4111 1111", "4111.1111"} {
@@ -525,7 +535,8 @@ func TestTables_PairAnOrderWithTheRowOfItsToken(t *testing.T) {
 	if end := strings.Index(pair[10:], `id="pair-`); end > 0 {
 		pair = pair[:end]
 	}
-	for _, want := range []string{"o-1", "PAID", "ref-1", `data-token="` + token + `"`, "nothing counted, not revoked", "6 bytes of ciphertext"} {
+	for _, want := range []string{"o-1", "PAID", "ref-1", `data-token="` + token + `"`, "nothing counted, not revoked",
+		"6 bytes of ciphertext"} {
 		if !strings.Contains(pair, want) {
 			t.Errorf("the pair lacks %q:\n%s", want, pair)
 		}
@@ -569,7 +580,8 @@ func TestTables_ShowTheLatestOrdersBeforeRowsOfAttacks(t *testing.T) {
 	for _, match := range regexp.MustCompile(`id="pair-([^"]+)"`).FindAllStringSubmatch(v.get("/part/tables"), -1) {
 		got = append(got, match[1])
 	}
-	want := "CustomerOrderTable-8 CustomerOrderTable-7 CustomerOrderTable-6 CustomerOrderTable-5 CreditCardTokenizerTable-19 CreditCardTokenizerTable-18"
+	want :=
+		"CustomerOrderTable-8 CustomerOrderTable-7 CustomerOrderTable-6 CustomerOrderTable-5 CreditCardTokenizerTable-19 CreditCardTokenizerTable-18"
 	if strings.Join(got, " ") != want {
 		t.Errorf("%q, want %q", got, want)
 	}
@@ -580,7 +592,8 @@ func TestTables_NameTheAttackThatMadeARow(t *testing.T) {
 	w := newWorld(t)
 	v := w.enter()
 	w.rows["CreditCardTokenizerTable"] = []page.Row{
-		{Text: map[string]string{"Hash_Key": "token-of-flip"}}, {Text: map[string]string{"Hash_Key": "token-of-nobody"}},
+		{Text: map[string]string{"Hash_Key": "token-of-flip"}},
+		{Text: map[string]string{"Hash_Key": "token-of-nobody"}},
 	}
 	v.post("/attack/flip", url.Values{})
 	html := v.get("/part/tables")

@@ -201,7 +201,7 @@ func (b *tab) showsWhatHappensElsewhere(s *shown) {
 	t := b.t
 	t.Helper()
 	w := walkthrough.System{Cognito: s.Clients.Cognito, Outputs: s.Outputs, Code: s.Code}
-	order := "elsewhere"
+	order := "another-terminal"
 	answer, err := kit.Post(t.Context(), s.Outputs["PaymentMethodApiURL"]+"/order", kit.SignUp(t, w),
 		`{"CustomerOrder":"`+order+`","CustomerName":"N","CreditCard":"`+canary+`","Address":"A"}`)
 	if err != nil || answer.Status != http.StatusCreated {
