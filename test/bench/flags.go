@@ -45,7 +45,8 @@ func parse(args []string, output io.Writer) (options, error) {
 	set.StringVar(&o.compare, "compare", "", "fail if a ratio is worse by half than in the run of this JSON `file`")
 	set.BoolVar(&o.write, "write", false,
 		"make the run the committed one: docs/performance.json, docs/performance.md and its plots")
-	set.BoolVar(&o.anyway, "anyway", false, "with -write: also on a busy machine")
+	set.BoolVar(&o.anyway, "anyway", false, "with -write: also on a busy machine, or if the tests or cdk synth "+
+		"failed in the run")
 	set.StringVar(&o.from, "from", "", "with -write: do not measure, take the run of this JSON `file`; that of "+
 		"docs/performance.json writes the document anew")
 	set.Func("only", "measure these `groups` only, separated by commas: "+groupNames(), func(s string) error {
@@ -94,7 +95,7 @@ func (o *options) check() error {
 	case o.from != "" && !o.write:
 		return errors.New("-from can only be used with -write")
 	case o.anyway && !o.write:
-		return errors.New("-anyway can only be used with -write: without -write, a busy machine is a warning")
+		return errors.New("-anyway can only be used with -write: without -write, nothing is refused")
 	}
 	for name, path := range map[string]*string{"-ext": &o.ext, "-baseline": &o.baseline, "-peer": &o.peer} {
 		if *path == "" || *path == noPeer && name == "-peer" {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"io"
 	"os"
 	"path/filepath"
@@ -8,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/lambda-tokenizer/lambda-tokenizer/local/progress"
 	"github.com/lambda-tokenizer/lambda-tokenizer/test/bench/internal/figures"
 	"github.com/lambda-tokenizer/lambda-tokenizer/test/bench/internal/record"
 )
@@ -77,12 +79,12 @@ func TestPublish_KeepsTheRunBefore(t *testing.T) {
 	first := &record.Run{Commit: "first", Extent: "standard"}
 	second := &record.Run{Commit: "second", Extent: "standard", Date: first.Date.AddDate(1, 0, 0)}
 	for _, r := range []*record.Run{first, second} {
-		if err := publish(r, root); err != nil {
+		if err := publish(r, root, false); err != nil {
 			t.Fatal(err)
 		}
 	}
 	file := filepath.Join(root, "docs", "performance.json")
-	if err := rewrite(file, root); err != nil { // the same run again
+	if err := rewrite(file, root, false); err != nil { // the same run again
 		t.Fatal(err)
 	}
 	got, err := record.Read(file)
@@ -93,7 +95,46 @@ func TestPublish_KeepsTheRunBefore(t *testing.T) {
 	if err := (&record.Run{Extent: "quick"}).Write(quick); err != nil {
 		t.Fatal(err)
 	}
-	if rewrite(quick, root) == nil {
+	if rewrite(quick, root, false) == nil {
 		t.Error("a quick run is committed")
+	}
+}
+
+func TestSave_DoesNotCommitARunInWhichTheTestsFailed(t *testing.T) {
+	root, out := t.TempDir(), t.TempDir()
+	committed := filepath.Join(root, "docs", "performance.json")
+	good := &record.Run{Commit: "good", Extent: "full"}
+	failed := &record.Run{Commit: "failed", Extent: "full", Date: good.Date.AddDate(1, 0, 0),
+		Failures: []string{"`go test ./...` failed in test/crash (TestKill)"}}
+	o := options{write: true, full: true, out: out}
+	notes := progress.New(io.Discard)
+	if err := save(good, o, root, notes); err != nil {
+		t.Fatal(err)
+	}
+	kept := filepath.Join(out, "performance.json")
+	err := save(failed, o, root, notes)
+	if !errors.Is(err, errUnfit) || !strings.Contains(err.Error(), "test/crash (TestKill)") ||
+		!strings.Contains(err.Error(), "-anyway -from "+kept) {
+		t.Errorf("error = %v", err)
+	}
+	commitOf := func(file string) string {
+		t.Helper()
+		r, err := record.Read(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r.Commit
+	}
+	if commitOf(committed) != "good" || commitOf(kept) != "failed" {
+		t.Error("the run is committed, or what was measured is lost")
+	}
+	if err := rewrite(kept, root, false); !errors.Is(err, errUnfit) {
+		t.Errorf("from its file, error = %v", err)
+	}
+	if err := rewrite(kept, root, true); err != nil || commitOf(committed) != "failed" {
+		t.Errorf("anyway: %v", err)
+	}
+	if err := rewrite(committed, root, false); err != nil { // only the page's text changes
+		t.Errorf("what is committed cannot be written again: %v", err)
 	}
 }

@@ -120,6 +120,7 @@ func (l *laboratory) all(ctx context.Context, r *record.Run, groups []figures.Gr
 			return err
 		}
 		r.Rows, r.Samples = append(r.Rows, got.Rows...), append(r.Samples, got.Samples...)
+		r.Failures = append(r.Failures, got.Failures...)
 		for _, note := range got.Notes {
 			if !slices.Contains(r.Notes, note) {
 				r.Notes = append(r.Notes, note)

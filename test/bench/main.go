@@ -26,6 +26,8 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime/debug"
+	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -66,7 +68,7 @@ func run(ctx context.Context, args []string, out, messages io.Writer) error {
 		return err
 	}
 	if o.from != "" {
-		return rewrite(o.from, root)
+		return rewrite(o.from, root, o.anyway)
 	}
 	var committed *record.Run
 	if o.compare != "" {
@@ -92,7 +94,7 @@ func run(ctx context.Context, args []string, out, messages io.Writer) error {
 	if err := r.Table(out); err != nil {
 		return err
 	}
-	for _, note := range r.Notes {
+	for _, note := range slices.Concat(r.Notes, r.Failures) {
 		notes.Printf("note: %s", note)
 	}
 	if err := save(r, o, root, notes); err != nil {
@@ -131,12 +133,15 @@ func prepare(ctx context.Context, o options, root string, notes *progress.Printe
 
 // save writes the files of a run.
 func save(r *record.Run, o options, root string, notes *progress.Printer) error {
+	var refused error
 	if o.write {
-		if err := publish(r, root); err != nil {
-			return err
+		if refused = publish(r, root, o.anyway); refused == nil {
+			notes.Printf("\nWritten to docs/performance.json, docs/performance.md and docs/images.")
+			return nil
 		}
-		notes.Printf("\nWritten to docs/performance.json, docs/performance.md and docs/images.")
-		return nil
+		if !errors.Is(refused, errUnfit) {
+			return refused
+		}
 	}
 	if err := r.Write(o.jsonFile()); err != nil {
 		return err
@@ -145,18 +150,29 @@ func save(r *record.Run, o options, root string, notes *progress.Printer) error 
 		return err
 	}
 	notes.Printf("\nWritten to %s and %s.", o.jsonFile(), filepath.Join(o.out, document.Name))
+	if refused != nil {
+		return fmt.Errorf("%w. Repair this and measure again, or commit the run with a note about it: "+
+			"go run ./test/bench -write -anyway -from %s", refused, o.jsonFile())
+	}
 	return nil
 }
 
-// publish makes a run the committed one, beside the one that was.
-func publish(r *record.Run, root string) error {
+// errUnfit is the error of publish for a run in which something of the project has failed.
+var errUnfit = errors.New("the run is not committed")
+
+// publish makes a run the committed one, beside the one that was. It refuses a run with failures, unless anyway.
+func publish(r *record.Run, root string, anyway bool) error {
 	docs := filepath.Join(root, "docs")
 	file := filepath.Join(docs, "performance.json")
 	before, err := record.Read(file)
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
-	if before != nil && !before.Date.Equal(r.Date) { // the same run again keeps what it has
+	again := before != nil && before.Date.Equal(r.Date)
+	if len(r.Failures) > 0 && !anyway && !again {
+		return fmt.Errorf("%w: %s", errUnfit, strings.Join(r.Failures, "; "))
+	}
+	if before != nil && !again { // the same run again keeps what it has
 		r.Previous = before.Slim()
 	}
 	if err := r.Write(file); err != nil {
@@ -166,7 +182,7 @@ func publish(r *record.Run, root string) error {
 }
 
 // rewrite makes the run of a file the committed one.
-func rewrite(file, root string) error {
+func rewrite(file, root string, anyway bool) error {
 	r, err := record.Read(file)
 	if err != nil {
 		return err
@@ -174,5 +190,5 @@ func rewrite(file, root string) error {
 	if r.Extent == figures.Quick.String() {
 		return fmt.Errorf("%s is a quick run: commit a whole one", file)
 	}
-	return publish(r, root)
+	return publish(r, root, anyway)
 }

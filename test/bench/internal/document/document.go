@@ -68,7 +68,7 @@ func (p *page) introduction() {
 	p.say(
 		"This page shows what the tokenizer costs: time, CPU, memory and money. All figures come from one run of `go run ./test/bench` on one machine, with\n" +
 			"fakes of KMS and DynamoDB on its loopback network. An absolute time says as much about that machine as about the tokenizer, so nearly every\n" +
-			"figure has a *floor* beside it: the same work done with the AWS SDK alone, or the least that a Go program can cost. Subject and floor are\n" +
+			"figure has a *floor* beside it: the same work done with the AWS SDK alone, or the least that a program can cost. Subject and floor are\n" +
 			"measured in turns, slice by slice. A figure is the median of its slices, with their range in brackets. A ratio compares neighbouring\n" +
 			"slices.\n\n" +
 			"To *tokenize* is to seal a card number under a data key of KMS and to put the row into DynamoDB; to " +
@@ -88,6 +88,9 @@ func (p *page) introduction() {
 	}
 	for _, note := range r.Notes {
 		p.say("- **Note**: %s.", strings.TrimSuffix(note, "."))
+	}
+	for _, failure := range r.Failures {
+		p.say("- **Failed**: %s while it was measured, so its time is missing.", failure)
 	}
 	if r.Machine.Load > busy {
 		p.say("- **The machine was busy** when the run began: its load average was %.2f. The ranges are wide for "+

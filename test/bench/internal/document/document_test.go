@@ -18,8 +18,10 @@ func whole() *record.Run {
 		Commit:  "abc",
 		Subject: "the extension of this tree",
 		Notes:   []string{"the peer is absent."},
-		Machine: record.Machine{Cores: 2, Load: 3},
-		Samples: []record.Sample{{Name: "start this", Values: []float64{1, 2}}},
+
+		Failures: []string{"the tests failed in test/crash"},
+		Machine:  record.Machine{Cores: 2, Load: 3},
+		Samples:  []record.Sample{{Name: "start this", Values: []float64{1, 2}}},
 	}
 	for i, f := range figures.All() {
 		row := record.Row{ID: f.ID, Subject: stat.Of(float64(i+1), float64(i+2), float64(i+3))}
@@ -44,6 +46,7 @@ func TestMarkdown_HasEveryFigureThatWasMeasured(t *testing.T) {
 	}
 	for _, want := range []string{
 		"abc", "run before", "the peer is absent", "machine was busy", "vendor: ", "*own*",
+		"**Failed**: the tests failed in test/crash while",
 		"(images/performance-cpu.svg)",
 	} {
 		if !strings.Contains(got, want) {

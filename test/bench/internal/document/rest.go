@@ -47,7 +47,8 @@ func (p *page) again() {
 	p.say("    go run ./test/bench -quick -compare docs/performance.json    what CI runs")
 	p.say("    go run ./test/bench -full -write                 replaces the run and this page\n")
 	p.say(
-		"Run it on a machine that does nothing else; it warns if the load average is above 1.5. CI fails if a ratio or a count is\n" +
+		"Run it on a machine that does nothing else; it warns if the load average is above 1.5. With -full it also runs the tests and `cdk synth` to see how\n" +
+			"long they take. If they fail, -write leaves the run in bench.out and says what failed. CI fails if a ratio or a count is\n" +
 			"worse by half than on this page in three runs out of three. It compares medians but no other percentiles, nothing with 64 clients, and no absolute\n" +
 			"times.")
 }

@@ -49,6 +49,7 @@ type Lab struct {
 	rows     []record.Row
 	samples  []record.Sample
 	notes    []string
+	failures []string
 }
 
 // New returns a lab.
@@ -74,11 +75,13 @@ type Result struct {
 	Rows    []record.Row
 	Samples []record.Sample
 	Notes   []string
+	// Failures are the programs of the project that failed while they were measured, see [record.Run].
+	Failures []string
 }
 
 // Measure measures a group. What this machine cannot measure is left out, with a note.
 func (l *Lab) Measure(ctx context.Context, group figures.Group) (Result, error) {
-	l.rows, l.samples, l.notes = nil, nil, nil
+	l.rows, l.samples, l.notes, l.failures = nil, nil, nil, nil
 	var err error
 	if l.services, err = upstream.Listen(); err != nil {
 		return Result{}, err
@@ -92,7 +95,7 @@ func (l *Lab) Measure(ctx context.Context, group figures.Group) (Result, error) 
 		}
 		return fmt.Sprintf("%d figures", len(l.rows)), err
 	})
-	return Result{l.rows, l.samples, l.notes}, err
+	return Result{l.rows, l.samples, l.notes, l.failures}, err
 }
 
 func (l *Lab) put(rows ...record.Row) { l.rows = append(l.rows, rows...) }

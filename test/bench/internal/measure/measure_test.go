@@ -1,10 +1,15 @@
 package measure
 
 import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
+	"github.com/lambda-tokenizer/lambda-tokenizer/internal/needed"
 	"github.com/lambda-tokenizer/lambda-tokenizer/test/bench/internal/figures"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/client"
 )
@@ -71,5 +76,54 @@ func TestDecodeItem_GivesTheSDKsTypes(t *testing.T) {
 		if _, err := decodeItem([]byte(bad)); err == nil {
 			t.Errorf("%s is an item", bad)
 		}
+	}
+}
+
+func TestWhere_NamesTestsAndPackagesOnly(t *testing.T) {
+	const pkg = "github.com/lambda-tokenizer/lambda-tokenizer/"
+	for name, tt := range map[string]struct{ output, want string }{
+		"nothing failed": {"ok  \t" + pkg + "local\t1s\n", ""},
+		"no go test":     {"Error: no app.go\nFAIL\n", ""},
+		"tests": {"ok  \t" + pkg + "local\t1s\n--- FAIL: TestA (0.00s)\n    a_test.go:1: card 4111111111111111\n" +
+			"    --- FAIL: TestA/4111111111111111 (0.00s)\n--- FAIL: TestB (0.00s)\nFAIL\nFAIL\t" + pkg + "test/crash\t2s\n" +
+			"--- FAIL: TestC (0.00s)\nFAIL\t" + pkg + "test/endtoend\t2s\nFAIL\n",
+			" in test/crash (TestA, TestB), test/endtoend (TestC)"},
+		"a package that does not compile": {"# " + pkg + "local\nlocal/x.go:1: secret\nFAIL\t" + pkg +
+			"local [build failed]\nFAIL\n", " in local"},
+		"many": {strings.Repeat("FAIL\tp\t1s\n", 12), " in p, p, p, p, p, p, p, p, p, p, and 2 more"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := where([]byte(tt.output)); got != tt.want {
+				t.Errorf("%q, want %q", got, tt.want)
+			}
+		})
+	}
+}
+
+func TestTimed_TellsWhatHasNoTime(t *testing.T) {
+	needed.Program(t, "go")
+	for name, tt := range map[string]struct {
+		command        []string
+		rows           int
+		note, failures []string
+	}{
+		"a program that works": {[]string{"go", "version"}, 1, nil, nil},
+		"a program that fails": {[]string{"go", "no-such-command"}, 0, nil, []string{"`go test ./...` failed"}},
+		"a program that is absent": {[]string{"no-such-program"}, 0,
+			[]string{"go test ./... is not measured: no-such-program is not on the PATH"}, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := New(Config{Root: t.TempDir()})
+			err := l.timed(t.Context(), "tests", tt.command[0], tt.command[1:]...)
+			if err != nil || len(l.rows) != tt.rows || !slices.Equal(l.notes, tt.note) ||
+				!slices.Equal(l.failures, tt.failures) {
+				t.Errorf("%v, %d rows, notes %q, failures %q", err, len(l.rows), l.notes, l.failures)
+			}
+		})
+	}
+	ended, end := context.WithCancel(t.Context())
+	end()
+	if err := New(Config{Root: t.TempDir()}).timed(ended, "tests", "go", "version"); !errors.Is(err, context.Canceled) {
+		t.Errorf("interrupted: %v", err)
 	}
 }

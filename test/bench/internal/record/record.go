@@ -25,8 +25,11 @@ type Run struct {
 	Peer     string    `json:"peer,omitempty"`
 	Machine  Machine   `json:"machine"`
 	Notes    []string  `json:"notes,omitempty"` // what is missing or needs to be known, and why
-	Rows     []Row     `json:"rows"`
-	Samples  []Sample  `json:"samples,omitempty"`
+	// Failures are programs of the project that failed while they were measured, such as its tests. The time of such a
+	// program is missing, and the other figures may be those of a tree that does not work.
+	Failures []string `json:"failures,omitempty"`
+	Rows     []Row    `json:"rows"`
+	Samples  []Sample `json:"samples,omitempty"`
 	// Previous is the run that was committed before, without samples and its own previous one.
 	Previous *Run `json:"previous,omitempty"`
 }
