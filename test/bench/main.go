@@ -7,13 +7,14 @@
 //
 // It is one process with fakes of KMS and DynamoDB, whose answers take as long as is set, and with the load. What is
 // measured are other processes: the extension, built as the layer builds it and driven through its loopback API; the
-// smallest extension that Go allows; and, where it can be had, HashiCorp's. Nearly every figure is a ratio to a floor,
-// which is measured in turns with it: what the same work costs with the AWS SDK alone, or what a refused request costs.
-// So a figure says little about the machine.
+// smallest extension that Go allows; where it can be had, HashiCorp's; and what `go run ./local -app DIR -serve` runs,
+// with functions of the benchmark's own. Nearly every figure is a ratio to a floor, which is measured in turns with it:
+// what the same work costs with the AWS SDK alone, or what a refused request costs. So a figure says little about the
+// machine.
 //
 // The packages below internal each have one part: figures the list of what is measured, measure the measurements,
-// upstream the fakes, load the clients, process the extensions, stat the statistics, record a run and its comparison
-// with another, plot and document what people read.
+// upstream the fakes, load the clients, process the extensions, localrun the local run, stat the statistics, record a
+// run and its comparison with another, plot and document what people read.
 package main
 
 import (

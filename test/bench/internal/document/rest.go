@@ -62,6 +62,7 @@ var plots = []struct {
 	{"performance-latency.svg", "Latency against the number of clients", figures.Latency, drawLatency},
 	{"performance-cpu.svg", "CPU time for one operation, by part", figures.CPU, drawCPU},
 	{"performance-start.svg", "From the start of the process to its registration", figures.Start, drawStarts},
+	{"performance-invocations.svg", "First invocations in the local run", figures.Development, drawInvocations},
 }
 
 // Plots are the plots by their file names.
@@ -148,4 +149,21 @@ func drawCPU(r *record.Run) []byte {
 	}
 	return plot.Bars("CPU time for one operation, by part",
 		"The services answer at once. Lines are the range of the slices.", "µs", bars)
+}
+
+func drawInvocations(r *record.Run) []byte {
+	var bars []plot.Bar
+	for _, runtime := range figures.Runtimes {
+		row := r.Row("invoke-cold-" + runtime.ID)
+		if row == nil {
+			continue
+		}
+		bars = append(bars, plot.Bar{Name: runtime.Name, Value: row.Subject, Own: true},
+			plot.Bar{Name: "its floor", Value: row.Floor})
+	}
+	if len(bars) == 0 {
+		return nil
+	}
+	return plot.Bars("First invocations in the local run",
+		"The floor is a bare extension and an empty program. Lines are the range of the turns.", "ms", bars)
 }

@@ -47,8 +47,9 @@ const (
 	Loaded   Group = "latency"
 	Busy     Group = "cpu"
 	Loopback Group = "loopback"
-	Batches  Group = "batches"
 	Memory   Group = "memory"
+	Batches  Group = "batches"
+	Invoke   Group = "invoke"
 	GoBench  Group = "gobench"
 	Order    Group = "order"
 	Million  Group = "million"
@@ -70,7 +71,7 @@ func (e Extent) String() string { return [...]string{"quick", "standard", "full"
 
 // Groups are the groups that an extent measures.
 func Groups(e Extent) []Group {
-	groups := []Group{Size, Starts, Waits, Units, Loaded, Busy, Memory, Batches}
+	groups := []Group{Size, Starts, Waits, Units, Loaded, Busy, Memory, Batches, Invoke}
 	if e >= Standard {
 		groups = append(groups, Loopback, GoBench, Order)
 	}

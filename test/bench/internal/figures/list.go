@@ -331,17 +331,59 @@ func calls() []Figure {
 	return list
 }
 
+// Runtime is a runtime whose function is invoked in the local run.
+type Runtime struct {
+	ID   string
+	Name string // also of the function
+	AWS  string // Lambda's name
+}
+
+// Runtimes are all that the local run has.
+var Runtimes = []Runtime{
+	{"go", "Go", "provided.al2023"}, {"python", "Python", "python3.13"}, {"node", "Node", "nodejs22.x"},
+}
+
+// invocations are the figures of functions in the local run. They have no targets: nothing follows from their floors
+// about how much more an invocation has to cost, and a person who waits for one notices a second and not the
+// milliseconds in which they differ. The comparison with the committed run finds what has become slow.
+func invocations() (list []Figure) {
+	const app = "`go run ./local -app DIR -serve` runs a small app, whose functions swap a card number for a token. " +
+		"They are invoked through Lambda's Invoke API. "
+	for _, r := range Runtimes {
+		list = append(list, Figure{
+			ID: "invoke-cold-" + r.ID, Section: Development, Name: "local run: first invocation, " + r.Name, Unit: "ms",
+			Digits: 1, Floor: "a bare Go extension, and then an empty program in the same language",
+			Compare: ByRatio, Group: Invoke,
+			How: app + "The local run has just started, so the first invocation starts the extension, and then the runtime " +
+				"with the handler. Each turn starts the local run anew.",
+			Limits: "The language's own start, the modules that the local run's bootstrap and the layer's client import, and " +
+				"the first data key. Floor and figure depend on the release of Python or Node.",
+		})
+	}
+	for _, r := range Runtimes {
+		list = append(list, Figure{
+			ID: "invoke-warm-" + r.ID, Section: Development, Name: "local run: warm invocation, median, " + r.Name,
+			Unit: "ms", Digits: 2, Floor: "a tokenize by the extension without a function",
+			Compare: ByRatio, Group: Invoke,
+			How: app + "One client on a connection that stays open, after the first invocation. The services answer at once: " +
+				"those of the local run, and the fakes that the floor's extension calls.",
+			Limits: "The requests around the tokenize: of the Invoke API, of Lambda's Runtime API for the event and the " +
+				"answer, and to the services through the local run, which decides about each by the app's policies.",
+		})
+	}
+	return list
+}
+
 func development() []Figure {
-	return []Figure{
-		{
+	return append(invocations(),
+		Figure{
 			ID: "synth", Section: Development, Name: "cdk synth", Unit: "s", Digits: 1, Group: Work,
 			How:    "One run of `npx cdk synth --quiet`, with warm caches of the compiler.",
 			Limits: "The CDK runs in Node, and the layer is compiled for two architectures.",
 		},
-		{
+		Figure{
 			ID: "tests", Section: Development, Name: "go test ./...", Unit: "s", Digits: 0, Group: Work,
 			How:    "One run, with `-count=1`.",
 			Limits: "The tests that synthesize the app.",
-		},
-	}
+		})
 }

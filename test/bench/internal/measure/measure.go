@@ -68,6 +68,7 @@ var groups = map[figures.Group]func(*Lab, context.Context) error{
 	figures.Work:     (*Lab).work,
 	figures.Batches:  (*Lab).batches,
 	figures.Import:   (*Lab).importing,
+	figures.Invoke:   (*Lab).invocations,
 }
 
 // Result is what a group has given.

@@ -3,6 +3,9 @@ package measure
 import (
 	"context"
 	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -11,6 +14,8 @@ import (
 
 	"github.com/lambda-tokenizer/lambda-tokenizer/internal/needed"
 	"github.com/lambda-tokenizer/lambda-tokenizer/test/bench/internal/figures"
+	"github.com/lambda-tokenizer/lambda-tokenizer/test/bench/internal/process"
+	"github.com/lambda-tokenizer/lambda-tokenizer/test/bench/internal/upstream"
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/client"
 )
 
@@ -125,5 +130,85 @@ func TestTimed_TellsWhatHasNoTime(t *testing.T) {
 	end()
 	if err := New(Config{Root: t.TempDir()}).timed(ended, "tests", "go", "version"); !errors.Is(err, context.Canceled) {
 		t.Errorf("interrupted: %v", err)
+	}
+}
+
+// A machine without Python and Node measures the function in Go.
+func TestInvocations_NameTheRuntimesThatAreAbsent(t *testing.T) {
+	needed.Program(t, "go")
+	root, err := process.Root()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	l := New(Config{
+		Root: root, Subject: filepath.Join(dir, "extension"), Bare: filepath.Join(dir, "bare"), Extent: figures.Quick,
+	})
+	for output, pkg := range map[string]string{l.Subject: "./tokenizerlayer/extension", l.Bare: "./test/bench/bare"} {
+		if err := process.Build(t.Context(), root, pkg, output, ""); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if l.services, err = upstream.Listen(); err != nil {
+		t.Fatal(err)
+	}
+	defer l.services.Close()
+	onlyGo(t)
+	if err := l.invocationTurns(t.Context(), 1); err != nil {
+		t.Fatal(err)
+	}
+	if len(l.rows) != 2 || l.rows[0].ID != "invoke-cold-go" || l.rows[1].ID != "invoke-warm-go" {
+		t.Errorf("%+v", l.rows)
+	}
+	for _, row := range l.rows {
+		if row.Subject == nil || row.Ratio == nil || row.Ratio.N != 1 {
+			t.Errorf("%+v", row)
+		}
+	}
+	if len(l.notes) != 2 || !strings.Contains(l.notes[0], "in Python are absent") ||
+		!strings.Contains(l.notes[1], "node is not on the PATH: install") {
+		t.Errorf("%q", l.notes)
+	}
+}
+
+// onlyGo leaves nothing on the PATH but the go command.
+func onlyGo(t *testing.T) {
+	t.Helper()
+	program, err := exec.LookPath("go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	if err := os.Symlink(program, filepath.Join(dir, "go")); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PATH", dir)
+}
+
+// Every runtime that is installed has a floor: a program that ends by itself, and without an error.
+func TestEmptyStart_StartsAnEmptyProgram(t *testing.T) {
+	needed.Program(t, "go")
+	needed.Program(t, "python3")
+	needed.Program(t, "node")
+	root, err := process.Root()
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := New(Config{Root: root, Bare: filepath.Join(t.TempDir(), "bare")})
+	if err := process.Build(t.Context(), root, "./test/bench/bare", l.Bare, ""); err != nil {
+		t.Fatal(err)
+	}
+	if l.services, err = upstream.Listen(); err != nil {
+		t.Fatal(err)
+	}
+	defer l.services.Close()
+	list := l.installed(t.Context(), t.TempDir())
+	if len(list) != len(figures.Runtimes) {
+		t.Fatalf("%d runtimes, notes %q", len(list), l.notes)
+	}
+	for _, r := range list {
+		if taken, err := l.emptyStart(t.Context(), r); err != nil || taken <= 0 {
+			t.Errorf("%s: %v %v", r.Name, taken, err)
+		}
 	}
 }

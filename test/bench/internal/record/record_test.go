@@ -65,6 +65,8 @@ func TestCompare_FailsWhatIsWorseByHalf(t *testing.T) {
 		"a count near none":          {value("kms-wait", 0), value("kms-wait", 0.04), false},
 		"a count that was none":      {value("kms-wait", 0), value("kms-wait", 0.2), true},
 		"an absolute time":           {value("seal", 1), value("seal", 100), false},
+		"a row of the first run":     {value("size", 1), ratio("invoke-warm-go", 9), false},
+		"a first invocation":         {ratio("invoke-cold-go", 2), ratio("invoke-cold-go", 4), true},
 		"a row that is not measured": {value("size", 1), value("kms-wait", 1), false},
 	} {
 		t.Run(name, func(t *testing.T) {
