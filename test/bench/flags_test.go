@@ -11,6 +11,7 @@ import (
 
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/progress"
 	"github.com/lambda-tokenizer/lambda-tokenizer/test/bench/internal/figures"
+	"github.com/lambda-tokenizer/lambda-tokenizer/test/bench/internal/measure"
 	"github.com/lambda-tokenizer/lambda-tokenizer/test/bench/internal/record"
 )
 
@@ -97,6 +98,19 @@ func TestPublish_KeepsTheRunBefore(t *testing.T) {
 	}
 	if rewrite(quick, root, false) == nil {
 		t.Error("a quick run is committed")
+	}
+}
+
+func TestCollect_KeepsWhatEachGroupGives(t *testing.T) {
+	r := &record.Run{}
+	for _, failure := range []string{"a", "b"} {
+		collect(r, measure.Result{
+			Rows: []record.Row{{ID: failure}}, Samples: []record.Sample{{Name: failure}}, Notes: []string{"the same"},
+			Failures: []string{failure},
+		})
+	}
+	if len(r.Rows) != 2 || len(r.Samples) != 2 || len(r.Notes) != 1 || !slices.Equal(r.Failures, []string{"a", "b"}) {
+		t.Errorf("%+v", r)
 	}
 }
 

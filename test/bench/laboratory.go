@@ -119,15 +119,20 @@ func (l *laboratory) all(ctx context.Context, r *record.Run, groups []figures.Gr
 		if err != nil {
 			return err
 		}
-		r.Rows, r.Samples = append(r.Rows, got.Rows...), append(r.Samples, got.Samples...)
-		r.Failures = append(r.Failures, got.Failures...)
-		for _, note := range got.Notes {
-			if !slices.Contains(r.Notes, note) {
-				r.Notes = append(r.Notes, note)
-			}
-		}
+		collect(r, got)
 	}
 	return nil
+}
+
+// collect adds what a group has given to the run.
+func collect(r *record.Run, got measure.Result) {
+	r.Rows, r.Samples = append(r.Rows, got.Rows...), append(r.Samples, got.Samples...)
+	r.Failures = append(r.Failures, got.Failures...)
+	for _, note := range got.Notes {
+		if !slices.Contains(r.Notes, note) {
+			r.Notes = append(r.Notes, note)
+		}
+	}
 }
 
 // again is how often a figure that is worse is measured once more. The best measurement counts.
