@@ -41,10 +41,13 @@ func TestServe_HasAPage(t *testing.T) {
 		return resp.StatusCode, string(b)
 	}
 	started := time.Now()
-	if status, _ := get(link); status != http.StatusOK {
-		t.Fatalf("the address answers %d", status)
+	status, welcome := get(link)
+	leads := regexp.MustCompile(`url=(/[A-Z0-9]+/)"`).FindStringSubmatch(welcome)
+	if status != http.StatusOK || leads == nil {
+		t.Fatalf("the address answers %d and leads nowhere:\n%s", status, welcome)
 	}
-	base, _, _ := strings.Cut(link, "?")
+	root, _, _ := strings.Cut(link, "/?")
+	base := root + leads[1]
 	status, html := get(base)
 	t.Logf("the page of %d bytes is there after %v", len(html), time.Since(started))
 	if status != http.StatusOK {
