@@ -26,9 +26,10 @@ import (
 type Config struct {
 	Account, Region string
 	Policies        *policy.Account
-	// Denied gets an error for every denied call, for the log. It names role, action, resource and the statement that
-	// is missing or denies the call, and no values of the call, such as an encryption context.
-	Denied func(error)
+	// Denied gets an error for every denied call of a function, by its ARN, for the log. The error names role, action,
+	// resource and the statement that is missing or denies the call, and no values of the call, such as an encryption
+	// context.
+	Denied func(function string, err error)
 	// Decided, if set, gets every decision about a permission that a call needs.
 	Decided func(awsproxy.Call, Decision)
 }
@@ -107,7 +108,7 @@ func (a *Authorizer) Authorize(_ context.Context, call awsproxy.Call) error {
 		}
 		a.decided(call, decision)
 		if denial != nil {
-			a.config.Denied(fmt.Errorf("access denied: role %s: %s on %s%s: %s", denial.Role, denial.Action,
+			a.config.Denied(call.Function, fmt.Errorf("access denied: role %s: %s on %s%s: %s", denial.Role, denial.Action,
 				denial.Resource, p.why, denial.Missing))
 			return awsjson.Errorf("AccessDeniedException", "%s", denial)
 		}

@@ -24,7 +24,7 @@ func TestDecided_NamesTheStatementThatAllowsOrTheOneThatIsMissing(t *testing.T) 
 	}
 	var decisions []authorizer.Decision
 	a := authorizer.New(authorizer.Config{
-		Account: account, Region: "us-east-1", Policies: policies, Denied: func(error) {},
+		Account: account, Region: "us-east-1", Policies: policies, Denied: func(string, error) {},
 		Decided: func(_ awsproxy.Call, d authorizer.Decision) { decisions = append(decisions, d) },
 	})
 	for operation, body := range map[string]string{

@@ -130,7 +130,8 @@ func Deploy(ctx context.Context, o Options) (_ *Cloud, err error) {
 func (c *Cloud) prepare(o Options) (*deployment, error) {
 	policies := policy.NewAccount(o.Account)
 	auth := authorizer.New(authorizer.Config{
-		Account: o.Account, Region: o.Region, Policies: policies, Denied: c.troubles.add, Decided: o.Watcher.Decided,
+		Account: o.Account, Region: o.Region, Policies: policies, Decided: o.Watcher.Decided,
+		Denied: func(function string, err error) { c.troubles.add(c.functions.denied(function, err)) },
 	})
 	proxy := awsproxy.New(awsproxy.Config{
 		Targets: c.services.endpoints, Trouble: c.troubles.add, Authorize: auth.Authorize, Around: o.Around,

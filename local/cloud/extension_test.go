@@ -44,7 +44,8 @@ func TestStartExtension_HasTheRightsOfItsFunction(t *testing.T) {
 		t.Errorf("order detokenizes: error = %v, want ErrDenied", err)
 	}
 	if trouble := strings.Join(s.Trouble(), "\n"); !strings.Contains(trouble, "OrderRole") ||
-		!strings.Contains(trouble, ": dynamodb:GetItem on ") {
+		!strings.Contains(trouble, ": dynamodb:GetItem on ") ||
+		!strings.Contains(trouble, "(function AppStack/OrderFunction, to which the layer is attached for tokenize)") {
 		t.Errorf("the refused calls are %q", trouble)
 	}
 }

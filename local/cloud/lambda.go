@@ -58,6 +58,7 @@ type functions struct {
 
 // function is a function that is ready to be invoked.
 type function struct {
+	path   string // of the construct
 	role   string // ARN
 	vpc    string // id; "" for none
 	config lambdahost.Config
@@ -124,11 +125,24 @@ func (f *functions) createFunction(ctx context.Context, r *resource) (created, e
 		host.Close()
 		return created{}, errors.New("another function of the app has the same FunctionName")
 	}
-	f.byARN[arn] = &function{role, vpc, config, host}
+	f.byARN[arn] = &function{constructPath(r.stack, r.id), role, vpc, config, host}
 	f.listed = append(f.listed, &Function{
-		Name: name, LogicalID: r.id, Path: constructPath(r.stack, r.id), running: f.byARN[arn],
+		Name: name, LogicalID: r.id, Path: f.byARN[arn].path, running: f.byARN[arn],
 	})
 	return created{name, map[string]string{"Arn": arn}}, nil
+}
+
+// denied says of which function a call was denied, and for what the layer was attached to it.
+func (f *functions) denied(arn string, err error) error {
+	called := f.byARN[arn]
+	if called == nil { // of somebody who is no function
+		return err
+	}
+	access := called.config.Variables["TOKENIZER_ACCESS"]
+	if access == "" {
+		return fmt.Errorf("%w (function %s, without the layer)", err, called.path)
+	}
+	return fmt.Errorf("%w (function %s, to which the layer is attached for %s)", err, called.path, access)
 }
 
 // variables are those of the runtime, those that the template declares, and the way to the services.

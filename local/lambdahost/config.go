@@ -72,7 +72,8 @@ func (c Config) complete() (Config, error) {
 		return c, fmt.Errorf("TaskDir %q and OptDir %q must be absolute paths", c.TaskDir, c.OptDir)
 	}
 	if _, err := os.Stat(c.command()[0]); err != nil {
-		return c, fmt.Errorf("TaskDir must hold the function's executable: %w", err)
+		return c,
+			fmt.Errorf("the function's code has no program %s: build it with this name", filepath.Base(c.command()[0]))
 	}
 	if c.OptDir == "" {
 		return c, nil

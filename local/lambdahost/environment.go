@@ -3,7 +3,9 @@ package lambdahost
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"net/http"
 	"path/filepath"
 	"runtime"
@@ -164,6 +166,9 @@ func (e *environment) start(of program, record func(*process)) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	p, err := startProcess(of, &lineWriter{w: e.cfg.Log, prefix: of.label + ": "})
+	if errors.Is(err, fs.ErrPermission) {
+		return fmt.Errorf("cannot start %s (%w): make the file executable with chmod +x", of.name, err)
+	}
 	if err != nil {
 		return fmt.Errorf("cannot start %s (%w): it must be built for this machine, %s/%s", of.name, err,
 			runtime.GOOS, runtime.GOARCH)

@@ -506,7 +506,7 @@ func TestNew_RefusesWhatCannotWork(t *testing.T) {
 		"negative":       func(c *Config) { c.Timeout = -1 },
 		"MaxConcurrency": func(c *Config) { c.MaxConcurrency = -1 },
 		"absolute":       func(c *Config) { c.TaskDir = "task" },
-		"executable":     func(c *Config) { c.TaskDir = t.TempDir() },
+		"no program":     func(c *Config) { c.TaskDir = t.TempDir() },
 		"OptDir":         func(c *Config) { c.OptDir = "/does/not/exist" },
 		"at most 10":     func(c *Config) { c.OptDir = elevenExtensions(t) },
 	} {

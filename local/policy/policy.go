@@ -173,6 +173,10 @@ func (a *Account) missing(r Request) *Denial {
 		if isKey {
 			owner = "key"
 		}
+		if _, known := a.resources[r.Resource]; isKey && !known {
+			return &Denial{r, "no resource-based policy allows the " + r.Action + " action",
+				"no template of this run has the key: the role uses a key of another app, or a wrong ARN"}
+		}
 		return &Denial{r, "no resource-based policy allows the " + r.Action + " action", "the " + owner +
 			"'s policy neither names the role nor leaves " + r.Action + " to the account's policies" +
 			nearly(ofResource, r)}

@@ -153,6 +153,15 @@ func lists(context map[string]string) map[string][]string {
 	return split
 }
 
+// A role can name a key of another app, or one that does not exist. Its policies are not what is wrong then.
+func TestEvaluate_NamesAKeyThatNoTemplateHas(t *testing.T) {
+	a := policy.NewAccount(accountID)
+	denial := a.Evaluate(policy.Request{Role: role, Action: "kms:Decrypt", Resource: keyARN})
+	if denial == nil || !strings.Contains(denial.Missing, "no template of this run has the key") {
+		t.Errorf("denial = %+v", denial)
+	}
+}
+
 func TestEvaluate_Conditions(t *testing.T) {
 	for _, tt := range []struct {
 		condition string

@@ -132,18 +132,32 @@ func TestRun_NamesARuntimeThatIsNotInstalled(t *testing.T) {
 	}
 }
 
-// A function in Go that was built for another machine cannot start.
-func TestRun_SaysThatAFunctionIsForAnotherMachine(t *testing.T) {
-	dir := newApp(t, map[string]code{"F": {
-		runtime: "provided.al2023", handler: "bootstrap", files: map[string]string{"bootstrap": "\x7fELF for another"},
-	}}, nil)
-	if err := os.Chmod(filepath.Join(dir, "asset.F", "bootstrap"), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	got := start(t, "-app", dir, "-invoke", "F")
-	if got.err == nil || !strings.Contains(got.err.Error(), "S/F: ") ||
-		!strings.Contains(got.err.Error(), "it must be built for this machine, "+runtime.GOOS+"/"+runtime.GOARCH) {
-		t.Errorf("error = %v", got.err)
+// A function in Go has a program of its own, which may be of no use here.
+func TestRun_SaysWhyAProgramCannotStart(t *testing.T) {
+	for name, tt := range map[string]struct {
+		file string
+		mode os.FileMode
+		want string
+	}{
+		"for another machine": {"bootstrap", 0o700,
+			"it must be built for this machine, " + runtime.GOOS + "/" + runtime.GOARCH},
+		"not executable": {"bootstrap", 0o600, "make the file executable with chmod +x"},
+		"another name":   {"main", 0o700, "the function's code has no program bootstrap: build it with this name"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := newApp(t, map[string]code{"F": {
+				runtime: "provided.al2023", handler: "bootstrap",
+				files: map[string]string{tt.file: "\x7fELF for another"},
+			}}, nil)
+			if err := os.Chmod(filepath.Join(dir, "asset.F", tt.file), tt.mode); err != nil {
+				t.Fatal(err)
+			}
+			got := start(t, "-app", dir, "-invoke", "F")
+			if got.err == nil || !strings.Contains(got.err.Error(), "S/F: ") ||
+				!strings.Contains(got.err.Error(), tt.want) {
+				t.Errorf("error = %v", got.err)
+			}
+		})
 	}
 }
 

@@ -109,8 +109,14 @@ func TestInvoke_TellsWhatAFunctionDoesWrong(t *testing.T) {
 			"Runtime.ImportModuleError", "No module named 'no_such_module'", "Put it into the folder of the function"}},
 		"Node's package is not installed": {node("import 'no-such-package'"), []string{
 			"Runtime.ImportModuleError", "Cannot find package 'no-such-package'", "folder of the function"}},
-		"a function without the layer": {python("from lambda_tokenizer import tokenize"), []string{
-			"Runtime.ImportModuleError", "No module named 'lambda_tokenizer'", "into a layer"}},
+		"a Python function without the layer": {python("from lambda_tokenizer import tokenize"), []string{
+			"No module named 'lambda_tokenizer'", "attach the layer to the function"}},
+		"a Node function without the layer": {node("import '@lambda-tokenizer/client'"), []string{
+			"Cannot find package '@lambda-tokenizer/client'", "attach the layer to the function"}},
+		"a Node function without the layer, by its path": {
+			node("import '/opt/nodejs/node_modules/@lambda-tokenizer/client/index.mjs'"),
+			[]string{"Runtime.ImportModuleError", "attach the layer to the function"}},
+		"no Python file":       {handler(python(""), "other.handler"), []string{"has no file other.py"}},
 		"Python's syntax":      {python("def handler(:"), []string{"Runtime.UserCodeSyntaxError", "line 1"}},
 		"Node's syntax":        {node("export const = 1"), []string{"Runtime.UserCodeSyntaxError"}},
 		"no Python handler":    {python("x = 1"), []string{"Runtime.HandlerNotFound", "'handler' missing on module"}},

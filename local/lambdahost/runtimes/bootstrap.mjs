@@ -87,6 +87,19 @@ async function importFile(name) {
   throw new Failure("Runtime.ImportModuleError", `Cannot find ${name}.js, ${name}.mjs or ${name}.cjs in the function's code`);
 }
 
+const client = "nodejs/node_modules/@lambda-tokenizer/client/index.mjs"; // in the tokenizer's layer
+
+// advise says what to do about a package that is not there.
+function advise(missing) {
+  if (!missing.includes("@lambda-tokenizer/client")) {
+    return "Put the package into the folder of the function, or into a layer. Lambda itself has only the AWS SDK";
+  }
+  if (opt && existsSync(path.join(opt, client))) {
+    return `The layer has it, but an import does not look there: import /opt/${client}, or bundle the package`;
+  }
+  return "It comes with the tokenizer's layer: attach the layer to the function";
+}
+
 // load returns the function that a handler such as index.handler or src/app.handlers.pay names.
 async function load(handler) {
   const [, name, member] = /^((?:.*\/)?[^/.]+)\.([^/]+)$/.exec(handler) ?? [];
@@ -98,8 +111,7 @@ async function load(handler) {
     if (error instanceof SyntaxError) throw new Failure("Runtime.UserCodeSyntaxError", `${error.name}: ${error.message}`);
     if (error?.code !== "ERR_MODULE_NOT_FOUND" && error?.code !== "MODULE_NOT_FOUND") throw error;
     const missing = error.message.split("\n")[0];
-    throw new Failure("Runtime.ImportModuleError",
-      `${missing}. Put the package into the folder of the function, or into a layer. Lambda itself has only the AWS SDK`);
+    throw new Failure("Runtime.ImportModuleError", `${missing}. ${advise(missing)}`);
   }
   const find = (from) => member.split(".").reduce((value, key) => value?.[key], from);
   const found = find(loaded) ?? find(loaded.default);

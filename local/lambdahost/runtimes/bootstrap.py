@@ -80,9 +80,7 @@ def load(handler):
     try:
         loaded = importlib.import_module(module.replace("/", "."))
     except ImportError as error:
-        advice = ""
-        if isinstance(error, ModuleNotFoundError):
-            advice = ". Put it into the folder of the function (pip install -t) or into a layer"
+        advice = advise(error.name, module) if isinstance(error, ModuleNotFoundError) else ""
         raise Failure("Runtime.ImportModuleError", f"Unable to import module '{module}': {error}{advice}") from None
     except SyntaxError as error:
         raise Failure(
@@ -91,6 +89,15 @@ def load(handler):
     if not callable(getattr(loaded, function, None)):
         raise Failure("Runtime.HandlerNotFound", f"Handler '{function}' missing on module '{module}'")
     return getattr(loaded, function)
+
+
+def advise(missing, module):
+    """Says what to do about a module that is not there."""
+    if missing == module.replace("/", "."):
+        return f". The function's code has no file {module}.py"
+    if missing.partition(".")[0] == "lambda_tokenizer":
+        return ". It comes with the tokenizer's layer: attach the layer to the function"
+    return ". Put it into the folder of the function (pip install -t) or into a layer"
 
 
 def number(value):
