@@ -23,6 +23,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -51,9 +52,9 @@ type Config struct {
 
 // Route is a method of a resource.
 type Route struct {
-	// Method is an HTTP method, not ANY.
+	// Method is an HTTP method, or ANY.
 	Method string
-	// Path is matched as it is ("/order"): {parameters} are not simulated. Empty is the API's root.
+	// Path can have parameters: "/orders/{id}" and, for everything below, "/{proxy+}". Empty is the API's root.
 	Path string
 	// Authorizer checks the header Authorization; nil lets anyone call.
 	Authorizer *CognitoAuthorizer
@@ -71,13 +72,14 @@ type Route struct {
 // Gateway serves a stage. Make one with [New]. It is safe for concurrent use.
 type Gateway struct {
 	config Config
-	routes map[string]*route // by method and resource path
+	routes []*route // the first that matches a request serves it
 	logMu  sync.Mutex
 }
 
 // route is a Route with what is made from it.
 type route struct {
 	Route
+	segments []segment // of the path
 	verifier *verifier // nil lets anyone call
 	models   models
 }
@@ -91,27 +93,32 @@ func New(config Config) (*Gateway, error) {
 	if config.Now == nil {
 		config.Now = time.Now
 	}
-	g := &Gateway{config: config, routes: map[string]*route{}}
+	g := &Gateway{config: config}
+	given := map[string]bool{}
 	verifiers := map[CognitoAuthorizer]*verifier{} // routes share a pool's keys
 	for _, r := range config.Routes {
 		r.Path = cmp.Or(r.Path, "/")
 		name := r.Method + " " + r.Path
 		switch {
-		case strings.ContainsAny(r.Path, "{}"):
-			return nil, fmt.Errorf("route %s: path parameters are not simulated", name)
 		case !strings.HasPrefix(r.Path, "/"):
 			return nil, fmt.Errorf("route %s: the path must begin with a slash", name)
-		case r.Method == "" || r.Method == "ANY":
-			return nil, fmt.Errorf("route %s: name one HTTP method, ANY is not simulated", name)
+		case r.Method != anyMethod && !slices.Contains(methods, r.Method):
+			return nil, fmt.Errorf("route %s: the method must be ANY or one of %s", name, strings.Join(methods, ", "))
 		case r.Invoke == nil:
 			return nil, fmt.Errorf("route %s: Invoke is missing", name)
 		case r.Timeout < 0:
 			return nil, fmt.Errorf("route %s: the timeout is negative", name)
-		case g.routes[name] != nil:
+		case given[name]:
 			return nil, fmt.Errorf("route %s is given twice", name)
 		}
+		given[name] = true
+		parts, ok := segments(r.Path)
+		if !ok {
+			return nil, fmt.Errorf("route %s: a parameter must be a whole segment with a name of its own, as in {id}, and "+
+				"{id+} must be the last one", name)
+		}
 		r.Timeout = cmp.Or(r.Timeout, defaultTimeout)
-		ready := &route{Route: r}
+		ready := &route{Route: r, segments: parts}
 		var err error
 		if r.ValidateBody {
 			if ready.models, err = compile(r.Models); err != nil {
@@ -126,8 +133,9 @@ func New(config Config) (*Gateway, error) {
 			}
 			ready.verifier = verifiers[*a]
 		}
-		g.routes[name] = ready
+		g.routes = append(g.routes, ready)
 	}
+	slices.SortStableFunc(g.routes, compare)
 	return g, nil
 }
 
@@ -135,10 +143,12 @@ func New(config Config) (*Gateway, error) {
 func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	started, id := g.config.Now(), uuid.NewString()
 	w.Header().Set("x-amzn-RequestId", id)
-	route, path, failed := g.find(r)
+	route, path, parameters, failed := g.find(r)
 	status := 0
 	if failed == nil {
-		status, failed = g.serve(w, r, route, g.event(route, r, path, id, started))
+		event := g.event(route, r, path, id, started)
+		event.PathParameters = parameters
+		status, failed = g.serve(w, r, route, event)
 	}
 	if failed != nil {
 		status = failed.status
@@ -182,19 +192,22 @@ func (g *Gateway) serve(w http.ResponseWriter, r *http.Request, route *route,
 	return respond(w, answer)
 }
 
-// find returns a request's route and its path below the stage. A REST API routes by the path as it was sent, in which
+// find returns a request's route, its path below the stage, and the parameters of the path. A REST API routes by the path as it was sent, in which
 // case and percent-encoding count, but ignores slashes at its end. The event has them. See
 // https://github.com/aws/aws-sam-cli/pull/1495 and https://github.com/floci-io/floci/issues/1557
-func (g *Gateway) find(r *http.Request) (found *route, path string, _ *failure) {
+func (g *Gateway) find(r *http.Request) (found *route, path string, parameters map[string]string, _ *failure) {
 	stage, path, _ := strings.Cut(strings.TrimPrefix(r.URL.EscapedPath(), "/"), "/")
 	if stage != g.config.Stage {
-		return nil, "", noStage
+		return nil, "", nil, noStage
 	}
 	path = "/" + path
-	if found = g.routes[r.Method+" "+cmp.Or(strings.TrimRight(path, "/"), "/")]; found == nil {
-		return nil, "", noRoute(r.Header)
+	parts := split(path)
+	for _, found := range g.routes {
+		if parameters, ok := found.match(r.Method, parts); ok {
+			return found, path, parameters, nil
+		}
 	}
-	return found, path, nil
+	return nil, "", nil, noRoute(r.Header)
 }
 
 // invoke returns at the timeout even if the function's host does not. As on AWS, a client that leaves does not stop the

@@ -140,6 +140,63 @@ func TestGateway_IgnoresSlashesAtTheEnd(t *testing.T) {
 	}
 }
 
+// Which route serves a request, and with which parameters: what others have measured on AWS is among it.
+func TestGateway_RoutesByPathAndMethodTogether(t *testing.T) {
+	var served events.APIGatewayProxyRequest
+	invoke := func(_ context.Context, p []byte) ([]byte, bool, error) {
+		served = events.APIGatewayProxyRequest{}
+		return []byte(ok), false, json.Unmarshal(p, &served)
+	}
+	config := gateway.Config{Stage: "dev", Now: clock}
+	for _, route := range []string{
+		"ANY /{proxy+}", "GET /users/{id}", "PATCH /users/me", "OPTIONS /cors", "GET /users/{id}/cards/{card}",
+		"POST /things/real", "ANY /things/{thing}", "ANY /", "GET /both", "ANY /both",
+	} {
+		method, path, _ := strings.Cut(route, " ")
+		config.Routes = append(config.Routes, gateway.Route{Method: method, Path: path, Invoke: invoke})
+	}
+	g := mustNew(t, config)
+	for target, want := range map[string]struct {
+		resource   string
+		parameters map[string]string
+	}{
+		"GET /users/me":        {"/users/{id}", map[string]string{"id": "me"}},
+		"PATCH /users/me":      {"/users/me", nil},
+		"PATCH /users/me/":     {"/users/me", nil},
+		"DELETE /users/me":     {"/{proxy+}", map[string]string{"proxy": "users/me"}},
+		"GET /cors":            {"/{proxy+}", map[string]string{"proxy": "cors"}},
+		"GET /users/1/cards/2": {"/users/{id}/cards/{card}", map[string]string{"id": "1", "card": "2"}},
+		"GET /users/1/cards":   {"/{proxy+}", map[string]string{"proxy": "users/1/cards"}},
+		"GET /users/a%2Fb":     {"/users/{id}", map[string]string{"id": "a%2Fb"}},
+		"POST /things/real":    {"/things/real", nil},
+		"GET /things/real":     {"/things/{thing}", map[string]string{"thing": "real"}},
+		"GET /":                {"/", nil},
+		"PUT ":                 {"/", nil},
+		"GET /both":            {"/both", nil},
+		"POST /both":           {"/both", nil},
+		"GET /users/":          {"/{proxy+}", map[string]string{"proxy": "users"}},
+		"GET /users//cards/2":  {"/{proxy+}", map[string]string{"proxy": "users//cards/2"}},
+		"TRACE /both":          {},
+		"POST //both":          {},
+	} {
+		t.Run(target, func(t *testing.T) {
+			served = events.APIGatewayProxyRequest{}
+			method, path, _ := strings.Cut(target, " ")
+			w := send(g, method+" /dev"+path, http.Header{})
+			if want.resource == "" {
+				check(t, w, missing)
+				return
+			}
+			if served.Resource != want.resource || served.HTTPMethod != method {
+				t.Errorf("%d, served by %q as %s", w.Code, served.Resource, served.HTTPMethod)
+			}
+			if diff := cmp.Diff(want.parameters, served.PathParameters); diff != "" {
+				t.Errorf("parameters (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
 // AWS hashes the whole header. This was checked against an answer that somebody has published with its request.
 func TestGateway_TakesTheAuthorizationOfNoRouteForASignature(t *testing.T) {
 	const (
@@ -495,11 +552,14 @@ func TestNew_NamesWhatIsWrong(t *testing.T) {
 		}
 	}
 	tests := map[string][]gateway.Route{
-		"route GET /a/{id}: path parameters":    {{Method: "GET", Path: "/a/{id}", Invoke: invoke}},
-		"route GET a: the path must begin":      {{Method: "GET", Path: "a", Invoke: invoke}},
-		"route ANY /a: name one HTTP method":    {{Method: "ANY", Path: "/a", Invoke: invoke}},
-		"route GET /a: Invoke is missing":       {{Method: "GET", Path: "/a"}},
-		"route GET /a: the timeout is negative": {{Method: "GET", Path: "/a", Invoke: invoke, Timeout: -1}},
+		"route GET /a/x{id}: a parameter must":   {{Method: "GET", Path: "/a/x{id}", Invoke: invoke}},
+		"route GET /{id+}/a: a parameter must":   {{Method: "GET", Path: "/{id+}/a", Invoke: invoke}},
+		"route GET /{a}/{a}: a parameter must":   {{Method: "GET", Path: "/{a}/{a}", Invoke: invoke}},
+		"route GET a: the path must begin":       {{Method: "GET", Path: "a", Invoke: invoke}},
+		"route TRACE /a: the method must be ANY": {{Method: "TRACE", Path: "/a", Invoke: invoke}},
+		"route  /a: the method must be ANY":      {{Path: "/a", Invoke: invoke}},
+		"route GET /a: Invoke is missing":        {{Method: "GET", Path: "/a"}},
+		"route GET /a: the timeout is negative":  {{Method: "GET", Path: "/a", Invoke: invoke, Timeout: -1}},
 		"route GET /a is given twice": {
 			{Method: "GET", Path: "/a", Invoke: invoke}, {Method: "GET", Path: "/a", Invoke: invoke},
 		},
