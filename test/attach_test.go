@@ -270,6 +270,9 @@ func TestAttach_RefusesWhatWouldFailInLambda(t *testing.T) {
 			want: `Environment: got TOKENIZER_PORT="80", want 1024 to 65535: leave it out for 2774`},
 		"an own setting that Attach makes": {change: ownVariables(map[string]string{"TOKENIZER_LAYER_DIGEST": "mine"}),
 			want: "Environment: got TOKENIZER_LAYER_DIGEST=mine, but Attach sets it to DIGEST: leave it out of the function's environment"},
+		"an own table": {change: ownVariables(map[string]string{"TOKENIZER_TABLE": "Nope"}),
+			want: "Environment: got TOKENIZER_TABLE=Nope, but Attach sets it to a value of another resource: " +
+				"leave it out of the function's environment"},
 		"an own setting that is not an option": {change: ownVariables(
 			map[string]string{"TOKENIZER_LOG_LEVEL": "DEBUG"})},
 

@@ -210,20 +210,21 @@ func TestNewLayer_NamesTheWrongProperty(t *testing.T) {
 func TestVaultFromAttributes_NamesEveryWrongAttribute(t *testing.T) {
 	_, stack := newStack(t)
 	const (
-		table   = "arn:aws:dynamodb:eu-central-1:111111111111:table/Table"
-		key     = "arn:aws:kms:eu-central-1:111111111111:key/00000001-0000-0000-0000-000000000000"
-		other   = "arn:aws:kms:eu-central-1:111111111111:key/mrk-00000000000000000000000000000002"
-		storage = "arn:aws:kms:eu-central-1:111111111111:key/00000003-0000-0000-0000-000000000000"
-		wantT   = ", want arn:aws:dynamodb:REGION:ACCOUNT:table/NAME"
-		wantK   = ", want arn:aws:kms:REGION:ACCOUNT:key/ID"
-		wantVs  = ", want 1 to 4, each of 1 to 16 of a-z and 0-9, and none twice"
+		table       = "arn:aws:dynamodb:eu-central-1:111111111111:table/Table"
+		key         = "arn:aws:kms:eu-central-1:111111111111:key/00000001-0000-0000-0000-000000000000"
+		other       = "arn:aws:kms:eu-central-1:111111111111:key/mrk-00000000000000000000000000000002"
+		storage     = "arn:aws:kms:eu-central-1:111111111111:key/00000003-0000-0000-0000-000000000000"
+		fingerprint = "arn:aws:kms:eu-central-1:111111111111:key/00000004-0000-0000-0000-000000000000"
+		wantT       = ", want arn:aws:dynamodb:REGION:ACCOUNT:table/NAME"
+		wantK       = ", want arn:aws:kms:REGION:ACCOUNT:key/ID"
+		wantVs      = ", want 1 to 4, each of 1 to 16 of a-z and 0-9, and none twice"
 	)
 	right := tokenizerlayer.VaultAttributes{
 		TableArn: table, StateArn: table + "State", IndexArn: table + "Index", StorageKeyArn: storage,
 		TokenKeys: []tokenizerlayer.KeyVersionAttributes{
 			{Version: "2", KeyArn: other}, {Version: "1", KeyArn: key},
 		},
-		FingerprintKeys: []tokenizerlayer.KeyVersionAttributes{{Version: "1", KeyArn: other}},
+		FingerprintKeys: []tokenizerlayer.KeyVersionAttributes{{Version: "1", KeyArn: fingerprint}},
 	}
 	for name, test := range map[string]struct {
 		change func(*tokenizerlayer.VaultAttributes)
@@ -247,9 +248,15 @@ func TestVaultFromAttributes_NamesEveryWrongAttribute(t *testing.T) {
 			}
 		}, `VaultAttributes.TokenKeys["1"].KeyArn: got "alias/token"` + wantK},
 		"one key for both": {func(a *tokenizerlayer.VaultAttributes) { a.StorageKeyArn = key },
-			"VaultAttributes.StorageKeyArn: got a key of VaultAttributes.TokenKeys, want the ARN of another"},
+			`VaultAttributes.TokenKeys["1"].KeyArn: got the same key as StorageKeyArn, want another key`},
+		"one key for all": {func(a *tokenizerlayer.VaultAttributes) {
+			a.StorageKeyArn = key
+			a.FingerprintKeys = []tokenizerlayer.KeyVersionAttributes{{Version: "1", KeyArn: key}}
+		}, `VaultAttributes.TokenKeys["1"].KeyArn: got the same key as StorageKeyArn, want another key; ` +
+			`VaultAttributes.FingerprintKeys["1"].KeyArn: got the same key as StorageKeyArn, want another key`},
 		"a version twice": {func(a *tokenizerlayer.VaultAttributes) {
-			a.TokenKeys = slices.Concat(a.TokenKeys, a.TokenKeys[:1])
+			again := tokenizerlayer.KeyVersionAttributes{Version: "2", KeyArn: strings.Replace(fingerprint, "4-", "5-", 1)}
+			a.TokenKeys = append(slices.Clone(a.TokenKeys), again)
 		},
 			`VaultAttributes.TokenKeys: got versions ["2" "1" "2"]` + wantVs},
 		"one table for two": {func(a *tokenizerlayer.VaultAttributes) { a.StateArn = a.TableArn },

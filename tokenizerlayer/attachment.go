@@ -137,13 +137,21 @@ func (a *attachment) environmentProblems(s state) (found []error) {
 		if !optional {
 			by = "Attach"
 		}
-		found = append(found, fmt.Errorf("Environment: got %s=%v, but %s sets it to %v: leave it out of the "+
-			"function's environment", name, own, by, wanted[name]))
+		found = append(found, fmt.Errorf("Environment: got %s=%s, but %s sets it to %s: leave it out of the "+
+			"function's environment", name, shownValue(own), by, shownValue(wanted[name])))
 	}
 	if err := a.portProblem(s.environment); err != nil {
 		found = append(found, err)
 	}
 	return found
+}
+
+// shownValue is the value of a variable for a person.
+func shownValue(v any) string {
+	if text, ok := v.(string); ok {
+		return text
+	}
+	return "a value of another resource"
 }
 
 // takenPorts are those of other extensions unless these are told otherwise, and Lambda's own.

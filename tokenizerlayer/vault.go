@@ -146,7 +146,7 @@ func (p *VaultProps) problems() (problems []error) {
 	if p.RolePath != "" {
 		problems = append(problems, checkRolePath("VaultProps.RolePath", p.RolePath))
 	}
-	return append(problems, checkDistinct("VaultProps", []table{
+	return append(problems, checkDistinct("VaultProps", "table", []table{
 		{"TableName", cmp.Or(p.TableName, DefaultVaultTable)}, {"StateName", cmp.Or(p.StateName, DefaultStateTable)},
 		{"IndexName", cmp.Or(p.IndexName, DefaultIndexTable)},
 	})...)
@@ -155,14 +155,14 @@ func (p *VaultProps) problems() (problems []error) {
 // table is a property that names a table, and its value.
 type table struct{ property, value string }
 
-// checkDistinct are the errors about a table that is named twice. Whoever tokenizes may write the vault's table, so
-// what must be out of its reach has to be in another one.
-func checkDistinct(props string, tables []table) (problems []error) {
+// checkDistinct are the errors about a table, or a key, that is named twice. Whoever tokenizes may write the vault's
+// table, and may use some keys, so what must be out of its reach has to be in another one.
+func checkDistinct(props, what string, tables []table) (problems []error) {
 	for i, t := range tables {
 		for _, earlier := range tables[:i] {
 			if t.value != "" && t.value == earlier.value {
-				problems = append(problems, fmt.Errorf("%s.%s: got the same table as %s, want another table",
-					props, t.property, earlier.property))
+				problems = append(problems, fmt.Errorf("%s.%s: got the same %s as %s, want another %s",
+					props, t.property, what, earlier.property, what))
 				break
 			}
 		}
@@ -258,30 +258,29 @@ func (a *VaultAttributes) problems() (problems []error) {
 		attribute("VaultAttributes.IndexArn", a.IndexArn, tableARNForm.MatchString, tableARN),
 		attribute("VaultAttributes.StorageKeyArn", a.StorageKeyArn, api.IsKeyARN, keyARN),
 	}
-	problems = append(problems, checkDistinct("VaultAttributes", []table{
+	problems = append(problems, checkDistinct("VaultAttributes", "table", []table{
 		{"TableArn", a.TableArn}, {"StateArn", a.StateArn}, {"IndexArn", a.IndexArn},
 	})...)
 	everything := []table{
 		{"VaultAttributes.TableArn", a.TableArn}, {"VaultAttributes.StateArn", a.StateArn},
 		{"VaultAttributes.IndexArn", a.IndexArn}, {"VaultAttributes.StorageKeyArn", a.StorageKeyArn},
 	}
+	ofKeys := []table{{"StorageKeyArn", a.StorageKeyArn}}
 	for _, keys := range []struct {
 		property string
 		versions []KeyVersionAttributes
-	}{{"VaultAttributes.TokenKeys", a.TokenKeys}, {"VaultAttributes.FingerprintKeys", a.FingerprintKeys}} {
+	}{{"TokenKeys", a.TokenKeys}, {"FingerprintKeys", a.FingerprintKeys}} {
 		var versions []string
 		for _, key := range keys.versions {
 			versions = append(versions, key.Version)
 			property := fmt.Sprintf("%s[%q].KeyArn", keys.property, key.Version)
-			problems = append(problems, attribute(property, key.KeyArn, api.IsKeyARN, keyARN))
-			everything = append(everything, table{property, key.KeyArn})
-			if key.KeyArn != "" && key.KeyArn == a.StorageKeyArn {
-				problems = append(problems, fmt.Errorf(
-					"VaultAttributes.StorageKeyArn: got a key of %s, want the ARN of another", keys.property))
-			}
+			problems = append(problems, attribute("VaultAttributes."+property, key.KeyArn, api.IsKeyARN, keyARN))
+			everything = append(everything, table{"VaultAttributes." + property, key.KeyArn})
+			ofKeys = append(ofKeys, table{property, key.KeyArn})
 		}
-		problems = append(problems, checkKeyVersions(keys.property, versions))
+		problems = append(problems, checkKeyVersions("VaultAttributes."+keys.property, versions))
 	}
+	problems = append(problems, checkDistinct("VaultAttributes", "key", ofKeys)...)
 	if a.RolePath != "" {
 		problems = append(problems, checkRolePath("VaultAttributes.RolePath", a.RolePath))
 	}
