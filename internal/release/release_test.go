@@ -36,7 +36,7 @@ func TestRelease_IsTheSameWhereverItIsBuilt(t *testing.T) {
 	}
 	dirs := []string{filepath.Join(t.TempDir(), "a"), filepath.Join(t.TempDir(), "another directory", "deeper")}
 	release := func(dir string, arguments ...string) ([]byte, error) {
-		command := exec.CommandContext(t.Context(), "go", append([]string{"run", "./release"}, arguments...)...)
+		command := exec.CommandContext(t.Context(), "go", append([]string{"run", "./internal/release"}, arguments...)...)
 		command.Dir = dir
 		return command.CombinedOutput()
 	}
@@ -71,7 +71,7 @@ func TestRelease_IsTheSameWhereverItIsBuilt(t *testing.T) {
 // clone is a repository with this tree and one commit, which is the same each time.
 func clone(t *testing.T, dir string) {
 	t.Helper()
-	entries, err := os.ReadDir("..")
+	entries, err := os.ReadDir("../..")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -171,7 +171,7 @@ func TestDescribe_SaysWhatIsInside(t *testing.T) {
 		t.Fatal(err)
 	}
 	kit.Write(t, filepath.Join(dist, "program"), "in a release, the program itself")
-	s := source{"..", strings.Repeat("a", 40) + "+changes"}
+	s := source{"../..", strings.Repeat("a", 40) + "+changes"}
 	if err := describe(t.Context(), s, dist, []binary{{"program", self}}); err != nil {
 		t.Fatal(err)
 	}

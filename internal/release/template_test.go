@@ -19,7 +19,7 @@ func withoutBundling(t *testing.T, v values) installation {
 	t.Helper()
 	dir := t.TempDir()
 	var file struct{ Context map[string]any }
-	if err := json.Unmarshal([]byte(kit.Read(t, "../cdk.json")), &file); err != nil {
+	if err := json.Unmarshal([]byte(kit.Read(t, "../../cdk.json")), &file); err != nil {
 		t.Fatal(err)
 	}
 	file.Context["aws:cdk:bundling-stacks"] = []string{}

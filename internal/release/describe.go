@@ -149,7 +149,7 @@ func provenance(s source, files map[string][]byte) object {
 					{"uri": "git+" + repository, "digest": object{"gitCommit": commit}},
 				},
 			},
-			"runDetails": object{"builder": object{"id": repository + "/blob/main/release"}},
+			"runDetails": object{"builder": object{"id": repository + "/tree/main/internal/release"}},
 		},
 	}
 }

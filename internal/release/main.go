@@ -1,7 +1,7 @@
 // Command release builds everything that a release has, into a directory, or checks such a directory:
 //
-//	go run ./release                  builds into ./dist
-//	go run ./release -verify dist     builds again, and compares every file
+//	go run ./internal/release                  builds into ./dist
+//	go run ./internal/release -verify dist     builds again, and compares every file
 //
 // The same source gives the same bytes on every machine. So whoever has the source can check a release without trusting
 // whoever built it. It needs Go, Node.js with npm, Python and git.
