@@ -95,9 +95,7 @@ func TestExamples_SetWhatTheExtensionNeeds(t *testing.T) {
 }
 
 func TestExamples_SAMTemplateHasNoLint(t *testing.T) {
-	if _, err := exec.LookPath("cfn-lint"); err != nil {
-		t.Skip("cfn-lint is not installed: pip install cfn-lint")
-	}
+	needed.Program(t, "cfn-lint")
 	kit.Run(t, "../../examples/sam", "cfn-lint", "template.yaml")
 }
 

@@ -36,7 +36,8 @@ func TestRelease_IsTheSameWhereverItIsBuilt(t *testing.T) {
 	}
 	dirs := []string{filepath.Join(t.TempDir(), "a"), filepath.Join(t.TempDir(), "another directory", "deeper")}
 	release := func(dir string, arguments ...string) ([]byte, error) {
-		command := exec.CommandContext(t.Context(), "go", append([]string{"run", "./internal/release"}, arguments...)...)
+		arguments = append([]string{"run", "./internal/release"}, arguments...)
+		command := exec.CommandContext(t.Context(), "go", arguments...)
 		command.Dir = dir
 		return command.CombinedOutput()
 	}

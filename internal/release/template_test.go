@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/lambda-tokenizer/lambda-tokenizer/internal/needed"
 	"github.com/lambda-tokenizer/lambda-tokenizer/test/kit"
 )
 
@@ -137,9 +138,7 @@ func TestTemplate_DeploysByItself(t *testing.T) {
 			t.Errorf("the template has %s", of)
 		}
 	}
-	if _, err := exec.LookPath("cfn-lint"); err != nil {
-		t.Skip("cfn-lint is not installed: pip install cfn-lint")
-	}
+	needed.Program(t, "cfn-lint")
 	if output, err := exec.CommandContext(t.Context(), "cfn-lint", name).CombinedOutput(); err != nil {
 		t.Errorf("cfn-lint: %v\n%s", err, output)
 	}
