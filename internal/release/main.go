@@ -15,6 +15,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"syscall"
 
 	"github.com/aws/jsii-runtime-go"
@@ -23,6 +24,9 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := run(ctx, os.Args[1:], os.Stdout)
+	if err != nil && ctx.Err() != nil {
+		err = errors.New("interrupted: nothing was written")
+	}
 	stop()
 	if err != nil && !errors.Is(err, flag.ErrHelp) {
 		fmt.Fprintln(os.Stderr, "release:", err)
@@ -38,36 +42,71 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	set := flag.NewFlagSet("release", flag.ContinueOnError)
 	set.SetOutput(out)
 	dist := set.String("out", "dist", "the `directory` to build into; it must not exist or be empty")
-	verify := set.String("verify", "", "build again and compare with this `directory`")
+	existing := set.String("verify", "", "build again and compare with this `directory`")
 	dirty := set.Bool("allow-dirty", false, "build a tree that differs from its commit; the provenance says so")
 	if err := set.Parse(args); err != nil {
 		return err
 	}
-	if set.NArg() > 0 {
+	given := map[string]bool{}
+	set.Visit(func(f *flag.Flag) { given[f.Name] = true })
+	switch err := checkPrograms(); {
+	case err != nil:
+		return err
+	case set.NArg() > 0:
 		return fmt.Errorf("unexpected argument %q: there are flags only, see -help", set.Arg(0))
+	case given["out"] && given["verify"]:
+		return errors.New("-out and -verify: give one of them, because -verify keeps nothing that it builds")
+	case *dist == "" || given["verify"] && *existing == "":
+		return errors.New("-out and -verify: want the name of a directory")
+	case given["verify"]:
+		if err := checkDirectory(ctx, *existing); err != nil {
+			return fmt.Errorf("-verify %s: %w", *existing, err)
+		}
 	}
 	source, err := sourceOf(ctx, ".", *dirty)
 	if err != nil {
 		return err
 	}
-	if *verify == "" {
-		if err := build(ctx, source, *dist); err != nil {
-			return err
-		}
-		_, err = fmt.Fprintf(out, "The release of %s is in %s.\n", source.revision, *dist)
+	if given["verify"] {
+		return verify(ctx, source, *existing, out)
+	}
+	if err := release(ctx, source, *dist); err != nil {
 		return err
 	}
+	_, err = fmt.Fprintf(out, "The release of %s is in %s.\n", source.revision, *dist)
+	return err
+}
+
+// checkDirectory says at once that there is nothing to compare, and not after minutes.
+func checkDirectory(ctx context.Context, name string) error {
+	path, err := filepath.Abs(name)
+	if err != nil {
+		return err
+	}
+	if path, err = filepath.EvalSymlinks(path); err != nil {
+		return err
+	}
+	if info, err := os.Stat(path); err != nil {
+		return err
+	} else if !info.IsDir() {
+		return errors.New("this is no directory: name the one with the files of a release")
+	}
+	return checkOutside(ctx, ".", path)
+}
+
+// verify builds again and compares.
+func verify(ctx context.Context, s source, existing string, out io.Writer) error {
 	again, err := os.MkdirTemp("", "release")
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(again)
-	if err := build(ctx, source, again); err != nil {
+	if err := build(ctx, s, again); err != nil {
 		return err
 	}
-	if err := compare(*verify, again); err != nil {
-		return err
+	if err := compare(os.DirFS(existing), os.DirFS(again)); err != nil {
+		return fmt.Errorf("%s is not what %s builds:\n%w", existing, s.revision, err)
 	}
-	_, err = fmt.Fprintf(out, "%s is what %s builds: every file has the same bytes.\n", *verify, source.revision)
+	_, err = fmt.Fprintf(out, "%s is what %s builds: every file has the same bytes.\n", existing, s.revision)
 	return err
 }

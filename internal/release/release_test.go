@@ -5,9 +5,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -16,8 +14,6 @@ import (
 	"github.com/aws/jsii-runtime-go"
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/lambda-tokenizer/lambda-tokenizer/internal/fulltests"
-	"github.com/lambda-tokenizer/lambda-tokenizer/internal/needed"
 	"github.com/lambda-tokenizer/lambda-tokenizer/test/kit"
 )
 
@@ -28,70 +24,6 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// Two directories with the same source give the same release, and the command finds one byte that is another.
-func TestRelease_IsTheSameWhereverItIsBuilt(t *testing.T) {
-	fulltests.Only(t, "two minutes, for three builds of everything")
-	for _, program := range []string{"git", "npm", "python3"} {
-		needed.Program(t, program)
-	}
-	dirs := []string{filepath.Join(t.TempDir(), "a"), filepath.Join(t.TempDir(), "another directory", "deeper")}
-	release := func(dir string, arguments ...string) ([]byte, error) {
-		arguments = append([]string{"run", "./internal/release"}, arguments...)
-		command := exec.CommandContext(t.Context(), "go", arguments...)
-		command.Dir = dir
-		return command.CombinedOutput()
-	}
-	var all []map[string][]byte
-	for _, dir := range dirs {
-		clone(t, dir)
-		if text, err := release(dir); err != nil {
-			t.Fatalf("%v\n%s", err, text)
-		}
-		files, err := digests(filepath.Join(dir, "dist"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		all = append(all, files)
-	}
-	if diff := cmp.Diff(all[0], all[1]); diff != "" || len(all[0]) < 17 {
-		t.Errorf("releases of %d files (-one +another):\n%s", len(all[0]), diff)
-	}
-
-	changed := filepath.Join(dirs[0], "dist", layerFile("arm64"))
-	content := []byte(kit.Read(t, changed))
-	content[len(content)/2] ^= 1
-	if err := os.WriteFile(changed, content, 0o644); err != nil {
-		t.Fatal(err)
-	}
-	if text, err := release(dirs[1], "-verify", filepath.Join(dirs[0], "dist")); err == nil ||
-		!strings.Contains(string(text), layerFile("arm64")+" differs") || strings.Contains(string(text), "x86_64") {
-		t.Errorf("of a changed byte, the command says %v:\n%s", err, text)
-	}
-}
-
-// clone is a repository with this tree and one commit, which is the same each time.
-func clone(t *testing.T, dir string) {
-	t.Helper()
-	entries, err := os.ReadDir("../..")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, entry := range entries {
-		if !slices.Contains([]string{".git", "node_modules", "cdk.out", "dist", "bench.out"}, entry.Name()) {
-			kit.CopyFiles(t, dir, entry.Name())
-		}
-	}
-	t.Setenv("GIT_AUTHOR_DATE", "2001-02-03T04:05:06Z")
-	t.Setenv("GIT_COMMITTER_DATE", "2001-02-03T04:05:06Z")
-	git := []string{
-		"-c", "user.name=x", "-c", "user.email=x@example.com", "-c", "commit.gpgsign=false", "-c",
-		"core.hooksPath=/dev/null",
-	}
-	for _, arguments := range [][]string{{"init", "-q"}, {"add", "-A"}, {"commit", "-q", "-m", "x"}} {
-		kit.Run(t, dir, "git", append(git, arguments...)...)
-	}
-}
-
 func writeBelow(t *testing.T, dir, name, content string) {
 	t.Helper()
 	path := filepath.Join(dir, filepath.FromSlash(name))
@@ -99,69 +31,6 @@ func writeBelow(t *testing.T, dir, name, content string) {
 		t.Fatal(err)
 	}
 	kit.Write(t, path, content)
-}
-
-func TestCompare_NamesEveryFileThatIsAnother(t *testing.T) {
-	release, again := t.TempDir(), t.TempDir()
-	for name, content := range map[string][2]string{
-		"same": {"x", "x"}, "policies/changed.json": {"y", "x"}, "missing": {"", "x"}, "more": {"x", ""},
-	} {
-		for i, dir := range []string{release, again} {
-			if content[i] != "" {
-				writeBelow(t, dir, name, content[i])
-			}
-		}
-	}
-	err := compare(release, again)
-	if err == nil {
-		t.Fatal("nothing was found")
-	}
-	for _, want := range []string{"policies/changed.json differs", "missing is missing", "more is no part"} {
-		if !strings.Contains(err.Error(), want) {
-			t.Errorf("got %v, want %q", err, want)
-		}
-	}
-	if strings.Contains(err.Error(), "same") {
-		t.Errorf("got %v", err)
-	}
-	if err := compare(again, again); err != nil {
-		t.Error(err)
-	}
-}
-
-func TestRun_RefusesWhatIsNoFlag(t *testing.T) {
-	if err := run(t.Context(), []string{"dist"}, io.Discard); err == nil || !strings.Contains(err.Error(), `"dist"`) {
-		t.Errorf("got %v", err)
-	}
-}
-
-// A release of a tree with changes could not be built again, so it has to be asked for.
-func TestSource_SaysWhetherTheTreeHasChanges(t *testing.T) {
-	needed.Program(t, "git")
-	dir := t.TempDir()
-	kit.Write(t, filepath.Join(dir, "go.mod"), "module x\n")
-	git := func(arguments ...string) {
-		kit.Run(t, dir, "git", append([]string{"-c", "user.name=x", "-c", "user.email=x@example.com", "-c",
-			"commit.gpgsign=false"}, arguments...)...)
-	}
-	git("init", "-q")
-	git("add", "-A")
-	git("commit", "-q", "-m", "x")
-	clean, err := sourceOf(t.Context(), dir, false)
-	if err != nil || len(clean.revision) != 40 {
-		t.Fatalf("got %+v, %v", clean, err)
-	}
-	kit.Write(t, filepath.Join(dir, "more"), "x")
-	if _, err := sourceOf(t.Context(), dir, false); err == nil || !strings.Contains(err.Error(), "more") {
-		t.Errorf("got %v", err)
-	}
-	if dirty, err := sourceOf(t.Context(), dir, true); err != nil || dirty.revision != clean.revision+"+changes" {
-		t.Errorf("got %+v, %v", dirty, err)
-	}
-	kit.Write(t, filepath.Join(dir, "go.mod"), "module x\n\ntoolchain go1.2.3\n")
-	if _, err := sourceOf(t.Context(), dir, true); err == nil || !strings.Contains(err.Error(), "GOTOOLCHAIN=go1.2.3") {
-		t.Errorf("got %v", err)
-	}
 }
 
 // What describes a release is about every file of it, and says what is inside a binary: here, this test.
@@ -176,7 +45,7 @@ func TestDescribe_SaysWhatIsInside(t *testing.T) {
 	if err := describe(t.Context(), s, dist, []binary{{"program", self}}); err != nil {
 		t.Fatal(err)
 	}
-	files, err := digests(dist)
+	files, err := digests(os.DirFS(dist))
 	if err != nil {
 		t.Fatal(err)
 	}
