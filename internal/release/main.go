@@ -91,7 +91,12 @@ func checkDirectory(ctx context.Context, name string) error {
 	} else if !info.IsDir() {
 		return errors.New("this is no directory: name the one with the files of a release")
 	}
-	return checkOutside(ctx, ".", path)
+	for _, name := range []string{sumsFile, templateFile, provenanceFile, sbomFile, licencesFile} {
+		if _, err := os.Lstat(filepath.Join(path, name)); err == nil {
+			return checkOutside(ctx, ".", path)
+		}
+	}
+	return errors.New("this has no file of a release: name the directory that has them")
 }
 
 // verify builds again and compares.

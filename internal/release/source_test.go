@@ -94,7 +94,7 @@ func TestRun_RefusesBadUseAtOnce(t *testing.T) {
 	t.Chdir(repositoryWith(t, map[string]string{
 		"go.mod": "module x\n", ".gitignore": "/dist/\n/dist.incomplete/\n/half/\n/full/\n", "file": "",
 	}))
-	for _, name := range []string{"full/x", "dist.incomplete/x", "own/x"} {
+	for _, name := range []string{"full/x", "dist.incomplete/x", "own/" + sumsFile} {
 		writeBelow(t, ".", name, "x")
 	}
 	defer func() {
@@ -113,7 +113,7 @@ func TestRun_RefusesBadUseAtOnce(t *testing.T) {
 		"verify nothing":              {[]string{"-verify", "none"}, "-verify none: lstat "},
 		"verify a file":               {[]string{"-verify", "file"}, "this is no directory"},
 		"verify a part of the source": {[]string{"-verify", "own"}, "is in the source, and git does not ignore it"},
-		"verify the source":           {[]string{"-verify", "."}, "is in the source, and git does not ignore it"},
+		"verify the source":           {[]string{"-verify", "."}, "this has no file of a release"},
 		"changes":                     {nil, "the tree differs from its commit"},
 		"into a directory with files": {[]string{"-allow-dirty", "-out", "full"}, "full is not empty"},
 		"into a file":                 {[]string{"-allow-dirty", "-out", "file"}, "-out: "},
