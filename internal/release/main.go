@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"syscall"
@@ -22,20 +23,61 @@ import (
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx, os.Args[1:], os.Stdout)
-	if err != nil && ctx.Err() != nil {
-		err = errors.New("interrupted: nothing was written")
-	}
-	stop()
-	if err != nil && !errors.Is(err, flag.ErrHelp) {
-		fmt.Fprintln(os.Stderr, "release:", err)
+	var err error
+	if os.Getenv(variable) == "" {
+		err = again()
+	} else {
+		err = work()
 	}
 	os.Stderr = nil // jsii.Close sometimes complains about the process that it has just ended, which means nothing
 	jsii.Close()
-	if err != nil && !errors.Is(err, flag.ErrHelp) {
+	if err != nil {
 		os.Exit(1)
 	}
+}
+
+// variable is set in the environment of the process that does the work.
+const variable = "LAMBDA_TOKENIZER_RELEASE"
+
+// again runs this program again, in a process group of its own. Ctrl-C in a terminal goes to a whole group, and would end
+// Node and the compilers before they have removed their temporary files.
+func again() error {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	program, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	cmd := exec.Command(program, os.Args[1:]...)
+	cmd.Env = append(os.Environ(), variable+"=1")
+	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	end, err := cmd.StdinPipe()
+	if err != nil {
+		return err
+	}
+	context.AfterFunc(ctx, func() { end.Close() })
+	return cmd.Run()
+}
+
+// work is done until the standard input ends: that is when the process that started this one is asked to end, or ends.
+func work() error {
+	ctx, cancel := context.WithCancel(context.Background())
+	go func() {
+		_, _ = io.Copy(io.Discard, os.Stdin)
+		cancel()
+	}()
+	err := run(ctx, os.Args[1:], os.Stdout)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		return nil
+	case err != nil && ctx.Err() != nil:
+		err = errors.New("interrupted: nothing was written")
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "release:", err)
+	}
+	return err
 }
 
 func run(ctx context.Context, args []string, out io.Writer) error {

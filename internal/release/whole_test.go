@@ -128,8 +128,7 @@ func deployAsDocumented(t *testing.T, dist string) {
 	}
 }
 
-// Whatever ends a build in the middle, nothing could be taken for a release, and a build that is asked to end leaves
-// nothing at all.
+// Whatever ends the command in the middle, nothing is left of the build.
 func TestRelease_EndsInTheMiddle(t *testing.T) {
 	fulltests.Only(t, "a minute, for builds of the command and of the layer")
 	needsAll(t)
@@ -137,6 +136,7 @@ func TestRelease_EndsInTheMiddle(t *testing.T) {
 	clone(t, dir)
 	start := func(arguments ...string) (*kit.Process, *exec.Cmd) {
 		cmd := command(t, dir, "022", arguments...)
+		cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 		process, err := kit.StartProcess(cmd)
 		if err != nil {
 			t.Fatal(err)
@@ -155,9 +155,11 @@ func TestRelease_EndsInTheMiddle(t *testing.T) {
 		}
 		return found
 	}
-	for _, arguments := range [][]string{nil, {"-verify", t.TempDir()}} {
+	existing := t.TempDir()
+	kit.Write(t, filepath.Join(existing, sumsFile), "")
+	for _, arguments := range [][]string{nil, {"-verify", existing}} {
 		process, cmd := start(arguments...)
-		if err := process.Signal(syscall.SIGINT); err != nil {
+		if err := syscall.Kill(-cmd.Process.Pid, syscall.SIGINT); err != nil { // as a terminal does
 			t.Fatal(err)
 		}
 		if err := process.Wait(); err == nil || !strings.Contains(process.Stderr.String(), "release: interrupted") {
@@ -169,13 +171,10 @@ func TestRelease_EndsInTheMiddle(t *testing.T) {
 		checkTemporary(t, cmd)
 	}
 
+	// Of a process that is killed, jsii's own directory stays.
 	killed, _ := start()
-	killed.Kill()
-	if found := left(); len(found) != 1 || filepath.Base(found[0]) != "dist.incomplete" {
+	killed.Kill() // and wait until nobody has its standard error any more
+	if found := left(); len(found) > 0 {
 		t.Errorf("of a build that was killed, %v is left", found)
-	}
-	text, err := command(t, dir, "022").CombinedOutput()
-	if err == nil || !strings.Contains(string(text), "dist.incomplete is of a build that runs, or that was killed") {
-		t.Errorf("the next build says %v: %s", err, text)
 	}
 }
