@@ -39,8 +39,8 @@ func main() {
 // variable is set in the environment of the process that does the work.
 const variable = "LAMBDA_TOKENIZER_RELEASE"
 
-// again runs this program again, in a process group of its own. Ctrl-C in a terminal goes to a whole group, and would end
-// Node and the compilers before they have removed their temporary files.
+// again runs this program again, in a process group of its own. Ctrl-C in a terminal goes to a whole group, and would
+// end Node and the compilers before they have removed their temporary files.
 func again() error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
