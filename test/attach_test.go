@@ -775,8 +775,8 @@ func TestVault_IsRefusedToOtherAccounts(t *testing.T) {
 	}
 	for arn, want := range map[string]string{
 		there: "vault: got one in account 222222222222, but the role is in 111111111111",
-		"arn:aws:dynamodb:us-east-1:111111111111:table/Table": "vault: got one in region us-east-1, but the role is in " +
-			"eu-central-1",
+		"arn:aws:dynamodb:us-east-1:111111111111:table/Table": "vault: got one in region us-east-1, but the role" +
+			" is in eu-central-1",
 	} {
 		b := newBench(t, nil)
 		_, err := tokenizerlayer.NewDetokenizeRole(b.stack, "Reader", &tokenizerlayer.DetokenizeRoleProps{
