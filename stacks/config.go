@@ -39,7 +39,8 @@ type Config struct {
 	// Stage is [Prod] or [Dev]; "" means [Prod], the safe one. It does not rename the API's stage.
 	Stage string
 	// NamePrefix precedes the name of every stack and of every resource with a name of its own, so that two
-	// installations fit into one account. It starts with a letter and has at most 20 letters, digits and dashes.
+	// installations fit into one account. It starts with a letter, but not with aws or ssm, and has at most 20
+	// letters, digits and dashes.
 	NamePrefix string
 	// Architecture is the functions' instruction set, "arm64" or "x86_64"; "" means arm64.
 	Architecture string
@@ -88,8 +89,9 @@ var (
 	networks      = []string{Isolated, Egress, NoNetwork}
 	factors       = []string{MFAOptional, MFARequired, MFAOff}
 	systems       = []string{"linux", "darwin"}
-	// A stack's name allows the least of all the names that the prefix becomes part of.
+	// A stack's name allows the least of all the names that the prefix becomes part of. SSM reserves two beginnings.
 	namePrefix   = regexp.MustCompile(`^([A-Za-z][A-Za-z0-9-]{0,19})?$`)
+	reserved     = regexp.MustCompile(`^(?i:aws|ssm)`)
 	organization = regexp.MustCompile(`^(o-[a-z0-9]{10,32})?$`)
 	// Of two parts at least, so that nobody opens a whole top-level domain.
 	domain = regexp.MustCompile(`^(\*\.)?([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]([a-z0-9-]{0,61}[a-z0-9])?$`)
@@ -111,9 +113,9 @@ func (c Config) Validate() error {
 		c.checkOrderTokenDays(),
 	}
 	problems = append(problems, c.checkEgressDomains()...)
-	if !namePrefix.MatchString(c.NamePrefix) {
+	if !namePrefix.MatchString(c.NamePrefix) || reserved.MatchString(c.NamePrefix) {
 		problems = append(problems, fmt.Errorf("tokenizer:namePrefix: got %q, want at most 20 letters, digits and "+
-			"dashes, starting with a letter: choose another", c.NamePrefix))
+			"dashes, starting with a letter and not with aws or ssm: choose another", c.NamePrefix))
 	}
 	if !organization.MatchString(c.OrgID) {
 		problems = append(problems,

@@ -776,10 +776,35 @@ func TestVault_IsRefusedToOtherAccounts(t *testing.T) {
 			t.Errorf("%s: the synthesis ends with %q, want %q", name, got, want)
 		}
 	}
-	b := newBench(t, nil)
-	_, err := tokenizerlayer.NewDetokenizeRole(b.stack, "Reader", &tokenizerlayer.DetokenizeRoleProps{
-		Vault: otherVault(b, tokenizerlayer.VaultAttributes{TableArn: there}), FunctionName: "reader",
+	for arn, want := range map[string]string{
+		there: "vault: got one in account 222222222222, but the role is in 111111111111",
+		"arn:aws:dynamodb:us-east-1:111111111111:table/Table": "vault: got one in region us-east-1, but the role" +
+			" is in eu-central-1",
+	} {
+		b := newBench(t, nil)
+		_, err := tokenizerlayer.NewDetokenizeRole(b.stack, "Reader", &tokenizerlayer.DetokenizeRoleProps{
+			Vault: otherVault(b, tokenizerlayer.VaultAttributes{TableArn: arn}), FunctionName: "reader",
+		})
+		checkRefusal(t, b.stack, "Reader", err, want+", where the extension looks for its tables: use a vault there")
+	}
+}
+
+// A stack that does not know where it will be cannot refuse anything: docs/configuration.md says what happens then.
+func TestVault_IsNotRefusedWhereThePlaceIsOpen(t *testing.T) {
+	b := newBenchIn(t, nil, nil)
+	vault := otherVault(b, tokenizerlayer.VaultAttributes{
+		TableArn: "arn:aws:dynamodb:eu-central-1:222222222222:table/Table",
 	})
-	checkRefusal(t, b.stack, "Reader", err, "vault: got one in account 222222222222, but the role is in 111111111111, "+
-		"where the extension looks for its tables: use a vault there")
+	function := awslambda.NewFunction(b.stack, new("Open"), &b.props)
+	if err := b.layer.Attach(function, vault, tokenizerlayer.Tokenize, nil); err != nil {
+		t.Error(err)
+	}
+	if _, err := tokenizerlayer.NewDetokenizeRole(b.stack, "Reader", &tokenizerlayer.DetokenizeRoleProps{
+		Vault: vault, FunctionName: "reader",
+	}); err != nil {
+		t.Error(err)
+	}
+	if problem := b.synth(); problem != "" {
+		t.Errorf("the synthesis ends with %q", problem)
+	}
 }

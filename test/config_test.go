@@ -121,19 +121,25 @@ func TestConfig_NamesTheKeyTheValueAndTheRemedy(t *testing.T) {
 		"prefix's start": {
 			stacks.Config{NamePrefix: "1x"},
 			[]string{
-				`tokenizer:namePrefix: got "1x", want at most 20 letters, digits and dashes, starting with a letter: choose another`,
+				`tokenizer:namePrefix: got "1x", want at most 20 letters, digits and dashes, starting with a letter and not with aws or ssm: choose another`,
 			},
 		},
 		"prefix's length": {
 			stacks.Config{NamePrefix: "abcdefghijklmnopqrstu"},
 			[]string{
-				`tokenizer:namePrefix: got "abcdefghijklmnopqrstu", want at most 20 letters, digits and dashes, starting with a letter: choose another`,
+				`tokenizer:namePrefix: got "abcdefghijklmnopqrstu", want at most 20 letters, digits and dashes, starting with a letter and not with aws or ssm: choose another`,
 			},
 		},
 		"prefix's end": {
 			stacks.Config{NamePrefix: "a\n"},
 			[]string{
-				`tokenizer:namePrefix: got "a\n", want at most 20 letters, digits and dashes, starting with a letter: choose another`,
+				`tokenizer:namePrefix: got "a\n", want at most 20 letters, digits and dashes, starting with a letter and not with aws or ssm: choose another`,
+			},
+		},
+		"prefix of SSM's own names": {
+			stacks.Config{NamePrefix: "Ssm-x"},
+			[]string{
+				`tokenizer:namePrefix: got "Ssm-x", want at most 20 letters, digits and dashes, starting with a letter and not with aws or ssm: choose another`,
 			},
 		},
 		"days": {
@@ -153,7 +159,7 @@ func TestConfig_NamesTheKeyTheValueAndTheRemedy(t *testing.T) {
 		"names that are none": {stacks.Config{Network: "egress", EgressDomains: notHosts}, notHostsMessages()},
 		"all at once": {stacks.Config{Stage: "x", NamePrefix: "_", Architecture: "y"}, []string{
 			`tokenizer:architecture: got "y", want one of arm64, x86_64: set it with -c tokenizer:architecture=arm64 or in cdk.json`,
-			`tokenizer:namePrefix: got "_", want at most 20 letters, digits and dashes, starting with a letter: choose another`,
+			`tokenizer:namePrefix: got "_", want at most 20 letters, digits and dashes, starting with a letter and not with aws or ssm: choose another`,
 			`tokenizer:stage: got "x", want one of prod, dev: set it with -c tokenizer:stage=prod or in cdk.json`,
 		}},
 	}

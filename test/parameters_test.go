@@ -282,6 +282,13 @@ func TestParameters_NameEveryWrongProperty(t *testing.T) {
 			_, err := tokenizerlayer.NewParameters(stack, "It", &tokenizerlayer.ParametersProps{Path: "tokenizer"})
 			return err
 		},
+		`ParametersProps.Path: got "/AWS-cards/", but SSM has no parameters for you that begin with aws or ssm: choose ` +
+			`another path; ParametersProps.Layer: got one without a digest for "x86_64": state it in ` +
+			`LayerAttributes.Versions`: func() error {
+			_, err := tokenizerlayer.NewParameters(stack, "It",
+				&tokenizerlayer.ParametersProps{Path: "/AWS-cards/", Layer: layerAt(stack, sharedLayer+"7")})
+			return err
+		},
 		`VaultParameters.Path: got "/a*/"` + form + `; VaultParameters.TokenKeys: got versions ["1" "1"], want 1 to 4, ` +
 			`each of 1 to 16 of a-z and 0-9, and none twice`: func() error {
 			_, err := tokenizerlayer.VaultFromParameters(stack, "It",

@@ -33,12 +33,12 @@ const (
 
 // ParametersProps describes [Parameters]. Vault, Layer or both are required.
 type ParametersProps struct {
-	// Path is the beginning of the parameters' names. It starts and ends with a slash; "" means
-	// [DefaultParameterPath]. Two vaults in one account and region need two paths.
+	// Path is the beginning of the parameters' names. It starts and ends with a slash, and does not begin with aws or
+	// ssm; "" means [DefaultParameterPath]. Two vaults in one account and region need two paths.
 	Path string
 	// Vault is published with the names of its tables and the ARNs of its keys.
 	Vault IVault
-	// Layer is published with the ARN and the digest of its version for each architecture.
+	// Layer is published with the ARN and the digest of its version for each architecture. It must know both.
 	Layer ILayer
 }
 
@@ -62,13 +62,16 @@ func (p *Parameters) Path() string { return p.path }
 //	storage-key-arn                                   the ARN of the key
 //	token-key-arn/VERSION, fingerprint-key-arn/VERSION the same, for each version
 //	layer-version-arn/arm64, layer-version-arn/x86_64 the ARN of the layer version
-//	layer-digest/arm64, layer-digest/x86_64           its digest, if [ILayer].Digest knows it
+//	layer-digest/arm64, layer-digest/x86_64           its digest
 func NewParameters(scope constructs.Construct, id string, props *ParametersProps) (*Parameters, error) {
 	props = cmp.Or(props, &ParametersProps{})
 	problems := []error{checkParameterPath("ParametersProps.Path", props.Path)}
 	if props.Vault == nil && props.Layer == nil {
 		problems = append(problems, errors.New("ParametersProps: got neither Vault nor Layer, want one of NewVault, "+
 			"one of NewLayer, or both"))
+	}
+	if props.Layer != nil {
+		problems = append(problems, checkDigests(props.Layer)...)
 	}
 	if err := refuse(childPath(scope, id), problems); err != nil {
 		return nil, err
@@ -102,10 +105,20 @@ func (p *Parameters) publishLayer(layer ILayer) {
 		name := string(architecture)
 		p.publish(layerVersionParameter+name, "Current tokenizer layer for "+name,
 			layer.Version(architecture).LayerVersionArn())
-		if digest := layer.Digest(architecture); digest != "" {
-			p.publish(layerDigestParameter+name, "Digest of the current tokenizer layer for "+name, &digest)
+		p.publish(layerDigestParameter+name, "Digest of the current tokenizer layer for "+name,
+			new(layer.Digest(architecture)))
+	}
+}
+
+// checkDigests are the errors about layer versions whose digest is not known. [LayerFromParameters] reads one for each.
+func checkDigests(layer ILayer) (problems []error) {
+	for _, architecture := range layer.Architectures() {
+		if layer.Digest(architecture) == "" {
+			problems = append(problems, fmt.Errorf("ParametersProps.Layer: got one without a digest for %q: state it in "+
+				"LayerAttributes.Versions", architecture))
 		}
 	}
+	return problems
 }
 
 func (p *Parameters) publish(name, description string, value *string) {
@@ -254,12 +267,20 @@ func withoutWildcards(value *string) *string {
 	return value
 }
 
-var parameterPathForm = regexp.MustCompile(`^/([A-Za-z0-9_.-]+/){1,10}$`)
+var (
+	parameterPathForm = regexp.MustCompile(`^/([A-Za-z0-9_.-]+/){1,10}$`)
+	// SSM keeps these names for AWS: https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_PutParameter.html
+	reservedPathForm = regexp.MustCompile(`^/(?i:aws|ssm)`)
+)
 
 // checkParameterPath is the error about the path of parameters, which "" leaves out. The path cannot be a token: the
 // names are those of parameters in the template.
 func checkParameterPath(property, path string) error {
 	const longest = 512 // SSM takes names of 1011 characters with the ARN's beginning
+	if reservedPathForm.MatchString(path) {
+		return fmt.Errorf("%s: got %q, but SSM has no parameters for you that begin with aws or ssm: choose another path",
+			property, path)
+	}
 	if path == "" || parameterPathForm.MatchString(path) && len(path) <= longest {
 		return nil
 	}

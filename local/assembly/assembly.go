@@ -43,7 +43,8 @@ const maxFile = 16 << 20
 
 // Assembly is a cloud assembly that [Load] has read.
 type Assembly struct {
-	Stacks []*Stack // each after the stacks it depends on
+	// Stacks are each after the stacks that it depends on, and after those that make the SSM parameters that it reads.
+	Stacks []*Stack
 }
 
 // Stack is one stack of the app.
@@ -54,6 +55,7 @@ type Stack struct {
 
 	assets map[string]asset  // by object key
 	paths  map[string]string // of constructs, by logical id
+	needs  []*Stack          // which it depends on
 }
 
 // asset is a directory or a zip file that the CDK has staged. In an assembly that was synthesized without building
@@ -85,6 +87,9 @@ type Parameter struct {
 	Type    string
 	Default any
 }
+
+// typeOfSSM is the type of a parameter whose value is that of an SSM parameter.
+const typeOfSSM = "AWS::SSM::Parameter::Value<String>"
 
 // Output is an output as the template has it.
 type Output struct {
@@ -159,6 +164,7 @@ func (l *loader) load() (*Assembly, error) {
 		return nil, fmt.Errorf("manifest.json: %w", err)
 	}
 	a := &Assembly{}
+	byID := map[string]*Stack{}
 	for _, id := range order {
 		switch l.Artifacts[id].Type {
 		case "cdk:cloud-assembly":
@@ -169,12 +175,18 @@ func (l *loader) load() (*Assembly, error) {
 			if err != nil {
 				return nil, err
 			}
-			a.Stacks = append(a.Stacks, s)
+			for _, dependency := range l.Artifacts[id].Dependencies {
+				if needed := byID[dependency]; needed != nil {
+					s.needs = append(s.needs, needed)
+				}
+			}
+			byID[id], a.Stacks = s, append(a.Stacks, s)
 		}
 	}
 	if len(a.Stacks) == 0 {
 		return nil, errors.New("manifest.json: there are no stacks: this is not what cdk synth writes")
 	}
+	a.Stacks = publishersFirst(a.Stacks)
 	return a, nil
 }
 

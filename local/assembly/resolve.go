@@ -170,6 +170,7 @@ func (e evaluation) call(name string, argument any) (any, error) {
 	case "Fn::Sub":
 		name, argument = "Fn::Join", []any{"", substitution(argument)}
 	}
+	template := argument
 	argument, err := e.value(argument)
 	switch {
 	case err != nil:
@@ -179,7 +180,11 @@ func (e evaluation) call(name string, argument any) (any, error) {
 	}
 	switch name {
 	case "Fn::Join", "Fn::Split", "Fn::Select":
-		return combine(name, argument)
+		out, err := combine(name, argument)
+		if err != nil { // what stands for an unknown ARN has not the parts of one
+			err = cmp.Or(e.unpublished(template), err)
+		}
+		return out, err
 	case "Fn::GetAZs": // no region has fewer than three
 		return []any{e.region + "a", e.region + "b", e.region + "c"}, nil
 	case "Fn::ImportValue":
@@ -242,23 +247,21 @@ func (e evaluation) attribute(id, attribute string) (any, error) {
 
 // parameter is the default of a parameter, or the value of the SSM parameter that the default names.
 func (e evaluation) parameter(id string, p Parameter) (any, error) {
-	const ofSSM = "AWS::SSM::Parameter::Value<String>"
 	if p.Default != nil && !strings.HasPrefix(p.Type, "AWS::SSM::") {
 		return p.Default, nil
 	}
 	name, _ := p.Default.(string)
 	value, made := e.parameters[name]
 	switch {
-	case made && p.Type == ofSSM:
+	case made && p.Type == typeOfSSM:
 		return value, nil
 	case e.Unknown != nil:
 		return e.Unknown(e.stack, id, ""), nil
-	case p.Type != ofSSM:
+	case p.Type != typeOfSSM:
 		return nil, fmt.Errorf("parameter %s of stack %s has the type %q and no value here: only %s is supported", id,
-			e.stack.Name, p.Type, ofSSM)
+			e.stack.Name, p.Type, typeOfSSM)
 	}
-	return nil, fmt.Errorf("parameter %s of stack %s names the SSM parameter %q, which no earlier stack makes: "+
-		"deploy the stack that makes it with the same app, and let this stack depend on it", id, e.stack.Name, name)
+	return nil, e.unpublishedError(id, name)
 }
 
 func (e evaluation) importValue(name any) (any, error) {

@@ -3,6 +3,7 @@ package main
 import (
 	"archive/zip"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -37,17 +38,57 @@ var buildEnvironment = []string{
 	"GOENV=off",
 }
 
-// build makes a release. Everything is made in one directory, so that what is half done is not taken for a release:
-// SHA256SUMS is written last.
-func build(ctx context.Context, s source, dist string) error {
-	if entries, err := os.ReadDir(dist); err == nil && len(entries) > 0 {
-		return fmt.Errorf("-out: %s is not empty: remove it, or name another directory", dist)
-	}
-	if err := os.MkdirAll(filepath.Join(dist, policiesDir), 0o755); err != nil {
+// incomplete ends the name of the directory in which a release is made. So what is half done is not taken for one.
+const incomplete = ".incomplete"
+
+// release makes a release in a directory that does not exist yet, or is empty.
+func release(ctx context.Context, s source, dist string) error {
+	dist, err := s.outOf(ctx, dist)
+	if err != nil {
 		return err
 	}
+	work := dist + incomplete
+	if err := os.MkdirAll(filepath.Dir(dist), 0o755); err != nil {
+		return err
+	}
+	if err := os.Mkdir(work, 0o755); errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("-out: %s is of a build that runs, or that was killed: remove it then", work)
+	} else if err != nil {
+		return err
+	}
+	defer os.RemoveAll(work) // which has another name by then if everything went well
+	if err := build(ctx, s, work); err != nil {
+		return err
+	}
+	return os.Rename(work, dist)
+}
+
+// outOf is the absolute path of the directory for a release. It is an error if the release could not be put there, or
+// would be a part of the source.
+func (s source) outOf(ctx context.Context, dist string) (string, error) {
 	dist, err := filepath.Abs(dist)
 	if err != nil {
+		return "", err
+	}
+	if target, err := filepath.EvalSymlinks(dist); err == nil {
+		dist = target
+	}
+	if entries, err := os.ReadDir(dist); err == nil && len(entries) > 0 {
+		return "", fmt.Errorf("-out: %s is not empty: remove it, or name another directory", dist)
+	} else if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return "", fmt.Errorf("-out: %w", err)
+	}
+	for _, path := range []string{dist, dist + incomplete} {
+		if err := checkOutside(ctx, s.dir, path); err != nil {
+			return "", fmt.Errorf("-out: %w", err)
+		}
+	}
+	return dist, nil
+}
+
+// build makes all files of a release in an empty directory, whose path is absolute.
+func build(ctx context.Context, s source, dist string) error {
+	if err := os.Mkdir(filepath.Join(dist, policiesDir), 0o755); err != nil {
 		return err
 	}
 	binaries, err := developmentServers(ctx, s, dist)
@@ -108,13 +149,45 @@ func developmentServers(ctx context.Context, s source, dist string) (all []binar
 // clients makes the packages for Python and Node.
 func clients(ctx context.Context, s source, dist string) error {
 	layer := filepath.Join(s.dir, "tokenizerlayer", "layer")
+	node := filepath.Join(layer, "nodejs", "node_modules", "@lambda-tokenizer", "client")
 	if _, err := output(ctx, filepath.Join(layer, "python"), []string{"PYTHONDONTWRITEBYTECODE=1"}, "python3", "-c",
 		"import sys, build_backend; build_backend.build_wheel(sys.argv[1])", dist); err != nil {
 		return err
 	}
-	_, err := output(ctx, filepath.Join(layer, "nodejs", "node_modules", "@lambda-tokenizer", "client"),
-		[]string{"npm_config_update_notifier=false"}, "npm", "pack", "--silent", "--pack-destination", dist)
+	staged, err := os.MkdirTemp("", "release")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(staged)
+	if err := copyFiles(staged, node); err != nil {
+		return err
+	}
+	_, err = output(ctx, staged, []string{"npm_config_update_notifier=false"}, "npm", "pack", "--silent",
+		"--pack-destination", dist)
 	return err
+}
+
+// copyFiles copies the files of a directory, with one mode for all: npm packs the modes of the files, which in a clone
+// depend on the umask.
+func copyFiles(target, dir string) error {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	for _, entry := range entries {
+		content, err := os.ReadFile(filepath.Join(dir, entry.Name()))
+		if err != nil {
+			return err
+		}
+		name := filepath.Join(target, entry.Name())
+		if err := os.WriteFile(name, content, 0o644); err != nil {
+			return err
+		}
+		if err := os.Chmod(name, 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // zipTime is the earliest that a zip file can hold.

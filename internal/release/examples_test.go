@@ -44,7 +44,7 @@ func TestExamples_ReadWhatTheTemplateHas(t *testing.T) {
 		"examples/terraform/main.tf":           {5, 3},
 		"docs/template.md":                     {10, 0},
 	} {
-		text := kit.Read(t, filepath.Join("..", name))
+		text := kit.Read(t, filepath.Join("../..", name))
 		seen := map[string]bool{}
 		for _, read := range ssm.FindAllString(text, -1) {
 			seen[read] = true
@@ -65,7 +65,7 @@ func TestExamples_ReadWhatTheTemplateHas(t *testing.T) {
 				want.outputs)
 		}
 	}
-	page := kit.Read(t, "../docs/template.md")
+	page := kit.Read(t, "../../docs/template.md")
 	for _, name := range outputs {
 		if !strings.Contains(page, "`"+name+"`") {
 			t.Errorf("docs/template.md does not name the output %s", name)
@@ -86,7 +86,7 @@ func TestExamples_SetWhatTheExtensionNeeds(t *testing.T) {
 		"TOKENIZER_TOKEN_KEYS",
 	}
 	for _, name := range []string{"sam/template.yaml", "cdk-typescript/tokenizer.ts", "terraform/main.tf"} {
-		got := regexp.MustCompile(`TOKENIZER_\w+`).FindAllString(kit.Read(t, "../examples/"+name), -1)
+		got := regexp.MustCompile(`TOKENIZER_\w+`).FindAllString(kit.Read(t, "../../examples/"+name), -1)
 		slices.Sort(got)
 		if diff := cmp.Diff(want, slices.Compact(got)); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
@@ -95,10 +95,8 @@ func TestExamples_SetWhatTheExtensionNeeds(t *testing.T) {
 }
 
 func TestExamples_SAMTemplateHasNoLint(t *testing.T) {
-	if _, err := exec.LookPath("cfn-lint"); err != nil {
-		t.Skip("cfn-lint is not installed: pip install cfn-lint")
-	}
-	kit.Run(t, "../examples/sam", "cfn-lint", "template.yaml")
+	needed.Program(t, "cfn-lint")
+	kit.Run(t, "../../examples/sam", "cfn-lint", "template.yaml")
 }
 
 // The handler of the examples gives a token that opens to the card.
@@ -106,13 +104,13 @@ func TestExamples_HandlerMakesATokenOfTheCard(t *testing.T) {
 	needed.Program(t, "python3")
 	tok := tokenizertest.Start(t)
 	tok.Setenv(t)
-	layer, err := filepath.Abs("../tokenizerlayer/layer/python")
+	layer, err := filepath.Abs("../../tokenizerlayer/layer/python")
 	if err != nil {
 		t.Fatal(err)
 	}
 	const call = `import app; print(app.handler({"card": "4111 1111 1111 1111"}, None)["token"])`
 	command := exec.CommandContext(t.Context(), "python3", "-c", call)
-	command.Dir = "../examples/sam/src"
+	command.Dir = "../../examples/sam/src"
 	command.Env = append(os.Environ(), "PYTHONPATH="+layer, "PYTHONDONTWRITEBYTECODE=1")
 	token, err := command.Output()
 	if err != nil {
@@ -131,7 +129,7 @@ func TestExamples_TerraformIsFormatted(t *testing.T) {
 		t.Skip("terraform is not installed")
 	}
 	if text, err := exec.CommandContext(t.Context(), "terraform", "fmt", "-check", "-diff",
-		"../examples/terraform").Output(); err != nil {
+		"../../examples/terraform").Output(); err != nil {
 		t.Errorf("%v\n%s", err, text)
 	}
 }
@@ -143,7 +141,7 @@ func TestExamples_TypeScriptAppIsSynthesized(t *testing.T) {
 	needed.Program(t, "npm")
 	examples := t.TempDir()
 	for _, name := range []string{"cdk-typescript", "sam"} { // the app deploys the other's function
-		if err := os.CopyFS(filepath.Join(examples, name), os.DirFS("../examples/"+name)); err != nil {
+		if err := os.CopyFS(filepath.Join(examples, name), os.DirFS("../../examples/"+name)); err != nil {
 			t.Fatal(err)
 		}
 	}

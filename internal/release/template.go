@@ -197,7 +197,7 @@ type parameter struct {
 var templateParameters = []parameter{
 	{
 		"Prefix", parameters.prefix, "Before the names of tables, key aliases, layer and SSM parameters, such as acme-",
-		"", "^[a-z0-9-]{0,20}$",
+		"", "^(?!aws|ssm)[a-z0-9-]{0,20}$",
 	},
 	{
 		"RolePath", parameters.rolePath, "IAM path below which the roles are that use the keys", "/tokenizer/",

@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/lambda-tokenizer/lambda-tokenizer/internal/needed"
 	"github.com/lambda-tokenizer/lambda-tokenizer/test/kit"
 )
 
@@ -19,7 +20,7 @@ func withoutBundling(t *testing.T, v values) installation {
 	t.Helper()
 	dir := t.TempDir()
 	var file struct{ Context map[string]any }
-	if err := json.Unmarshal([]byte(kit.Read(t, "../cdk.json")), &file); err != nil {
+	if err := json.Unmarshal([]byte(kit.Read(t, "../../cdk.json")), &file); err != nil {
 		t.Fatal(err)
 	}
 	file.Context["aws:cdk:bundling-stacks"] = []string{}
@@ -137,11 +138,51 @@ func TestTemplate_DeploysByItself(t *testing.T) {
 			t.Errorf("the template has %s", of)
 		}
 	}
-	if _, err := exec.LookPath("cfn-lint"); err != nil {
-		t.Skip("cfn-lint is not installed: pip install cfn-lint")
-	}
+	needed.Program(t, "cfn-lint")
 	if output, err := exec.CommandContext(t.Context(), "cfn-lint", name).CombinedOutput(); err != nil {
 		t.Errorf("cfn-lint: %v\n%s", err, output)
+	}
+}
+
+// The patterns of the parameters are Java's. For what they use, Python's are the same, and Go's lack something.
+func TestTemplate_RefusesValuesThatCannotBeDeployed(t *testing.T) {
+	needed.Program(t, "python3")
+	declared := withoutBundling(t, parameters).parametrized()["Parameters"].(object)
+	var cases [][2]string
+	var want []string
+	for name, values := range map[string]struct{ good, bad []string }{
+		"Prefix": {
+			[]string{"", "acme-", "a-aws-", "1"},
+			[]string{"aws-", "ssm", "Acme-", "a/", "abcdefghijklmnopqrstu", "*"},
+		},
+		"RolePath": {
+			[]string{"/tokenizer/", "/acme/cards/"}, []string{"", "/", "acme/", "/acme", "/a*/", "/a//"},
+		},
+		"ReaderFunctionName": {[]string{"card-reader", "Pay_1"}, []string{"", "a:b", "a b", "*"}},
+		"LayerBucket":        {[]string{"acme.layers-1"}, []string{"", "s3://acme", "Acme"}},
+		"LayerKeyArm64":      {[]string{"0123/tokenizer-layer-arm64.zip"}, []string{""}},
+	} {
+		pattern := declared[name].(object)["AllowedPattern"].(string)
+		for fits, list := range map[string][]string{"True": values.good, "False": values.bad} {
+			for _, value := range list {
+				cases = append(cases, [2]string{pattern, value})
+				want = append(want, fits)
+			}
+		}
+	}
+	list, err := json.Marshal(cases)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const script = "import json, re, sys\nfor c in json.loads(sys.argv[1]): print(bool(re.fullmatch(*c)))"
+	got := strings.Fields(kit.Run(t, ".", "python3", "-c", script, string(list)))
+	if len(got) != len(want) {
+		t.Fatalf("%d answers for %d values", len(got), len(want))
+	}
+	for i, fits := range want {
+		if got[i] != fits {
+			t.Errorf("%q fits %s: %s, want %s", cases[i][1], cases[i][0], got[i], fits)
+		}
 	}
 }
 

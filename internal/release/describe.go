@@ -66,14 +66,14 @@ func describe(ctx context.Context, s source, dist string, binaries []binary) err
 	if err := writeLicences(ctx, s, filepath.Join(dist, licencesFile), modules); err != nil {
 		return err
 	}
-	files, err := digests(dist)
+	files, err := digests(os.DirFS(dist))
 	if err != nil {
 		return err
 	}
 	if err := writeJSON(filepath.Join(dist, sbomFile), sbom(s, files, inside, modules)); err != nil {
 		return err
 	}
-	if files, err = digests(dist); err != nil {
+	if files, err = digests(os.DirFS(dist)); err != nil {
 		return err
 	}
 	if err := writeJSON(filepath.Join(dist, provenanceFile), provenance(s, files)); err != nil {
@@ -83,7 +83,7 @@ func describe(ctx context.Context, s source, dist string, binaries []binary) err
 }
 
 func writeSums(dist string) error {
-	files, err := digests(dist)
+	files, err := digests(os.DirFS(dist))
 	if err != nil {
 		return err
 	}
@@ -149,7 +149,7 @@ func provenance(s source, files map[string][]byte) object {
 					{"uri": "git+" + repository, "digest": object{"gitCommit": commit}},
 				},
 			},
-			"runDetails": object{"builder": object{"id": repository + "/blob/main/release"}},
+			"runDetails": object{"builder": object{"id": repository + "/tree/main/internal/release"}},
 		},
 	}
 }

@@ -3,11 +3,14 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
 	"strings"
+	"time"
 )
 
 // source is the tree that is built.
@@ -19,11 +22,19 @@ type source struct {
 // sourceOf says what is in a directory. A tree with changes is an error unless it is allowed: nobody else could build
 // it again.
 func sourceOf(ctx context.Context, dir string, dirty bool) (source, error) {
+	below, err := output(ctx, dir, nil, "git", "rev-parse", "--show-prefix")
+	if err != nil {
+		return source{}, err
+	}
+	if below = strings.TrimSpace(below); below != "" {
+		return source{}, fmt.Errorf("this is the directory %s of a git repository: run it in a clone of lambda-tokenizer, "+
+			"at its top", below)
+	}
 	revision, err := output(ctx, dir, nil, "git", "rev-parse", "HEAD")
 	if err != nil {
 		return source{}, err
 	}
-	changes, err := output(ctx, dir, nil, "git", "status", "--porcelain")
+	changes, err := changesOf(ctx, dir)
 	if err != nil {
 		return source{}, err
 	}
@@ -54,12 +65,49 @@ func (s source) checkToolchain() error {
 	return nil
 }
 
-// output runs a program and returns what it prints.
+// checkPrograms says at once what is not installed, and not after minutes.
+func checkPrograms() error {
+	var missing []string
+	for _, name := range []string{"go", "git", "node", "npm", "python3"} {
+		if _, err := exec.LookPath(name); err != nil {
+			missing = append(missing, name)
+		}
+	}
+	if len(missing) > 0 {
+		return fmt.Errorf("not on the PATH: %s. A release needs Go, git, Node.js with npm, and Python 3",
+			strings.Join(missing, ", "))
+	}
+	return nil
+}
+
+// checkOutside is an error if an absolute path is in the source and git does not ignore it. The next build would see a
+// tree with changes, and what is below some directories becomes a part of the layer.
+func checkOutside(ctx context.Context, dir, path string) error {
+	top, err := filepath.Abs(dir)
+	if err != nil {
+		return err
+	}
+	if top, err = filepath.EvalSymlinks(top); err != nil {
+		return err
+	}
+	relative, err := filepath.Rel(top, path)
+	if err != nil || relative == ".." || strings.HasPrefix(relative, "../") {
+		return nil // it is outside
+	}
+	_, err = output(ctx, dir, nil, "git", "check-ignore", "--quiet", "--", filepath.ToSlash(relative)+"/")
+	if code, ok := errors.AsType[*exec.ExitError](err); ok && code.ExitCode() == 1 {
+		return fmt.Errorf("%s is in the source, and git does not ignore it: name dist, or a directory elsewhere", path)
+	}
+	return err
+}
+
+// output runs a program and returns what it prints. If the context ends, the program can clean up after itself.
 func output(ctx context.Context, dir string, environment []string, name string, arguments ...string) (string, error) {
 	command := exec.CommandContext(ctx, name, arguments...)
 	var out, trouble bytes.Buffer
 	command.Dir, command.Env = dir, append(os.Environ(), environment...)
 	command.Stdout, command.Stderr = &out, &trouble
+	command.Cancel, command.WaitDelay = func() error { return command.Process.Signal(os.Interrupt) }, 10*time.Second
 	if err := command.Run(); err != nil {
 		return "", fmt.Errorf("%s %s: %w\n%s", name, strings.Join(arguments, " "), err, trouble.String())
 	}
