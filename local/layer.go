@@ -22,7 +22,7 @@ const untilStdinEnds = "until-stdin-ends"
 // compiled, with a word about the right one. A test compares them with the programs.
 var (
 	simulatorFlags = []string{"addr", "card", "check", "compiled-app", "open", "outputs", "serve", "stage", "v"}
-	runnerFlags    = []string{"addr", "app", "extension", "invoke", "payload", "serve", "until-closed", "v"}
+	runnerFlags    = []string{"addr", "app", "extension", "invoke", "only", "payload", "serve", "until-closed", "v"}
 	serverFlags    = []string{"as", "port", "purposes", "read-rate", untilStdinEnds}
 )
 

@@ -227,8 +227,8 @@ func (l *loader) stage(id string) ([]*Stack, error) {
 			"manifest.json: %s is a CDK stage, which is not supported: put its stacks into the app itself", id)
 	}
 	name := l.Artifacts[id].Properties.DirectoryName
-	if name == "" || filepath.Clean(name) == "." {
-		return nil, fmt.Errorf("%s: the stage %s has no directory", l.file("manifest.json"), id)
+	if !filepath.IsLocal(name) || filepath.Clean(name) == "." {
+		return nil, fmt.Errorf("%s: the stage %s has no directory of its own", l.file("manifest.json"), id)
 	}
 	return (&loader{dir: l.dir, root: l.root, base: l.file(name), anyApp: true}).load()
 }

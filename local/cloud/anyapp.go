@@ -23,6 +23,9 @@ var errUnknownType = errors.New("this type of resource is not simulated")
 func (d *deployment) tolerate() {
 	d.tolerant, d.reasons, d.apis.leftOut = true, map[string]error{}, d.differs
 	d.resolver.Unknown = func(stack *assembly.Stack, id, attribute string) string {
+		if id == "" { // a dynamic reference
+			return unknown + attribute
+		}
 		return unknown + stack.Name + "/" + id + "." + cmp.Or(attribute, "Ref")
 	}
 }
@@ -32,7 +35,7 @@ func (d *deployment) differs(what string) { d.skipped[what] = true }
 
 // leaveOut goes on without a resource, if the deployment may. A function that cannot run says why when it is invoked.
 func (d *deployment) leaveOut(ctx context.Context, stack *assembly.Stack, id string, err error) bool {
-	if !d.tolerant || ctx.Err() != nil {
+	if _, shared := errors.AsType[sharedNameError](err); shared || !d.tolerant || ctx.Err() != nil {
 		return false
 	}
 	resource := stack.Template.Resources[id]
@@ -67,6 +70,9 @@ func (d *deployment) checkKnown(r *resource) error {
 // describe says which resource a placeholder is of: Stack/Queue.Arn.
 func (d *deployment) describe(placeholder string) string {
 	place := strings.TrimPrefix(placeholder, unknown)
+	if strings.HasPrefix(place, "{{") {
+		return place + ", which is not simulated"
+	}
 	name, attribute := place, ""
 	if i := strings.LastIndex(place, "."); i >= 0 {
 		name, attribute = place[:i], place[i+1:]

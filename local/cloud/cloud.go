@@ -162,7 +162,7 @@ func (c *Cloud) prepare(o Options) (*deployment, error) {
 			cognito: c.services.endpoints[endpoint.Cognito].URL, functions: c.functions, log: o.Log,
 			invoked: o.Watcher.Invoked, byID: map[string]*api{},
 		},
-		skipped: map[string]bool{},
+		names: map[string]string{}, skipped: map[string]bool{},
 	}, nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/aws/smithy-go"
 
@@ -22,15 +23,17 @@ type deployment struct {
 	networks  *networks
 	apis      *apis
 
-	skipped  map[string]bool  // what has no effect here
-	tolerant bool             // leaves out what it does not know
-	reasons  map[string]error // why a resource was left out, by its stack and logical id
+	names    map[string]string // paths of the resources that have a name, by their type and name
+	skipped  map[string]bool   // what has no effect here
+	tolerant bool              // leaves out what it does not know
+	reasons  map[string]error  // why a resource was left out, by its stack and logical id
 }
 
 // kind says how to create a type of resource, and what of it has no effect here.
 type kind struct {
 	create  func(context.Context, *resource) (created, error)
 	skipped string
+	unique  string // the property with the name that no other resource of the type can have in an account
 }
 
 // kinds are the types of resource that the local run knows.
@@ -39,9 +42,9 @@ func (d *deployment) kinds() map[string]kind {
 		"AWS::KMS::Key": {
 			create: d.resources.createKey, skipped: "rotation and deletion windows",
 		},
-		"AWS::KMS::Alias": {create: d.resources.createAlias},
+		"AWS::KMS::Alias": {create: d.resources.createAlias, unique: "AliasName"},
 		"AWS::DynamoDB::Table": {
-			create:  d.resources.createTable,
+			create: d.resources.createTable, unique: "TableName",
 			skipped: "encryption at rest, point-in-time recovery, deletion protection, removal of expired rows",
 		},
 		"AWS::Cognito::UserPool": {
@@ -50,7 +53,7 @@ func (d *deployment) kinds() map[string]kind {
 		},
 		"AWS::Cognito::UserPoolClient":      {create: d.resources.createUserPoolClient},
 		"AWS::Lambda::LayerVersion":         {create: d.functions.createLayerVersion},
-		"AWS::Lambda::Function":             {create: d.functions.createFunction},
+		"AWS::Lambda::Function":             {create: d.functions.createFunction, unique: "FunctionName"},
 		"AWS::ApiGateway::RestApi":          {create: d.apis.createAPI},
 		"AWS::ApiGateway::Authorizer":       {create: d.apis.part((*api).createAuthorizer)},
 		"AWS::ApiGateway::Model":            {create: d.apis.part((*api).createModel)},
@@ -61,9 +64,9 @@ func (d *deployment) kinds() map[string]kind {
 		"AWS::ApiGateway::Stage": {
 			create: d.apis.part((*api).createStage), skipped: "access log, throttling, traces, TLS",
 		},
-		"AWS::IAM::Role":                 {create: d.resources.createRole, skipped: "who may assume it"},
+		"AWS::IAM::Role":                 {create: d.resources.createRole, unique: "RoleName", skipped: "who may assume it"},
 		"AWS::IAM::Policy":               {create: d.resources.createPolicy},
-		"AWS::IAM::ManagedPolicy":        {create: d.resources.createManagedPolicy},
+		"AWS::IAM::ManagedPolicy":        {create: d.resources.createManagedPolicy, unique: "ManagedPolicyName"},
 		"AWS::Lambda::CodeSigningConfig": {create: createNamed, skipped: "signatures are not checked"},
 		"AWS::Lambda::Permission": {
 			create: createNamed, skipped: "the API may always invoke its functions",
@@ -72,7 +75,7 @@ func (d *deployment) kinds() map[string]kind {
 		"AWS::Logs::LogGroup": {
 			create: createLogGroup, skipped: "functions log to this terminal, and nothing is masked",
 		},
-		"AWS::SSM::Parameter":              {create: d.createParameter},
+		"AWS::SSM::Parameter":              {create: d.createParameter, unique: "Name"},
 		"AWS::WAFv2::LoggingConfiguration": {create: createNamed},
 		"AWS::WAFv2::WebACL":               {create: createNamed, skipped: "requests are not filtered"},
 		"AWS::WAFv2::WebACLAssociation":    {create: createNamed},
@@ -129,6 +132,9 @@ func (d *deployment) create(ctx context.Context) error {
 
 func (d *deployment) createOne(ctx context.Context, kind kind, stack *assembly.Stack, id string) error {
 	template := stack.Template.Resources[id]
+	if exists, err := d.resolver.Holds(stack, template.Condition); err != nil || !exists {
+		return err
+	}
 	if kind.create == nil && d.tolerant {
 		return errUnknownType
 	}
@@ -148,6 +154,11 @@ func (d *deployment) createOne(ctx context.Context, kind kind, stack *assembly.S
 			return err
 		}
 	}
+	if kind.unique != "" {
+		if err := d.claim(r, template.Type, r.physicalName(kind.unique)); err != nil {
+			return err
+		}
+	}
 	made, err := kind.create(ctx, r)
 	if e, ok := errors.AsType[smithy.APIError](err); ok &&
 		(e.ErrorCode() == "AlreadyExistsException" || e.ErrorCode() == "ResourceInUseException") {
@@ -161,11 +172,37 @@ func (d *deployment) createOne(ctx context.Context, kind kind, stack *assembly.S
 	return nil
 }
 
+// sharedNameError is about two resources that cannot both exist in the one account and region of a local run.
+type sharedNameError struct{ name, first, second string }
+
+func (e sharedNameError) Error() string {
+	return fmt.Sprintf("%s and %s both have the name %q, and all stacks run in one account and region here: run one stage "+
+		"or stack with -only, such as -only %s, or give them other names", e.first, e.second, e.name,
+		e.first[:strings.Index(e.first, "/")])
+}
+
+// claim gives a name to a resource.
+func (d *deployment) claim(r *resource, kind, name string) error {
+	path := constructPath(r.stack, r.id)
+	if first, taken := d.names[kind+" "+name]; taken {
+		return sharedNameError{name, first, path}
+	}
+	d.names[kind+" "+name] = path
+	return nil
+}
+
 // outputs returns the outputs of all stacks, by name.
 func (d *deployment) outputs() (map[string]string, error) {
 	outputs := map[string]string{}
 	for _, stack := range d.assembly.Stacks {
 		for name, output := range stack.Template.Outputs {
+			exists, err := d.resolver.Holds(stack, output.Condition)
+			if err != nil && !d.tolerant {
+				return nil, err
+			}
+			if !exists {
+				continue
+			}
 			v, err := d.resolver.String(stack, "Outputs/"+name, output.Value)
 			if d.tolerant && (err != nil || firstUnknown(v) != "") {
 				continue

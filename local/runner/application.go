@@ -72,7 +72,7 @@ func (a *application) start(ctx context.Context, out string) (system *cloud.Clou
 		return nil, err
 	}
 	err = a.printer.Step("create resources", func() (string, error) {
-		read, err := assembly.Load(dir)
+		read, err := assembly.LoadApp(dir, a.only)
 		if err != nil {
 			return "", err
 		}

@@ -11,7 +11,7 @@ import (
 
 // flags are the command line's.
 type flags struct {
-	app            string
+	app, only      string
 	invocations    []invocation
 	serve, verbose bool
 	addr           string
@@ -30,6 +30,9 @@ func parse(args []string, out io.Writer) (flags, error) {
 	set := flag.NewFlagSet("local", flag.ContinueOnError)
 	set.SetOutput(out)
 	set.StringVar(&f.app, "app", "", "the `directory` of a CDK app, or of a cloud assembly such as cdk.out")
+	set.StringVar(&f.only, "only", "",
+		"run only the stacks of this stage, or only this stack, with those that they depend on; a `path`\n"+
+			"such as Prod or Prod/AppStack")
 	set.Func("invoke",
 		"invoke a `function`, which you name by its logical id, its construct path or a part of these;\n"+
 			"write it several times for several invocations, one after the other", func(name string) error {
