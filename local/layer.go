@@ -22,8 +22,9 @@ const untilStdinEnds = "until-stdin-ends"
 // compiled, with a word about the right one. A test compares them with the programs.
 var (
 	simulatorFlags = []string{"addr", "card", "check", "compiled-app", "open", "outputs", "serve", "stage", "v"}
-	runnerFlags    = []string{"addr", "app", "extension", "invoke", "only", "payload", "serve", "until-closed", "v"}
-	serverFlags    = []string{"as", "port", "purposes", "read-rate", untilStdinEnds}
+	runnerFlags    = []string{"addr", "app", "extension", "invoke", "only", "payload", "serve", "until-closed", "v",
+		"watch"}
+	serverFlags = []string{"as", "port", "purposes", "read-rate", untilStdinEnds}
 )
 
 // mode is what the launcher is to start.

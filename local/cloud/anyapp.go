@@ -136,6 +136,9 @@ func (s *apis) routes(a *api) (routes []gateway.Route, err error) {
 	return routes, nil
 }
 
+// ErrReplaced says that a version of the app takes no more invocations.
+var ErrReplaced = errors.New("another version of the app has replaced this one")
+
 // Function is a function of the app.
 type Function struct {
 	Name, LogicalID string
@@ -193,8 +196,12 @@ func (c *Cloud) Function(called string) (*Function, error) {
 }
 
 // Invoke runs a function as Lambda's Invoke does. If failed, the answer describes the function's error. An error means
-// that the function did not run.
+// that the function did not run. It is [ErrReplaced] if another version of the app has replaced this one.
 func (c *Cloud) Invoke(ctx context.Context, f *Function, payload []byte) (answer []byte, failed bool, err error) {
+	if !c.begin() {
+		return nil, false, ErrReplaced
+	}
+	defer c.end()
 	if f.Err != nil {
 		return nil, false, f.Err
 	}

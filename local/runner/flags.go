@@ -11,12 +11,13 @@ import (
 
 // flags are the command line's.
 type flags struct {
-	app, only      string
-	invocations    []invocation
-	serve, verbose bool
-	addr           string
-	extension      string
-	untilClosed    int
+	app, only    string
+	invocations  []invocation
+	serve, watch bool
+	verbose      bool
+	addr         string
+	extension    string
+	untilClosed  int
 }
 
 // invocation is one -invoke with its -payload.
@@ -54,6 +55,9 @@ func parse(args []string, out io.Writer) (flags, error) {
 			return nil
 		})
 	set.BoolVar(&f.serve, "serve", false, "serve Lambda's Invoke API and the app's REST APIs until Ctrl-C")
+	set.BoolVar(&f.watch, "watch", false,
+		"with -serve: synthesize again when a file of the app has changed, and serve the new version at the\n"+
+			"same address; what is in tables, keys and user pools stays")
 	set.StringVar(&f.addr, "addr", "127.0.0.1:0",
 		"where -serve has the Invoke API; a loopback `address`, port 0 means any free one")
 	set.BoolVar(&f.verbose, "v", false, "also print what extensions log, and how the app is synthesized")
@@ -71,6 +75,9 @@ func parse(args []string, out io.Writer) (flags, error) {
 	if f.app == "" {
 		return f,
 			errors.New("-app is missing: write the directory of a CDK app, or of a cloud assembly such as cdk.out")
+	}
+	if f.watch && !f.serve {
+		return f, errors.New("-watch is for an app that keeps running: add -serve")
 	}
 	if host, _, err := net.SplitHostPort(f.addr); err != nil || !isLoopback(host) {
 		return f, fmt.Errorf("-addr %q: use a loopback address with a port, such as 127.0.0.1:3001: "+

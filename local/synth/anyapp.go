@@ -15,6 +15,12 @@ import (
 	"strings"
 )
 
+// IsAssembly tells whether a directory is a cloud assembly, which need not be synthesized.
+func IsAssembly(dir string) bool {
+	_, err := os.Stat(filepath.Join(dir, "manifest.json"))
+	return err == nil
+}
+
 // Locate returns the cloud assembly of an app's directory. That is the directory itself if it has a manifest.json. If
 // it has a cdk.json instead, Locate runs the app as the CDK CLI does, and the assembly goes into out. The log gets what
 // the app prints.
@@ -22,7 +28,7 @@ func Locate(ctx context.Context, dir, out string, log io.Writer) (assembly strin
 	if _, err := os.Stat(dir); err != nil {
 		return "", err
 	}
-	if _, err := os.Stat(filepath.Join(dir, "manifest.json")); err == nil {
+	if IsAssembly(dir) {
 		return dir, nil
 	}
 	b, err := os.ReadFile(filepath.Join(dir, "cdk.json"))
