@@ -112,7 +112,12 @@ func (d *deployment) createParameter(_ context.Context, r *resource) (created, e
 // create creates all resources, each after those that it refers to.
 func (d *deployment) create(ctx context.Context) error {
 	kinds := d.kinds()
+	stacks := map[string]*assembly.Stack{}
 	for _, stack := range d.assembly.Stacks {
+		if first := stacks[stack.Name]; first != nil {
+			return sharedNameError{stack.Name, "the stacks " + first.Path, stack.Path, first.Path}
+		}
+		stacks[stack.Name] = stack
 		order, err := stack.Order()
 		if err != nil {
 			return err
@@ -173,19 +178,19 @@ func (d *deployment) createOne(ctx context.Context, kind kind, stack *assembly.S
 }
 
 // sharedNameError is about two resources that cannot both exist in the one account and region of a local run.
-type sharedNameError struct{ name, first, second string }
+type sharedNameError struct{ name, first, second, path string }
 
 func (e sharedNameError) Error() string {
 	return fmt.Sprintf("%s and %s both have the name %q, and all stacks run in one account and region here: run one stage "+
 		"or stack with -only, such as -only %s, or give them other names", e.first, e.second, e.name,
-		e.first[:strings.Index(e.first, "/")])
+		strings.Split(e.path, "/")[0])
 }
 
 // claim gives a name to a resource.
 func (d *deployment) claim(r *resource, kind, name string) error {
 	path := constructPath(r.stack, r.id)
 	if first, taken := d.names[kind+" "+name]; taken {
-		return sharedNameError{name, first, path}
+		return sharedNameError{name, first, path, first}
 	}
 	d.names[kind+" "+name] = path
 	return nil

@@ -232,18 +232,32 @@ func TestRun_GivesFunctionsPortsOfTheirOwn(t *testing.T) {
 // serve runs an app with -serve. It returns what that has printed when it serves, and how to end it.
 func serve(t *testing.T, dir string) (printed string, stop func() error) {
 	t.Helper()
-	stderr, ended := newBuffer(), make(chan error, 1)
+	s := startServing(t, "-app", dir, "-serve")
+	return s.stderr.String(), s.stop
+}
+
+// serving is an app that is served.
+type serving struct {
+	stderr  *buffer
+	running context.Context // ends when it does
+	stop    func() error
+}
+
+func startServing(t *testing.T, args ...string) *serving {
+	t.Helper()
+	ended := make(chan error, 1)
 	stoppable, end := context.WithCancel(t.Context())
 	running, over := context.WithCancel(t.Context())
-	go func() {
-		defer over()
-		ended <- run(stoppable, []string{"-app", dir, "-serve"}, io.Discard, stderr)
-	}()
-	stderr.await(running, "until Ctrl-C")
-	return stderr.String(), func() error {
+	s := &serving{newBuffer(), running, func() error {
 		end()
 		return <-ended
-	}
+	}}
+	go func() {
+		defer over()
+		ended <- run(stoppable, args, io.Discard, s.stderr)
+	}()
+	s.stderr.await(running, "until Ctrl-C")
+	return s
 }
 
 var served = regexp.MustCompile(`Serving (http://127\.0\.0\.1:[0-9]+) until Ctrl-C`)
