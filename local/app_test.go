@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 
 	"github.com/lambda-tokenizer/lambda-tokenizer/internal/fulltests"
@@ -35,7 +34,7 @@ var exampleArguments = []string{
 }
 
 // Only with all tests it also runs from a directory elsewhere, as a program. That way is also the one of
-// TestApp_LeavesNothingRunning.
+// TestApp_LeavesNothingBehind.
 func TestApp_RunsTheExampleFromItsDirectoryAndFromAnother(t *testing.T) {
 	needed.Program(t, "python3")
 	needed.Program(t, "node")
@@ -86,40 +85,45 @@ func writeApp(t *testing.T, handler string) string {
 	return dir
 }
 
-// Whoever ends the launcher, even with SIGKILL, ends the function, too, although that never ends by itself.
-func TestApp_LeavesNothingRunning(t *testing.T) {
+// Whoever ends the launcher, even with SIGKILL, ends the function, too, although that never ends by itself. That signals
+// are handed on, and what the program does then, is tested with each of the two alone.
+func TestApp_LeavesNothingBehind(t *testing.T) {
 	needed.Program(t, "python3")
-	for _, s := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGKILL} {
-		t.Run(s.String(), func(t *testing.T) {
-			listener, err := net.Listen("tcp", "127.0.0.1:0")
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer listener.Close()
-			_, port, _ := net.SplitHostPort(listener.Addr().String())
-			app := writeApp(t, "import socket\ndef handler(event, context):\n"+
-				" c = socket.create_connection(('127.0.0.1', "+port+"))\n c.sendall(b'here\\n')\n while True: pass\n")
-			cmd := installed(t, t.TempDir(), "-app", app, "-invoke", "F")
-			if err := cmd.Start(); err != nil {
-				t.Fatal(err)
-			}
-			conn, err := listener.Accept()
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer conn.Close()
-			lines := bufio.NewReader(conn)
-			if _, err := lines.ReadString('\n'); err != nil {
-				t.Fatal(err)
-			}
-			if err := cmd.Process.Signal(s); err != nil {
-				t.Fatal(err)
-			}
-			_ = cmd.Wait()
-			if _, err := io.Copy(io.Discard, lines); err != nil { // until the function has ended
-				t.Logf("the function's connection: %v", err)
-			}
-		})
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	_, port, _ := net.SplitHostPort(listener.Addr().String())
+	app := writeApp(t, "import socket\ndef handler(event, context):\n"+
+		" c = socket.create_connection(('127.0.0.1', "+port+"))\n c.sendall(b'here\\n')\n while True: pass\n")
+	s := startLauncher(t, realTools(t, "-app", app, "-invoke", "F"))
+	ended := make(chan error, 1)
+	go func() {
+		ended <- s.Wait()
+		listener.Close() // nothing can be waited for any more
+	}()
+	conn, err := listener.Accept()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, &s.stderr)
+	}
+	defer conn.Close()
+	lines := bufio.NewReader(conn)
+	if _, err := lines.ReadString('\n'); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.Copy(io.Discard, lines); err != nil { // until the function has ended
+		t.Logf("the function's connection: %v", err)
+	}
+	if got := s.rest(t); got != "" { // until the program has
+		t.Errorf("printed %q", got)
+	}
+	<-ended
+	if left, err := os.ReadDir(temporary(t, s.Env)); err != nil || len(left) > 0 {
+		t.Errorf("left in the temporary directory: %v, %v", left, err)
 	}
 }
 

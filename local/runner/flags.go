@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"net"
+
+	"github.com/lambda-tokenizer/lambda-tokenizer/local/launched"
 )
 
 // flags are the command line's.
@@ -17,7 +19,7 @@ type flags struct {
 	verbose      bool
 	addr         string
 	extension    string
-	untilClosed  int
+	launcher     launched.Launcher
 }
 
 // invocation is one -invoke with its -payload.
@@ -63,8 +65,7 @@ func parse(args []string, out io.Writer) (flags, error) {
 	set.BoolVar(&f.verbose, "v", false, "also print what extensions log, and how the app is synthesized")
 	set.StringVar(&f.extension, "extension", "",
 		"the layer's extension compiled for this machine, a `file` that go run ./local names")
-	set.IntVar(&f.untilClosed, "until-closed", 0,
-		"end when file descriptor `n` is at its end; go run ./local holds the other side")
+	f.launcher.Flags(set)
 	if err := set.Parse(args); err != nil {
 		return f, err
 	}

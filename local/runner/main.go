@@ -33,19 +33,12 @@ func main() {
 // errFunction says that a function has failed. Its answer says why.
 var errFunction = errors.New("the function has failed")
 
-func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err error) {
 	f, err := parse(args, stderr)
 	if err != nil {
 		return err
 	}
-	if f.untilClosed != 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithCancel(ctx)
-		defer cancel()
-		go func() { // a launcher that is killed closes the other side
-			_, _ = io.Copy(io.Discard, os.NewFile(uintptr(f.untilClosed), "launcher"))
-			cancel()
-		}()
-	}
+	ctx, cleanUp := f.launcher.Follow(ctx)
+	defer func() { err = errors.Join(err, cleanUp()) }()
 	return newApplication(f, stdout, stderr).run(ctx)
 }
