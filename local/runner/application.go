@@ -74,8 +74,19 @@ func (a *application) run(ctx context.Context) (err error) {
 	return nil
 }
 
+// step does a step, and says how that went.
+func (a *application) step(name string, do func() (result string, err error)) error {
+	if err := a.printer.Step(name, do); err != nil {
+		return saidError{err}
+	}
+	return nil
+}
+
 // watcher watches the directory of the app.
 func (a *application) watcher() (*watch.Watcher, error) {
+	if err := synth.CheckDir(a.app); err != nil {
+		return nil, err
+	}
 	ignored := watch.OfApp
 	if synth.IsAssembly(a.app) {
 		ignored = watch.OfAssembly

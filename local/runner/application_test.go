@@ -56,6 +56,8 @@ func TestRun_SaysWhatIsWrong(t *testing.T) {
 	writeFile(t, filepath.Join(noApp, "cdk.json"), "{}")
 	failing := t.TempDir()
 	writeFile(t, filepath.Join(failing, "cdk.json"), `{"app": "echo not this way; exit 3"}`)
+	long := t.TempDir()
+	writeFile(t, filepath.Join(long, "cdk.json"), `{"app": "printf '%0500d' 0 | tr 0 x; exit 1"}`)
 	silent := t.TempDir()
 	writeFile(t, filepath.Join(silent, "cdk.json"), `{"app": "true"}`)
 	for name, tt := range map[string]struct {
@@ -77,10 +79,18 @@ func TestRun_SaysWhatIsWrong(t *testing.T) {
 			[]string{"one -payload for each -invoke"}},
 		"no JSON": {[]string{"-app", good, "-invoke", "Order", "-payload", "{card}"},
 			[]string{"-payload", "not JSON"}},
-		"no app":         {[]string{"-invoke", "Order"}, []string{"-app is missing"}},
-		"an open port":   {[]string{"-app", good, "-serve", "-addr", "0.0.0.0:1"}, []string{"-addr", "loopback"}},
-		"an argument":    {[]string{"-app", good, "Order"}, []string{`unexpected argument "Order"`}},
-		"no directory":   {[]string{"-app", "no-such-directory"}, []string{"no-such-directory", "no such file"}},
+		"no app":       {[]string{"-invoke", "Order"}, []string{"-app is missing"}},
+		"an open port": {[]string{"-app", good, "-serve", "-addr", "0.0.0.0:1"}, []string{"-addr", "loopback"}},
+		"an argument":  {[]string{"-app", good, "Order"}, []string{`unexpected argument "Order"`}},
+		"no directory": {[]string{"-app", "no-such-directory"},
+			[]string{"no-such-directory", "no such file", "-app takes the directory of a CDK app"}},
+		"no directory to watch": {[]string{"-app", "no-such-directory", "-serve", "-watch"},
+			[]string{"no-such-directory", "-app takes the directory of a CDK app"}},
+		"a file":        {[]string{"-app", filepath.Join(noApp, "cdk.json")}, []string{"cdk.json is a file: -app takes"}},
+		"only watching": {[]string{"-app", good, "-watch"}, []string{"-watch", "add -serve"}},
+		"an unknown stage": {[]string{"-app", good, "-only", "Prod"},
+			[]string{`no stage and no stack "Prod": it has the stacks S`}},
+		"a long line":    {[]string{"-app", long}, []string{strings.Repeat("x", 400) + "…"}},
 		"neither":        {[]string{"-app", t.TempDir()}, []string{"neither a cdk.json", "nor a manifest.json"}},
 		"no command":     {[]string{"-app", noApp}, []string{`has no "app"`}},
 		"a failing app":  {[]string{"-app", failing}, []string{"exit status 3", "not this way"}},
@@ -110,6 +120,9 @@ func TestRun_SaysWhatIsWrong(t *testing.T) {
 				if !strings.Contains(got.err.Error(), want) {
 					t.Errorf("error = %v, want %q", got.err, want)
 				}
+			}
+			if errors.As(got.err, &saidError{}) != strings.Contains(got.stderr, "FAIL") {
+				t.Errorf("it is said twice or never: %s", got.stderr)
 			}
 		})
 	}

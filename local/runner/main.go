@@ -24,6 +24,8 @@ func main() {
 	case errors.Is(err, flag.ErrHelp), err == nil:
 	case errors.Is(err, errFunction):
 		os.Exit(1)
+	case errors.As(err, &saidError{}):
+		os.Exit(2)
 	default:
 		fmt.Fprintln(os.Stderr, "local:", err)
 		os.Exit(2)
@@ -32,6 +34,11 @@ func main() {
 
 // errFunction says that a function has failed. Its answer says why.
 var errFunction = errors.New("the function has failed")
+
+// saidError is an error that was printed already.
+type saidError struct{ error }
+
+func (e saidError) Unwrap() error { return e.error }
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err error) {
 	f, err := parse(args, stderr)

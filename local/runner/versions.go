@@ -60,7 +60,7 @@ func (v *versions) start(ctx context.Context) (err error) {
 		}
 	}()
 	var dir string
-	if err := v.printer.Step("synthesize", func() (string, error) {
+	if err := v.step("synthesize", func() (string, error) {
 		dir, err = synth.Locate(ctx, v.app, out, v.log.of("synthesis"))
 		return v.app, err
 	}); err != nil {
@@ -69,7 +69,7 @@ func (v *versions) start(ctx context.Context) (err error) {
 	if dir == out {
 		next.dir = filepath.Dir(out)
 	}
-	return v.printer.Step("create resources", func() (string, error) {
+	return v.step("create resources", func() (string, error) {
 		read, err := assembly.LoadApp(dir, v.only)
 		if err != nil {
 			return "", err

@@ -15,6 +15,19 @@ import (
 	"strings"
 )
 
+// CheckDir returns an error if an app's directory is none.
+func CheckDir(dir string) error {
+	info, err := os.Stat(dir)
+	switch {
+	case err != nil:
+		return fmt.Errorf("%w: -app takes the directory of a CDK app, or of a cloud assembly such as cdk.out", err)
+	case !info.IsDir():
+		return fmt.Errorf("%s is a file: -app takes the directory of a CDK app, which has a cdk.json, or of a cloud assembly "+
+			"such as cdk.out", dir)
+	}
+	return nil
+}
+
 // IsAssembly tells whether a directory is a cloud assembly, which need not be synthesized.
 func IsAssembly(dir string) bool {
 	_, err := os.Stat(filepath.Join(dir, "manifest.json"))
@@ -25,7 +38,7 @@ func IsAssembly(dir string) bool {
 // it has a cdk.json instead, Locate runs the app as the CDK CLI does, and the assembly goes into out. The log gets what
 // the app prints.
 func Locate(ctx context.Context, dir, out string, log io.Writer) (assembly string, err error) {
-	if _, err := os.Stat(dir); err != nil {
+	if err := CheckDir(dir); err != nil {
 		return "", err
 	}
 	if IsAssembly(dir) {
