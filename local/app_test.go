@@ -33,9 +33,13 @@ var exampleArguments = []string{
 	"-invoke", "DetokenizeFunction", "-payload", `{"token": "@answer.token"}`,
 }
 
-// Only with all tests it also runs from a directory elsewhere, as a program. That way is also the one of
-// TestApp_LeavesNothingBehind.
+// With all tests only, because the example's CDK app and its layer are compiled. What else these commands do has quicker
+// tests: TestApp_CompilesWhatTheRunnerNeeds, TestApp_LeavesNothingBehind, those of the runner, and those of the layer's
+// extension that replaces one for another machine.
 func TestApp_RunsTheExampleFromItsDirectoryAndFromAnother(t *testing.T) {
+	if !fulltests.Enabled() {
+		t.Skip("runs with all tests only")
+	}
 	needed.Program(t, "python3")
 	needed.Program(t, "node")
 	if err := kit.ReadSources("examples", "local"); err != nil {
@@ -48,12 +52,11 @@ func TestApp_RunsTheExampleFromItsDirectoryAndFromAnother(t *testing.T) {
 	fromExample := exec.CommandContext(t.Context(), "go", append([]string{"run", "../../local", "-app", "."},
 		exampleArguments...)...)
 	fromExample.Dir = example
-	commands := map[string]*exec.Cmd{"go run in its directory": fromExample}
-	if fulltests.Enabled() {
-		commands["a program, in another directory"] = installed(t, t.TempDir(),
-			append([]string{"-app", example}, exampleArguments...)...)
-	}
-	for name, cmd := range commands {
+	for name, cmd := range map[string]*exec.Cmd{
+		"go run in its directory": fromExample,
+		"a program, in another directory": installed(t, t.TempDir(),
+			append([]string{"-app", example}, exampleArguments...)...),
+	} {
 		t.Run(name, func(t *testing.T) {
 			got := finish(t, cmd)
 			token, masked, _ := strings.Cut(got.stdout, "\n")
@@ -64,6 +67,22 @@ func TestApp_RunsTheExampleFromItsDirectoryAndFromAnother(t *testing.T) {
 				t.Error("the card is in the log")
 			}
 		})
+	}
+}
+
+// The runner gets the extension as a program, and the user's arguments as they are.
+func TestApp_CompilesWhatTheRunnerNeeds(t *testing.T) {
+	args := []string{"-app", "a directory", "-invoke", "F", "-payload", `{"a": "*"}`}
+	got := finish(t, fakes(t, []string{"missing=node"}, args...))
+	flag, rest, _ := strings.Cut(got.stdout, "|")
+	extension, rest, _ := strings.Cut(rest, "|")
+	if got.code != 0 || flag != "-extension" || filepath.Base(extension) != "extension" ||
+		!strings.HasPrefix(rest, strings.Join(args, "|")+" in ") {
+		t.Errorf("%+v", got)
+	}
+	failed := finish(t, fakes(t, []string{"FAKE_BUILD " + extensionPackage + "=fails"}, args...))
+	if failed.code != 1 || !strings.Contains(failed.stderr, "compiling the extension failed") {
+		t.Errorf("%+v", failed)
 	}
 }
 

@@ -214,19 +214,24 @@ def handler(event, context):
 			},
 		}}
 	}
-	denied := invoke(t, f, "{}", templates{"T": table, "Role": role()})
-	if !errors.Is(denied.err, errFunction) || !strings.Contains(denied.stdout, "AccessDenied") ||
-		!strings.Contains(denied.stderr, "the role's policies lack {Allow dynamodb:GetItem on ") {
-		t.Errorf("without the permission: %+v", denied)
+	other := f
+	other.properties = map[string]any{"Role": map[string]any{"Fn::GetAtt": []string{"Other", "Arn"}}}
+	dir := newApp(t, map[string]code{"Allowed": f, "Denied": other}, templates{
+		"T": table, "Other": role(), "Role": role(map[string]any{
+			"PolicyName": "P", "PolicyDocument": map[string]any{"Statement": []any{map[string]any{
+				"Effect": "Allow", "Action": "dynamodb:GetItem",
+				"Resource": map[string]any{"Fn::GetAtt": []string{"T", "Arn"}},
+			}}},
+		}),
+	})
+	got := start(t, "-app", dir, "-invoke", "Allowed", "-invoke", "Denied")
+	allowed, denied, _ := strings.Cut(got.stdout, "\n")
+	if allowed != `"none"` {
+		t.Errorf("with the permission: %+v", got)
 	}
-	allowed := invoke(t, f, "{}", templates{"T": table, "Role": role(map[string]any{
-		"PolicyName": "P", "PolicyDocument": map[string]any{"Statement": []any{map[string]any{
-			"Effect": "Allow", "Action": "dynamodb:GetItem",
-			"Resource": map[string]any{"Fn::GetAtt": []string{"T", "Arn"}},
-		}}},
-	})})
-	if allowed.err != nil || allowed.stdout != "\"none\"\n" {
-		t.Errorf("with the permission: %+v", allowed)
+	if !errors.Is(got.err, errFunction) || !strings.Contains(denied, "AccessDenied") ||
+		!strings.Contains(got.stderr, "the role's policies lack {Allow dynamodb:GetItem on ") {
+		t.Errorf("without the permission: %+v", got)
 	}
 }
 

@@ -33,7 +33,7 @@ import (
 
 const (
 	// pause is how long nothing must change for Next to return, and longest is when it returns even so.
-	pause   = 150 * time.Millisecond
+	pause   = 100 * time.Millisecond
 	longest = 2 * time.Second
 
 	maxDirs   = 20_000   // that are watched
