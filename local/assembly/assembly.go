@@ -54,10 +54,13 @@ type Stack struct {
 	Path            string // in the app, with the stages that it is in: Prod/AppStack
 	Account, Region string // "" if the app leaves them to whoever deploys the template
 	Template        Template
+	Nested          map[string]*Stack // by the logical id of the resource that is the nested stack; only from [LoadApp]
 
 	assets map[string]asset  // by object key
 	paths  map[string]string // of constructs, by logical id
 	needs  []*Stack          // which it depends on
+
+	templates map[string]string // paths of JSON files in the assembly, by the end of their object key
 }
 
 // asset is a directory or a zip file that the CDK has staged. In an assembly that was synthesized without building
@@ -266,31 +269,26 @@ func (l *loader) stack(id string) (*Stack, error) {
 	s := &Stack{
 		Name: cmp.Or(artifact.Properties.StackName, id), // the CDK writes it only where it differs
 		Path: cmp.Or(artifact.DisplayName, id), assets: map[string]asset{}, paths: map[string]string{},
+		templates: map[string]string{},
 	}
 	s.Account, s.Region = environment(artifact.Environment)
-	artifact.Metadata.paths(s.paths)
+	paths := map[string]string{} // logical ids by path
+	artifact.Metadata.paths(paths)
 	if artifact.AdditionalMetadataFile != "" {
 		var more metadata // which is for people, so the file may be gone
 		if err := l.read(artifact.AdditionalMetadataFile, &more); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return nil, err
 		}
-		more.paths(s.paths)
-	}
-	file := artifact.Properties.TemplateFile
-	if err := l.read(file, &s.Template); err != nil {
-		return nil, err
-	}
-	if err := s.Template.check(l.anyApp); err != nil {
-		return nil, fmt.Errorf("%s: %w", l.file(file), err)
+		more.paths(paths)
 	}
 	for _, dependency := range artifact.Dependencies {
 		if d := l.Artifacts[dependency]; d.Type == "cdk:asset-manifest" {
-			if err := l.assets(d.Properties.File, s.assets); err != nil {
+			if err := l.assets(d.Properties.File, s); err != nil {
 				return nil, err
 			}
 		}
 	}
-	return s, nil
+	return s, l.template(s, artifact.Properties.TemplateFile, paths, 0)
 }
 
 // environment returns account and region of a stack. The CDK writes unknown-account and unknown-region where they are
@@ -307,12 +305,12 @@ func known(name string) string {
 	return name
 }
 
-// paths adds the paths of the constructs, by the logical ids of what they made, to the map.
+// paths adds the logical ids of what constructs made, by their paths, to the map.
 func (m metadata) paths(into map[string]string) {
 	for path, list := range m {
 		for _, entry := range list {
 			if id, ok := entry.Data.(string); ok && entry.Type == "aws:cdk:logicalId" {
-				into[id] = strings.TrimPrefix(path, "/")
+				into[strings.TrimPrefix(path, "/")] = id
 			}
 		}
 	}
@@ -337,9 +335,9 @@ func (t *Template) check(anyApp bool) error {
 	return t.checkConditions()
 }
 
-// assets adds the directories and zip files that an asset manifest lists to the map. It skips other files, such as
-// templates.
-func (l *loader) assets(file string, into map[string]asset) error {
+// assets adds the directories and zip files that an asset manifest lists to the stack, and apart from these the files that
+// may be templates. It skips other files.
+func (l *loader) assets(file string, s *Stack) error {
 	var list assetManifest
 	if err := l.read(file, &list); err != nil {
 		return err
@@ -347,6 +345,9 @@ func (l *loader) assets(file string, into map[string]asset) error {
 	for _, listed := range list.Files {
 		isDir := listed.Source.Packaging == "zip"
 		if !isDir && filepath.Ext(listed.Source.Path) != ".zip" {
+			for _, destination := range listed.Destinations {
+				s.templates[lastElement(destination.ObjectKey)] = listed.Source.Path
+			}
 			continue
 		}
 		name := l.file(listed.Source.Path)
@@ -360,7 +361,7 @@ func (l *loader) assets(file string, into map[string]asset) error {
 				advice)}
 		}
 		for _, destination := range listed.Destinations {
-			into[destination.ObjectKey] = staged
+			s.assets[destination.ObjectKey] = staged
 		}
 	}
 	return nil

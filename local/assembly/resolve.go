@@ -21,6 +21,7 @@ type Resolver struct {
 	account, region string
 	resources       map[resourceKey]physical
 	parameters      map[string]string // of SSM, by name
+	values          map[*Stack]map[string]any
 
 	// Unknown, if set, says what stands for an attribute (Ref is "") of a resource or parameter that is not known. For a
 	// dynamic reference there is no logical id, and the attribute is the reference. Without Unknown that is an error.
@@ -42,9 +43,12 @@ type physical struct {
 func NewResolver(a *Assembly, account, region string) *Resolver {
 	return &Resolver{
 		assembly: a, account: account, region: region, resources: map[resourceKey]physical{},
-		parameters: map[string]string{},
+		parameters: map[string]string{}, values: map[*Stack]map[string]any{},
 	}
 }
+
+// SetValues gives the parameters of a nested stack their values.
+func (r *Resolver) SetValues(nested *Stack, values map[string]any) { r.values[nested] = values }
 
 // SetParameter records that an SSM parameter exists. Stacks that are deployed later can take its value for a parameter
 // of theirs.
@@ -263,6 +267,9 @@ func (e evaluation) attribute(id, attribute string) (any, error) {
 // parameter is the default of a parameter, or the value of the SSM parameter that the default names.
 func (e evaluation) parameter(id string, p Parameter) (any, error) {
 	const ofSSM = "AWS::SSM::Parameter::Value<String>"
+	if value, given := e.values[e.stack][id]; given {
+		p.Default = value
+	}
 	if p.Default != nil && !strings.HasPrefix(p.Type, "AWS::SSM::") {
 		return p.value()
 	}

@@ -140,3 +140,67 @@ func TestAssetPath_SaysWhereTheAssetsOfAStageAre(t *testing.T) {
 		t.Errorf("error = %v", err)
 	}
 }
+
+// writeNested writes an app with the files that aws-cdk-lib writes for a stack in a stack. Both have a construct F, and so
+// the same logical id.
+func writeNested(t *testing.T, inner string) string {
+	t.Helper()
+	const stack = `{"Type":"AWS::CloudFormation::Stack","Properties":{"TemplateURL":{"Fn::Join":["",["https://s3.",
+		{"Ref":"AWS::Region"},"/bucket/hash.json"]]},"Parameters":{"P":{"Ref":"F"}}}}`
+	return writeFiles(t, map[string]string{
+		"manifest.json": `{"artifacts":{
+			"S":{"type":"aws:cloudformation:stack","dependencies":["S.assets"],"properties":{"templateFile":"t.json"},
+				"additionalMetadataFile":"m.json"},
+			"S.assets":{"type":"cdk:asset-manifest","properties":{"file":"a.json"}}}}`,
+		"t.json": `{"Resources":{"F":{"Type":"T"},"Nested":` + stack + `}}`,
+		"m.json": `{"/S/F/Resource":[{"type":"aws:cdk:logicalId","data":"F"}],
+			"/S/N.NestedStack/N.NestedStackResource":[{"type":"aws:cdk:logicalId","data":"Nested"}],
+			"/S/N/F/Resource":[{"type":"aws:cdk:logicalId","data":"F"}],
+			"/S/N/N.NestedStack/N.NestedStackResource":[{"type":"aws:cdk:logicalId","data":"Nested"}]}`,
+		"a.json": `{"files":{"n":{"source":{"path":"n.json","packaging":"file"},
+			"destinations":{"d":{"objectKey":"prefix/hash.json"}}}}}`,
+		"n.json": strings.ReplaceAll(inner, "STACK", stack),
+	})
+}
+
+func TestLoadApp_ReadsNestedStacks(t *testing.T) {
+	a, err := LoadApp(writeNested(t, `{"Resources":{"F":{"Type":"T"}},"Parameters":{"P":{"Type":"String"}}}`), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, stack := range a.All() {
+		got = append(got, stack.Name+": "+stack.ConstructPath("F"))
+	}
+	if d := cmp.Diff([]string{"S: S/F/Resource", "S-Nested: S/N/F/Resource"}, got); d != "" {
+		t.Error(d)
+	}
+	nested := a.Stacks[0].Nested["Nested"]
+	r := NewResolver(a, "123456789012", "us-east-1")
+	r.SetValues(nested, map[string]any{"P": "given"})
+	if got, err := r.String(nested, "Here", map[string]any{"Ref": "P"}); err != nil || got != "given" {
+		t.Errorf("got %q, %v", got, err)
+	}
+}
+
+func TestLoadApp_BoundsHowDeepStacksAreNested(t *testing.T) {
+	file := writeNested(t, `{"Resources":{"F":{"Type":"T"},"Nested":STACK}}`) // which is nested in itself
+	m := `{"/S` + strings.Repeat("/N", 12) + `/F":[]`
+	for path := "/S"; len(path) < 30; path += "/N" {
+		m += `,"` + path + `/N.NestedStack/N.NestedStackResource":[{"type":"aws:cdk:logicalId","data":"Nested"}]`
+	}
+	if err := os.WriteFile(filepath.Join(file, "m.json"), []byte(m+"}"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := LoadApp(file, ""); err == nil ||
+		!strings.Contains(err.Error(), "n.json: more than 10 stacks are nested in each other") {
+		t.Errorf("error = %v", err)
+	}
+}
+
+func TestLoadApp_SaysWhatIsWrongWithANestedStack(t *testing.T) {
+	if _, err := LoadApp(writeNested(t, `{"Resources":{"F":{}}}`), ""); err == nil ||
+		!strings.Contains(err.Error(), "n.json: resource F") {
+		t.Errorf("error = %v", err)
+	}
+}

@@ -79,7 +79,7 @@ func (d *deployment) describe(placeholder string) string {
 	}
 	stackName, id, _ := strings.Cut(name, "/")
 	kind := "a parameter"
-	for _, stack := range d.assembly.Stacks {
+	for _, stack := range d.assembly.All() {
 		if resource, ok := stack.Template.Resources[id]; ok && stack.Name == stackName {
 			kind = resource.Type
 		}

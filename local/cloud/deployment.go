@@ -23,6 +23,7 @@ type deployment struct {
 	networks  *networks
 	apis      *apis
 
+	types    map[string]kind
 	names    map[string]string // paths of the resources that have a name, by their type and name
 	skipped  map[string]bool   // what has no effect here
 	tolerant bool              // leaves out what it does not know
@@ -111,27 +112,57 @@ func (d *deployment) createParameter(_ context.Context, r *resource) (created, e
 
 // create creates all resources, each after those that it refers to.
 func (d *deployment) create(ctx context.Context) error {
-	kinds := d.kinds()
+	d.types = d.kinds()
 	stacks := map[string]*assembly.Stack{}
 	for _, stack := range d.assembly.Stacks {
 		if first := stacks[stack.Name]; first != nil {
 			return sharedNameError{stack.Name, "the stacks " + first.Path, stack.Path, first.Path}
 		}
 		stacks[stack.Name] = stack
-		order, err := stack.Order()
-		if err != nil {
+		if err := d.createStack(ctx, stack); err != nil {
 			return err
 		}
-		for _, id := range order {
-			kind := stack.Template.Resources[id].Type
-			if err := d.createOne(ctx, kinds[kind], stack, id); err != nil {
-				err = fmt.Errorf("%s/%s (%s): %w", stack.Name, id, kind, err)
-				if !d.leaveOut(ctx, stack, id, err) {
-					return err
-				}
+	}
+	return nil
+}
+
+func (d *deployment) createStack(ctx context.Context, stack *assembly.Stack) error {
+	order, err := stack.Order()
+	if err != nil {
+		return err
+	}
+	for _, id := range order {
+		kind := stack.Template.Resources[id].Type
+		if err := d.createOne(ctx, d.types[kind], stack, id); err != nil {
+			err = fmt.Errorf("%s/%s (%s): %w", stack.Name, id, kind, err)
+			if !d.leaveOut(ctx, stack, id, err) {
+				return err
 			}
 		}
 	}
+	return nil
+}
+
+// createNested creates the resources of a nested stack.
+func (d *deployment) createNested(ctx context.Context, r *resource, nested *assembly.Stack) error {
+	d.resolver.SetValues(nested, r.Object("Parameters"))
+	if err := d.createStack(ctx, nested); err != nil {
+		return err
+	}
+	attributes := map[string]string{}
+	for name, output := range nested.Template.Outputs {
+		exists, err := d.resolver.Holds(nested, output.Condition)
+		if err != nil {
+			return err
+		}
+		if !exists {
+			continue
+		}
+		if attributes["Outputs."+name], err = d.resolver.String(nested, "Outputs/"+name, output.Value); err != nil {
+			return err
+		}
+	}
+	d.resolver.SetResource(r.stack, r.id, r.arn("cloudformation", "stack/"+nested.Name), attributes)
 	return nil
 }
 
@@ -140,10 +171,11 @@ func (d *deployment) createOne(ctx context.Context, kind kind, stack *assembly.S
 	if exists, err := d.resolver.Holds(stack, template.Condition); err != nil || !exists {
 		return err
 	}
-	if kind.create == nil && d.tolerant {
+	nested := stack.Nested[id]
+	if kind.create == nil && d.tolerant && nested == nil {
 		return errUnknownType
 	}
-	if kind.create == nil {
+	if kind.create == nil && nested == nil {
 		return errors.New("the local run does not know this type of resource: add it to local/cloud/deployment.go")
 	}
 	if kind.skipped != "" {
@@ -154,6 +186,9 @@ func (d *deployment) createOne(ctx context.Context, kind kind, stack *assembly.S
 		return err
 	}
 	r := &resource{stack, id, d.account, d.region, resolved.(map[string]any)}
+	if nested != nil {
+		return d.createNested(ctx, r, nested)
+	}
 	if template.Type == "AWS::Lambda::Function" {
 		if err := d.checkKnown(r); err != nil {
 			return err

@@ -117,3 +117,59 @@ func TestRun_EvaluatesConditions(t *testing.T) {
 		t.Errorf("printed %s", got.stderr)
 	}
 }
+
+// A nested stack gets values of the stack around it, and gives it outputs.
+func TestRun_RunsNestedStacks(t *testing.T) {
+	ref := func(name string) any { return map[string]any{"Ref": name} }
+	get := func(name, attribute string) any { return map[string]any{"Fn::GetAtt": []string{name, attribute}} }
+	variable := func(value any) map[string]any {
+		return map[string]any{"Environment": map[string]any{"Variables": map[string]any{"V": value}}}
+	}
+	outer := python("import os\ndef handler(event, context): return os.environ['V']")
+	outer.properties = variable(get("Nested", "Outputs.Name"))
+	dir := newApp(t, map[string]code{"F": outer, "Code": python(outer.files["index.py"])}, templates{
+		"Parameter": map[string]any{"Type": "AWS::SSM::Parameter", "Properties": map[string]any{"Name": "/p", "Value": "v"}},
+		"Nested": map[string]any{"Type": "AWS::CloudFormation::Stack", "Properties": map[string]any{
+			"TemplateURL": "https://s3.us-east-1.amazonaws.com/bucket/n.json",
+			"Parameters":  map[string]any{"Given": ref("Parameter")},
+		}},
+	})
+	properties := variable(ref("Given"))
+	for name, value := range map[string]any{
+		"Runtime": "python3.13", "Handler": "index.handler", "Code": map[string]any{"S3Key": "asset.Code"}, "Timeout": 60,
+		"Role": "arn:aws:iam::123456789012:role/r",
+	} {
+		properties[name] = value
+	}
+	writeJSON(t, filepath.Join(dir, "n.json"), map[string]any{
+		"Parameters": map[string]any{"Given": map[string]any{"Type": "String"}},
+		"Resources": map[string]any{
+			"F":     map[string]any{"Type": "AWS::Lambda::Function", "Properties": properties},
+			"Queue": map[string]any{"Type": "AWS::SQS::Queue"},
+		},
+		"Outputs": map[string]any{"Name": map[string]any{"Value": ref("F")}},
+	})
+	for file, change := range map[string]*strings.Replacer{
+		"m.json": strings.NewReplacer("{", `{"/S/N.NestedStack/N.NestedStackResource":[{"type":"aws:cdk:logicalId","data":"Nested"}],
+			"/S/N/F/Resource":[{"type":"aws:cdk:logicalId","data":"F"}],`),
+		"a.json": strings.NewReplacer(`{"files":{`, `{"files":{"n":{"source":{"path":"n.json","packaging":"file"},
+			"destinations":{"d":{"objectKey":"n.json"}}},`),
+	} {
+		b, err := os.ReadFile(filepath.Join(dir, file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		text := string(b)
+		if file == "m.json" { // only the first brace begins the entries
+			text = change.Replace(text[:1]) + text[1:]
+		} else {
+			text = change.Replace(text)
+		}
+		writeFile(t, filepath.Join(dir, file), text)
+	}
+	got := start(t, "-app", dir, "-v", "-invoke", "S/N/F", "-invoke", "S/F")
+	if got.err != nil || got.stdout != "\"/p\"\n\"S-Nested-F\"\n" ||
+		!strings.Contains(got.stderr, "S-Nested/Queue (AWS::SQS::Queue)") {
+		t.Errorf("%+v", got)
+	}
+}

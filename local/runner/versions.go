@@ -107,7 +107,7 @@ func (v *versions) deploy(ctx context.Context, read *assembly.Assembly, next *ve
 func (v *version) describe(read *assembly.Assembly) {
 	v.functions = map[string]string{}
 	hash := sha256.New()
-	for _, stack := range read.Stacks {
+	for _, stack := range read.All() {
 		_ = json.NewEncoder(hash).Encode([]any{stack.Path, stack.Name, stack.Template}) // a hash takes everything
 		for id, resource := range stack.Template.Resources {
 			if resource.Type == "AWS::Lambda::Function" {
