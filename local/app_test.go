@@ -33,9 +33,9 @@ var exampleArguments = []string{
 	"-invoke", "DetokenizeFunction", "-payload", `{"token": "@answer.token"}`,
 }
 
-// With all tests only, because the example's CDK app and its layer are compiled. What else these commands do has quicker
-// tests: TestApp_CompilesWhatTheRunnerNeeds, TestApp_LeavesNothingBehind, those of the runner, and those of the layer's
-// extension that replaces one for another machine.
+// With all tests only, because the example's CDK app and its layer are compiled. What else these commands do has
+// quicker tests: TestApp_CompilesWhatTheRunnerNeeds, TestApp_LeavesNothingBehind, those of the runner, and those of the
+// layer's extension that replaces one for another machine.
 func TestApp_RunsTheExampleFromItsDirectoryAndFromAnother(t *testing.T) {
 	if !fulltests.Enabled() {
 		t.Skip("runs with all tests only")
@@ -104,8 +104,8 @@ func writeApp(t *testing.T, handler string) string {
 	return dir
 }
 
-// Whoever ends the launcher, even with SIGKILL, ends the function, too, although that never ends by itself. That signals
-// are handed on, and what the program does then, is tested with each of the two alone.
+// Whoever ends the launcher, even with SIGKILL, ends the function, too, although that never ends by itself. That
+// signals are handed on, and what the program does then, is tested with each of the two alone.
 func TestApp_LeavesNothingBehind(t *testing.T) {
 	needed.Program(t, "python3")
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -117,9 +117,10 @@ func TestApp_LeavesNothingBehind(t *testing.T) {
 	app := writeApp(t, "import socket\ndef handler(event, context):\n"+
 		" c = socket.create_connection(('127.0.0.1', "+port+"))\n c.sendall(b'here\\n')\n while True: pass\n")
 	s := startLauncher(t, realTools(t, "-app", app, "-invoke", "F"))
-	ended := make(chan error, 1)
+	ended := make(chan struct{})
 	go func() {
-		ended <- s.Wait()
+		defer close(ended)
+		_ = s.Wait()     // it is killed
 		listener.Close() // nothing can be waited for any more
 	}()
 	conn, err := listener.Accept()

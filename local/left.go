@@ -13,8 +13,8 @@ const pattern = "lambda-tokenizer-local-*"
 // lockFile is in the directory of a launcher, which locks it as long as it lives.
 const lockFile = "lock"
 
-// newDirectory makes the launcher's directory, in which it and the program that it starts have all their temporary files.
-// Whichever of the two ends last removes it. If both were killed, the next launcher does.
+// newDirectory makes the launcher's directory, in which it and the program that it starts have all their temporary
+// files. Whichever of the two ends last removes it. If both were killed, the next launcher does.
 func newDirectory() (dir string, unlock func(), err error) {
 	removeLeftBehind()
 	if dir, err = os.MkdirTemp("", pattern); err != nil {

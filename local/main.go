@@ -134,8 +134,8 @@ func (l launcher) launchSimulator(root, dir string, help bool, args []string) (c
 	return l.runUntilEnd(dir, simulator.binary, args)
 }
 
-// runUntilEnd runs a program that ends when this process does, even if it is killed: it has the other side of a pipe. All
-// its temporary files are in dir, which it removes if this process cannot.
+// runUntilEnd runs a program that ends when this process does, even if it is killed: it has the other side of a pipe.
+// All its temporary files are in dir, which it removes if this process cannot.
 func (l launcher) runUntilEnd(dir, program string, args []string) (code int, err error) {
 	closed, held, err := os.Pipe()
 	if err != nil {

@@ -15,8 +15,8 @@
 // [Load] is for who looks at templates without resolving them: it refuses stages (nested assemblies), and resources and
 // outputs that exist only under a condition, because nobody would notice. [LoadApp] reads every app, and
 // [Resolver.Holds] evaluates conditions. Either way an error names what is not supported, such as an intrinsic function
-// that [Resolver] does not list. Rules are ignored, because the CDK adds them only to check its bootstrap version. So is
-// its resource AWS::CDK::Metadata.
+// that [Resolver] does not list. Rules are ignored, because the CDK adds them only to check its bootstrap version. So
+// is its resource AWS::CDK::Metadata.
 //
 // Sources: https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/intrinsic-function-reference.html
 // and, for the files, the package cloud-assembly-schema of the AWS CDK.
@@ -253,7 +253,8 @@ func (a *Assembly) only(path string) (*Assembly, error) {
 		}
 	}
 	if len(wanted) == 0 {
-		return nil, fmt.Errorf("the app has no stage and no stack %q: it has the stacks %s", path, strings.Join(paths, ", "))
+		return nil, fmt.Errorf("the app has no stage and no stack %q: it has the stacks %s", path,
+			strings.Join(paths, ", "))
 	}
 	return &Assembly{slices.DeleteFunc(a.Stacks, func(s *Stack) bool { return !wanted[s] })}, nil
 }
@@ -335,8 +336,8 @@ func (t *Template) check(anyApp bool) error {
 	return t.checkConditions()
 }
 
-// assets adds the directories and zip files that an asset manifest lists to the stack, and apart from these the files that
-// may be templates. It skips other files.
+// assets adds the directories and zip files that an asset manifest lists to the stack, and apart from these the files
+// that may be templates. It skips other files.
 func (l *loader) assets(file string, s *Stack) error {
 	var list assetManifest
 	if err := l.read(file, &list); err != nil {
@@ -410,7 +411,7 @@ func (s *Stack) ConstructPath(logicalID string) string {
 	if path, ok := s.paths[logicalID]; ok {
 		return path
 	}
-	return s.Path + "/" + logicalID
+	return cmp.Or(s.Path, s.Name) + "/" + logicalID
 }
 
 // Order lists the logical ids of the stack's resources, each after those that it refers to or depends on, in the same

@@ -14,7 +14,8 @@ func withCondition(t *testing.T, definition string) (*Stack, *Resolver) {
 		"Parameters":{"Env":{"Type":"String","Default":"dev"},"Count":{"Type":"Number","Default":2},
 			"Names":{"Type":"CommaDelimitedList","Default":"a, b"},"Open":{"Type":"String"}},
 		"Mappings":{"M":{"us-east-1":{"x":"mapped"}}},
-		"Conditions":{"True":{"Fn::Equals":[1,"1"]},"False":{"Fn::Not":[{"Condition":"True"}]},"C":`+definition+`}}`), "")
+		"Conditions":{"True":{"Fn::Equals":[1,"1"]},"False":{"Fn::Not":[{"Condition":"True"}]},
+			"C":`+definition+`}}`), "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -107,12 +108,14 @@ func TestResolve_SaysThatAConditionIsFalse(t *testing.T) {
 // An output that does not exist exports nothing.
 func TestResolve_ImportsFromTheOutputThatExists(t *testing.T) {
 	a, err := LoadApp(write(t, `{"Conditions":{"Yes":{"Fn::Equals":[1,1]},"No":{"Fn::Equals":[1,2]}},"Outputs":{
-		"A":{"Value":"a","Export":{"Name":"e"},"Condition":"No"},"B":{"Value":"b","Export":{"Name":"e"},"Condition":"Yes"}}}`),
+		"A":{"Value":"a","Export":{"Name":"e"},"Condition":"No"},
+		"B":{"Value":"b","Export":{"Name":"e"},"Condition":"Yes"}}}`),
 		"")
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := NewResolver(a, "123456789012", "us-east-1").Resolve(a.Stacks[0], "Here", parse(t, `{"Fn::ImportValue":"e"}`))
+	r := NewResolver(a, "123456789012", "us-east-1")
+	got, err := r.Resolve(a.Stacks[0], "Here", parse(t, `{"Fn::ImportValue":"e"}`))
 	if err != nil || got != "b" {
 		t.Errorf("got %v, %v", got, err)
 	}

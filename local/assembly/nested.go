@@ -43,7 +43,8 @@ func (l *loader) template(s *Stack, file string, paths map[string]string, depth 
 	return nil
 }
 
-// nestedSuffix ends the name of the construct that the CDK puts beside a nested stack, for its resource in the template.
+// nestedSuffix ends the name of the construct that the CDK puts beside a nested stack, for its resource in the
+// template.
 const nestedSuffix = ".NestedStack"
 
 // templateOf is the file of the template of a nested stack, whose resource has this path and logical id; "" if it is no

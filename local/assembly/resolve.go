@@ -11,9 +11,9 @@ import (
 
 // Resolver replaces the intrinsic functions in values of the templates. It knows Ref, Fn::GetAtt, Fn::Sub, Fn::Join,
 // Fn::Select, Fn::Split, Fn::If, Fn::FindInMap, Fn::Base64, Fn::Cidr, Fn::Length, Fn::ToJsonString, Fn::GetAZs,
-// Fn::ImportValue and Fn::GetStackOutput, and all pseudo parameters, for the partition aws. Any other function is an error
-// that names it and its place. So is a dynamic reference like {{resolve:…}}, but for that to an SSM parameter that an
-// earlier stack makes.
+// Fn::ImportValue and Fn::GetStackOutput, and all pseudo parameters, for the partition aws. Any other function is an
+// error that names it and its place. So is a dynamic reference like {{resolve:…}}, but for that to an SSM parameter
+// that an earlier stack makes.
 //
 // One goroutine may use it at a time.
 type Resolver struct {
@@ -23,8 +23,8 @@ type Resolver struct {
 	parameters      map[string]string // of SSM, by name
 	values          map[*Stack]map[string]any
 
-	// Unknown, if set, says what stands for an attribute (Ref is "") of a resource or parameter that is not known. For a
-	// dynamic reference there is no logical id, and the attribute is the reference. Without Unknown that is an error.
+	// Unknown, if set, says what stands for an attribute (Ref is "") of a resource or parameter that is not known. For
+	// a dynamic reference there is no logical id, and the attribute is the reference. Without Unknown that is an error.
 	Unknown func(stack *Stack, logicalID, attribute string) string
 }
 

@@ -9,15 +9,17 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// writeStages writes an app with the stages Dev and Prod, with the files that aws-cdk-lib writes for them: each stage has
-// a stack App that is based on a stack Base, and both stages have the same asset.
+// writeStages writes an app with the stages Dev and Prod, with the files that aws-cdk-lib writes for them: each stage
+// has a stack App that is based on a stack Base, and both stages have the same asset.
 func writeStages(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
 	files := map[string]string{
 		"manifest.json": `{"version":"55.0.0","artifacts":{
-			"assembly-Dev":{"type":"cdk:cloud-assembly","properties":{"directoryName":"assembly-Dev","displayName":"Dev"}},
-			"assembly-Prod":{"type":"cdk:cloud-assembly","properties":{"directoryName":"assembly-Prod","displayName":"Prod"}}}}`,
+			"assembly-Dev":{"type":"cdk:cloud-assembly",
+				"properties":{"directoryName":"assembly-Dev","displayName":"Dev"}},
+			"assembly-Prod":{"type":"cdk:cloud-assembly",
+				"properties":{"directoryName":"assembly-Prod","displayName":"Prod"}}}}`,
 		"asset.a/index.py": "",
 	}
 	for _, stage := range []string{"Dev", "Prod"} {
@@ -110,12 +112,15 @@ func TestLoadApp_SaysWhichStageIsUnusable(t *testing.T) {
 		"manifest.json: the stage s has no directory of its own": {"manifest.json": stage("")},
 		"gone/manifest.json":           {"manifest.json": stage(`"directoryName":"gone"`)},
 		"the stage s has no directory": {"manifest.json": stage(`"directoryName":"../other"`)},
-		"the stage s has no":           {"manifest.json": stage(`"directoryName":"assembly-Dev/.."`)},
-		"assembly-Dev/manifest.json: its schema has version 99.0.0": {"assembly-Dev/manifest.json": `{"version":"99.0.0"}`},
-		"assembly-Dev/manifest.json: the app looks things up":       {"assembly-Dev/manifest.json": `{"missing":[{}]}`},
-		"assembly-Prod/t.json: malformed":                           {"assembly-Prod/t.json": `{`},
-		"assembly-Prod/t.json: resource R":                          {"assembly-Prod/t.json": `{"Resources":{"R":{}}}`},
-		"cycle: s -> s":                                             {"manifest.json": `{"artifacts":{"s":{"dependencies":["s"]}}}`},
+		"the stage s has no": {
+			"manifest.json": stage(`"directoryName":"assembly-Dev/.."`),
+		},
+		"assembly-Dev/manifest.json: its schema has version 99": {"assembly-Dev/manifest.json": `{"version":"99.0.0"}`},
+		"assembly-Dev/manifest.json: the app looks things up":   {"assembly-Dev/manifest.json": `{"missing":[{}]}`},
+		"assembly-Prod/t.json: malformed":                       {"assembly-Prod/t.json": `{`},
+		"assembly-Prod/t.json: resource R":                      {"assembly-Prod/t.json": `{"Resources":{"R":{}}}`},
+		"cycle: s -> s": {"manifest.json": `{"artifacts":{
+			"s":{"dependencies":["s"]}}}`},
 	} {
 		dir := writeStages(t)
 		for name, content := range change {
@@ -141,8 +146,8 @@ func TestAssetPath_SaysWhereTheAssetsOfAStageAre(t *testing.T) {
 	}
 }
 
-// writeNested writes an app with the files that aws-cdk-lib writes for a stack in a stack. Both have a construct F, and so
-// the same logical id.
+// writeNested writes an app with the files that aws-cdk-lib writes for a stack in a stack. Both have a construct F, and
+// so the same logical id.
 func writeNested(t *testing.T, inner string) string {
 	t.Helper()
 	const stack = `{"Type":"AWS::CloudFormation::Stack","Properties":{"TemplateURL":{"Fn::Join":["",["https://s3.",

@@ -38,8 +38,8 @@ type Options struct {
 	// AnyApp leaves out resources that are not known, and says so in NotSimulated. A function that needs such a
 	// resource, or that cannot run for another reason, says so when it is invoked.
 	AnyApp bool
-	// State is what this version of the app takes over from the version before, and leaves to the next one. Nil means that
-	// there are no others.
+	// State is what this version of the app takes over from the version before, and leaves to the next one. Nil means
+	// that there are no others.
 	State *State
 	// Extension is the layer's extension, compiled for this machine. It replaces one that is for another. "" replaces
 	// none.
@@ -65,8 +65,8 @@ type Cloud struct {
 	Endpoints map[string]string
 	// NotSimulated lists what the templates ask for and the local run does not do.
 	NotSimulated []string
-	// Replaced lists what the version before had in the services, and this one has anew and empty, because its definition
-	// has changed.
+	// Replaced lists what the version before had in the services, and this one has anew and empty, because its
+	// definition has changed.
 	Replaced []string
 	// Tables are the names of the tables.
 	Tables []string

@@ -65,7 +65,9 @@ func (d *deployment) kinds() map[string]kind {
 		"AWS::ApiGateway::Stage": {
 			create: d.apis.part((*api).createStage), skipped: "access log, throttling, traces, TLS",
 		},
-		"AWS::IAM::Role":                 {create: d.resources.createRole, unique: "RoleName", skipped: "who may assume it"},
+		"AWS::IAM::Role": {
+			create: d.resources.createRole, unique: "RoleName", skipped: "who may assume it",
+		},
 		"AWS::IAM::Policy":               {create: d.resources.createPolicy},
 		"AWS::IAM::ManagedPolicy":        {create: d.resources.createManagedPolicy, unique: "ManagedPolicyName"},
 		"AWS::Lambda::CodeSigningConfig": {create: createNamed, skipped: "signatures are not checked"},

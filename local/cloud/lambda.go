@@ -69,7 +69,8 @@ func newFunctions(region string, proxy *awsproxy.Proxy, proxyURL *url.URL, netwo
 	log io.Writer) *functions {
 	return &functions{
 		region: region, proxy: proxy, proxyURL: proxyURL, networks: networks, temp: temp, log: log,
-		ports: ports{given: map[int]bool{}}, layers: map[string]string{}, versions: map[string]int{}, byARN: map[string]*function{},
+		ports: ports{given: map[int]bool{}}, layers: map[string]string{}, versions: map[string]int{},
+		byARN:  map[string]*function{},
 		finder: runtimes.Finder{Dir: filepath.Join(temp, "runtimes")},
 	}
 }

@@ -47,8 +47,8 @@ func (s *State) Close() {
 }
 
 // once makes something, or finds what an earlier version has made by the same definition. If the definition is another
-// one, make gets what is there.
-func (s *State) once(what string, definition any, make func(before *created) (created, error)) (created, error) {
+// one, create gets what is there.
+func (s *State) once(what string, definition any, create func(before *created) (created, error)) (created, error) {
 	b, err := json.Marshal(definition)
 	if err != nil {
 		return created{}, err
@@ -62,7 +62,7 @@ func (s *State) once(what string, definition any, make func(before *created) (cr
 		s.replaced = append(s.replaced, what)
 		delete(s.made, what) // it is gone, even if nothing takes its place
 	}
-	result, err := make(before)
+	result, err := create(before)
 	if err == nil {
 		s.made[what] = made{string(b), result}
 	}

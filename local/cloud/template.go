@@ -30,8 +30,8 @@ func (r *resource) physicalName(property string) string {
 	return r.stack.Name + "-" + r.id
 }
 
-// functionName is the physical name of a function. If the template states none, it is cut to what Lambda allows, and made
-// unique by a hash, as CloudFormation does with random letters.
+// functionName is the physical name of a function. If the template states none, it is cut to what Lambda allows, and
+// made unique by a hash, as CloudFormation does with random letters.
 func (r *resource) functionName() string {
 	const limit, hashed = 64, 12
 	name := r.physicalName("FunctionName")

@@ -62,7 +62,8 @@ func TestRun_RunsStages(t *testing.T) {
 func TestRun_NamesTwoResourcesOfOneName(t *testing.T) {
 	for kind, property := range map[string]string{
 		"AWS::DynamoDB::Table": "TableName", "AWS::SSM::Parameter": "Name", "AWS::KMS::Alias": "AliasName",
-		"AWS::IAM::ManagedPolicy": "ManagedPolicyName", "AWS::Lambda::Function": "FunctionName", "AWS::IAM::Role": "RoleName",
+		"AWS::IAM::ManagedPolicy": "ManagedPolicyName", "AWS::Lambda::Function": "FunctionName",
+		"AWS::IAM::Role": "RoleName",
 	} {
 		named := templates{"X": map[string]any{"Type": kind, "Properties": map[string]any{property: "n"}}}
 		stages := newStages(t, map[string]string{"Dev": newApp(t, nil, named), "Prod": newApp(t, nil, named)})
@@ -108,7 +109,8 @@ func TestRun_EvaluatesConditions(t *testing.T) {
 		t.Fatal(err)
 	}
 	writeFile(t, template, strings.Replace(string(b), "{", `{"Parameters":{"Stage":{"Type":"String","Default":"dev"}},
-		"Conditions":{"InDev":{"Fn::Equals":[{"Ref":"Stage"},"dev"]},"InProd":{"Fn::Not":[{"Condition":"InDev"}]}},`, 1))
+		"Conditions":{"InDev":{"Fn::Equals":[{"Ref":"Stage"},"dev"]},
+			"InProd":{"Fn::Not":[{"Condition":"InDev"}]}},`, 1))
 	got := start(t, "-app", dir, "-invoke", "F", "-v")
 	if got.err != nil || got.stdout != "\"yesno\"\n" {
 		t.Errorf("%+v", got)
@@ -128,7 +130,9 @@ func TestRun_RunsNestedStacks(t *testing.T) {
 	outer := python("import os\ndef handler(event, context): return os.environ['V']")
 	outer.properties = variable(get("Nested", "Outputs.Name"))
 	dir := newApp(t, map[string]code{"F": outer, "Code": python(outer.files["index.py"])}, templates{
-		"Parameter": map[string]any{"Type": "AWS::SSM::Parameter", "Properties": map[string]any{"Name": "/p", "Value": "v"}},
+		"Parameter": map[string]any{"Type": "AWS::SSM::Parameter", "Properties": map[string]any{
+			"Name": "/p", "Value": "v",
+		}},
 		"Nested": map[string]any{"Type": "AWS::CloudFormation::Stack", "Properties": map[string]any{
 			"TemplateURL": "https://s3.us-east-1.amazonaws.com/bucket/n.json",
 			"Parameters":  map[string]any{"Given": ref("Parameter")},
@@ -136,7 +140,8 @@ func TestRun_RunsNestedStacks(t *testing.T) {
 	})
 	properties := variable(ref("Given"))
 	for name, value := range map[string]any{
-		"Runtime": "python3.13", "Handler": "index.handler", "Code": map[string]any{"S3Key": "asset.Code"}, "Timeout": 60,
+		"Runtime": "python3.13", "Handler": "index.handler", "Timeout": 60,
+		"Code": map[string]any{"S3Key": "asset.Code"},
 		"Role": "arn:aws:iam::123456789012:role/r",
 	} {
 		properties[name] = value

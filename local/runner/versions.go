@@ -48,8 +48,8 @@ type retired struct {
 	ended     chan struct{}
 }
 
-// start synthesizes the app, if it is not an assembly yet, and runs the result in place of the version before. If that is
-// not possible, the version before stays.
+// start synthesizes the app, if it is not an assembly yet, and runs the result in place of the version before. If that
+// is not possible, the version before stays.
 func (v *versions) start(ctx context.Context) (err error) {
 	next := &version{}
 	v.number++
@@ -161,8 +161,8 @@ func (v *versions) now() *cloud.Cloud {
 	return v.current.system
 }
 
-// replace lets the next version run, and the version before end when its invocations have. It returns the version before,
-// if there is one. The version before that is interrupted, so that there are never more than two.
+// replace lets the next version run, and the version before end when its invocations have. It returns the version
+// before, if there is one. The version before that is interrupted, so that there are never more than two.
 func (v *versions) replace(next *version) *version {
 	v.mu.Lock()
 	before := v.current

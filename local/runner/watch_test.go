@@ -12,8 +12,8 @@ import (
 	"testing"
 )
 
-// newSource writes an app whose synthesis copies what newApp makes. As with the CDK, a template is different if the code
-// of a function is. The synthesis fails while there is a file named broken, and writes files beside the source.
+// newSource writes an app whose synthesis copies what newApp makes. As with the CDK, a template is different if the
+// code of a function is. The synthesis fails while there is a file named broken, and writes files beside the source.
 func newSource(t *testing.T, functions map[string]code) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -87,8 +87,8 @@ func (w *watched) handler(name, text string) {
 }
 
 func (w *watched) invoke(ctx context.Context, function string) string {
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, w.url+"/2015-03-31/functions/"+function+"/invocations",
-		nil)
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost,
+		w.url+"/2015-03-31/functions/"+function+"/invocations", nil)
 	if err != nil {
 		return err.Error()
 	}

@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// OfApp is for the directory of an app: it ignores packages, caches, hidden directories such as .git, what the CDK writes
-// and what editors write beside a file.
+// OfApp is for the directory of an app: it ignores packages, caches, hidden directories such as .git, what the CDK
+// writes and what editors write beside a file.
 func OfApp(dir string) func(path string) bool {
 	return func(path string) bool {
 		parent := dir

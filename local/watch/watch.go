@@ -143,7 +143,8 @@ func (w *Watcher) await(ctx context.Context) error {
 	}
 }
 
-// During calls synthesize. What that changes is for Next only if it changes it for the first or the second time in a row.
+// During calls synthesize. What that changes is for Next only if it changes it for the first or the second time in a
+// row.
 func (w *Watcher) During(synthesize func() error) error {
 	w.catchUp()
 	w.mu.Lock()
@@ -215,8 +216,8 @@ func content(path string) string {
 	return fmt.Sprintf("%x", sha256.Sum256(b))
 }
 
-// catchUp returns when everything that happened before is known. The system tells of changes in their order, so a marker
-// is the last of them.
+// catchUp returns when everything that happened before is known. The system tells of changes in their order, so a
+// marker is the last of them.
 func (w *Watcher) catchUp() {
 	w.number++
 	name := filepath.Join(w.markers, strconv.Itoa(w.number))

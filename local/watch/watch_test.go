@@ -107,7 +107,8 @@ func TestNext_FollowsNewDirectories(t *testing.T) {
 
 func TestNext_IgnoresWhatIsNotSource(t *testing.T) {
 	ignored := []string{
-		".git/index", "node_modules/a/index.js", "code/node_modules/a", "cdk.out/manifest.json", "code/__pycache__/a.pyc",
+		".git/index", "node_modules/a/index.js", "code/node_modules/a", "cdk.out/manifest.json",
+		"code/__pycache__/a.pyc",
 		".venv/lib/a.py", "dist/cdk.out", "dist/manifest.json",
 	}
 	a := watchApp(t, watch.OfApp, ignored...)
