@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 
 	"github.com/lambda-tokenizer/lambda-tokenizer/internal/fulltests"
@@ -34,9 +33,13 @@ var exampleArguments = []string{
 	"-invoke", "DetokenizeFunction", "-payload", `{"token": "@answer.token"}`,
 }
 
-// Only with all tests it also runs from a directory elsewhere, as a program. That way is also the one of
-// TestApp_LeavesNothingRunning.
+// With all tests only, because the example's CDK app and its layer are compiled. What else these commands do has
+// quicker tests: TestApp_CompilesWhatTheRunnerNeeds, TestApp_LeavesNothingBehind, those of the runner, and those of the
+// layer's extension that replaces one for another machine.
 func TestApp_RunsTheExampleFromItsDirectoryAndFromAnother(t *testing.T) {
+	if !fulltests.Enabled() {
+		t.Skip("runs with all tests only")
+	}
 	needed.Program(t, "python3")
 	needed.Program(t, "node")
 	if err := kit.ReadSources("examples", "local"); err != nil {
@@ -49,12 +52,11 @@ func TestApp_RunsTheExampleFromItsDirectoryAndFromAnother(t *testing.T) {
 	fromExample := exec.CommandContext(t.Context(), "go", append([]string{"run", "../../local", "-app", "."},
 		exampleArguments...)...)
 	fromExample.Dir = example
-	commands := map[string]*exec.Cmd{"go run in its directory": fromExample}
-	if fulltests.Enabled() {
-		commands["a program, in another directory"] = installed(t, t.TempDir(),
-			append([]string{"-app", example}, exampleArguments...)...)
-	}
-	for name, cmd := range commands {
+	for name, cmd := range map[string]*exec.Cmd{
+		"go run in its directory": fromExample,
+		"a program, in another directory": installed(t, t.TempDir(),
+			append([]string{"-app", example}, exampleArguments...)...),
+	} {
 		t.Run(name, func(t *testing.T) {
 			got := finish(t, cmd)
 			token, masked, _ := strings.Cut(got.stdout, "\n")
@@ -65,6 +67,22 @@ func TestApp_RunsTheExampleFromItsDirectoryAndFromAnother(t *testing.T) {
 				t.Error("the card is in the log")
 			}
 		})
+	}
+}
+
+// The runner gets the extension as a program, and the user's arguments as they are.
+func TestApp_CompilesWhatTheRunnerNeeds(t *testing.T) {
+	args := []string{"-app", "a directory", "-invoke", "F", "-payload", `{"a": "*"}`}
+	got := finish(t, fakes(t, []string{"missing=node"}, args...))
+	flag, rest, _ := strings.Cut(got.stdout, "|")
+	extension, rest, _ := strings.Cut(rest, "|")
+	if got.code != 0 || flag != "-extension" || filepath.Base(extension) != "extension" ||
+		!strings.HasPrefix(rest, strings.Join(args, "|")+" in ") {
+		t.Errorf("%+v", got)
+	}
+	failed := finish(t, fakes(t, []string{"FAKE_BUILD " + extensionPackage + "=fails"}, args...))
+	if failed.code != 1 || !strings.Contains(failed.stderr, "compiling the extension failed") {
+		t.Errorf("%+v", failed)
 	}
 }
 
@@ -86,40 +104,46 @@ func writeApp(t *testing.T, handler string) string {
 	return dir
 }
 
-// Whoever ends the launcher, even with SIGKILL, ends the function, too, although that never ends by itself.
-func TestApp_LeavesNothingRunning(t *testing.T) {
+// Whoever ends the launcher, even with SIGKILL, ends the function, too, although that never ends by itself. That
+// signals are handed on, and what the program does then, is tested with each of the two alone.
+func TestApp_LeavesNothingBehind(t *testing.T) {
 	needed.Program(t, "python3")
-	for _, s := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGKILL} {
-		t.Run(s.String(), func(t *testing.T) {
-			listener, err := net.Listen("tcp", "127.0.0.1:0")
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer listener.Close()
-			_, port, _ := net.SplitHostPort(listener.Addr().String())
-			app := writeApp(t, "import socket\ndef handler(event, context):\n"+
-				" c = socket.create_connection(('127.0.0.1', "+port+"))\n c.sendall(b'here\\n')\n while True: pass\n")
-			cmd := installed(t, t.TempDir(), "-app", app, "-invoke", "F")
-			if err := cmd.Start(); err != nil {
-				t.Fatal(err)
-			}
-			conn, err := listener.Accept()
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer conn.Close()
-			lines := bufio.NewReader(conn)
-			if _, err := lines.ReadString('\n'); err != nil {
-				t.Fatal(err)
-			}
-			if err := cmd.Process.Signal(s); err != nil {
-				t.Fatal(err)
-			}
-			_ = cmd.Wait()
-			if _, err := io.Copy(io.Discard, lines); err != nil { // until the function has ended
-				t.Logf("the function's connection: %v", err)
-			}
-		})
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	_, port, _ := net.SplitHostPort(listener.Addr().String())
+	app := writeApp(t, "import socket\ndef handler(event, context):\n"+
+		" c = socket.create_connection(('127.0.0.1', "+port+"))\n c.sendall(b'here\\n')\n while True: pass\n")
+	s := startLauncher(t, realTools(t, "-app", app, "-invoke", "F"))
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_ = s.Wait()     // it is killed
+		listener.Close() // nothing can be waited for any more
+	}()
+	conn, err := listener.Accept()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, &s.stderr)
+	}
+	defer conn.Close()
+	lines := bufio.NewReader(conn)
+	if _, err := lines.ReadString('\n'); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.Copy(io.Discard, lines); err != nil { // until the function has ended
+		t.Logf("the function's connection: %v", err)
+	}
+	if got := s.rest(t); got != "" { // until the program has
+		t.Errorf("printed %q", got)
+	}
+	<-ended
+	if left, err := os.ReadDir(temporary(t, s.Env)); err != nil || len(left) > 0 {
+		t.Errorf("left in the temporary directory: %v, %v", left, err)
 	}
 }
 

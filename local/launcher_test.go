@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -21,6 +22,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/lambda-tokenizer/lambda-tokenizer/local/launched"
 	"github.com/lambda-tokenizer/lambda-tokenizer/test/kit"
 )
 
@@ -29,7 +31,7 @@ import (
 func TestMain(m *testing.M) {
 	fakes := map[string]func() int{
 		"local": func() int { main(); return 0 }, "go": fakeGo, "node": fakeNode, "simulator": fakeSimulator,
-		"tokenizer-dev": fakeServer,
+		"runner": fakeSimulator, "tokenizer-dev": fakeServer,
 	}
 	if fake := fakes[filepath.Base(os.Args[0])]; fake != nil {
 		os.Exit(fake())
@@ -82,7 +84,8 @@ func fakeNode() int {
 	return 0
 }
 
-// fakeSimulator prints its arguments and what it reads, and ends with FAKE_EXIT or when a signal comes.
+// fakeSimulator prints its own arguments and what it reads, and ends with FAKE_EXIT or when a signal comes or the
+// launcher ends.
 func fakeSimulator() int {
 	if os.Args[1] == "-check" {
 		if slices.Contains(os.Args, "-wrong") {
@@ -94,14 +97,25 @@ func fakeSimulator() int {
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	dir, _ := os.Getwd()
-	fmt.Printf("%s in %s\n", strings.Join(os.Args[1:], "|"), dir)
+	var launcher launched.Launcher
+	set := flag.NewFlagSet("", flag.PanicOnError)
+	launcher.Flags(set)
+	_ = set.Parse(os.Args[1:5])
+	ctx, cleanUp := launcher.Follow(context.Background())
+	fmt.Printf("%s in %s\n", strings.Join(os.Args[5:], "|"), dir)
 	switch os.Getenv("FAKE_EXIT") {
 	case "":
 		input, _ := io.ReadAll(os.Stdin)
 		fmt.Printf("read %s\n", input)
 		return 0
 	case "signal":
-		fmt.Println("got", <-signals)
+		select {
+		case s := <-signals:
+			fmt.Println("got", s)
+		case <-ctx.Done():
+			_ = os.WriteFile(filepath.Join(os.TempDir(), "written"), nil, 0o600)
+			fmt.Println("the launcher has ended", cleanUp())
+		}
 		return 7
 	case "killed":
 		_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)

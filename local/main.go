@@ -82,10 +82,11 @@ func (l launcher) launch(args []string) (code int, err error) {
 	if err != nil {
 		return 1, err
 	}
-	dir, err := os.MkdirTemp("", "lambda-tokenizer-local-")
+	dir, unlock, err := newDirectory()
 	if err != nil {
 		return 1, err
 	}
+	defer unlock()
 	defer os.RemoveAll(dir)
 	switch mode {
 	case layer:
@@ -130,12 +131,25 @@ func (l launcher) launchSimulator(root, dir string, help bool, args []string) (c
 	if err := l.compile(jobs); err != nil {
 		return l.explain(err)
 	}
-	cmd := exec.Command(simulator.binary, args...)
-	cmd.Stdin = os.Stdin
+	return l.runUntilEnd(dir, simulator.binary, args)
+}
+
+// runUntilEnd runs a program that ends when this process does, even if it is killed: it has the other side of a pipe.
+// All its temporary files are in dir, which it removes if this process cannot.
+func (l launcher) runUntilEnd(dir, program string, args []string) (code int, err error) {
+	closed, held, err := os.Pipe()
+	if err != nil {
+		return 1, err
+	}
+	defer held.Close()
+	own := []string{"-until-closed", "3", "-remove", dir} // 3 is the first of the extra files
+	cmd := exec.Command(program, append(own, args...)...)
+	cmd.Stdin, cmd.ExtraFiles, cmd.Env = os.Stdin, []*os.File{closed}, append(os.Environ(), "TMPDIR="+dir)
 	if err := start(cmd); err != nil {
 		return 1, err
 	}
-	return l.await(cmd, nil)
+	closed.Close()
+	return l.await(cmd, l.abandoned(false))
 }
 
 // explain returns the exit code of a compilation that failed, and what is left to say.

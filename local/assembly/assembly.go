@@ -12,16 +12,18 @@
 //		}
 //	}
 //
-// If a template uses something that the app's templates do not use, the package returns an error that names it:
-// conditions, stages (nested assemblies), and intrinsic functions that [Resolver] does not list. Rules are ignored,
-// because the CDK adds them only to check its bootstrap version. So is its resource AWS::CDK::Metadata, which has a
-// condition.
+// [Load] is for who looks at templates without resolving them: it refuses stages (nested assemblies), and resources and
+// outputs that exist only under a condition, because nobody would notice. [LoadApp] reads every app, and
+// [Resolver.Holds] evaluates conditions. Either way an error names what is not supported, such as an intrinsic function
+// that [Resolver] does not list. Rules are ignored, because the CDK adds them only to check its bootstrap version. So
+// is its resource AWS::CDK::Metadata.
 //
 // Sources: https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/intrinsic-function-reference.html
 // and, for the files, the package cloud-assembly-schema of the AWS CDK.
 package assembly
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -50,12 +52,16 @@ type Assembly struct {
 // Stack is one stack of the app.
 type Stack struct {
 	Name            string // on CloudFormation, as in the pseudo parameter AWS::StackName
+	Path            string // in the app, with the stages that it is in: Prod/AppStack
 	Account, Region string // "" if the app leaves them to whoever deploys the template
 	Template        Template
+	Nested          map[string]*Stack // by the logical id of the resource that is the nested stack; only from [LoadApp]
 
 	assets map[string]asset  // by object key
 	paths  map[string]string // of constructs, by logical id
 	needs  []*Stack          // which it depends on
+
+	templates map[string]string // paths of JSON files in the assembly, by the end of their object key
 }
 
 // asset is a directory or a zip file that the CDK has staged. In an assembly that was synthesized without building
@@ -71,6 +77,8 @@ type Template struct {
 	Resources  map[string]Resource // by logical id
 	Outputs    map[string]Output
 	Parameters map[string]Parameter
+	Conditions map[string]any                       // see [Resolver.Holds]
+	Mappings   map[string]map[string]map[string]any // values by map, key and second key
 }
 
 // Resource is a resource as the template has it: intrinsic functions are still to be resolved.
@@ -104,12 +112,24 @@ type manifest struct {
 	Artifacts map[string]struct {
 		Type         string
 		Dependencies []string
-		Properties   struct{ TemplateFile, StackName, File string }
-		Environment  string // of a stack, such as aws://123456789012/us-east-1
-		// AdditionalMetadataFile says among other things which construct made which resource.
+		Properties   struct {
+			TemplateFile, StackName, File string
+			DirectoryName                 string // of a stage's assembly
+		}
+		DisplayName string // of a stack: its path in the app
+		Environment string // of a stack, such as aws://123456789012/us-east-1
+		// Metadata says among other things which construct made which resource. Newer releases of the CDK have it in a
+		// file of its own.
+		Metadata               metadata
 		AdditionalMetadataFile string
 	}
 	Missing []any // context that the CDK CLI would have to look up in an account before the templates are complete
+}
+
+// metadata are entries by the path of a construct.
+type metadata map[string][]struct {
+	Type string
+	Data any
 }
 
 type assetManifest struct {
@@ -119,16 +139,31 @@ type assetManifest struct {
 	}
 }
 
-// loader reads one assembly. It reads no files outside the directory, whatever the assembly's files say.
+// loader reads one assembly, or that of a stage within one. It reads no files outside the outermost directory, whatever
+// the assembly's files say: stages share the assets of the app, which are in that.
 type loader struct {
-	dir  string // absolute
-	root *os.Root
+	dir    string // absolute, of the outermost assembly
+	root   *os.Root
+	base   string // the directory of this assembly, in dir; "" for the outermost
+	anyApp bool
 	manifest
 }
 
 // Load reads the cloud assembly in dir. Its errors name the file that is missing, malformed or asks for what is not
 // supported.
-func Load(dir string) (*Assembly, error) {
+func Load(dir string) (*Assembly, error) { return load(dir, false) }
+
+// LoadApp is Load for an assembly that may have stages, conditions and empty stacks. If only is not "", the stacks are
+// those whose path is that or begins with it, such as Prod or Prod/AppStack, and those that they depend on.
+func LoadApp(dir, only string) (*Assembly, error) {
+	a, err := load(dir, true)
+	if err != nil || only == "" {
+		return a, err
+	}
+	return a.only(strings.Trim(only, "/"))
+}
+
+func load(dir string, anyApp bool) (*Assembly, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
 		return nil, err
@@ -138,38 +173,44 @@ func Load(dir string) (*Assembly, error) {
 		return nil, fmt.Errorf("cloud assembly: %w", err)
 	}
 	defer root.Close()
-	a, err := (&loader{dir: dir, root: root}).load()
+	stacks, err := (&loader{dir: dir, root: root, anyApp: anyApp}).load()
+	if err == nil && len(stacks) == 0 {
+		err = errors.New("manifest.json: there are no stacks: this is not what cdk synth writes")
+	}
 	if err != nil {
 		return nil, fmt.Errorf("cloud assembly %s: %w", dir, err)
 	}
-	return a, nil
+	return &Assembly{publishersFirst(stacks)}, nil
 }
 
-func (l *loader) load() (*Assembly, error) {
+func (l *loader) load() (stacks []*Stack, err error) {
 	if err := l.read("manifest.json", &l.manifest); err != nil {
 		return nil, err
 	}
 	if version, _, _ := strings.Cut(l.Version, "."); newer(version) {
-		return nil, fmt.Errorf("manifest.json: its schema has version %s, and the newest that is read here is %d: use a "+
-			"newer release of this project, or synthesize with an older aws-cdk-lib", l.Version, schema)
+		return nil, fmt.Errorf("%s: its schema has version %s, and the newest that is read here is %d: use a "+
+			"newer release of this project, or synthesize with an older aws-cdk-lib", l.file("manifest.json"), l.Version,
+			schema)
 	}
 	if len(l.Missing) > 0 {
-		return nil,
-			errors.New("manifest.json: the app looks things up in an account: run cdk synth with credentials first")
+		return nil, fmt.Errorf("%s: the app looks things up in an account: run cdk synth with credentials first",
+			l.file("manifest.json"))
 	}
 	order, err := sorted(slices.Collect(maps.Keys(l.Artifacts)), func(id string) []string {
 		return l.Artifacts[id].Dependencies
 	})
 	if err != nil {
-		return nil, fmt.Errorf("manifest.json: %w", err)
+		return nil, fmt.Errorf("%s: %w", l.file("manifest.json"), err)
 	}
-	a := &Assembly{}
 	byID := map[string]*Stack{}
 	for _, id := range order {
 		switch l.Artifacts[id].Type {
 		case "cdk:cloud-assembly":
-			return nil, fmt.Errorf(
-				"manifest.json: %s is a CDK stage, which is not supported: put its stacks into the app itself", id)
+			inStage, err := l.stage(id)
+			if err != nil {
+				return nil, err
+			}
+			stacks = append(stacks, inStage...)
 		case "aws:cloudformation:stack":
 			s, err := l.stack(id)
 			if err != nil {
@@ -180,14 +221,46 @@ func (l *loader) load() (*Assembly, error) {
 					s.needs = append(s.needs, needed)
 				}
 			}
-			byID[id], a.Stacks = s, append(a.Stacks, s)
+			byID[id], stacks = s, append(stacks, s)
 		}
 	}
-	if len(a.Stacks) == 0 {
-		return nil, errors.New("manifest.json: there are no stacks: this is not what cdk synth writes")
+	return stacks, nil
+}
+
+// stage reads the assembly of a stage, which is in a directory of its own.
+func (l *loader) stage(id string) ([]*Stack, error) {
+	if !l.anyApp {
+		return nil, fmt.Errorf(
+			"manifest.json: %s is a CDK stage, which is not supported: put its stacks into the app itself", id)
 	}
-	a.Stacks = publishersFirst(a.Stacks)
-	return a, nil
+	name := l.Artifacts[id].Properties.DirectoryName
+	if !filepath.IsLocal(name) || filepath.Clean(name) == "." {
+		return nil, fmt.Errorf("%s: the stage %s has no directory of its own", l.file("manifest.json"), id)
+	}
+	return (&loader{dir: l.dir, root: l.root, base: l.file(name), anyApp: true}).load()
+}
+
+// only are the stacks at or below a path, and those that they depend on.
+func (a *Assembly) only(path string) (*Assembly, error) {
+	wanted := map[*Stack]bool{}
+	var want func(s *Stack)
+	want = func(s *Stack) {
+		wanted[s] = true
+		for _, needed := range s.needs {
+			want(needed)
+		}
+	}
+	paths := make([]string, len(a.Stacks))
+	for i, s := range a.Stacks {
+		if paths[i] = s.Path; s.Path == path || strings.HasPrefix(s.Path, path+"/") {
+			want(s)
+		}
+	}
+	if len(wanted) == 0 {
+		return nil, fmt.Errorf("the app has no stage and no stack %q: it has the stacks %s", path,
+			strings.Join(paths, ", "))
+	}
+	return &Assembly{slices.DeleteFunc(a.Stacks, func(s *Stack) bool { return !wanted[s] })}, nil
 }
 
 // newer tells whether a major version is one that this package does not know.
@@ -198,31 +271,29 @@ func newer(major string) bool {
 
 func (l *loader) stack(id string) (*Stack, error) {
 	artifact := l.Artifacts[id]
-	s := &Stack{Name: artifact.Properties.StackName, assets: map[string]asset{}, paths: map[string]string{}}
-	if s.Name == "" { // the CDK writes it only where it differs
-		s.Name = id
+	s := &Stack{
+		Name: cmp.Or(artifact.Properties.StackName, id), // the CDK writes it only where it differs
+		Path: cmp.Or(artifact.DisplayName, id), assets: map[string]asset{}, paths: map[string]string{},
+		templates: map[string]string{},
 	}
 	s.Account, s.Region = environment(artifact.Environment)
+	paths := map[string]string{} // logical ids by path
+	artifact.Metadata.paths(paths)
 	if artifact.AdditionalMetadataFile != "" {
-		if err := l.paths(artifact.AdditionalMetadataFile, s.paths); err != nil {
+		var more metadata // which is for people, so the file may be gone
+		if err := l.read(artifact.AdditionalMetadataFile, &more); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return nil, err
 		}
-	}
-	file := artifact.Properties.TemplateFile
-	if err := l.read(file, &s.Template); err != nil {
-		return nil, err
-	}
-	if err := s.Template.check(); err != nil {
-		return nil, fmt.Errorf("%s: %w", file, err)
+		more.paths(paths)
 	}
 	for _, dependency := range artifact.Dependencies {
 		if d := l.Artifacts[dependency]; d.Type == "cdk:asset-manifest" {
-			if err := l.assets(d.Properties.File, s.assets); err != nil {
+			if err := l.assets(d.Properties.File, s); err != nil {
 				return nil, err
 			}
 		}
 	}
-	return s, nil
+	return s, l.template(s, artifact.Properties.TemplateFile, paths, 0)
 }
 
 // environment returns account and region of a stack. The CDK writes unknown-account and unknown-region where they are
@@ -239,48 +310,39 @@ func known(name string) string {
 	return name
 }
 
-// paths adds the paths of the constructs, by the logical ids of what they made, to the map. The file is for people, so
-// it may be gone.
-func (l *loader) paths(file string, into map[string]string) error {
-	var entries map[string][]struct {
-		Type string
-		Data any
-	}
-	if err := l.read(file, &entries); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return err
-	}
-	for path, list := range entries {
+// paths adds the logical ids of what constructs made, by their paths, to the map.
+func (m metadata) paths(into map[string]string) {
+	for path, list := range m {
 		for _, entry := range list {
 			if id, ok := entry.Data.(string); ok && entry.Type == "aws:cdk:logicalId" {
-				into[id] = strings.TrimPrefix(path, "/")
+				into[strings.TrimPrefix(path, "/")] = id
 			}
 		}
 	}
-	return nil
 }
 
 // check returns an error for what would be resolved wrongly. It drops the CDK's own metadata.
-func (t *Template) check() error {
+func (t *Template) check(anyApp bool) error {
 	maps.DeleteFunc(t.Resources, func(_ string, r Resource) bool { return r.Type == "AWS::CDK::Metadata" })
 	for id, resource := range t.Resources {
-		if resource.Type == "" || resource.Condition != "" {
+		if resource.Type == "" || resource.Condition != "" && !anyApp {
 			return fmt.Errorf("resource %s lacks a type or has a condition, which is not supported", id)
 		}
 	}
 	for name, output := range t.Outputs {
-		if output.Value == nil || output.Condition != "" {
+		if output.Value == nil || output.Condition != "" && !anyApp {
 			return fmt.Errorf("output %s lacks a value or has a condition, which is not supported", name)
 		}
 	}
-	if len(t.Resources) == 0 {
+	if len(t.Resources) == 0 && !anyApp {
 		return errors.New("there are no resources")
 	}
-	return nil
+	return t.checkConditions()
 }
 
-// assets adds the directories and zip files that an asset manifest lists to the map. It skips other files, such as
-// templates.
-func (l *loader) assets(file string, into map[string]asset) error {
+// assets adds the directories and zip files that an asset manifest lists to the stack, and apart from these the files
+// that may be templates. It skips other files.
+func (l *loader) assets(file string, s *Stack) error {
 	var list assetManifest
 	if err := l.read(file, &list); err != nil {
 		return err
@@ -288,21 +350,38 @@ func (l *loader) assets(file string, into map[string]asset) error {
 	for _, listed := range list.Files {
 		isDir := listed.Source.Packaging == "zip"
 		if !isDir && filepath.Ext(listed.Source.Path) != ".zip" {
+			for _, destination := range listed.Destinations {
+				s.templates[lastElement(destination.ObjectKey)] = listed.Source.Path
+			}
 			continue
 		}
-		staged := asset{path: filepath.Join(l.dir, listed.Source.Path)}
-		if info, err := l.root.Stat(listed.Source.Path); err != nil || info.IsDir() != isDir {
-			staged = asset{err: fmt.Errorf("%s: asset %q is not in the assembly: synthesize again, with all of its stacks",
-				file, listed.Source.Path)}
+		name := l.file(listed.Source.Path)
+		staged := asset{path: filepath.Join(l.dir, name)}
+		if info, err := l.root.Stat(name); err != nil || info.IsDir() != isDir {
+			advice := "synthesize again, with all of its stacks"
+			if strings.HasPrefix(name, "../") {
+				advice = "if this is the directory of a stage, name the one that it is in"
+			}
+			staged = asset{err: fmt.Errorf("%s: asset %q is not in the assembly: %s", l.file(file), listed.Source.Path,
+				advice)}
 		}
 		for _, destination := range listed.Destinations {
-			into[destination.ObjectKey] = staged
+			s.assets[destination.ObjectKey] = staged
 		}
 	}
 	return nil
 }
 
+// file is the path of a file of this assembly in the outermost one.
+func (l *loader) file(name string) string {
+	if filepath.IsAbs(name) {
+		return name
+	}
+	return filepath.Join(l.base, name)
+}
+
 func (l *loader) read(name string, into any) error {
+	name = l.file(name)
 	f, err := l.root.Open(name)
 	if err != nil {
 		return err // names the file
@@ -331,12 +410,12 @@ func (s *Stack) AssetPath(objectKey string) (string, error) {
 }
 
 // ConstructPath is the path of the construct that made a resource, such as AppStack/OrderRole/Resource. Where the
-// assembly does not tell, it is the stack's name and the logical id.
+// assembly does not tell, it is the stack's path and the logical id.
 func (s *Stack) ConstructPath(logicalID string) string {
 	if path, ok := s.paths[logicalID]; ok {
 		return path
 	}
-	return s.Name + "/" + logicalID
+	return cmp.Or(s.Path, s.Name) + "/" + logicalID
 }
 
 // Order lists the logical ids of the stack's resources, each after those that it refers to or depends on, in the same

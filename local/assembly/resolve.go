@@ -10,9 +10,10 @@ import (
 )
 
 // Resolver replaces the intrinsic functions in values of the templates. It knows Ref, Fn::GetAtt, Fn::Sub, Fn::Join,
-// Fn::Select, Fn::Split, Fn::GetAZs, Fn::ImportValue and Fn::GetStackOutput, and all pseudo parameters but
-// AWS::NotificationARNs, for the partition aws. Any other function, and a dynamic reference like {{resolve:…}}, is an
-// error that names it and its place.
+// Fn::Select, Fn::Split, Fn::If, Fn::FindInMap, Fn::Base64, Fn::Cidr, Fn::Length, Fn::ToJsonString, Fn::GetAZs,
+// Fn::ImportValue and Fn::GetStackOutput, and all pseudo parameters, for the partition aws. Any other function is an
+// error that names it and its place. So is a dynamic reference like {{resolve:…}}, but for that to an SSM parameter
+// that an earlier stack makes.
 //
 // One goroutine may use it at a time.
 type Resolver struct {
@@ -20,13 +21,18 @@ type Resolver struct {
 	account, region string
 	resources       map[resourceKey]physical
 	parameters      map[string]string // of SSM, by name
+	values          map[*Stack]map[string]any
 
-	// Unknown, if set, says what stands for an attribute (Ref is "") of a resource or parameter that is not known.
-	// Without it that is an error.
+	// Unknown, if set, says what stands for an attribute (Ref is "") of a resource or parameter that is not known. For
+	// a dynamic reference there is no logical id, and the attribute is the reference. Without Unknown that is an error.
 	Unknown func(stack *Stack, logicalID, attribute string) string
 }
 
-type resourceKey struct{ stack, logicalID string }
+// resourceKey has no name of a stack: in two stages, stacks may have the same one.
+type resourceKey struct {
+	stack     *Stack
+	logicalID string
+}
 
 type physical struct {
 	ref        string
@@ -37,9 +43,12 @@ type physical struct {
 func NewResolver(a *Assembly, account, region string) *Resolver {
 	return &Resolver{
 		assembly: a, account: account, region: region, resources: map[resourceKey]physical{},
-		parameters: map[string]string{},
+		parameters: map[string]string{}, values: map[*Stack]map[string]any{},
 	}
 }
+
+// SetValues gives the parameters of a nested stack their values.
+func (r *Resolver) SetValues(nested *Stack, values map[string]any) { r.values[nested] = values }
 
 // SetParameter records that an SSM parameter exists. Stacks that are deployed later can take its value for a parameter
 // of theirs.
@@ -47,7 +56,7 @@ func (r *Resolver) SetParameter(name, value string) { r.parameters[name] = value
 
 // SetResource records that a resource exists, and what Ref and Fn::GetAtt answer for it.
 func (r *Resolver) SetResource(stack *Stack, logicalID, ref string, attributes map[string]string) {
-	r.resources[resourceKey{stack.Name, logicalID}] = physical{ref, attributes}
+	r.resources[resourceKey{stack, logicalID}] = physical{ref, attributes}
 }
 
 // Resolve returns a copy of v, a value of the stack's template. Every intrinsic function in it is replaced by its
@@ -55,7 +64,7 @@ func (r *Resolver) SetResource(stack *Stack, logicalID, ref string, attributes m
 // logical id: errors begin with the stack, where, and the path within v. It is an error if v needs a resource that does
 // not exist yet.
 func (r *Resolver) Resolve(stack *Stack, where string, v any) (any, error) {
-	out, err := evaluation{r, stack, 0}.value(v)
+	out, err := evaluation{Resolver: r, stack: stack}.value(v)
 	if out == (noValue{}) {
 		out = nil
 	}
@@ -64,7 +73,7 @@ func (r *Resolver) Resolve(stack *Stack, where string, v any) (any, error) {
 
 // String is Resolve for a value that must be text. It converts numbers and booleans, as CloudFormation does.
 func (r *Resolver) String(stack *Stack, where string, v any) (string, error) {
-	out, err := evaluation{r, stack, 0}.text(v)
+	out, err := evaluation{Resolver: r, stack: stack}.text(v)
 	return out, at(stack.Name, at(where, err))
 }
 
@@ -97,14 +106,14 @@ type evaluation struct {
 	*Resolver
 	stack *Stack
 	hops  int // how many outputs of stacks have led here
+
+	ofCondition bool // which cannot refer to resources, and needs a value for each parameter
 }
 
 func (e evaluation) value(v any) (any, error) {
 	switch v := v.(type) {
 	case string:
-		if strings.Contains(v, "{{resolve:") {
-			return nil, errors.New("dynamic references ({{resolve:…}}) are not supported")
-		}
+		return e.dynamic(v)
 	case []any:
 		return e.list(v)
 	case map[string]any:
@@ -167,6 +176,8 @@ func (e evaluation) call(name string, argument any) (any, error) {
 			return nil, errors.New("want a logical id and an attribute")
 		}
 		return e.attribute(id, attribute)
+	case "Fn::If":
+		return e.choose(argument)
 	case "Fn::Sub":
 		name, argument = "Fn::Join", []any{"", substitution(argument)}
 	}
@@ -187,6 +198,10 @@ func (e evaluation) call(name string, argument any) (any, error) {
 		return out, err
 	case "Fn::GetAZs": // no region has fewer than three
 		return []any{e.region + "a", e.region + "b", e.region + "c"}, nil
+	case "Fn::FindInMap":
+		return e.findInMap(argument)
+	case "Fn::Base64", "Fn::Cidr", "Fn::Length", "Fn::ToJsonString":
+		return convert(name, argument)
 	case "Fn::ImportValue":
 		return e.importValue(argument)
 	case "Fn::GetStackOutput":
@@ -208,6 +223,8 @@ func (e evaluation) ref(argument any) (any, error) {
 		return "aws", nil
 	case "AWS::URLSuffix":
 		return "amazonaws.com", nil
+	case "AWS::NotificationARNs":
+		return []any{}, nil
 	case "AWS::StackName":
 		return e.stack.Name, nil
 	case "AWS::StackId": // on AWS its last part is random
@@ -226,7 +243,14 @@ func (e evaluation) attribute(id, attribute string) (any, error) {
 	if !ok {
 		return nil, fmt.Errorf("stack %s has no resource or parameter %q", e.stack.Name, id)
 	}
-	found, ok := e.resources[resourceKey{e.stack.Name, id}]
+	if e.ofCondition {
+		return nil, fmt.Errorf("a condition cannot refer to a resource, such as %s", id)
+	}
+	if exists, err := e.holds(resource.Condition); err != nil || !exists {
+		return nil, cmp.Or(err, fmt.Errorf("resource %s of stack %s does not exist, because its condition %s is false", id,
+			e.stack.Name, resource.Condition))
+	}
+	found, ok := e.resources[resourceKey{e.stack, id}]
 	if _, known := found.attributes[attribute]; !known && (attribute != "" || !ok) && e.Unknown != nil {
 		return e.Unknown(e.stack, id, attribute), nil
 	}
@@ -247,16 +271,21 @@ func (e evaluation) attribute(id, attribute string) (any, error) {
 
 // parameter is the default of a parameter, or the value of the SSM parameter that the default names.
 func (e evaluation) parameter(id string, p Parameter) (any, error) {
+	if value, given := e.values[e.stack][id]; given {
+		p.Default = value
+	}
 	if p.Default != nil && !strings.HasPrefix(p.Type, "AWS::SSM::") {
-		return p.Default, nil
+		return p.value()
 	}
 	name, _ := p.Default.(string)
 	value, made := e.parameters[name]
 	switch {
 	case made && p.Type == typeOfSSM:
 		return value, nil
-	case e.Unknown != nil:
+	case e.Unknown != nil && !e.ofCondition:
 		return e.Unknown(e.stack, id, ""), nil
+	case p.Default == nil:
+		return nil, fmt.Errorf("parameter %s of stack %s has no value here: give it a default", id, e.stack.Name)
 	case p.Type != typeOfSSM:
 		return nil, fmt.Errorf("parameter %s of stack %s has the type %q and no value here: only %s is supported", id,
 			e.stack.Name, p.Type, typeOfSSM)
@@ -264,10 +293,28 @@ func (e evaluation) parameter(id string, p Parameter) (any, error) {
 	return nil, e.unpublishedError(id, name)
 }
 
+// value is a parameter's default, by its type: a list is written as a text with commas.
+func (p Parameter) value() (any, error) {
+	if p.Type != "CommaDelimitedList" && !strings.HasPrefix(p.Type, "List<") {
+		return p.Default, nil
+	}
+	text, err := scalar(p.Default)
+	if err != nil || text == "" {
+		return []any{}, err
+	}
+	var list []any
+	for element := range strings.SplitSeq(text, ",") {
+		list = append(list, strings.TrimSpace(element))
+	}
+	return list, nil
+}
+
 func (e evaluation) importValue(name any) (any, error) {
 	for _, stack := range e.assembly.Stacks {
 		for id, output := range stack.Template.Outputs {
-			if output.Export.Name == nil {
+			if exists, err := e.Holds(stack, output.Condition); err != nil {
+				return nil, err
+			} else if !exists || output.Export.Name == nil {
 				continue
 			}
 			export, err := e.output(stack, id, output.Export.Name)
@@ -298,7 +345,7 @@ func (e evaluation) stackOutput(argument any) (any, error) {
 
 // output resolves a value of another stack's output.
 func (e evaluation) output(stack *Stack, id string, v any) (any, error) {
-	out, err := evaluation{e.Resolver, stack, e.hops + 1}.text(v)
+	out, err := evaluation{Resolver: e.Resolver, stack: stack, hops: e.hops + 1}.text(v)
 	if err != nil {
 		return nil, fmt.Errorf("output %s of stack %s: %w", id, stack.Name, err)
 	}

@@ -23,6 +23,9 @@ var errUnknownType = errors.New("this type of resource is not simulated")
 func (d *deployment) tolerate() {
 	d.tolerant, d.reasons, d.apis.leftOut = true, map[string]error{}, d.differs
 	d.resolver.Unknown = func(stack *assembly.Stack, id, attribute string) string {
+		if id == "" { // a dynamic reference
+			return unknown + attribute
+		}
 		return unknown + stack.Name + "/" + id + "." + cmp.Or(attribute, "Ref")
 	}
 }
@@ -32,7 +35,7 @@ func (d *deployment) differs(what string) { d.skipped[what] = true }
 
 // leaveOut goes on without a resource, if the deployment may. A function that cannot run says why when it is invoked.
 func (d *deployment) leaveOut(ctx context.Context, stack *assembly.Stack, id string, err error) bool {
-	if !d.tolerant || ctx.Err() != nil {
+	if _, shared := errors.AsType[sharedNameError](err); shared || !d.tolerant || ctx.Err() != nil {
 		return false
 	}
 	resource := stack.Template.Resources[id]
@@ -67,13 +70,16 @@ func (d *deployment) checkKnown(r *resource) error {
 // describe says which resource a placeholder is of: Stack/Queue.Arn.
 func (d *deployment) describe(placeholder string) string {
 	place := strings.TrimPrefix(placeholder, unknown)
+	if strings.HasPrefix(place, "{{") {
+		return place + ", which is not simulated"
+	}
 	name, attribute := place, ""
 	if i := strings.LastIndex(place, "."); i >= 0 {
 		name, attribute = place[:i], place[i+1:]
 	}
 	stackName, id, _ := strings.Cut(name, "/")
 	kind := "a parameter"
-	for _, stack := range d.assembly.Stacks {
+	for _, stack := range d.assembly.All() {
 		if resource, ok := stack.Template.Resources[id]; ok && stack.Name == stackName {
 			kind = resource.Type
 		}
@@ -129,6 +135,9 @@ func (s *apis) routes(a *api) (routes []gateway.Route, err error) {
 	}
 	return routes, nil
 }
+
+// ErrReplaced says that a version of the app takes no more invocations.
+var ErrReplaced = errors.New("another version of the app has replaced this one")
 
 // Function is a function of the app.
 type Function struct {
@@ -187,8 +196,12 @@ func (c *Cloud) Function(called string) (*Function, error) {
 }
 
 // Invoke runs a function as Lambda's Invoke does. If failed, the answer describes the function's error. An error means
-// that the function did not run.
+// that the function did not run. It is [ErrReplaced] if another version of the app has replaced this one.
 func (c *Cloud) Invoke(ctx context.Context, f *Function, payload []byte) (answer []byte, failed bool, err error) {
+	if !c.begin() {
+		return nil, false, ErrReplaced
+	}
+	defer c.end()
 	if f.Err != nil {
 		return nil, false, f.Err
 	}

@@ -7,8 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -21,6 +24,7 @@ type apis struct {
 	functions *functions // that the APIs can invoke
 	log       io.Writer
 	invoked   func(Invocation) // may be nil
+	state     *State
 	byID      map[string]*api
 	leftOut   func(string) // gets what is not served; nil makes it an error
 }
@@ -35,15 +39,17 @@ type api struct {
 	validators  map[string]bool            // whether they validate bodies
 	authorizers map[string]*gateway.CognitoAuthorizer
 	methods     []*resource
+	path        string // of the construct
 	url         string // on this machine, without the stage; "" until it is served
 }
 
 func newID() string { return strings.ToLower(rand.Text()[:10]) }
 
 func (s *apis) createAPI(_ context.Context, r *resource) (created, error) {
-	id, root := newID(), newID()
+	path := constructPath(r.stack, r.id)
+	id, root := s.state.front(path).id, newID()
 	s.byID[id] = &api{
-		cognito: s.cognito, invoked: s.invoked,
+		path: path, cognito: s.cognito, invoked: s.invoked,
 		config: gateway.Config{APIID: id, AccountID: r.account, Region: r.region, Log: s.log},
 		paths:  map[string]string{root: ""}, models: map[string]json.RawMessage{},
 		validators: map[string]bool{}, authorizers: map[string]*gateway.CognitoAuthorizer{},
@@ -169,30 +175,33 @@ func (a *api) route(m *resource, functions map[string]*function) (gateway.Route,
 	return route, nil
 }
 
-// serve starts a gateway for each API, and returns the URL of the stage that listens on addr. A second API gets a port
-// of its own.
-func (s *apis) serve(on *servers, addr string) (stage string, err error) {
-	for _, a := range s.byID {
+// serve makes an address for each API that has none, and returns the URL of the stage that listens on addr, and what is
+// to answer at the addresses. A second API gets a port of its own.
+func (s *apis) serve(addr string) (stage string, handlers map[string]http.Handler, err error) {
+	handlers = map[string]http.Handler{}
+	for _, id := range slices.Sorted(maps.Keys(s.byID)) {
+		a := s.byID[id]
 		if a.config.Routes, err = s.routes(a); err != nil {
-			return "", err
+			return "", nil, err
 		}
 		if s.leftOut != nil && len(a.config.Routes) == 0 {
 			continue // each route has said why
 		}
-		g, err := gateway.New(a.config)
-		if err != nil {
-			return "", err
+		if handlers[a.path], err = gateway.New(a.config); err != nil {
+			return "", nil, err
 		}
-		u, err := on.serve(addr, g)
-		if err != nil {
-			return "", err
+		front := s.state.front(a.path)
+		if front.url == nil {
+			if front.url, err = s.state.servers.serve(addr, front); err != nil {
+				return "", nil, err
+			}
 		}
-		a.url, addr = u.String(), "127.0.0.1:0"
+		a.url, addr = front.url.String(), "127.0.0.1:0"
 		if stage == "" {
 			stage = a.url + "/" + a.config.Stage
 		}
 	}
-	return stage, nil
+	return stage, handlers, nil
 }
 
 // localize replaces the URLs that the APIs would have on AWS by those on this machine.

@@ -13,6 +13,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"maps"
 	"os"
@@ -37,6 +38,9 @@ type Options struct {
 	// AnyApp leaves out resources that are not known, and says so in NotSimulated. A function that needs such a
 	// resource, or that cannot run for another reason, says so when it is invoked.
 	AnyApp bool
+	// State is what this version of the app takes over from the version before, and leaves to the next one. Nil means
+	// that there are no others.
+	State *State
 	// Extension is the layer's extension, compiled for this machine. It replaces one that is for another. "" replaces
 	// none.
 	Extension string
@@ -61,6 +65,9 @@ type Cloud struct {
 	Endpoints map[string]string
 	// NotSimulated lists what the templates ask for and the local run does not do.
 	NotSimulated []string
+	// Replaced lists what the version before had in the services, and this one has anew and empty, because its
+	// definition has changed.
+	Replaced []string
 	// Tables are the names of the tables.
 	Tables []string
 	// Keys are the ids that the templates give the keys, by the key's ARN.
@@ -72,8 +79,10 @@ type Cloud struct {
 
 	temp      string // directory
 	troubles  troubles
+	calls     calls
 	services  *services
-	front     servers // the API, and the functions' way to the services
+	own       *State  // nil if it is shared with other versions
+	front     servers // the functions' way to the services
 	functions *functions
 	resources *resources
 }
@@ -92,9 +101,17 @@ func Deploy(ctx context.Context, o Options) (_ *Cloud, err error) {
 	if c.temp, err = os.MkdirTemp("", "lambda-tokenizer-"); err != nil {
 		return nil, err
 	}
-	if c.services, err = startServices(o); err != nil {
-		return nil, err
+	if o.State == nil {
+		if c.own, err = NewState(o); err != nil {
+			return nil, err
+		}
+		o.State = c.own
 	}
+	if o.State.account != o.Account || o.State.region != o.Region {
+		return nil, fmt.Errorf("the app is for account %s and region %s now: its tables and keys are in account %s and "+
+			"region %s, so start it again", o.Account, o.Region, o.State.account, o.State.region)
+	}
+	c.services, o.State.replaced = o.State.services, nil
 	c.Clients = c.services.clients(o.Region)
 	if c.services.endpoints[endpoint.Cognito].Setting == "" {
 		c.Code = c.services.mail.code
@@ -110,7 +127,7 @@ func Deploy(ctx context.Context, o Options) (_ *Cloud, err error) {
 	if err := d.create(ctx); err != nil {
 		return nil, err
 	}
-	apiURL, err := d.apis.serve(&c.front, cmp.Or(o.Addr, "127.0.0.1:0"))
+	apiURL, handlers, err := d.apis.serve(cmp.Or(o.Addr, "127.0.0.1:0"))
 	if err != nil {
 		return nil, err
 	}
@@ -122,6 +139,8 @@ func Deploy(ctx context.Context, o Options) (_ *Cloud, err error) {
 		c.Endpoints[strings.ReplaceAll(service, "-", "_")] = at.URL.String()
 	}
 	c.Tables, c.Keys, c.NotSimulated = d.resources.tables, d.resources.keys, slices.Sorted(maps.Keys(d.skipped))
+	c.Replaced = o.State.replaced
+	o.State.show(c, handlers)
 	return c, nil
 }
 
@@ -144,6 +163,7 @@ func (c *Cloud) prepare(o Options) (*deployment, error) {
 	networks := &networks{authorizer: auth, vpcs: map[string]string{}}
 	c.functions = newFunctions(o.Region, proxy, proxyURL, networks, c.temp, o.Log)
 	c.resources = &resources{
+		state:      o.State,
 		clients:    c.Clients,
 		policies:   policies,
 		authorizer: auth,
@@ -161,9 +181,9 @@ func (c *Cloud) prepare(o Options) (*deployment, error) {
 		functions: c.functions, networks: networks,
 		apis: &apis{
 			cognito: c.services.endpoints[endpoint.Cognito].URL, functions: c.functions, log: o.Log,
-			invoked: o.Watcher.Invoked, byID: map[string]*api{},
+			invoked: o.Watcher.Invoked, byID: map[string]*api{}, state: o.State,
 		},
-		skipped: map[string]bool{},
+		names: map[string]string{}, skipped: map[string]bool{},
 	}, nil
 }
 
@@ -215,12 +235,15 @@ func (c *Cloud) Kill(roleARN, process string) int { return c.functions.kill(role
 
 // Close ends functions and servers, and removes what they left on disk.
 func (c *Cloud) Close() error {
-	c.front.close() // no new invocations
+	if c.own != nil {
+		c.own.servers.close() // no new invocations
+	}
+	c.front.close()
 	if c.functions != nil {
 		c.functions.close()
 	}
-	if c.services != nil {
-		c.services.servers.close()
+	if c.own != nil {
+		c.own.Close()
 	}
 	return os.RemoveAll(c.temp)
 }

@@ -45,6 +45,7 @@ type functions struct {
 	ports    ports
 	networks *networks
 	layers   map[string]string // directories by the layer version's ARN
+	versions map[string]int    // how many a layer has, by its name
 	byARN    map[string]*function
 	listed   []*Function  // also those that cannot run
 	differs  func(string) // gets what is not as on AWS
@@ -69,7 +70,8 @@ func newFunctions(region string, proxy *awsproxy.Proxy, proxyURL *url.URL, netwo
 	log io.Writer) *functions {
 	return &functions{
 		region: region, proxy: proxy, proxyURL: proxyURL, networks: networks, temp: temp, log: log,
-		ports: ports{given: map[int]bool{}}, layers: map[string]string{}, byARN: map[string]*function{},
+		ports: ports{given: map[int]bool{}}, layers: map[string]string{}, versions: map[string]int{},
+		byARN:  map[string]*function{},
 		finder: runtimes.Finder{Dir: filepath.Join(temp, "runtimes")},
 	}
 }
@@ -82,13 +84,15 @@ func (f *functions) createLayerVersion(_ context.Context, r *resource) (created,
 	if dir, err = f.unzipped(dir); err != nil {
 		return created{}, err
 	}
-	arn := r.arn("lambda", "layer:"+r.physicalName("LayerName")+":1")
+	name := r.physicalName("LayerName")
+	f.versions[name]++ // of one name, each is another version
+	arn := r.arn("lambda", fmt.Sprintf("layer:%s:%d", name, f.versions[name]))
 	f.layers[arn] = dir
 	return created{arn, map[string]string{"LayerVersionArn": arn}}, nil
 }
 
 func (f *functions) createFunction(ctx context.Context, r *resource) (created, error) {
-	name, role := r.physicalName("FunctionName"), r.Str("Role")
+	name, role := r.functionName(), r.Str("Role")
 	if !functionName.MatchString(name) {
 		return created{}, fmt.Errorf("FunctionName %q: use at most 64 letters, digits, - and _", name)
 	}
@@ -120,10 +124,6 @@ func (f *functions) createFunction(ctx context.Context, r *resource) (created, e
 	host, err := lambdahost.New(config)
 	if err != nil {
 		return created{}, err
-	}
-	if f.byARN[arn] != nil {
-		host.Close()
-		return created{}, errors.New("another function of the app has the same FunctionName")
 	}
 	f.byARN[arn] = &function{constructPath(r.stack, r.id), role, vpc, config, host}
 	f.listed = append(f.listed, &Function{

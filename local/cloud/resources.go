@@ -23,6 +23,7 @@ import (
 
 // resources creates keys, tables, user pools and roles.
 type resources struct {
+	state      *State
 	clients    Clients
 	policies   *policy.Account
 	authorizer *authorizer.Authorizer
@@ -44,24 +45,39 @@ func (s *resources) createKey(ctx context.Context, r *resource) (created, error)
 	for _, t := range r.Objects("Tags") {
 		tags = append(tags, kmstypes.Tag{TagKey: t.Optional("Key"), TagValue: t.Optional("Value")})
 	}
-	out, err := s.clients.KMS.CreateKey(ctx, &kms.CreateKeyInput{
+	in := &kms.CreateKeyInput{
 		Description: r.Optional("Description"), Policy: new(string(document)), Tags: tags,
 		KeySpec: kmstypes.KeySpec(r.Str("KeySpec")), KeyUsage: kmstypes.KeyUsageType(r.Str("KeyUsage")),
-	})
+	}
+	result, err := s.state.once("key "+constructPath(r.stack, r.id), []any{in.KeySpec, in.KeyUsage},
+		func(*created) (created, error) {
+			out, err := s.clients.KMS.CreateKey(ctx, in)
+			if err != nil {
+				return created{}, err
+			}
+			id, arn := *out.KeyMetadata.KeyId, *out.KeyMetadata.Arn
+			return created{id, map[string]string{"Arn": arn, "KeyId": id}}, nil
+		})
 	if err != nil {
 		return created{}, err
 	}
-	id, arn := *out.KeyMetadata.KeyId, *out.KeyMetadata.Arn
+	arn := result.attributes["Arn"]
 	s.keys[arn] = r.id
-	err = s.policies.AddResourcePolicy(arn, "the policy of key "+r.id, r.Properties["KeyPolicy"])
-	return created{id, map[string]string{"Arn": arn, "KeyId": id}}, err
+	return result, s.policies.AddResourcePolicy(arn, "the policy of key "+r.id, r.Properties["KeyPolicy"])
 }
 
-func (s *resources) createAlias(ctx context.Context, r *resource) (created, error) {
-	name := r.Str("AliasName")
-	s.authorizer.AddAlias(name, r.Str("TargetKeyId"))
-	_, err := s.clients.KMS.CreateAlias(ctx,
-		&kms.CreateAliasInput{AliasName: &name, TargetKeyId: r.Optional("TargetKeyId")})
+func (s *resources) createAlias(ctx context.Context, r *resource) (_ created, err error) {
+	name, key := r.Str("AliasName"), r.Str("TargetKeyId")
+	s.authorizer.AddAlias(name, key)
+	switch before, found := s.state.aliases[name]; {
+	case !found:
+		_, err = s.clients.KMS.CreateAlias(ctx, &kms.CreateAliasInput{AliasName: &name, TargetKeyId: &key})
+	case before != key:
+		_, err = s.clients.KMS.UpdateAlias(ctx, &kms.UpdateAliasInput{AliasName: &name, TargetKeyId: &key})
+	}
+	if err == nil {
+		s.state.aliases[name] = key
+	}
 	return created{ref: name}, err
 }
 
@@ -83,18 +99,27 @@ func (s *resources) createTable(ctx context.Context, r *resource) (created, erro
 			AttributeName: k.Optional("AttributeName"), KeyType: dynamotypes.KeyType(k.Str("KeyType")),
 		})
 	}
-	if _, err := s.clients.DynamoDB.CreateTable(ctx, in); err != nil {
+	arn := r.arn("dynamodb", "table/"+name)
+	result, err := s.state.once("table "+name, in, func(before *created) (created, error) {
+		if before != nil {
+			if _, err := s.clients.DynamoDB.DeleteTable(ctx, &dynamodb.DeleteTableInput{TableName: &name}); err != nil {
+				return created{}, err
+			}
+		}
+		_, err := s.clients.DynamoDB.CreateTable(ctx, in)
+		return created{name, map[string]string{"Arn": arn}}, err
+	})
+	if err != nil {
 		return created{}, err
 	}
 	s.tables = append(s.tables, name)
-	arn := r.arn("dynamodb", "table/"+name)
 	s.authorizer.AddTable(name, table)
 	if document := r.Object("ResourcePolicy")["PolicyDocument"]; document != nil {
 		if err := s.policies.AddResourcePolicy(arn, "the policy of table "+name, document); err != nil {
 			return created{}, err
 		}
 	}
-	return created{name, map[string]string{"Arn": arn}}, nil
+	return result, nil
 }
 
 func (s *resources) createUserPool(ctx context.Context, r *resource) (created, error) {
@@ -116,32 +141,37 @@ func (s *resources) createUserPool(ctx context.Context, r *resource) (created, e
 			CaseSensitive: new(c.Boolean("CaseSensitive")),
 		}
 	}
-	out, err := s.clients.Cognito.CreateUserPool(ctx, in)
-	if err != nil {
-		return created{}, err
-	}
-	id := *out.UserPool.Id
-	host := "cognito-idp." + r.region + ".amazonaws.com/" + id
-	return created{id, map[string]string{
-		"Arn":          r.arn("cognito-idp", "userpool/"+id),
-		"UserPoolId":   id,
-		"ProviderName": host,
-		"ProviderURL":  "https://" + host,
-	}}, nil
+	return s.state.once("user pool "+constructPath(r.stack, r.id), in, func(*created) (created, error) {
+		out, err := s.clients.Cognito.CreateUserPool(ctx, in)
+		if err != nil {
+			return created{}, err
+		}
+		id := *out.UserPool.Id
+		host := "cognito-idp." + r.region + ".amazonaws.com/" + id
+		return created{id, map[string]string{
+			"Arn":          r.arn("cognito-idp", "userpool/"+id),
+			"UserPoolId":   id,
+			"ProviderName": host,
+			"ProviderURL":  "https://" + host,
+		}}, nil
+	})
 }
 
 func (s *resources) createUserPoolClient(ctx context.Context, r *resource) (created, error) {
-	out, err := s.clients.Cognito.CreateUserPoolClient(ctx, &cognitoidentityprovider.CreateUserPoolClientInput{
+	in := &cognitoidentityprovider.CreateUserPoolClientInput{
 		UserPoolId: r.Optional("UserPoolId"), ClientName: new(r.physicalName("ClientName")),
 		GenerateSecret:             r.Boolean("GenerateSecret"),
 		PreventUserExistenceErrors: cognitotypes.PreventUserExistenceErrorTypes(r.Str("PreventUserExistenceErrors")),
 		ExplicitAuthFlows:          list[cognitotypes.ExplicitAuthFlowsType](r.Properties, "ExplicitAuthFlows"),
-	})
-	if err != nil {
-		return created{}, err
 	}
-	id := *out.UserPoolClient.ClientId
-	return created{id, map[string]string{"ClientId": id}}, nil
+	return s.state.once("user pool client "+constructPath(r.stack, r.id), in, func(*created) (created, error) {
+		out, err := s.clients.Cognito.CreateUserPoolClient(ctx, in)
+		if err != nil {
+			return created{}, err
+		}
+		id := *out.UserPoolClient.ClientId
+		return created{id, map[string]string{"ClientId": id}}, nil
+	})
 }
 
 func (s *resources) createRole(_ context.Context, r *resource) (created, error) {

@@ -2,6 +2,8 @@ package cloud
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/assembly"
 )
@@ -26,6 +28,20 @@ func (r *resource) physicalName(property string) string {
 		return name
 	}
 	return r.stack.Name + "-" + r.id
+}
+
+// functionName is the physical name of a function. If the template states none, it is cut to what Lambda allows, and
+// made unique by a hash, as CloudFormation does with random letters.
+func (r *resource) functionName() string {
+	const limit, hashed = 64, 12
+	name := r.physicalName("FunctionName")
+	if r.Str("FunctionName") != "" || len(name) <= limit {
+		return name
+	}
+	hash := sha256.Sum256([]byte(name))
+	ofStack := r.stack.Name[:min(len(r.stack.Name), 24)]
+	ofFunction := r.id[:min(len(r.id), limit-hashed-2-len(ofStack))]
+	return ofStack + "-" + ofFunction + "-" + hex.EncodeToString(hash[:])[:hashed]
 }
 
 // arn is the ARN of a resource of this account and region.

@@ -9,7 +9,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -20,6 +19,7 @@ import (
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/invokeapi"
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/progress"
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/synth"
+	"github.com/lambda-tokenizer/lambda-tokenizer/local/watch"
 )
 
 // application runs an app as its flags say.
@@ -41,11 +41,23 @@ func (a *application) run(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	system, err := a.start(ctx, filepath.Join(dir, "cdk.out"))
+	app := &versions{application: a, dir: dir}
+	defer func() { err = errors.Join(err, app.close()) }()
+	start := func() error { return app.start(ctx) }
+	var watcher *watch.Watcher
+	if a.watch {
+		if watcher, err = a.watcher(); err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, watcher.Close()) }()
+		err = watcher.During(start)
+	} else {
+		err = start()
+	}
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, system.Close()) }()
+	system := app.now()
 	if len(system.NotSimulated) > 0 && (a.verbose || len(a.invocations) == 0) {
 		a.printer.Printf("Not as on AWS:\n  %s", strings.Join(system.NotSimulated, "\n  "))
 	}
@@ -57,36 +69,29 @@ func (a *application) run(ctx context.Context) (err error) {
 		return err
 	}
 	if a.serve {
-		return a.serveUntilDone(ctx, system)
+		return a.serveUntilDone(ctx, app, watcher)
 	}
 	return nil
 }
 
-// start synthesizes the app, if it is not an assembly yet, and runs the result.
-func (a *application) start(ctx context.Context, out string) (system *cloud.Cloud, err error) {
-	var dir string
-	if err := a.printer.Step("synthesize", func() (string, error) {
-		dir, err = synth.Locate(ctx, a.app, out, a.log.of("synthesis"))
-		return dir, err
-	}); err != nil {
+// step does a step, and says how that went.
+func (a *application) step(name string, do func() (result string, err error)) error {
+	if err := a.printer.Step(name, do); err != nil {
+		return saidError{err}
+	}
+	return nil
+}
+
+// watcher watches the directory of the app.
+func (a *application) watcher() (*watch.Watcher, error) {
+	if err := synth.CheckDir(a.app); err != nil {
 		return nil, err
 	}
-	err = a.printer.Step("create resources", func() (string, error) {
-		read, err := assembly.Load(dir)
-		if err != nil {
-			return "", err
-		}
-		account, region := place(read)
-		system, err = cloud.Deploy(ctx, cloud.Options{
-			Assembly: read, Account: account, Region: region, AnyApp: true, Log: a.log,
-			Extension: a.extension,
-		})
-		if err != nil {
-			return "", err
-		}
-		return fmt.Sprintf("%d stacks, %d functions", len(read.Stacks), len(system.Functions())), nil
-	})
-	return system, err
+	ignored := watch.OfApp
+	if synth.IsAssembly(a.app) {
+		ignored = watch.OfAssembly
+	}
+	return watch.New(a.app, ignored)
 }
 
 // place is the account and the region of the first stack that says where it belongs. All stacks run there.
@@ -142,13 +147,14 @@ func (a *application) invokeAll(ctx context.Context, system *cloud.Cloud) error 
 	return nil
 }
 
-// serveUntilDone serves the Invoke API. It says how to call it.
-func (a *application) serveUntilDone(ctx context.Context, system *cloud.Cloud) error {
+// serveUntilDone serves the Invoke API. It says how to call it. The watcher may be nil.
+func (a *application) serveUntilDone(ctx context.Context, app *versions, watcher *watch.Watcher) error {
+	system := app.now()
 	listener, err := net.Listen("tcp", a.addr)
 	if err != nil {
 		return fmt.Errorf("-addr: %w: choose another port, or leave -addr out", err)
 	}
-	server := &http.Server{Handler: invokeapi.New(system), ReadHeaderTimeout: 5 * time.Second}
+	server := &http.Server{Handler: invokeapi.New(app), ReadHeaderTimeout: 5 * time.Second}
 	url := "http://" + listener.Addr().String()
 	a.printer.Printf("\nIn another terminal, copy this line first. The credentials may be any text.\n\n"+
 		"export AWS_ENDPOINT_URL_LAMBDA=%s AWS_DEFAULT_REGION=%s AWS_ACCESS_KEY_ID=x AWS_SECRET_ACCESS_KEY=x\n\n"+
@@ -165,9 +171,17 @@ func (a *application) serveUntilDone(ctx context.Context, system *cloud.Cloud) e
 	for _, name := range slices.Sorted(maps.Keys(system.Outputs)) {
 		a.printer.Printf("Output %s: %s", name, system.Outputs[name])
 	}
+	if watcher != nil {
+		a.printer.Printf("\nA change in %s starts a new version of the app. The addresses stay.", a.app)
+	}
 	a.printer.Printf("\nServing %s until Ctrl-C.", url)
 	stop := context.AfterFunc(ctx, func() { _ = server.Close() })
 	defer stop()
+	if watcher != nil {
+		followed, follow := make(chan struct{}), func() { app.follow(ctx, watcher) }
+		go func() { defer close(followed); follow() }()
+		defer func() { <-followed }()
+	}
 	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 		return err
 	}

@@ -56,6 +56,8 @@ func TestRun_SaysWhatIsWrong(t *testing.T) {
 	writeFile(t, filepath.Join(noApp, "cdk.json"), "{}")
 	failing := t.TempDir()
 	writeFile(t, filepath.Join(failing, "cdk.json"), `{"app": "echo not this way; exit 3"}`)
+	long := t.TempDir()
+	writeFile(t, filepath.Join(long, "cdk.json"), `{"app": "printf '%0500d' 0 | tr 0 x; exit 1"}`)
 	silent := t.TempDir()
 	writeFile(t, filepath.Join(silent, "cdk.json"), `{"app": "true"}`)
 	for name, tt := range map[string]struct {
@@ -77,10 +79,19 @@ func TestRun_SaysWhatIsWrong(t *testing.T) {
 			[]string{"one -payload for each -invoke"}},
 		"no JSON": {[]string{"-app", good, "-invoke", "Order", "-payload", "{card}"},
 			[]string{"-payload", "not JSON"}},
-		"no app":         {[]string{"-invoke", "Order"}, []string{"-app is missing"}},
-		"an open port":   {[]string{"-app", good, "-serve", "-addr", "0.0.0.0:1"}, []string{"-addr", "loopback"}},
-		"an argument":    {[]string{"-app", good, "Order"}, []string{`unexpected argument "Order"`}},
-		"no directory":   {[]string{"-app", "no-such-directory"}, []string{"no-such-directory", "no such file"}},
+		"no app":       {[]string{"-invoke", "Order"}, []string{"-app is missing"}},
+		"an open port": {[]string{"-app", good, "-serve", "-addr", "0.0.0.0:1"}, []string{"-addr", "loopback"}},
+		"an argument":  {[]string{"-app", good, "Order"}, []string{`unexpected argument "Order"`}},
+		"no directory": {[]string{"-app", "no-such-directory"},
+			[]string{"no-such-directory", "no such file", "-app takes the directory of a CDK app"}},
+		"no directory to watch": {[]string{"-app", "no-such-directory", "-serve", "-watch"},
+			[]string{"no-such-directory", "-app takes the directory of a CDK app"}},
+		"a file": {[]string{"-app", filepath.Join(noApp, "cdk.json")},
+			[]string{"cdk.json is a file: -app takes"}},
+		"only watching": {[]string{"-app", good, "-watch"}, []string{"-watch", "add -serve"}},
+		"an unknown stage": {[]string{"-app", good, "-only", "Prod"},
+			[]string{`no stage and no stack "Prod": it has the stacks S`}},
+		"a long line":    {[]string{"-app", long}, []string{strings.Repeat("x", 400) + "…"}},
 		"neither":        {[]string{"-app", t.TempDir()}, []string{"neither a cdk.json", "nor a manifest.json"}},
 		"no command":     {[]string{"-app", noApp}, []string{`has no "app"`}},
 		"a failing app":  {[]string{"-app", failing}, []string{"exit status 3", "not this way"}},
@@ -110,6 +121,9 @@ func TestRun_SaysWhatIsWrong(t *testing.T) {
 				if !strings.Contains(got.err.Error(), want) {
 					t.Errorf("error = %v, want %q", got.err, want)
 				}
+			}
+			if errors.As(got.err, &saidError{}) != strings.Contains(got.stderr, "FAIL") {
+				t.Errorf("it is said twice or never: %s", got.stderr)
 			}
 		})
 	}
@@ -215,19 +229,24 @@ def handler(event, context):
 			},
 		}}
 	}
-	denied := invoke(t, f, "{}", templates{"T": table, "Role": role()})
-	if !errors.Is(denied.err, errFunction) || !strings.Contains(denied.stdout, "AccessDenied") ||
-		!strings.Contains(denied.stderr, "the role's policies lack {Allow dynamodb:GetItem on ") {
-		t.Errorf("without the permission: %+v", denied)
+	other := f
+	other.properties = map[string]any{"Role": map[string]any{"Fn::GetAtt": []string{"Other", "Arn"}}}
+	dir := newApp(t, map[string]code{"Allowed": f, "Denied": other}, templates{
+		"T": table, "Other": role(), "Role": role(map[string]any{
+			"PolicyName": "P", "PolicyDocument": map[string]any{"Statement": []any{map[string]any{
+				"Effect": "Allow", "Action": "dynamodb:GetItem",
+				"Resource": map[string]any{"Fn::GetAtt": []string{"T", "Arn"}},
+			}}},
+		}),
+	})
+	got := start(t, "-app", dir, "-invoke", "Allowed", "-invoke", "Denied")
+	allowed, denied, _ := strings.Cut(got.stdout, "\n")
+	if allowed != `"none"` {
+		t.Errorf("with the permission: %+v", got)
 	}
-	allowed := invoke(t, f, "{}", templates{"T": table, "Role": role(map[string]any{
-		"PolicyName": "P", "PolicyDocument": map[string]any{"Statement": []any{map[string]any{
-			"Effect": "Allow", "Action": "dynamodb:GetItem",
-			"Resource": map[string]any{"Fn::GetAtt": []string{"T", "Arn"}},
-		}}},
-	})})
-	if allowed.err != nil || allowed.stdout != "\"none\"\n" {
-		t.Errorf("with the permission: %+v", allowed)
+	if !errors.Is(got.err, errFunction) || !strings.Contains(denied, "AccessDenied") ||
+		!strings.Contains(got.stderr, "the role's policies lack {Allow dynamodb:GetItem on ") {
+		t.Errorf("without the permission: %+v", got)
 	}
 }
 
@@ -246,18 +265,32 @@ func TestRun_GivesFunctionsPortsOfTheirOwn(t *testing.T) {
 // serve runs an app with -serve. It returns what that has printed when it serves, and how to end it.
 func serve(t *testing.T, dir string) (printed string, stop func() error) {
 	t.Helper()
-	stderr, ended := newBuffer(), make(chan error, 1)
+	s := startServing(t, "-app", dir, "-serve")
+	return s.stderr.String(), s.stop
+}
+
+// serving is an app that is served.
+type serving struct {
+	stderr  *buffer
+	running context.Context // ends when it does
+	stop    func() error
+}
+
+func startServing(t *testing.T, args ...string) *serving {
+	t.Helper()
+	ended := make(chan error, 1)
 	stoppable, end := context.WithCancel(t.Context())
 	running, over := context.WithCancel(t.Context())
-	go func() {
-		defer over()
-		ended <- run(stoppable, []string{"-app", dir, "-serve"}, io.Discard, stderr)
-	}()
-	stderr.await(running, "until Ctrl-C")
-	return stderr.String(), func() error {
+	s := &serving{newBuffer(), running, func() error {
 		end()
 		return <-ended
-	}
+	}}
+	go func() {
+		defer over()
+		ended <- run(stoppable, args, io.Discard, s.stderr)
+	}()
+	s.stderr.await(running, "until Ctrl-C")
+	return s
 }
 
 var served = regexp.MustCompile(`Serving (http://127\.0\.0\.1:[0-9]+) until Ctrl-C`)

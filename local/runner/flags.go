@@ -7,16 +7,19 @@ import (
 	"fmt"
 	"io"
 	"net"
+
+	"github.com/lambda-tokenizer/lambda-tokenizer/local/launched"
 )
 
 // flags are the command line's.
 type flags struct {
-	app            string
-	invocations    []invocation
-	serve, verbose bool
-	addr           string
-	extension      string
-	untilClosed    int
+	app, only    string
+	invocations  []invocation
+	serve, watch bool
+	verbose      bool
+	addr         string
+	extension    string
+	launcher     launched.Launcher
 }
 
 // invocation is one -invoke with its -payload.
@@ -30,6 +33,9 @@ func parse(args []string, out io.Writer) (flags, error) {
 	set := flag.NewFlagSet("local", flag.ContinueOnError)
 	set.SetOutput(out)
 	set.StringVar(&f.app, "app", "", "the `directory` of a CDK app, or of a cloud assembly such as cdk.out")
+	set.StringVar(&f.only, "only", "",
+		"run only the stacks of this stage, or only this stack, with those that they depend on; a `path`\n"+
+			"such as Prod or Prod/AppStack")
 	set.Func("invoke",
 		"invoke a `function`, which you name by its logical id, its construct path or a part of these;\n"+
 			"write it several times for several invocations, one after the other", func(name string) error {
@@ -51,13 +57,15 @@ func parse(args []string, out io.Writer) (flags, error) {
 			return nil
 		})
 	set.BoolVar(&f.serve, "serve", false, "serve Lambda's Invoke API and the app's REST APIs until Ctrl-C")
+	set.BoolVar(&f.watch, "watch", false,
+		"with -serve: synthesize again when a file of the app has changed, and serve the new version at the\n"+
+			"same address; what is in tables, keys and user pools stays")
 	set.StringVar(&f.addr, "addr", "127.0.0.1:0",
 		"where -serve has the Invoke API; a loopback `address`, port 0 means any free one")
 	set.BoolVar(&f.verbose, "v", false, "also print what extensions log, and how the app is synthesized")
 	set.StringVar(&f.extension, "extension", "",
 		"the layer's extension compiled for this machine, a `file` that go run ./local names")
-	set.IntVar(&f.untilClosed, "until-closed", 0,
-		"end when file descriptor `n` is at its end; go run ./local holds the other side")
+	f.launcher.Flags(set)
 	if err := set.Parse(args); err != nil {
 		return f, err
 	}
@@ -68,6 +76,9 @@ func parse(args []string, out io.Writer) (flags, error) {
 	if f.app == "" {
 		return f,
 			errors.New("-app is missing: write the directory of a CDK app, or of a cloud assembly such as cdk.out")
+	}
+	if f.watch && !f.serve {
+		return f, errors.New("-watch is for an app that keeps running: add -serve")
 	}
 	if host, _, err := net.SplitHostPort(f.addr); err != nil || !isLoopback(host) {
 		return f, fmt.Errorf("-addr %q: use a loopback address with a port, such as 127.0.0.1:3001: "+

@@ -2,11 +2,51 @@ package main
 
 import (
 	"errors"
+	"fmt"
+	"io"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 )
+
+// invokeEach runs an app with all these functions, and invokes each of them in a subtest.
+func invokeEach(t *testing.T, functions map[string]code, payload string,
+	check func(t *testing.T, name, answer string, failed bool)) {
+	t.Helper()
+	app, ids := map[string]code{}, map[string]string{}
+	for name, f := range functions {
+		ids[name] = fmt.Sprint("F", len(app))
+		app[ids[name]] = f
+	}
+	printed, stop := serve(t, newApp(t, app, nil))
+	url := served.FindStringSubmatch(printed)
+	if url == nil {
+		t.Fatalf("printed %s", printed)
+	}
+	t.Run("each", func(t *testing.T) {
+		for name := range functions {
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				response, err := http.Post(url[1]+"/2015-03-31/functions/"+ids[name]+"/invocations", "application/json",
+					strings.NewReader(payload))
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer response.Body.Close()
+				answer, err := io.ReadAll(response.Body)
+				if err != nil {
+					t.Fatal(err)
+				}
+				check(t, name, string(answer), response.Header.Get("X-Amz-Function-Error") != "")
+			})
+		}
+	})
+	if err := stop(); err != nil {
+		t.Errorf("error = %v", err)
+	}
+}
 
 func TestInvoke_RunsHandlersAsLambdaDoes(t *testing.T) {
 	self, err := os.Executable()
@@ -26,6 +66,7 @@ func TestInvoke_RunsHandlersAsLambdaDoes(t *testing.T) {
 	variable := python("import os\ndef handler(event, context): return os.environ['NAME']")
 	variable.properties = map[string]any{"Environment": map[string]any{"Variables": map[string]any{"NAME": "value"}}}
 	const echo = "export const handler = async (event) => event"
+	functions, wants := map[string]code{}, map[string]string{}
 	for name, tt := range map[string]struct {
 		code code
 		want string
@@ -38,8 +79,8 @@ func TestInvoke_RunsHandlersAsLambdaDoes(t *testing.T) {
 		"Python's context": {python(`
 def handler(event, context):
     left = context.get_remaining_time_in_millis()
-    return [0 < left <= 60000, len(context.aws_request_id), context.function_name, context.memory_limit_in_mb,
-            context.invoked_function_arn.split(":")[-1]]`), `[true, 36, "S-F", "128", "S-F"]`},
+    return [0 < left <= 60000, len(context.aws_request_id), context.function_name[:3], context.memory_limit_in_mb,
+            context.invoked_function_arn.split(":")[-1][:3]]`), `[true, 36, "S-F", "128", "S-F"]`},
 		"inline Python":   {inline(python(""), "def handler(event, context): return 1"), "1"},
 		"a zip file":      {zipped, `{"a": "ü"}`},
 		"a variable":      {variable, `"value"`},
@@ -58,19 +99,19 @@ def handler(event, context):
 		"never ready": {node("export const handler = () => new Promise(() => {})"), "null"},
 		"Node's context": {node(`export const handler = async (event, context) => {
 			const left = context.getRemainingTimeInMillis();
-			return [left > 0 && left <= 60000, context.awsRequestId.length, context.functionName,
-				context.memoryLimitInMB, context.invokedFunctionArn.split(":").pop()];
+			return [left > 0 && left <= 60000, context.awsRequestId.length, context.functionName.slice(0, 3),
+				context.memoryLimitInMB, context.invokedFunctionArn.split(":").pop().slice(0, 3)];
 		}`), `[true,36,"S-F","128","S-F"]`},
 		"inline Node": {inline(node(""), "exports.handler = async () => 1"), "1"},
 	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			got := invoke(t, tt.code, `{"a": "ü"}`, nil)
-			if got.err != nil || got.stdout != tt.want+"\n" {
-				t.Errorf("printed %q, want %q; %v\n%s", got.stdout, tt.want, got.err, got.stderr)
-			}
-		})
+		functions[name] = tt.code
+		wants[name] = tt.want
 	}
+	invokeEach(t, functions, `{"a": "ü"}`, func(t *testing.T, name, answer string, failed bool) {
+		if failed || answer != wants[name] {
+			t.Errorf("answer %q, want %q", answer, wants[name])
+		}
+	})
 	t.Run("Go", func(t *testing.T) {
 		dir := newApp(t, map[string]code{"F": {
 			runtime: "provided.al2023", handler: "bootstrap", files: map[string]string{"unused": ""},
@@ -95,6 +136,7 @@ func TestInvoke_TellsWhatAFunctionDoesWrong(t *testing.T) {
 		c.properties = map[string]any{"Timeout": 1}
 		return c
 	}
+	functions, wants := map[string]code{}, map[string][]string{}
 	for name, tt := range map[string]struct {
 		code code
 		want []string
@@ -141,21 +183,22 @@ func TestInvoke_TellsWhatAFunctionDoesWrong(t *testing.T) {
 			Promise.reject(new Error("lost")); return new Promise((done) => setTimeout(done, 60000)); }`),
 			[]string{"Runtime.UnhandledPromiseRejection", "lost"}},
 	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			got := invoke(t, tt.code, "{}", nil)
-			if !errors.Is(got.err, errFunction) {
-				t.Errorf("error = %v", got.err)
+		functions[name] = tt.code
+		wants[name] = tt.want
+	}
+	invokeEach(t, functions, "{}", func(t *testing.T, name, answer string, failed bool) {
+		if !failed {
+			t.Error("it has not failed")
+		}
+		for _, want := range wants[name] {
+			if !strings.Contains(answer, want) {
+				t.Errorf("answer %q, want %q", answer, want)
 			}
-			for _, want := range tt.want {
-				if !strings.Contains(got.stdout, want) {
-					t.Errorf("printed %q, want %q", got.stdout, want)
-				}
-			}
-			if strings.Count(got.stdout, "\n") != 1 {
-				t.Errorf("standard output has more than the answer: %q", got.stdout)
-			}
-		})
+		}
+	})
+	got := invoke(t, functions["Python raises"], "{}", nil)
+	if !errors.Is(got.err, errFunction) || strings.Count(got.stdout, "\n") != 1 {
+		t.Errorf("on the command line: %+v", got)
 	}
 }
 

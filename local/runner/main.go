@@ -24,6 +24,8 @@ func main() {
 	case errors.Is(err, flag.ErrHelp), err == nil:
 	case errors.Is(err, errFunction):
 		os.Exit(1)
+	case errors.As(err, &saidError{}):
+		os.Exit(2)
 	default:
 		fmt.Fprintln(os.Stderr, "local:", err)
 		os.Exit(2)
@@ -33,19 +35,17 @@ func main() {
 // errFunction says that a function has failed. Its answer says why.
 var errFunction = errors.New("the function has failed")
 
-func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+// saidError is an error that was printed already.
+type saidError struct{ error }
+
+func (e saidError) Unwrap() error { return e.error }
+
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err error) {
 	f, err := parse(args, stderr)
 	if err != nil {
 		return err
 	}
-	if f.untilClosed != 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithCancel(ctx)
-		defer cancel()
-		go func() { // a launcher that is killed closes the other side
-			_, _ = io.Copy(io.Discard, os.NewFile(uintptr(f.untilClosed), "launcher"))
-			cancel()
-		}()
-	}
+	ctx, cleanUp := f.launcher.Follow(ctx)
+	defer func() { err = errors.Join(err, cleanUp()) }()
 	return newApplication(f, stdout, stderr).run(ctx)
 }

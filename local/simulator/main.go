@@ -27,6 +27,7 @@ import (
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/assembly"
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/cloud"
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/endpoint"
+	"github.com/lambda-tokenizer/lambda-tokenizer/local/launched"
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/page/record"
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/progress"
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/synth"
@@ -57,6 +58,7 @@ type flags struct {
 	stage          string
 	app            string
 	check          bool
+	launcher       launched.Launcher
 }
 
 func parse(args []string, out io.Writer) (flags, error) {
@@ -75,6 +77,7 @@ func parse(args []string, out io.Writer) (flags, error) {
 	set.StringVar(&f.app, "compiled-app", "",
 		"this repository's CDK app as a compiled `program`, which go run ./local names; without it the app is compiled first")
 	set.BoolVar(&f.check, "check", false, "only check flags and endpoints")
+	f.launcher.Flags(set)
 	other := set.String("app", "", "run the functions of the app in this `directory` instead; see go run ./local -app . -help")
 	layer := set.Bool("layer", false, "serve the layer's API and nothing else; see go run ./local -layer -help")
 	if err := set.Parse(args); err != nil {
@@ -109,6 +112,8 @@ func run(ctx context.Context, args []string, out io.Writer, getenv func(string) 
 	if err != nil {
 		return err
 	}
+	ctx, cleanUp := f.launcher.Follow(ctx)
+	defer func() { err = errors.Join(err, cleanUp()) }()
 	external, err := endpoint.FromEnvironment(getenv)
 	if err != nil {
 		return err

@@ -15,14 +15,33 @@ import (
 	"strings"
 )
 
+// CheckDir returns an error if an app's directory is none.
+func CheckDir(dir string) error {
+	info, err := os.Stat(dir)
+	switch {
+	case err != nil:
+		return fmt.Errorf("%w: -app takes the directory of a CDK app, or of a cloud assembly such as cdk.out", err)
+	case !info.IsDir():
+		return fmt.Errorf("%s is a file: -app takes the directory of a CDK app, which has a cdk.json, or of a cloud assembly "+
+			"such as cdk.out", dir)
+	}
+	return nil
+}
+
+// IsAssembly tells whether a directory is a cloud assembly, which need not be synthesized.
+func IsAssembly(dir string) bool {
+	_, err := os.Stat(filepath.Join(dir, "manifest.json"))
+	return err == nil
+}
+
 // Locate returns the cloud assembly of an app's directory. That is the directory itself if it has a manifest.json. If
 // it has a cdk.json instead, Locate runs the app as the CDK CLI does, and the assembly goes into out. The log gets what
 // the app prints.
 func Locate(ctx context.Context, dir, out string, log io.Writer) (assembly string, err error) {
-	if _, err := os.Stat(dir); err != nil {
+	if err := CheckDir(dir); err != nil {
 		return "", err
 	}
-	if _, err := os.Stat(filepath.Join(dir, "manifest.json")); err == nil {
+	if IsAssembly(dir) {
 		return dir, nil
 	}
 	b, err := os.ReadFile(filepath.Join(dir, "cdk.json"))

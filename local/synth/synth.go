@@ -160,7 +160,16 @@ func withoutAWS(env []string) []string {
 	return out
 }
 
+// tail returns the last lines. Those of a program that was made by another one can be very long.
 func tail(s string, lines int) string {
+	const longest = 400
 	all := strings.Split(strings.TrimSpace(s), "\n")
-	return strings.Join(all[max(0, len(all)-lines):], "\n")
+	all = all[max(0, len(all)-lines):]
+	for i, line := range all {
+		if line = strings.TrimRight(line, " "); len(line) > longest {
+			line = strings.ToValidUTF8(line[:longest], "") + "…"
+		}
+		all[i] = line
+	}
+	return strings.Join(all, "\n")
 }

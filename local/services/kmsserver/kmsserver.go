@@ -64,6 +64,7 @@ func New(config Config) *Server {
 	s.service = awsjson.Service{Name: "KMS", Target: "TrentService", Ops: map[string]awsjson.Handler{
 		"CreateKey":       awsjson.Op(s.createKey),
 		"CreateAlias":     awsjson.Op(s.createAlias),
+		"UpdateAlias":     awsjson.Op(s.updateAlias),
 		"DescribeKey":     s.withKey(s.find, s.describe),
 		"DisableKey":      s.withKey(s.findKey, func(k *key) object { k.disabled = true; return nil }),
 		"EnableKey":       s.withKey(s.findKey, func(k *key) object { k.disabled = false; return nil }),
@@ -176,6 +177,21 @@ func (s *Server) createAlias(_ context.Context, in struct{ AliasName, TargetKeyI
 	if s.aliases[in.AliasName] != nil {
 		return nil, awsjson.Errorf("AlreadyExistsException", "An alias with the name %s already exists",
 			s.arn(in.AliasName))
+	}
+	s.aliases[in.AliasName] = k
+	return nil, nil
+}
+
+// updateAlias lets an alias stand for another key.
+func (s *Server) updateAlias(_ context.Context, in struct{ AliasName, TargetKeyId string }) (object, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	k, err := s.findKey(in.TargetKeyId)
+	if err != nil {
+		return nil, err
+	}
+	if s.aliases[in.AliasName] == nil {
+		return nil, awsjson.Errorf("NotFoundException", "Alias %s is not found.", s.arn(in.AliasName))
 	}
 	s.aliases[in.AliasName] = k
 	return nil, nil

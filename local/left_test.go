@@ -1,0 +1,92 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"syscall"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// What the launcher has compiled, and what the program has written, is gone with the last of the two. The development
+// server's is gone when that has started, see TestLayer_ServesUntilItsLauncherIsKilled.
+func TestLauncher_IsCleanedUpAfterBeingKilled(t *testing.T) {
+	for program, args := range map[string][]string{"simulator": {"-serve"}, "runner": {"-app", "."}} {
+		t.Run(program, func(t *testing.T) {
+			s := startLauncher(t, fakes(t, []string{"FAKE_EXIT=signal"}, args...))
+			s.line(t)
+			if err := s.Process.Kill(); err != nil {
+				t.Fatal(err)
+			}
+			if got := s.rest(t); got != "the launcher has ended <nil>\n" {
+				t.Errorf("the %s printed %q", program, got)
+			}
+			_ = s.Wait()
+			if left, err := os.ReadDir(temporary(t, s.Env)); err != nil || len(left) > 0 {
+				t.Errorf("left in the temporary directory: %v, %v", left, err)
+			}
+		})
+	}
+}
+
+// If both were killed, the next launcher cleans up.
+func TestNewDirectory_RemovesThoseOfLaunchersThatWereKilled(t *testing.T) {
+	t.Setenv("TMPDIR", t.TempDir())
+	made := func(name, file string) string {
+		dir := filepath.Join(os.TempDir(), name)
+		if err := os.Mkdir(dir, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, file), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return dir
+	}
+	running, unlock, err := newDirectory()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unlock()
+	made("lambda-tokenizer-local-killed", lockFile)
+	starting := made("lambda-tokenizer-local-starting", lockFile+".new")
+	other := made("other", lockFile)
+	second, unlock, err := newDirectory()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unlock()
+	got, err := filepath.Glob(filepath.Join(os.TempDir(), "*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]bool{running: true, starting: true, other: true, second: true}
+	left := map[string]bool{}
+	for _, dir := range got {
+		left[dir] = true
+	}
+	if diff := cmp.Diff(want, left); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// A program that was started cannot hold the lock of a launcher that has ended.
+func TestNewDirectory_IsLockedByTheLauncherAlone(t *testing.T) {
+	t.Setenv("TMPDIR", t.TempDir())
+	dir, unlock, err := newDirectory()
+	if err != nil {
+		t.Fatal(err)
+	}
+	lock, err := os.Open(filepath.Join(dir, lockFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer lock.Close()
+	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err == nil {
+		t.Error("the lock is free while the launcher lives")
+	}
+	unlock()
+	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		t.Errorf("the lock is not free: %v", err)
+	}
+}
