@@ -1,30 +1,11 @@
 package main
 
-import (
-	"bytes"
-	"errors"
-	"os"
-	"path/filepath"
-	"runtime"
-)
+import "path/filepath"
 
 const (
 	runnerPackage    = "github.com/lambda-tokenizer/lambda-tokenizer/local/runner"
 	extensionPackage = "github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/extension"
 )
-
-// sourceRoot is the directory of the module that this program was compiled from. The working directory is that of
-// another app.
-func sourceRoot() (string, error) {
-	_, file, _, _ := runtime.Caller(0)
-	root := filepath.Dir(filepath.Dir(file))
-	content, err := os.ReadFile(filepath.Join(root, "go.mod"))
-	if err != nil || !bytes.HasPrefix(content, []byte("module github.com/lambda-tokenizer/lambda-tokenizer\n")) {
-		return "", errors.New("the source of this program is not where it was compiled: build it again, without -trimpath, " +
-			"in a clone that stays on the disk")
-	}
-	return root, nil
-}
 
 // launchRunner compiles the program that runs other apps, and runs it. The extension is compiled for this machine,
 // because the layers of an app have one for the machines of Lambda.

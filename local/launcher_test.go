@@ -333,16 +333,51 @@ func TestLauncher_EndsTheCompilationWhenInterrupted(t *testing.T) {
 	}
 }
 
-func TestLauncher_NeedsTheProject(t *testing.T) {
-	cmd := fakes(t, nil)
-	cmd.Dir = t.TempDir()
-	if got := finish(t, cmd); got.code != 1 || !strings.Contains(got.stderr, "no cdk.json here or above") {
-		t.Errorf("%+v", got)
+// The sample runs in the repository only. Everything else runs anywhere, as in the directory of somebody's CDK app.
+func TestLauncher_NeedsTheProjectForTheSampleOnly(t *testing.T) {
+	app := t.TempDir()
+	for name, content := range map[string]string{"go.mod": "module shop\n", "cdk.json": "{}"} {
+		if err := os.WriteFile(filepath.Join(app, name), []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
-	inside := fakes(t, nil)
-	inside.Dir = "simulator"
-	if got := finish(t, inside); got.code != 0 {
-		t.Errorf("in a directory of the project: %+v", got)
+	const refused = "write -app DIR for an app of your own"
+	for name, tt := range map[string]struct {
+		dir, want string
+		args      []string
+		code      int
+	}{
+		"the sample, in the project":    {dir: "simulator"},
+		"the sample, elsewhere":         {dir: t.TempDir(), want: refused, code: 1},
+		"the sample, in another app":    {dir: app, want: refused, code: 1},
+		"the help, in another app":      {dir: app, args: []string{"-help"}},
+		"another app, in its directory": {dir: app, args: []string{"-app", "."}},
+		"the development server, anywhere": {
+			dir: app, args: []string{"-layer"}, want: "compiling the development server failed", code: 1,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cmd := fakes(t, []string{"FAKE_BUILD " + serverPackage + "=fails"}, tt.args...)
+			cmd.Dir = tt.dir
+			if got := finish(t, cmd); got.code != tt.code || !strings.Contains(got.stderr, tt.want) {
+				t.Errorf("%+v", got)
+			}
+		})
+	}
+}
+
+// A program that is installed goes on when the script has ended that started it.
+func TestStartedByGo_IsWhatTheGoCommandKeeps(t *testing.T) {
+	for program, want := range map[string]bool{
+		"/tmp/go-build123/b001/exe/local": true, "/home/a/.cache/go-build/12/34-d/local": true,
+		"/cache/12/34-d/local": true, "/home/a/bin/tokenizer-local": false, "/cache2/local": false,
+	} {
+		if got := startedByGo(program, "/cache"); got != want {
+			t.Errorf("%s: %v, want %v", program, got, want)
+		}
+	}
+	if startedByGo("/home/a/bin/tokenizer-local", "") {
+		t.Error("without GOCACHE every program is taken for one of the go command")
 	}
 }
 

@@ -129,18 +129,20 @@ func takeUntilStdinEnds(args []string) (others []string, ends bool) {
 	return others, ends
 }
 
-// abandoned is closed when nobody is left who wants the server: the process that started this one has ended, as
-// `go run` does at a SIGTERM without handing it on, or standard input has, if that counts.
+// abandoned is closed when nobody is left who wants the program: `go run`, which started this process, has ended, as
+// it does at a SIGTERM without handing it on, or standard input has, if that counts.
 func (l launcher) abandoned(withInput bool) <-chan struct{} {
 	abandoned := make(chan struct{})
 	end := sync.OnceFunc(func() { close(abandoned) })
-	go func() {
-		for range time.Tick(time.Second) {
-			if os.Getppid() != l.parent {
-				end()
+	if l.parent != 0 {
+		go func() {
+			for range time.Tick(time.Second) {
+				if os.Getppid() != l.parent {
+					end()
+				}
 			}
-		}
-	}()
+		}()
+	}
 	if withInput {
 		go func() {
 			_, _ = io.Copy(io.Discard, os.Stdin) // an error is an end, too

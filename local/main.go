@@ -36,7 +36,7 @@ func main() {
 	rewrite := isTerminal(os.Stderr)
 	ticks := time.NewTicker(interval(rewrite))
 	os.Exit(
-		launcher{out: os.Stderr, rewrite: rewrite, signals: signals, ticks: ticks.C, parent: os.Getppid()}.run(
+		launcher{out: os.Stderr, rewrite: rewrite, signals: signals, ticks: ticks.C, parent: starter()}.run(
 			os.Args[1:]))
 }
 
@@ -46,7 +46,7 @@ type launcher struct {
 	rewrite bool      // out is a terminal, whose last line can be written again
 	signals <-chan os.Signal
 	ticks   <-chan time.Time // when to tell how far the compilation is
-	parent  int              // the process that started this one
+	parent  int              // the process with which this one ends; 0 for none
 }
 
 // run returns the exit code.
@@ -74,9 +74,9 @@ func (l launcher) launch(args []string) (code int, err error) {
 		what = "the simulator, for its help: a minute the first time"
 	}
 	fmt.Fprintf(l.out, "Compiling %s, seconds later.\n", what)
-	find := moduleRoot
-	if mode == anyApp {
-		find = sourceRoot
+	find := sourceRoot
+	if mode == sample && !help {
+		find = workingRoot
 	}
 	root, err := l.prepare(find, mode == sample && !help)
 	if err != nil {
@@ -174,23 +174,6 @@ func asksForHelp(args []string) bool {
 		}
 	}
 	return false
-}
-
-// moduleRoot is the app's directory: the nearest at or above the working directory that has a cdk.json.
-func moduleRoot() (string, error) {
-	dir, err := os.Getwd()
-	if err != nil {
-		return "", err
-	}
-	for {
-		if _, err := os.Stat(filepath.Join(dir, "cdk.json")); err == nil {
-			return dir, nil
-		}
-		if dir == filepath.Dir(dir) {
-			return "", errors.New("no cdk.json here or above: run this inside the project, as go run ./local")
-		}
-		dir = filepath.Dir(dir)
-	}
 }
 
 // stoppedError says that a signal ended the compilation.
