@@ -266,7 +266,7 @@ func (w *Watcher) handle(event fsnotify.Event) {
 			w.pass(event.Name)
 		}
 		return
-	case event.Op == fsnotify.Chmod, w.ignored(w.relative(event.Name)):
+	case w.ignored(w.relative(event.Name)):
 		return
 	}
 	if event.Has(fsnotify.Create) && isDir(event.Name) { // of which only the files count
