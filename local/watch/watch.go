@@ -342,6 +342,9 @@ func explain(path string, err error) error {
 	case errors.Is(err, syscall.ENOSPC):
 		return fmt.Errorf("watch %s: the system lets you watch no more directories: raise fs.inotify.max_user_watches (%w)",
 			path, err)
+	case errors.Is(err, syscall.EMFILE):
+		return fmt.Errorf("watch %s: the system lets this program open no more files: raise the limit with ulimit -n (%w)",
+			path, err)
 	case err != nil:
 		return fmt.Errorf("watch %s: %w", path, err)
 	}
