@@ -147,6 +147,13 @@ func TestApp_LeavesNothingBehind(t *testing.T) {
 	}
 }
 
+func TestApp_SaysAnErrorOnce(t *testing.T) {
+	got := finish(t, realTools(t, "-app", t.TempDir()))
+	if got.code != 2 || strings.Count(got.stderr, "neither a cdk.json") != 1 {
+		t.Errorf("%+v", got)
+	}
+}
+
 func TestApp_RefusesFlagsOfOtherPrograms(t *testing.T) {
 	for name, tt := range map[string]struct {
 		args []string

@@ -178,9 +178,11 @@ func (a *application) serveUntilDone(ctx context.Context, app *versions, watcher
 	stop := context.AfterFunc(ctx, func() { _ = server.Close() })
 	defer stop()
 	if watcher != nil {
-		followed, follow := make(chan struct{}), func() { app.follow(ctx, watcher) }
-		go func() { defer close(followed); follow() }()
-		defer func() { <-followed }()
+		var following sync.WaitGroup
+		ctx, cancel := context.WithCancel(ctx)
+		following.Go(func() { app.follow(ctx, watcher) })
+		defer following.Wait()
+		defer cancel()
 	}
 	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 		return err

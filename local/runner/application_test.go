@@ -179,7 +179,7 @@ func TestRun_SaysWhyAProgramCannotStart(t *testing.T) {
 func TestRun_ListsWhatIsNotSimulated(t *testing.T) {
 	f := python("import os\ndef handler(event, context): return os.environ['QUEUE']")
 	f.properties = map[string]any{"Environment": map[string]any{"Variables": map[string]any{
-		"QUEUE": map[string]any{"Ref": "Queue"},
+		"QUEUE": map[string]any{"Ref": "Queue"}, "SECRET": "{{resolve:secretsmanager:db.main:SecretString:::}}",
 	}}}
 	bad := python(echo)
 	bad.runtime = "java21"
@@ -197,6 +197,7 @@ func TestRun_ListsWhatIsNotSimulated(t *testing.T) {
 	for _, want := range []string{
 		"S/Queue (AWS::SQS::Queue): this type of resource is not simulated",
 		"S/F: the variable QUEUE needs Ref of S/Queue (AWS::SQS::Queue), which is not simulated",
+		"S/F: the variable SECRET needs {{resolve:secretsmanager:db.main:SecretString:::}}, which is not simulated",
 		"  S/F\n", "  S/Bad (cannot run here)\n",
 	} {
 		if got.err != nil || got.stdout != "" || !strings.Contains(got.stderr, want) {

@@ -59,6 +59,24 @@ func TestRun_RunsStages(t *testing.T) {
 	}
 }
 
+// Layers of one name are versions of it, and a function has the one that it names.
+func TestRun_GivesAFunctionItsVersionOfALayer(t *testing.T) {
+	functions, layers := map[string]code{}, templates{}
+	for _, name := range []string{"A", "B"} {
+		f := python("from value import value\ndef handler(event, context): return value")
+		f.properties = map[string]any{"Layers": []any{map[string]any{"Ref": "Layer" + name}}}
+		functions["Z"+name] = f // which comes after both layers
+		functions["Content"+name] = code{files: map[string]string{"python/value.py": "value = '" + name + "'"}}
+		layers["Layer"+name] = map[string]any{"Type": "AWS::Lambda::LayerVersion", "Properties": map[string]any{
+			"LayerName": "shared", "Content": map[string]any{"S3Key": "asset.Content" + name},
+		}}
+	}
+	got := start(t, "-app", newApp(t, functions, layers), "-invoke", "ZA", "-invoke", "ZB")
+	if got.err != nil || got.stdout != "\"A\"\n\"B\"\n" {
+		t.Errorf("%+v", got)
+	}
+}
+
 func TestRun_NamesTwoResourcesOfOneName(t *testing.T) {
 	for kind, property := range map[string]string{
 		"AWS::DynamoDB::Table": "TableName", "AWS::SSM::Parameter": "Name", "AWS::KMS::Alias": "AliasName",

@@ -207,6 +207,10 @@ func TestWatch_LetsInvocationsEndOnTheirVersion(t *testing.T) {
 		t.Errorf("answer %s", got)
 	}
 	w.answers("G", "111")
+	kept, err := filepath.Glob(filepath.Join(os.TempDir(), "lambda-tokenizer-app-*", "*"))
+	if err != nil || len(kept) > 2 {
+		t.Errorf("of four versions there are %v, %v", kept, err)
+	}
 
 	invoke()
 	w.end()

@@ -5,8 +5,12 @@ import (
 	"context"
 	"errors"
 	"io"
+	"io/fs"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -56,5 +60,27 @@ func TestRun_EndsAtOnceWhenInterrupted(t *testing.T) {
 	err := run(ctx, nil, io.Discard, func(string) string { return "" })
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("error = %v", err)
+	}
+}
+
+func TestRun_EndsWithTheLauncherAndCleansUpAfterIt(t *testing.T) {
+	closed, held, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := held.Close(); err != nil { // as the end of the launcher does
+		t.Fatal(err)
+	}
+	dir := filepath.Join(t.TempDir(), "lambda-tokenizer-local-1")
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	args := []string{"-until-closed", strconv.Itoa(int(closed.Fd())), "-remove", dir}
+	err = run(t.Context(), args, io.Discard, func(string) string { return "" })
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("error = %v", err)
+	}
+	if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the directory is there: %v", err)
 	}
 }

@@ -266,7 +266,7 @@ func (w *Watcher) handle(event fsnotify.Event) {
 			w.pass(event.Name)
 		}
 		return
-	case event.Op == fsnotify.Chmod, w.ignored(w.relative(event.Name)):
+	case w.ignored(w.relative(event.Name)):
 		return
 	}
 	if event.Has(fsnotify.Create) && isDir(event.Name) { // of which only the files count
@@ -341,6 +341,9 @@ func explain(path string, err error) error {
 		return nil // it is gone already
 	case errors.Is(err, syscall.ENOSPC):
 		return fmt.Errorf("watch %s: the system lets you watch no more directories: raise fs.inotify.max_user_watches (%w)",
+			path, err)
+	case errors.Is(err, syscall.EMFILE):
+		return fmt.Errorf("watch %s: the system lets this program open no more files: raise the limit with ulimit -n (%w)",
 			path, err)
 	case err != nil:
 		return fmt.Errorf("watch %s: %w", path, err)

@@ -212,6 +212,28 @@ func TestKey_DoesNothingWhileDisabled(t *testing.T) {
 	}
 }
 
+func TestUpdateAlias_LetsItStandForAnotherKey(t *testing.T) {
+	client := newClient(t)
+	key, other := createKey(t, client), createKey(t, client)
+	name := new("alias/a")
+	_, err := client.UpdateAlias(t.Context(), &kms.UpdateAliasInput{AliasName: name, TargetKeyId: key.KeyId})
+	wantCode(t, err, "NotFoundException")
+	if _, err := client.CreateAlias(t.Context(),
+		&kms.CreateAliasInput{AliasName: name, TargetKeyId: key.KeyId}); err != nil {
+		t.Fatal(err)
+	}
+	_, err = client.UpdateAlias(t.Context(), &kms.UpdateAliasInput{AliasName: name, TargetKeyId: new("none")})
+	wantCode(t, err, "NotFoundException")
+	if _, err := client.UpdateAlias(t.Context(),
+		&kms.UpdateAliasInput{AliasName: name, TargetKeyId: other.KeyId}); err != nil {
+		t.Fatal(err)
+	}
+	described, err := client.DescribeKey(t.Context(), &kms.DescribeKeyInput{KeyId: name})
+	if err != nil || *described.KeyMetadata.KeyId != *other.KeyId {
+		t.Errorf("%v, the alias is of %v", err, described)
+	}
+}
+
 func TestServer_RefusesWithTheNamesOfKMS(t *testing.T) {
 	client := newClient(t)
 	key, other := createKey(t, client), createKey(t, client)
