@@ -18,16 +18,13 @@ const serverPackage = "github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlay
 // untilStdinEnds makes the development server end with whoever holds its standard input.
 const untilStdinEnds = "until-stdin-ends"
 
-// The flags of the programs. The launcher knows them so that a flag of the wrong one is refused before anything is
-// compiled, with a word about the right one. A test compares them with the programs.
+// The flags of the programs, but for those that the launcher gives. The launcher knows them so that a flag of the wrong
+// program is refused before anything is compiled, with a word about the right one. A test compares them with the
+// programs.
 var (
-	simulatorFlags = []string{
-		"addr", "card", "check", "compiled-app", "open", "outputs", "remove", "serve", "stage", "until-closed", "v",
-	}
-	runnerFlags = []string{
-		"addr", "app", "extension", "invoke", "only", "payload", "remove", "serve", "until-closed", "v", "watch",
-	}
-	serverFlags = []string{"as", "port", "purposes", "read-rate", untilStdinEnds}
+	simulatorFlags = []string{"addr", "card", "open", "outputs", "serve", "stage", "v"}
+	runnerFlags    = []string{"addr", "app", "invoke", "only", "payload", "serve", "v", "watch"}
+	serverFlags    = []string{"as", "port", "purposes", "read-rate", untilStdinEnds}
 )
 
 // mode is what the launcher is to start.

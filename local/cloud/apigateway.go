@@ -1,6 +1,7 @@
 package cloud
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/json"
@@ -204,13 +205,12 @@ func (s *apis) serve(addr string) (stage string, handlers map[string]http.Handle
 	return stage, handlers, nil
 }
 
-// localize replaces the URLs that the APIs would have on AWS by those on this machine.
+// localize replaces the URLs that the APIs would have on AWS by those on this machine. Nobody should send a card to
+// an address of AWS that this run has made up.
 func (s *apis) localize(text string) string {
 	for id, a := range s.byID {
-		if a.url == "" {
-			continue
-		}
-		text = strings.ReplaceAll(text, "https://"+id+".execute-api."+a.config.Region+".amazonaws.com", a.url)
+		at := cmp.Or(a.url, unknown+a.path) // none of its routes is served
+		text = strings.ReplaceAll(text, "https://"+id+".execute-api."+a.config.Region+".amazonaws.com", at)
 	}
 	return text
 }

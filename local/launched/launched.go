@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -32,6 +33,24 @@ func (l *Launcher) Flags(set *flag.FlagSet) {
 		l.directory = dir
 		return nil
 	})
+}
+
+// Help makes the help of a program leave out the flags that only the launcher gives: those of [Launcher.Flags], and
+// the program's own.
+func Help(set *flag.FlagSet, title string, own ...string) {
+	own = append(own, "until-closed", "remove")
+	set.Usage = func() {
+		shown := flag.NewFlagSet(title, flag.ContinueOnError)
+		shown.SetOutput(set.Output())
+		set.VisitAll(func(f *flag.Flag) {
+			if !slices.Contains(own, f.Name) {
+				shown.Var(f.Value, f.Name, f.Usage)
+				shown.Lookup(f.Name).DefValue = f.DefValue
+			}
+		})
+		fmt.Fprintf(set.Output(), "The flags of %s:\n", title)
+		shown.PrintDefaults()
+	}
 }
 
 // Follow returns a context that ends when the launcher has, and a function to call at the very end.

@@ -69,3 +69,20 @@ func TestFlags_RefuseAnotherDirectory(t *testing.T) {
 		}
 	}
 }
+
+func TestHelp_LeavesOutWhatTheLauncherGives(t *testing.T) {
+	var printed strings.Builder
+	set := flag.NewFlagSet("program", flag.ContinueOnError)
+	set.SetOutput(&printed)
+	set.Int("port", 7, "the `port`")
+	set.String("extension", "", "a file")
+	(&launched.Launcher{}).Flags(set)
+	launched.Help(set, "go run ./local", "extension")
+	if err := set.Parse([]string{"-port", "8", "-help"}); !errors.Is(err, flag.ErrHelp) {
+		t.Fatal(err)
+	}
+	want := "The flags of go run ./local:\n  -port port\n    \tthe port (default 7)\n"
+	if printed.String() != want {
+		t.Errorf("printed %q, want %q", printed.String(), want)
+	}
+}

@@ -351,36 +351,44 @@ func TestServe_ServesTheRoutesOfAnAPI(t *testing.T) {
 		return map[string]any{"Fn::GetAtt": []string{resource, attribute}}
 	}
 	ref := func(resource string) any { return map[string]any{"Ref": resource} }
-	method := func(verb string, integration map[string]any) any {
+	method := func(verb string, of any, integration map[string]any) any {
 		return map[string]any{"Type": "AWS::ApiGateway::Method", "Properties": map[string]any{
-			"RestApiId": ref("Api"), "ResourceId": get("Api", "RootResourceId"), "HttpMethod": verb,
+			"RestApiId": ref("Api"), "ResourceId": of, "HttpMethod": verb,
 			"AuthorizationType": "NONE", "Integration": integration,
 		}}
 	}
+	root := get("Api", "RootResourceId")
+	toFunction := map[string]any{"Type": "AWS_PROXY", "Uri": map[string]any{"Fn::Join": []any{"", []any{
+		"arn:aws:apigateway:us-east-1:lambda:path/2015-03-31/functions/", get("F", "Arn"), "/invocations",
+	}}}}
 	dir := newApp(t, map[string]code{"F": python(`
-def handler(event, context): return {"statusCode": 201, "body": event["httpMethod"]}`)}, templates{
+def handler(event, context): return {"statusCode": 201, "body": event["httpMethod"] + str(event["pathParameters"])}`)}, templates{
 		"Api": map[string]any{"Type": "AWS::ApiGateway::RestApi", "Properties": map[string]any{"Name": "A"}},
 		"Stage": map[string]any{"Type": "AWS::ApiGateway::Stage", "Properties": map[string]any{
 			"RestApiId": ref("Api"), "StageName": "dev",
 		}},
-		"Get": method("GET", map[string]any{"Type": "AWS_PROXY", "Uri": map[string]any{"Fn::Join": []any{"", []any{
-			"arn:aws:apigateway:us-east-1:lambda:path/2015-03-31/functions/", get("F", "Arn"), "/invocations",
-		}}}}),
-		"Options": method("OPTIONS", map[string]any{"Type": "MOCK"}),
+		"Get":     method("GET", root, toFunction),
+		"Options": method("OPTIONS", root, map[string]any{"Type": "MOCK"}),
+		"Proxy": map[string]any{"Type": "AWS::ApiGateway::Resource", "Properties": map[string]any{
+			"RestApiId": ref("Api"), "ParentId": root, "PathPart": "{proxy+}",
+		}},
+		"Any": method("ANY", ref("Proxy"), toFunction), // as the CDK's LambdaRestApi has
 	})
 	printed, stop := serve(t, dir)
 	url := regexp.MustCompile(`API (http://127\.0\.0\.1:[0-9]+/dev)`).FindStringSubmatch(printed)
 	if url == nil || !strings.Contains(printed, "S/Options: only Lambda proxy integrations are simulated") {
 		t.Fatalf("printed %s", printed)
 	}
-	response, err := http.Get(url[1] + "/")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer response.Body.Close()
-	body, err := io.ReadAll(response.Body)
-	if err != nil || response.StatusCode != http.StatusCreated || string(body) != "GET" {
-		t.Errorf("%v, status %d, body %s", err, response.StatusCode, body)
+	for path, want := range map[string]string{"/": "GETNone", "/cards/7": "GET{'proxy': 'cards/7'}"} {
+		response, err := http.Get(url[1] + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(response.Body)
+		response.Body.Close()
+		if err != nil || response.StatusCode != http.StatusCreated || string(body) != want {
+			t.Errorf("%s: %v, status %d, body %s", path, err, response.StatusCode, body)
+		}
 	}
 	if err := stop(); err != nil {
 		t.Errorf("error = %v", err)

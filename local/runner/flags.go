@@ -49,8 +49,9 @@ func parse(args []string, out io.Writer) (flags, error) {
 			if len(f.invocations) == paid {
 				return errors.New("write -invoke FUNCTION before it, and one -payload for each -invoke")
 			}
-			if !json.Valid([]byte(payload)) {
-				return errors.New("it is not JSON: put it into single quotes")
+			var event json.RawMessage
+			if err := json.Unmarshal([]byte(payload), &event); err != nil {
+				return fmt.Errorf("it is not JSON, or the shell has changed it: %w", err)
 			}
 			paid = len(f.invocations)
 			f.invocations[paid-1].payload = payload
@@ -66,6 +67,7 @@ func parse(args []string, out io.Writer) (flags, error) {
 	set.StringVar(&f.extension, "extension", "",
 		"the layer's extension compiled for this machine, a `file` that go run ./local names")
 	f.launcher.Flags(set)
+	launched.Help(set, "go run ./local -app DIR", "extension")
 	if err := set.Parse(args); err != nil {
 		return f, err
 	}

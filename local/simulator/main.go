@@ -78,6 +78,7 @@ func parse(args []string, out io.Writer) (flags, error) {
 		"this repository's CDK app as a compiled `program`, which go run ./local names; without it the app is compiled first")
 	set.BoolVar(&f.check, "check", false, "only check flags and endpoints")
 	f.launcher.Flags(set)
+	launched.Help(set, "go run ./local", "check", "compiled-app")
 	other := set.String("app", "", "run the functions of the app in this `directory` instead; see go run ./local -app . -help")
 	layer := set.Bool("layer", false, "serve the layer's API and nothing else; see go run ./local -layer -help")
 	if err := set.Parse(args); err != nil {
