@@ -95,8 +95,7 @@ func runApp(ctx context.Context, dir, command, settings, out string, log io.Writ
 	cmd.Env = append(cmd.Env, quietNode...)
 	var last bytes.Buffer
 	cmd.Stdout, cmd.Stderr = io.MultiWriter(log, &last), io.MultiWriter(log, &last)
-	endWithGroup(cmd)
-	if err := cmd.Run(); err != nil {
+	if err := runInGroup(cmd); err != nil {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}

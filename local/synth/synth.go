@@ -97,8 +97,7 @@ func Run(ctx context.Context, o Options) error {
 	cmd.Env = append(cmd.Env, quietNode...)
 	var last bytes.Buffer
 	cmd.Stdout, cmd.Stderr = io.MultiWriter(o.Log, &last), io.MultiWriter(o.Log, &last)
-	endWithGroup(cmd)
-	if err := cmd.Run(); err != nil {
+	if err := runInGroup(cmd); err != nil {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
