@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"runtime"
 )
@@ -27,8 +26,7 @@ func sourceRoot() (string, error) {
 	return root, nil
 }
 
-// launchRunner compiles the program that runs other apps, and runs it. That ends when this process does, even if it is
-// killed: it has the other side of a pipe. The extension is compiled for this machine, because the layers of an app
+// launchRunner compiles the program that runs other apps, and runs it. The extension is compiled for this machine, because the layers of an app
 // have one for the machines of Lambda.
 func (l launcher) launchRunner(root, dir string, args []string) (code int, err error) {
 	runner := newBuild("runner", runnerPackage, root, filepath.Join(dir, "runner"))
@@ -42,17 +40,5 @@ func (l launcher) launchRunner(root, dir string, args []string) (code int, err e
 	if err := l.compile(jobs); err != nil {
 		return l.explain(err)
 	}
-	closed, held, err := os.Pipe()
-	if err != nil {
-		return 1, err
-	}
-	defer held.Close()
-	own := []string{"-until-closed", "3", "-extension", extension.binary}
-	cmd := exec.Command(runner.binary, append(own, args...)...)
-	cmd.Stdin, cmd.ExtraFiles = os.Stdin, []*os.File{closed} // the first of these is file descriptor 3
-	if err := start(cmd); err != nil {
-		return 1, err
-	}
-	closed.Close()
-	return l.await(cmd, l.abandoned(false))
+	return l.runBeside(runner.binary, []string{"-extension", extension.binary}, args)
 }

@@ -103,6 +103,13 @@ func fakeSimulator() int {
 	case "signal":
 		fmt.Println("got", <-signals)
 		return 7
+	case "closed":
+		if !strings.Contains(strings.Join(os.Args, " "), " -until-closed 3") {
+			return 1
+		}
+		_, _ = io.Copy(io.Discard, os.NewFile(3, "launcher"))
+		fmt.Println("ends with the launcher")
+		return 0
 	case "killed":
 		_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
 		hang()
@@ -174,7 +181,7 @@ func TestLauncher_HandsEverythingOver(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := strings.Join(args, "|") + " in " + dir + "\nread input\n"
+	want := "-until-closed|3|" + strings.Join(args, "|") + " in " + dir + "\nread input\n"
 	if diff := cmp.Diff(outcome{want, greeting, 0}, outcome{rest, got.stderr, got.code},
 		cmp.AllowUnexported(outcome{})); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
@@ -266,7 +273,7 @@ func TestLauncher_RefusesAWrongFlagWhileTheAppCompiles(t *testing.T) {
 func TestLauncher_ShowsTheHelpWithoutTheCDK(t *testing.T) {
 	for _, flag := range []string{"-h", "-help", "--help"} {
 		got := finish(t, fakes(t, []string{"FAKE_BUILD .=fails", "missing=node"}, "-v", flag))
-		if got.code != 0 || !strings.HasPrefix(got.stdout, "-v|"+flag+" in ") {
+		if got.code != 0 || !strings.HasPrefix(got.stdout, "-until-closed|3|-v|"+flag+" in ") {
 			t.Errorf("%s: %+v", flag, got)
 		}
 	}
@@ -293,6 +300,19 @@ func TestLauncher_ForwardsSignals(t *testing.T) {
 			t.Errorf("%s: the simulator %s, exit code %d", s, got, cmd.ProcessState.ExitCode())
 		}
 	}
+}
+
+// A launcher that is killed can tell nobody.
+func TestLauncher_TakesTheSimulatorAlongWhenKilled(t *testing.T) {
+	s := startLauncher(t, fakes(t, []string{"FAKE_EXIT=closed"}))
+	s.line(t)
+	if err := s.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	if got := s.rest(t); got != "ends with the launcher\n" {
+		t.Errorf("the simulator printed %q", got)
+	}
+	_ = s.Wait()
 }
 
 func TestLauncher_EndsTheCompilationWhenInterrupted(t *testing.T) {

@@ -24,6 +24,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"time"
 )
@@ -123,19 +124,32 @@ func (l launcher) launchSimulator(root, dir string, help bool, args []string) (c
 		}
 		return check(ctx, simulator.binary, args) // a wrong flag should not have to wait for the CDK
 	}}}
+	var own []string
 	if !help {
 		jobs = append(jobs, job{app, app.run})
-		args = append([]string{"-compiled-app", app.binary}, args...)
+		own = []string{"-compiled-app", app.binary}
 	}
 	if err := l.compile(jobs); err != nil {
 		return l.explain(err)
 	}
-	cmd := exec.Command(simulator.binary, args...)
-	cmd.Stdin = os.Stdin
+	return l.runBeside(simulator.binary, own, args)
+}
+
+// runBeside runs a program that ends when this process does, even if this one is killed: it has the other side of a
+// pipe. Its own arguments come before the person's.
+func (l launcher) runBeside(program string, own, args []string) (code int, err error) {
+	closed, held, err := os.Pipe()
+	if err != nil {
+		return 1, err
+	}
+	defer held.Close()
+	cmd := exec.Command(program, slices.Concat(own, []string{"-until-closed", "3"}, args)...)
+	cmd.Stdin, cmd.ExtraFiles = os.Stdin, []*os.File{closed} // the first of these is file descriptor 3
 	if err := start(cmd); err != nil {
 		return 1, err
 	}
-	return l.await(cmd, nil)
+	closed.Close()
+	return l.await(cmd, l.abandoned(false))
 }
 
 // explain returns the exit code of a compilation that failed, and what is left to say.

@@ -27,6 +27,8 @@ import (
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/assembly"
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/cloud"
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/endpoint"
+	"github.com/lambda-tokenizer/lambda-tokenizer/local/mask"
+	"github.com/lambda-tokenizer/lambda-tokenizer/local/page/live"
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/page/record"
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/progress"
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/synth"
@@ -57,6 +59,7 @@ type flags struct {
 	stage          string
 	app            string
 	check          bool
+	untilClosed    int
 }
 
 func parse(args []string, out io.Writer) (flags, error) {
@@ -74,6 +77,8 @@ func parse(args []string, out io.Writer) (flags, error) {
 	set.BoolVar(&f.verbose, "v", false, "print what functions and extensions log")
 	set.StringVar(&f.app, "compiled-app", "",
 		"this repository's CDK app as a compiled `program`, which go run ./local names; without it the app is compiled first")
+	set.IntVar(&f.untilClosed, "until-closed", 0,
+		"end when file descriptor `n` is at its end; go run ./local holds the other side")
 	set.BoolVar(&f.check, "check", false, "only check flags and endpoints")
 	other := set.String("app", "", "run the functions of the app in this `directory` instead; see go run ./local -app . -help")
 	layer := set.Bool("layer", false, "serve the layer's API and nothing else; see go run ./local -layer -help")
@@ -118,6 +123,15 @@ func run(ctx context.Context, args []string, out io.Writer, getenv func(string) 
 			return err
 		}
 	}
+	if f.untilClosed != 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithCancel(ctx)
+		defer cancel()
+		go func() { // a launcher that is killed closes the other side
+			_, _ = io.Copy(io.Discard, os.NewFile(uintptr(f.untilClosed), "launcher"))
+			cancel()
+		}()
+	}
 	printer := progress.New(out)
 	log := &tee{}
 	if f.verbose || f.serve {
@@ -125,7 +139,7 @@ func run(ctx context.Context, args []string, out io.Writer, getenv func(string) 
 	}
 	defer func() {
 		if tail := log.last(4 << 10); err != nil && log.also == nil && ctx.Err() == nil && len(tail) > 0 {
-			printer.Printf("\nWhat functions and compilers printed last:\n%s", tail)
+			printer.Printf("\nWhat functions and compilers printed last:\n%s", mask.Cards(string(tail)))
 		}
 	}()
 	if len(external) > 0 {
@@ -149,8 +163,10 @@ func run(ctx context.Context, args []string, out io.Writer, getenv func(string) 
 		return err
 	}
 	defer func() { err = errors.Join(err, system.Close()) }()
+	var page *live.Served
 	if f.serve {
-		page, failed := showPage(system, dir, recorder, printer, f.open)
+		var failed error
+		page, failed = showPage(system, dir, recorder, printer, f.open)
 		if failed != nil {
 			return failed
 		}
@@ -172,7 +188,7 @@ func run(ctx context.Context, args []string, out io.Writer, getenv func(string) 
 		if err != nil {
 			return err
 		}
-		printer.Printf("%sServing %s until Ctrl-C.", lines, system.Outputs["PaymentMethodApiURL"])
+		printer.Printf("%sServing %s until Ctrl-C. The page: %s", lines, system.Outputs["PaymentMethodApiURL"], page.Link())
 		<-ctx.Done()
 		printer.Printf("\nStopping.")
 	}
@@ -264,7 +280,8 @@ func writeOutputs(file string, system *cloud.Cloud, idToken string) error {
 // maxLog bounds what tee keeps, in bytes.
 const maxLog = 8 << 20
 
-// tee keeps what was logged, so that it can be searched for the card, and also writes it elsewhere.
+// tee keeps what was logged, so that it can be searched for the card. It also writes it elsewhere, where it masks what
+// looks like a card number, as the data protection policies of log groups do.
 type tee struct {
 	also io.Writer // nil for nowhere
 
@@ -279,7 +296,9 @@ func (t *tee) Write(b []byte) (int, error) {
 		t.buf.Write(b)
 	}
 	if t.also != nil {
-		return t.also.Write(b)
+		if _, err := io.WriteString(t.also, mask.Cards(string(b))); err != nil {
+			return 0, err
+		}
 	}
 	return len(b), nil
 }

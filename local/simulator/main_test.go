@@ -7,7 +7,10 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -47,6 +50,35 @@ func TestRun_NamesABadEndpointBeforeAnythingStarts(t *testing.T) {
 			strings.Contains(out.String(), "synthesize") {
 			t.Errorf("error = %v after printing %q", err, out.String())
 		}
+	}
+}
+
+func TestRun_EndsAtOnceWhenItsLauncherHasEnded(t *testing.T) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	held, err := syscall.Dup(int(r.Fd())) // which run has for itself, as in a process of its own
+	if err = errors.Join(err, w.Close(), r.Close()); err != nil {
+		t.Fatal(err)
+	}
+	err = run(t.Context(), []string{"-until-closed", strconv.Itoa(held)}, io.Discard,
+		func(string) string { return "" })
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("error = %v", err)
+	}
+}
+
+// What functions print is searched for the card as it is, and shown without it.
+func TestTee_MasksWhatItShowsAndKeepsTheRest(t *testing.T) {
+	var shown bytes.Buffer
+	log := &tee{also: &shown}
+	const line = "F: paid with 4111 1111 1111 1111\n"
+	if n, err := log.Write([]byte(line)); n != len(line) || err != nil {
+		t.Errorf("%d, %v", n, err)
+	}
+	if got := shown.String(); got != "F: paid with ************1111\n" || string(log.all()) != line {
+		t.Errorf("shown %q, kept %q", got, log.all())
 	}
 }
 
