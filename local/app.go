@@ -26,8 +26,8 @@ func sourceRoot() (string, error) {
 	return root, nil
 }
 
-// launchRunner compiles the program that runs other apps, and runs it. The extension is compiled for this machine, because the layers of an app
-// have one for the machines of Lambda.
+// launchRunner compiles the program that runs other apps, and runs it. The extension is compiled for this machine,
+// because the layers of an app have one for the machines of Lambda.
 func (l launcher) launchRunner(root, dir string, args []string) (code int, err error) {
 	runner := newBuild("runner", runnerPackage, root, filepath.Join(dir, "runner"))
 	runner.deployed = true

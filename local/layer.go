@@ -21,9 +21,11 @@ const untilStdinEnds = "until-stdin-ends"
 // The flags of the programs. The launcher knows them so that a flag of the wrong one is refused before anything is
 // compiled, with a word about the right one. A test compares them with the programs.
 var (
-	simulatorFlags = []string{"addr", "card", "check", "compiled-app", "open", "outputs", "serve", "stage", "until-closed", "v"}
-	runnerFlags    = []string{"addr", "app", "extension", "invoke", "payload", "serve", "until-closed", "v"}
-	serverFlags    = []string{"as", "port", "purposes", "read-rate", untilStdinEnds}
+	simulatorFlags = []string{
+		"addr", "card", "check", "compiled-app", "open", "outputs", "serve", "stage", "until-closed", "v",
+	}
+	runnerFlags = []string{"addr", "app", "extension", "invoke", "payload", "serve", "until-closed", "v"}
+	serverFlags = []string{"as", "port", "purposes", "read-rate", untilStdinEnds}
 )
 
 // mode is what the launcher is to start.

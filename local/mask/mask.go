@@ -15,7 +15,8 @@ import (
 )
 
 var (
-	// random matches tokens, refs and keys, which are left alone: a part of them can have a valid check digit by chance.
+	// random matches tokens, refs and keys, which are left alone: a part of them can have a valid check digit by
+	// chance.
 	random = regexp.MustCompile(`[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|[0-9a-fA-F]{32,}`)
 	// escaped matches what JSON and HTML write for a character between digits.
 	escaped = regexp.MustCompile(escape)

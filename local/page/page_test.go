@@ -67,7 +67,8 @@ func (w *world) Attack(_ context.Context, id string) (attempt.Report, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.attacks = append(w.attacks, id)
-	return attempt.Report{Title: id, Verdict: "Stopped: " + id, Stopped: true, Tokens: []string{"token-of-" + id}}, w.fails
+	r := attempt.Report{Title: id, Verdict: "Stopped: " + id, Stopped: true, Tokens: []string{"token-of-" + id}}
+	return r, w.fails
 }
 
 func (w *world) DeveloperSees(_ context.Context, tables []string) (steps []attempt.Step, err error) {

@@ -164,7 +164,8 @@ func (p *Page) stepViews(s session) []stepView {
 			ID: "sign-in", Title: "Sign in", Text: "The answer has an ID token, which the API asks for.",
 			Button: "Sign in", Fields: []input{email, password},
 			Command: aws + "initiate-auth --client-id " + client + " \\\n  --auth-flow USER_PASSWORD_AUTH " +
-				"--auth-parameters " + quoted(`{"USERNAME": `+jsonText(s.Email)+`, "PASSWORD": `+jsonText(s.Password)+`}`),
+				"--auth-parameters " +
+				quoted(`{"USERNAME": `+jsonText(s.Email)+`, "PASSWORD": `+jsonText(s.Password)+`}`),
 		},
 		{
 			ID: "order", Title: "Order", Text: "The order function swaps the card for a token, and stores the token.",

@@ -188,7 +188,8 @@ func run(ctx context.Context, args []string, out io.Writer, getenv func(string) 
 		if err != nil {
 			return err
 		}
-		printer.Printf("%sServing %s until Ctrl-C. The page: %s", lines, system.Outputs["PaymentMethodApiURL"], page.Link())
+		api := system.Outputs["PaymentMethodApiURL"]
+		printer.Printf("%sServing %s until Ctrl-C. The page: %s", lines, api, page.Link())
 		<-ctx.Done()
 		printer.Printf("\nStopping.")
 	}

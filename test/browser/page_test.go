@@ -197,8 +197,8 @@ func TestPage_SaysThatTheSystemHasEnded(t *testing.T) {
 		t.Fatal(err)
 	}
 	const seen = `(() => {
-		const box = document.getElementById('live').getBoundingClientRect();
-		return box.top >= 0 && box.bottom <= innerHeight && document.getElementById('live').textContent.startsWith('Not live: ');
+		const box = live.getBoundingClientRect();
+		return box.top >= 0 && box.bottom <= innerHeight && live.textContent.startsWith('Not live: ');
 	})()`
 	b.until(seen)
 	t.Run("accessibility", func(t *testing.T) { b.isAccessible(t, axe(t)) })
@@ -229,11 +229,11 @@ func TestPage_TellsAWindowTooManyToWait(t *testing.T) {
 func TestPage_WorksWithoutScripts(t *testing.T) {
 	s := system(t)
 	b := open(t, s, 1280, false)
-	_, err := chromedp.Call(b.ctx, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true})
-	if err != nil {
+	off := emulation.SetScriptExecutionDisabledParams{Value: true}
+	if _, err := chromedp.Call(b.ctx, emulation.SetScriptExecutionDisabled, off); err != nil {
 		t.Fatal(err)
 	}
-	b.do(chromedp.Navigate(eval[string](b, "location.href.split('#')[0]")), chromedp.WaitVisible(chromedp.CSS("#attacks")))
+	b.do(chromedp.Navigate(eval[string](b, "location.href")), chromedp.WaitVisible(chromedp.CSS("#attacks")))
 	follow := func(button, want string) {
 		t.Helper()
 		loaded := func(page.EventLoadEventFired) bool {

@@ -10,6 +10,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -156,9 +157,10 @@ func (t *trial) step(who, principal, did string, do func() (string, error)) bool
 func describe(err error) (Kind, string) {
 	if e, ok := errors.AsType[*client.Error](err); ok && e.Status < 500 || errors.Is(err, client.ErrIntegrity) {
 		text := fmt.Sprintf("%d %s", e.Status, e.Code)
-		if e.Field != "" && e.Detail != "" {
+		switch {
+		case strings.HasPrefix(e.Detail, "must "): // a sentence about the field
 			text += ": " + e.Field + " " + e.Detail
-		} else if e.Detail != "" {
+		case e.Detail != "":
 			text += ": " + e.Detail
 		}
 		if errors.Is(err, client.ErrDenied) {

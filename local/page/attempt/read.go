@@ -49,14 +49,15 @@ func (l *Lab) ReadAs(ctx context.Context, reader, token string) (Report, error) 
 			continue
 		}
 		row, err := l.row(ctx, token)
-		if errors.Is(err, errNoRow) {
-			return Report{Title: r.Name, Verdict: "Nobody gets the card: the vault has no row of this token.", Broken: true}, nil
-		} else if err != nil {
+		switch {
+		case errors.Is(err, errNoRow):
+			return Report{Title: r.Name, Verdict: "Nobody gets a card: the vault has no such row.", Broken: true}, nil
+		case err != nil:
 			return Report{}, err
 		}
 		envelope, err := ParseEnvelope(sealedIn(row))
 		if err != nil {
-			return Report{Title: r.Name, Verdict: "Nobody gets the card: the row has no envelope.", Broken: true}, nil
+			return Report{Title: r.Name, Verdict: "Nobody gets a card: the row has no envelope.", Broken: true}, nil
 		}
 		binding, err := l.bindingOf(ctx, token)
 		if err != nil {
