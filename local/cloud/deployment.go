@@ -76,7 +76,7 @@ func (d *deployment) kinds() map[string]kind {
 		},
 		"AWS::Lambda::LayerVersionPermission": {create: createNamed, skipped: "sharing with other accounts"},
 		"AWS::Logs::LogGroup": {
-			create: createLogGroup, skipped: "functions log to this terminal, and nothing is masked",
+			create: createLogGroup, skipped: "functions log to this terminal, where what looks like a card number is masked",
 		},
 		"AWS::SSM::Parameter":              {create: d.createParameter, unique: "Name"},
 		"AWS::WAFv2::LoggingConfiguration": {create: createNamed},

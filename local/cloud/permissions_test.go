@@ -629,7 +629,7 @@ func TestKeyPolicy_OverridesARolesGrant(t *testing.T) {
 		t.Errorf("error = %v", err)
 	}
 	want := regexp.MustCompile(
-		`: kms:Decrypt on \S+: "DenyDecryptOutside\w+" of the policy of key TokenKey\w* denies it\n`)
+		`: kms:Decrypt on \S+: "DenyDecryptOutside\w+" of the policy of key TokenKey\w* denies it `)
 	if !want.MatchString(s.log.String()) {
 		t.Errorf("the log lacks %s:\n%s", want, s.log)
 	}

@@ -1,40 +1,61 @@
-// Package mask replaces card numbers in texts that people read.
+// Package mask prepares texts for people: it replaces card numbers, and writes characters that cannot be seen.
 //
 //	fmt.Fprintln(log, mask.Cards(text))
+//	page := mask.Visible(mask.Cards(text))
 package mask
 
 import (
+	"fmt"
 	"regexp"
 	"strings"
+	"unicode"
+	"unicode/utf16"
 
 	"github.com/lambda-tokenizer/lambda-tokenizer/tokenizerlayer/client"
 )
 
-// written matches what can be a card number. It also matches tokens, refs and keys, so that they are left alone: a part
-// of them can have a valid check digit by chance.
-var written = regexp.MustCompile(random + `|\p{Nd}(?:[^\p{L}\p{Nd}]{0,4}\p{Nd}){11,}`)
-
-const random = `[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|[0-9a-fA-F]{32,}`
-
 var (
-	isRandom = regexp.MustCompile(`^(?:` + random + `)$`)
-	group    = regexp.MustCompile(`\p{Nd}+`)
+	// random matches tokens, refs and keys, which are left alone: a part of them can have a valid check digit by
+	// chance.
+	random = regexp.MustCompile(`[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|[0-9a-fA-F]{32,}`)
+	// escaped matches what JSON and HTML write for a character between digits.
+	escaped = regexp.MustCompile(escape)
+	// digits matches digits of any script, with anything but letters between them.
+	digits = regexp.MustCompile(`\p{N}(?:(?:` + escape + `|[^\p{L}\p{N}])*\p{N})*`)
+	group  = regexp.MustCompile(`\p{N}+`)
+)
+
+const (
+	escape   = `\\[bfnrt]|\\u[0-9a-fA-F]{4}|&#?[0-9a-zA-Z]+;`
+	shortest = 12 // digits of a card number
+	longest  = 19
 )
 
 // Cards replaces the digits of what looks like a card number, except the last four.
 func Cards(s string) string {
-	return written.ReplaceAllStringFunc(s, func(found string) string {
-		if isRandom.MatchString(found) {
-			return found
-		}
-		groups := group.FindAllString(found, -1)
-		number := []rune(strings.Join(groups, ""))
-		// What is longer than a card number, or has digits of other scripts, is not looked at any closer.
-		if foreign := len(string(number)) > len(number); foreign || len(number) > 19 || hasCard(groups) {
-			return strings.Repeat("*", len(number)-4) + string(number[len(number)-4:])
-		}
+	var b strings.Builder
+	at := 0
+	for _, found := range random.FindAllStringIndex(s, -1) {
+		b.WriteString(digits.ReplaceAllStringFunc(s[at:found[0]], masked))
+		b.WriteString(s[found[0]:found[1]])
+		at = found[1]
+	}
+	b.WriteString(digits.ReplaceAllStringFunc(s[at:], masked))
+	return b.String()
+}
+
+// masked masks a row of digits if there is a card number in it.
+func masked(found string) string {
+	groups := group.FindAllString(escaped.ReplaceAllString(found, " "), -1)
+	number := []rune(strings.Join(groups, ""))
+	if len(number) < shortest {
 		return found
-	})
+	}
+	// What is longer than a card number, or has digits of other scripts, is not looked at any closer.
+	if foreign := len(string(number)) > len(number); foreign || len(number) > longest || hasCard(groups) {
+		return strings.Repeat("*", len(number)-4) + string(number[len(number)-4:])
+	}
+	return found
 }
 
 // hasCard tells whether groups that follow each other are a card number, as in 12 4111 1111 1111 1111.
@@ -42,7 +63,7 @@ func hasCard(groups []string) bool {
 	for i := range groups {
 		number := ""
 		for _, digits := range groups[i:] {
-			if number += digits; len(number) > 19 {
+			if number += digits; len(number) > longest {
 				break
 			}
 			if _, err := client.ParsePAN(client.NewSecret(number)); err == nil {
@@ -51,4 +72,24 @@ func hasCard(groups []string) bool {
 		}
 	}
 	return false
+}
+
+// Visible writes control characters, and those that cannot be seen or that turn a text around, as JSON writes them,
+// such as \u202e. A line break and a tab stay.
+func Visible(s string) string {
+	var b strings.Builder
+	for _, r := range s {
+		if !hidden(r) {
+			b.WriteRune(r)
+			continue
+		}
+		for _, unit := range utf16.Encode([]rune{r}) {
+			fmt.Fprintf(&b, `\u%04x`, unit)
+		}
+	}
+	return b.String()
+}
+
+func hidden(r rune) bool {
+	return r != '\n' && r != '\t' && unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp)
 }

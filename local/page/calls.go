@@ -18,6 +18,9 @@ const (
 	maxEvents = 12
 )
 
+// clock is how times of today are written.
+const clock = "15:04:05.000"
+
 // callsView is what the part about calls shows.
 type callsView struct {
 	Roles, Operations []string
@@ -42,8 +45,8 @@ type permissionView struct {
 }
 
 type trailView struct {
-	Seq         uint64
-	Title, JSON string
+	Seq               uint64
+	Title, Time, JSON string
 }
 
 func (p *Page) callsView(query url.Values) callsView {
@@ -95,7 +98,7 @@ var makers = map[record.By]string{
 
 func (p *Page) callView(c record.Call) callView {
 	v := callView{
-		Call: c, Time: c.Started.Format("15:04:05.000"), Took: millis(c.Took), Who: role(c), By: makers[c.By],
+		Call: c, Time: c.Started.Format(clock), Took: millis(c.Took), Who: role(c), By: makers[c.By],
 	}
 	for _, d := range c.Decisions {
 		v.Permissions = append(v.Permissions, permissionView{
@@ -163,7 +166,7 @@ func (p *Page) trail(c record.Call) trailView {
 		title += ", denied"
 	}
 	b, _ := json.MarshalIndent(entry, "", "  ") // of texts, which always marshal
-	return trailView{c.Seq, title, mask.Cards(string(b))}
+	return trailView{c.Seq, title, c.Started.Format(clock), mask.Visible(mask.Cards(string(b)))}
 }
 
 // millis is a duration for people.

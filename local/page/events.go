@@ -10,17 +10,19 @@ const (
 	quiet     = 200 * time.Millisecond // between two messages
 	heartbeat = 3 * time.Second
 	patience  = 5 * time.Second // for a browser that does not read
+	pause     = 3 * time.Second // before a window asks again that may not listen yet
 )
 
 // events tells a browser that something changed, as server-sent events. A message has a number and nothing else: the
 // browser asks for the parts that it shows. However much happens, a browser gets a few messages a second, and one that
-// does not read is dropped.
+// does not read is dropped. A window that is one too many is told so, and asks again after a pause.
 func (p *Page) events(w http.ResponseWriter, r *http.Request) {
 	select {
 	case p.streams <- struct{}{}:
 		defer func() { <-p.streams }()
 	default:
-		http.Error(w, "too many browsers listen: close one", http.StatusServiceUnavailable)
+		w.Header().Set("Content-Type", "text/event-stream")
+		_, _ = fmt.Fprintf(w, "retry: %d\nevent: busy\ndata: %d\n\n", pause.Milliseconds(), maxStreams)
 		return
 	}
 	changed, stop := p.config.Recorder.Subscribe()

@@ -37,13 +37,12 @@ func (p *Page) flowView(chosen string) flowView {
 		v.Requests = append(v.Requests, requestView{number, fmt.Sprintf("%s %s, answered %d in %s",
 			r.Started.Format("15:04:05"), r.Route, r.Status, millis(r.Took))})
 		if number == chosen || shown == nil && chosen == "" {
-			shown = &requests[i]
+			shown, v.Title = &requests[i], v.Requests[i].Title
 		}
 	}
 	if shown == nil {
 		return v
 	}
-	v.Title = shown.Route
 	for _, other := range requests {
 		if other.Seq != shown.Seq && other.Function == shown.Function && overlap(other, *shown) {
 			v.Shared = true
@@ -95,13 +94,16 @@ func Diagram(r record.Request, calls []record.Call, events []record.Event,
 		if record.Name(e.Function) != function || started.Before(r.Started) || e.At.After(end) {
 			continue
 		}
-		reads := e.Operation == "detokenize"
+		reads, answer := e.Operation == "detokenize", e.Outcome
+		if reads && e.Outcome == "ok" {
+			answer += ": the card"
+		}
 		within = append(within,
 			sequence.Arrow{
 				From: laneFunction, To: laneExtension, Label: e.Operation, At: started.Sub(r.Started), Card: !reads,
 			},
 			sequence.Arrow{
-				From: laneExtension, To: laneFunction, Label: e.Outcome, Took: e.Took, At: e.At.Sub(r.Started),
+				From: laneExtension, To: laneFunction, Label: answer, Took: e.Took, At: e.At.Sub(r.Started),
 				Card: reads && e.Outcome == "ok", Denied: e.Outcome != "ok", Back: true,
 			})
 	}

@@ -17,11 +17,12 @@ package page
 import (
 	"context"
 	"embed"
+	"errors"
 	"html/template"
 	"io/fs"
 	"net/http"
-	"strings"
 	"sync"
+	"unicode/utf8"
 
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/page/attempt"
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/page/record"
@@ -93,8 +94,9 @@ type Page struct {
 	sees    []attempt.Step    // what the application developer sees; nil until it was tried
 }
 
-// maxStreams is how many browsers may listen at once.
-const maxStreams = 8
+// maxStreams is how many windows may listen at once. A browser opens six connections to a host at most: one is left for
+// the forms.
+const maxStreams = 5
 
 // New returns a page. It fails if the threat model lacks a promise that the page is about.
 func New(config Config) (*Page, error) {
@@ -116,15 +118,18 @@ func New(config Config) (*Page, error) {
 	if err != nil {
 		return nil, err
 	}
-	p.mux.HandleFunc("GET /{$}", p.whole)
-	p.mux.HandleFunc("GET /part/{name}", p.part)
-	p.mux.HandleFunc("GET /events", p.events)
-	p.mux.Handle("GET /assets/", http.StripPrefix("/assets/", http.FileServerFS(assets)))
-	p.mux.HandleFunc("GET /architecture.svg", p.architecture)
-	p.mux.HandleFunc("POST /try/{step}", p.try)
-	p.mux.HandleFunc("POST /again", p.again)
-	p.mux.HandleFunc("POST /read", p.read)
-	p.mux.HandleFunc("POST /attack/{id}", p.attack)
+	below := p.guard.path
+	p.mux.HandleFunc("GET "+below+"{$}", p.whole)
+	p.mux.HandleFunc("GET "+below+"part/{name}", p.part)
+	p.mux.HandleFunc("GET "+below+"events", p.events)
+	p.mux.HandleFunc("GET "+below+"assets/{name}", func(w http.ResponseWriter, r *http.Request) {
+		http.ServeFileFS(w, r, assets, r.PathValue("name"))
+	})
+	p.mux.HandleFunc("GET "+below+"architecture.svg", p.architecture)
+	p.mux.HandleFunc("POST "+below+"try/{step}", p.try)
+	p.mux.HandleFunc("POST "+below+"again", p.again)
+	p.mux.HandleFunc("POST "+below+"read", p.read)
+	p.mux.HandleFunc("POST "+below+"attack/{id}", p.attack)
 	return p, nil
 }
 
@@ -145,21 +150,39 @@ func (p *Page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			p.config.Opened(p.guard.link())
 		}
 	case pass:
-		if r.Method == http.MethodPost {
-			r.Body = http.MaxBytesReader(w, r.Body, maxForm)
-			if r.ParseForm() != nil || !p.guard.isOurForm(r) {
-				p.say(w, http.StatusForbidden, "refused", nil)
-				return
-			}
+		if r.Method == http.MethodPost && !p.accept(w, r) {
+			return
 		}
-		http.StripPrefix(strings.TrimSuffix(p.guard.path, "/"), p.mux).ServeHTTP(w, r)
+		p.mux.ServeHTTP(w, r)
 	default:
 		p.say(w, http.StatusForbidden, "refused", nil)
 	}
 }
 
-// maxForm bounds a form, in bytes.
-const maxForm = 16 << 10
+const (
+	maxForm  = 64 << 10 // bytes of a form as it is sent
+	maxField = 1000     // characters of a field
+)
+
+// accept reads the form of a request, and answers one that it does not accept.
+func (p *Page) accept(w http.ResponseWriter, r *http.Request) bool {
+	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
+	err := r.ParseForm()
+	_, tooLarge := errors.AsType[*http.MaxBytesError](err)
+	if !tooLarge && (err != nil || !p.guard.isOurForm(r)) {
+		p.say(w, http.StatusForbidden, "refused", nil)
+		return false
+	}
+	for name, values := range r.PostForm {
+		for _, value := range values {
+			tooLarge = tooLarge || name != "query" && utf8.RuneCountInString(value) > maxField
+		}
+	}
+	if tooLarge {
+		p.say(w, http.StatusRequestEntityTooLarge, "toolarge", p.guard.path)
+	}
+	return !tooLarge
+}
 
 // say answers with a small page.
 func (p *Page) say(w http.ResponseWriter, status int, name string, data any) {

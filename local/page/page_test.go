@@ -3,20 +3,26 @@ package page_test
 import (
 	"bufio"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"html"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/lambda-tokenizer/lambda-tokenizer/internal/needed"
+	"github.com/lambda-tokenizer/lambda-tokenizer/local/awsproxy"
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/page"
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/page/attempt"
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/page/record"
@@ -38,6 +44,7 @@ type world struct {
 	attacks  []string
 	requests []string // bodies that the API got
 	answer   string   // of the API
+	fails    error    // of attempts
 }
 
 func (w *world) SignUp(_ context.Context, _, _ string) error           { return nil }
@@ -53,14 +60,15 @@ func (w *world) Rows(_ context.Context, table string, _ int) ([]page.Row, error)
 }
 
 func (w *world) ReadAs(_ context.Context, reader, _ string) (attempt.Report, error) {
-	return attempt.Report{Title: reader, Verdict: "read as " + reader}, nil
+	return attempt.Report{Title: reader, Verdict: "read as " + reader}, w.fails
 }
 
 func (w *world) Attack(_ context.Context, id string) (attempt.Report, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.attacks = append(w.attacks, id)
-	return attempt.Report{Title: id, Verdict: "Stopped: " + id, Stopped: true, Tokens: []string{"token-of-" + id}}, nil
+	r := attempt.Report{Title: id, Verdict: "Stopped: " + id, Stopped: true, Tokens: []string{"token-of-" + id}}
+	return r, w.fails
 }
 
 func (w *world) DeveloperSees(_ context.Context, tables []string) (steps []attempt.Step, err error) {
@@ -257,7 +265,6 @@ func TestGuard_RefusesWhatIsNotThePages(t *testing.T) {
 		"a wrong token of the form":        {"POST", "/attack/flip", "form=x", nil},
 		"the token in the address":         {"POST", "/attack/flip?" + good, "", nil},
 		"a form that no browser encodes":   {"POST", "/attack/flip", good, plain},
-		"a body without end":               {"POST", "/attack/flip", good + "&x=" + strings.Repeat("x", 1<<20), nil},
 		"a method that the page has not":   {"PUT", "/", "", nil},
 		"a step with a cookie but no form": {"POST", "/try/order", "card=" + canary, nil},
 	} {
@@ -426,9 +433,11 @@ func TestPage_EscapesWhatOthersWrote(t *testing.T) {
 	}
 	query := url.Values{"role": {injection}, "operation": {injection}, "request": {injection}, "view": {injection}}
 	pages := v.get("/?" + query.Encode())
-	for _, path := range []string{"/try/sign-up", "/try/confirm", "/try/sign-in", "/try/order", "/try/pay", "/read"} {
+	for _, path := range []string{"/try/sign-up", "/try/confirm", "/try/sign-in", "/try/order", "/try/pay"} {
 		pages += v.post(path, fields)
 	}
+	fields.Set("as", "thief")
+	pages += v.post("/read", fields)
 	pages += v.get("/")
 	for _, bad := range []string{"<img src=x", "<script>alert"} {
 		if strings.Contains(pages, bad) {
@@ -535,7 +544,7 @@ func TestTables_PairAnOrderWithTheRowOfItsToken(t *testing.T) {
 	if end := strings.Index(pair[10:], `id="pair-`); end > 0 {
 		pair = pair[:end]
 	}
-	for _, want := range []string{"o-1", "PAID", "ref-1", `data-token="` + token + `"`, "nothing counted, not revoked",
+	for _, want := range []string{"o-1", "PAID", "ref-1", `data-token="` + token + `"`, "no uses counted, not revoked",
 		"6 bytes of ciphertext"} {
 		if !strings.Contains(pair, want) {
 			t.Errorf("the pair lacks %q:\n%s", want, pair)
@@ -701,11 +710,185 @@ func TestEvents_AreForAFewBrowsers(t *testing.T) {
 	refused := 0
 	for range 10 {
 		resp := w.send(http.MethodGet, v.at("/events"), "", map[string]string{"Cookie": v.cookie.String()})
-		if resp.StatusCode == http.StatusServiceUnavailable {
+		lines := bufio.NewReader(resp.Body)
+		first, err := lines.ReadString('\n')
+		if err != nil {
+			t.Fatal(err)
+		}
+		if first == "retry: 3000\n" { // so that the window asks again
 			refused++
+			if rest, err := io.ReadAll(lines); string(rest) != "event: busy\ndata: 5\n\n" || err != nil {
+				t.Errorf("the answer goes on with %q, %v", rest, err)
+			}
 		}
 	}
-	if refused != 2 {
-		t.Errorf("%d of 10 streams were refused, want 2", refused)
+	if refused != 5 {
+		t.Errorf("%d of 10 windows are told to wait, want 5", refused)
+	}
+}
+
+// A value that is cut could be a card number without its last digit, so it is not sent at all.
+func TestForm_ThatIsTooLongIsNotSent(t *testing.T) {
+	w := newWorld(t)
+	v := w.enter()
+	long := strings.Repeat("x", 1000-15)
+	for name, fields := range map[string]url.Values{
+		"a field": {"address": {long + canary}}, "the form": {"address": {strings.Repeat("x", 1<<20)}},
+	} {
+		fields.Set("form", v.form)
+		resp := w.send(http.MethodPost, v.at("/try/order"), fields.Encode(), v.headers())
+		body := read(t, resp)
+		if resp.StatusCode != http.StatusRequestEntityTooLarge || !strings.Contains(body, "Shorten it") ||
+			strings.Contains(body+v.get("/"), "411111") {
+			t.Errorf("%s: %d\n%s", name, resp.StatusCode, body)
+		}
+	}
+	if len(w.requests) > 0 {
+		t.Errorf("the API got %q", w.requests)
+	}
+	if v.post("/try/order", url.Values{"address": {strings.Repeat("é", 1000)}}); len(w.requests) != 1 {
+		t.Error("what fits is not sent")
+	}
+}
+
+// The path is cleaned below the page's own, which alone the cookie is for.
+func TestPage_RedirectsBelowItsPath(t *testing.T) {
+	w := newWorld(t)
+	v := w.enter()
+	for path, want := range map[string]string{
+		"//part/tables": "/part/tables", "/part/../events": "/events", "/assets//page.css": "/assets/page.css",
+	} {
+		resp := w.send(http.MethodGet, w.server.URL+v.at(path), "", v.headers())
+		if got := resp.Header.Get("Location"); got != v.at(want) {
+			t.Errorf("%s leads to %q", path, got)
+		}
+	}
+	for _, path := range []string{"/assets/", "/assets/..%2ftemplates%2fpage.html", "/assets/nothing"} {
+		if resp := w.send(http.MethodGet, w.server.URL+v.at(path), "", v.headers()); resp.StatusCode < 400 {
+			t.Errorf("%s: %d", path, resp.StatusCode)
+		}
+	}
+}
+
+// Characters that cannot be seen could hide a value, turn it around, or do something in a terminal.
+func TestPage_ShowsWhatCannotBeSeen(t *testing.T) {
+	w := newWorld(t)
+	const tricky = "PAID\u202eDIAP\x1b[31m\u200b"
+	w.rows["CustomerOrderTable"] = []page.Row{{Text: map[string]string{"CustomerOrder": tricky, "CreditCard": tricky}}}
+	w.answer = `{"message":"` + "\u202e" + `"}`
+	w.recorder.Watcher().Answered(awsproxy.Call{
+		Service: "kms", Operation: "Decrypt" + tricky, Body: []byte(`{"EncryptionContext":{"\u202e":"\u202e"}}`),
+	}, http.StatusOK, 0)
+	v := w.enter()
+	fields := url.Values{"email": {tricky}, "password": {`it's \ ` + tricky}, "order": {tricky}, "code": {tricky}}
+	v.post("/try/sign-in", fields)
+	v.post("/try/order", fields)
+	html := regexp.MustCompile(`value="[^"]*"`).ReplaceAllString(v.get("/"), "") // fields have what was typed
+	for _, bad := range []string{"\u202e", "\x1b", "\u200b"} {
+		if at := strings.Index(html, bad); at >= 0 {
+			t.Errorf("%q is in the page: %q", bad, html[max(0, at-100):at])
+		}
+	}
+	if !strings.Contains(html, `<dd><span>PAID\u202eDIAP\u001b[31m\u200b</span></dd>`) {
+		t.Errorf("the row is not shown:\n%s", html)
+	}
+}
+
+// Whatever was typed, a shell gives the program the same words.
+func TestTry_CommandsKeepTheirWords(t *testing.T) {
+	w := newWorld(t)
+	v := w.enter()
+	for _, value := range []string{
+		`a'b"c$(id)`, "-x@example.com", "a,SECRET_HASH=b", "two\nlines", "\x1b[201~\nid", `\'` + "\u202e", "`id` ; id # $HOME",
+	} {
+		page := v.post("/try/sign-in", url.Values{"email": {value}, "password": {value}})
+		commands := regexp.MustCompile(`aria-label="Command">([^<]*)`).FindAllStringSubmatch(page, -1)
+		signUp := html.UnescapeString(commands[0][1])
+		for _, want := range []string{"--username=" + value, "--password=" + value} {
+			if got := words(t, signUp); !slices.Contains(got, want) {
+				t.Errorf("%q lacks %q", got, want)
+			}
+		}
+		var parameters map[string]string
+		signIn := words(t, html.UnescapeString(commands[2][1]))
+		if err := json.Unmarshal([]byte(signIn[len(signIn)-1]), &parameters); err != nil ||
+			parameters["USERNAME"] != value || parameters["PASSWORD"] != value {
+			t.Errorf("%q: %v, %v", signIn, parameters, err)
+		}
+	}
+}
+
+// words are the arguments that a shell reads in a command.
+func words(t *testing.T, command string) []string {
+	t.Helper()
+	needed.Program(t, "bash")
+	out, err := exec.CommandContext(t.Context(), "bash", "-c",
+		"env() { :; }; aws() { printf '%s\\0' \"$@\"; }; "+command).Output()
+	if err != nil {
+		t.Fatalf("%s: %v", command, err)
+	}
+	return strings.Split(strings.TrimSuffix(string(out), "\x00"), "\x00")
+}
+
+// An order that got another order's token is beside it, and hides none.
+func TestTables_ShowAllOrdersWithATokenAndHowManyAreLeftOut(t *testing.T) {
+	w := newWorld(t)
+	for i := range 5 {
+		w.rows["CustomerOrderTable"] = append(w.rows["CustomerOrderTable"], page.Row{Text: map[string]string{
+			"CustomerOrder": fmt.Sprintf("order-%d", i), "CreditCard": "same",
+		}})
+	}
+	w.rows["CreditCardTokenizerTable"] = []page.Row{{Text: map[string]string{"Hash_Key": "same"}}}
+	for i := range 9 {
+		w.rows["CreditCardTokenizerTable"] = append(w.rows["CreditCardTokenizerTable"], page.Row{
+			Text: map[string]string{"Hash_Key": fmt.Sprintf("other-%d", i)},
+		})
+	}
+	v := w.enter()
+	html := v.get("/part/tables")
+	for _, want := range []string{
+		"order-0", "order-1", "order-2", "Other orders with this token: 2.", "Tokens that are not shown: 4.",
+	} {
+		if !strings.Contains(html, want) {
+			t.Errorf("the tables lack %q:\n%s", want, html)
+		}
+	}
+	if html := v.get("/part/tables?view=app"); strings.Contains(html, "not shown") {
+		t.Errorf("the application team's view has all orders:\n%s", html)
+	}
+}
+
+// An administrator can write anything into a row, also where the page expects an envelope.
+func TestCard_InAnEnvelopesHeaderIsMasked(t *testing.T) {
+	w := newWorld(t)
+	field := func(s string) string { return string([]byte{0, byte(len(s))}) + s }
+	header := field("ref") + field("4111-1111-1111-1111")
+	message := "\x02\x00\x00" + strings.Repeat("x", 32) + field("\x00\x01"+header) + "\x00\x01" + field("aws-kms") +
+		field("arn:aws:kms:::key/"+canary) + field("wrapped")
+	w.rows["CreditCardTokenizerTable"] = []page.Row{{
+		Text: map[string]string{"Hash_Key": "t"}, Binary: map[string][]byte{"CandidateString": []byte(message)},
+	}}
+	html := w.enter().get("/part/tables")
+	if strings.Contains(html, canary) || strings.Contains(html, "4111-1111") ||
+		strings.Count(html, "************1111") != 2 {
+		t.Errorf("the header is shown as it is:\n%s", html)
+	}
+}
+
+// Nothing else tells the person why an attempt was not made.
+func TestRead_SaysWhenItCouldNotBeTried(t *testing.T) {
+	w := newWorld(t)
+	w.fails = errors.New("secret detail")
+	w.rows["CreditCardTokenizerTable"] = []page.Row{{Text: map[string]string{"Hash_Key": "t"}}}
+	v := w.enter()
+	html := v.post("/read", url.Values{"as": {"thief"}, "token": {"t"}}) + v.post("/attack/flip", url.Values{})
+	if strings.Contains(html, "secret") || strings.Contains(html, "terminal") ||
+		strings.Count(html, "The attempt could not be made") != 2 || !strings.Contains(html, "Thief with the table:") ||
+		strings.Contains(html, "verdict stopped") {
+		t.Errorf("the reports:\n%s", html)
+	}
+	fields := url.Values{"as": {"nobody"}, "token": {"t"}, "form": {v.form}}
+	if resp := w.send(http.MethodPost, v.at("/read"), fields.Encode(), v.headers()); resp.StatusCode != 404 {
+		t.Errorf("a reader that is none: %d", resp.StatusCode)
 	}
 }

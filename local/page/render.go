@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"strings"
 
+	"github.com/lambda-tokenizer/lambda-tokenizer/local/mask"
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/page/attempt"
 )
 
@@ -52,7 +53,7 @@ type attackView struct {
 
 func (p *Page) functions() template.FuncMap {
 	return template.FuncMap{
-		"short":  func(arn string) string { return p.resource(arn) },
+		"short":  func(arn string) string { return shown(p.resource(arn)) },
 		"policy": func(text string) string { return p.shorten(text) },
 	}
 }
@@ -150,20 +151,21 @@ func (p *Page) stepViews(s session) []stepView {
 		{
 			ID: "sign-up", Title: "Sign up", Text: "Cognito keeps the users. Nothing leaves this machine.",
 			Button: "Sign up", Fields: []input{email, password},
-			Command: aws + "sign-up --client-id " + client + " \\\n  --username " + quoted(s.Email) + " --password " +
+			Command: aws + "sign-up --client-id " + client + " \\\n  --username=" + quoted(s.Email) + " --password=" +
 				quoted(s.Password),
 		},
 		{
 			ID: "confirm", Title: "Confirm", Text: "The code that the e-mail would have is filled in.",
 			Button: "Confirm", Fields: []input{email, {Name: "code", Label: "Code", Value: s.Code, Kind: "text"}},
-			Command: aws + "confirm-sign-up --client-id " + client + " \\\n  --username " + quoted(s.Email) +
-				" --confirmation-code " + quoted(cmp.Or(s.Code, "<code>")),
+			Command: aws + "confirm-sign-up --client-id " + client + " \\\n  --username=" + quoted(s.Email) +
+				" --confirmation-code=" + quoted(cmp.Or(s.Code, "<code>")),
 		},
 		{
 			ID: "sign-in", Title: "Sign in", Text: "The answer has an ID token, which the API asks for.",
 			Button: "Sign in", Fields: []input{email, password},
 			Command: aws + "initiate-auth --client-id " + client + " \\\n  --auth-flow USER_PASSWORD_AUTH " +
-				"--auth-parameters " + quoted("USERNAME="+s.Email+",PASSWORD="+s.Password),
+				"--auth-parameters " +
+				quoted(`{"USERNAME": `+jsonText(s.Email)+`, "PASSWORD": `+jsonText(s.Password)+`}`),
 		},
 		{
 			ID: "order", Title: "Order", Text: "The order function swaps the card for a token, and stores the token.",
@@ -190,5 +192,11 @@ func (p *Page) stepViews(s session) []stepView {
 	return views
 }
 
-// quoted is a text as a word of a shell's command.
-func quoted(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
+// quoted is a text as a word of a shell's command. A terminal could act on a control character that is pasted, so the
+// shell makes it of its number.
+func quoted(s string) string {
+	if visible := mask.Visible(s); visible != s {
+		return "$'" + strings.ReplaceAll(mask.Visible(strings.ReplaceAll(s, `\`, `\\`)), "'", `\'`) + "'"
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}

@@ -88,9 +88,9 @@ func (p *Page) again(w http.ResponseWriter, r *http.Request) {
 func failed(err error) result {
 	if e, ok := errors.AsType[smithy.APIError](err); ok {
 		body, _ := json.MarshalIndent(map[string]string{"__type": e.ErrorCode(), "message": e.ErrorMessage()}, "", "  ")
-		return result{Status: "400 Bad Request", Body: mask.Cards(string(body))}
+		return result{Status: "400 Bad Request", Body: mask.Visible(mask.Cards(string(body)))}
 	}
-	return result{Status: "no answer", Body: "The local system did not answer. Look at the terminal."}
+	return result{Status: "no answer", Body: "The local system did not answer. Send it again."}
 }
 
 // update changes the session, and returns it as it is then.
@@ -135,7 +135,7 @@ func (p *Page) signIn(ctx context.Context, r *http.Request) (result, error) {
 		return result{}, err
 	}
 	p.update(func(s *session) { s.IDToken = token })
-	said := fmt.Sprintf("An ID token of %d characters. The commands below have it.", len(token))
+	said := fmt.Sprintf("An ID token of %d characters. The commands of steps 4 and 5 have it.", len(token))
 	return result{true, "200 OK", said}, nil
 }
 
@@ -158,15 +158,8 @@ func (p *Page) pay(ctx context.Context, r *http.Request) (result, error) {
 // kept is a value of a form as the session may have it. Whoever types a card into the wrong field gets it back masked.
 func kept(r *http.Request, name string) string { return mask.Cards(typed(r, name)) }
 
-// typed is a value of a form, cut to a length that every field has room for.
-func typed(r *http.Request, name string) string {
-	const most = 1000
-	value := r.PostForm.Get(name)
-	if len(value) > most {
-		value = strings.ToValidUTF8(value[:most], "")
-	}
-	return value
-}
+// typed is a value of a form.
+func typed(r *http.Request, name string) string { return r.PostForm.Get(name) }
 
 // maxAnswer bounds what is read of an answer, in bytes.
 const maxAnswer = 8 << 10
@@ -208,14 +201,14 @@ func jsonText(s string) string {
 	if encoder.Encode(s) != nil { // never for a text
 		return `""`
 	}
-	return strings.TrimSpace(b.String())
+	return mask.Visible(strings.TrimSpace(b.String()))
 }
 
 // indented is JSON for people. What is no JSON stays as it is.
 func indented(answer []byte) string {
 	var members any
 	if json.Unmarshal(answer, &members) != nil {
-		return mask.Cards(string(answer))
+		return mask.Visible(mask.Cards(string(answer)))
 	}
 	var b strings.Builder
 	encoder := json.NewEncoder(&b)
@@ -224,7 +217,7 @@ func indented(answer []byte) string {
 	if encoder.Encode(members) != nil {
 		return ""
 	}
-	return mask.Cards(strings.TrimSpace(b.String()))
+	return mask.Visible(mask.Cards(strings.TrimSpace(b.String())))
 }
 
 // read tries to read a card as somebody.
@@ -232,9 +225,19 @@ func (p *Page) read(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), 20*time.Second)
 	defer cancel()
 	token := kept(r, "token")
-	report, err := p.config.Lab.ReadAs(ctx, r.PostForm.Get("as"), token)
+	name := ""
+	for _, reader := range attempt.Readers() {
+		if reader.ID == typed(r, "as") {
+			name = reader.Name
+		}
+	}
+	if name == "" {
+		http.NotFound(w, r)
+		return
+	}
+	report, err := p.config.Lab.ReadAs(ctx, typed(r, "as"), token)
 	if err != nil {
-		report = broken("Read as somebody else")
+		report = broken(name)
 	}
 	p.update(func(s *session) {
 		if len(s.Reads) >= maxReads {
@@ -257,7 +260,7 @@ func (p *Page) attack(w http.ResponseWriter, r *http.Request) {
 	defer cancel()
 	report, err := p.config.Lab.Attack(ctx, id)
 	if err != nil {
-		report = broken("This attack")
+		report = broken(id)
 	}
 	p.update(func(s *session) {
 		s.Attacks[id] = report
@@ -282,7 +285,9 @@ func (p *Page) remember(attack attempt.Report) {
 
 // broken is the report of an attempt that could not be made. An error's text may hold anything, so it is not shown.
 func broken(title string) attempt.Report {
-	return attempt.Report{Title: title, Verdict: "The attempt could not be made. Look at the terminal.", Stopped: true}
+	return attempt.Report{
+		Title: title, Verdict: "The attempt could not be made: the local system gave no answer. Try again.", Broken: true,
+	}
 }
 
 // Card is what the field for the card begins with.

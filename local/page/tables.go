@@ -27,17 +27,20 @@ const (
 	maxRows  = 2000 // that are read of a table
 	maxPairs = 6    // that the page shows: those of orders first, but some rows that no order has
 	maxPaid  = 4
+	maxSame  = 3 // orders that are shown of a token
 )
 
-// pair is an order and the row of the vault that has its token, or one of them alone.
+// pair is a token with the orders that have it and the row of the vault, or with one of them alone. Two orders have the
+// same token only if somebody copied it.
 type pair struct {
-	Token string
-	Order []field // empty if no order has the token
-	Vault []field // empty if the vault has no row
-	State []field // uses and revocation
-	Index string  // the row's keys in the index
-	Seal  *seal
-	Read  *attempt.Report
+	Token  string
+	Orders [][]field // the first ones
+	More   int       // other orders
+	Vault  []field   // empty if the vault has no row
+	State  []field   // uses and revocation
+	Index  string    // the row's keys in the index
+	Seal   *seal
+	Read   *attempt.Report
 	// Attack is the title of the attack that made the token; "" if none did.
 	Attack string
 	time   string
@@ -55,8 +58,8 @@ type seal struct {
 
 // snapshot is what the tables hold.
 type snapshot struct {
-	pairs                     []pair
-	orders, rows, states, ids int
+	pairs                             []pair
+	tokens, orders, rows, states, ids int
 }
 
 // snapshots reads the tables when somebody looks and something changed, or when a while has passed, because the AWS CLI
@@ -110,7 +113,12 @@ func (s *snapshots) read(ctx context.Context) (snapshot, error) {
 	}
 	for _, row := range rows[orderTable] {
 		p := of(row.Text["CreditCard"])
-		p.Order, p.time = orderFields(row), row.Text["CreatedAt"]
+		p.time = max(p.time, row.Text["CreatedAt"])
+		if len(p.Orders) < maxSame {
+			p.Orders = append(p.Orders, orderFields(row))
+		} else {
+			p.More++
+		}
 	}
 	for _, row := range rows[vaultTable] {
 		p := of(row.Text["Hash_Key"])
@@ -123,7 +131,7 @@ func (s *snapshots) read(ctx context.Context) (snapshot, error) {
 		p.State = append(p.State, stateField(key, row))
 	}
 	got := snapshot{
-		orders: len(rows[orderTable]), rows: len(rows[vaultTable]),
+		tokens: len(byToken), orders: len(rows[orderTable]), rows: len(rows[vaultTable]),
 		states: len(rows[stateTable]), ids: len(rows[indexTable]),
 	}
 	got.pairs = s.latest(byToken)
@@ -157,7 +165,7 @@ func (s *snapshots) latest(byToken map[string]*pair) []pair {
 	slices.SortFunc(tokens, func(a, b string) int { return cmp.Compare(seen[b], seen[a]) })
 	var ordered, others []pair
 	for _, token := range tokens {
-		if p := byToken[token]; len(p.Order) > 0 {
+		if p := byToken[token]; len(p.Orders) > 0 {
 			ordered = append(ordered, *p)
 		} else {
 			others = append(others, *p)
@@ -202,7 +210,11 @@ func vaultFields(row Row) (fields []field) {
 
 func sealOf(row Row) *seal {
 	message := row.Binary["CandidateString"]
-	s := &seal{Base64: base64.StdEncoding.EncodeToString(message[:min(len(message), 180)]), Size: len(message)}
+	if len(message) == 0 {
+		return nil
+	}
+	begin := base64.StdEncoding.EncodeToString(message[:min(len(message), 180)])
+	s := &seal{Base64: mask.Cards(begin), Size: len(message)}
 	envelope, err := attempt.ParseEnvelope(message)
 	if err != nil {
 		s.Key = "unreadable"
@@ -227,7 +239,7 @@ func stateField(key string, row Row) field {
 // shown is a value as the page shows it.
 func shown(value string) string {
 	const most = 200
-	value = mask.Cards(value)
+	value = mask.Visible(mask.Cards(value))
 	if len(value) > most {
 		value = strings.ToValidUTF8(value[:most], "") + "…"
 	}
@@ -258,7 +270,7 @@ func (p *Page) tablesView(ctx context.Context, s session, made map[string]string
 	v.Orders, v.Rows = count(got.orders), count(got.rows)
 	v.States, v.Index = count(got.states), count(got.ids)
 	for _, of := range got.pairs {
-		if view == "app" && len(of.Order) == 0 {
+		if view == "app" && len(of.Orders) == 0 {
 			continue
 		}
 		of.Attack = made[of.Token]
@@ -267,9 +279,12 @@ func (p *Page) tablesView(ctx context.Context, s session, made map[string]string
 		}
 		v.Pairs = append(v.Pairs, of)
 	}
-	v.More = max(got.orders, got.rows) - len(v.Pairs)
+	v.More = got.tokens - len(v.Pairs)
 	if view == "app" {
-		v.Developer, v.More = p.developerSees(ctx), got.orders-len(v.Pairs)
+		v.Developer, v.More = p.developerSees(ctx), got.orders
+		for _, of := range v.Pairs {
+			v.More -= len(of.Orders) + of.More
+		}
 	}
 	return v
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/assembly"
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/cloud"
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/invokeapi"
+	"github.com/lambda-tokenizer/lambda-tokenizer/local/mask"
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/progress"
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/synth"
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/watch"
@@ -206,7 +207,10 @@ func (l *log) Write(line []byte) (int, error) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.out.Write(line)
+	if _, err := io.WriteString(l.out, mask.Cards(string(line))); err != nil {
+		return 0, err
+	}
+	return len(line), nil
 }
 
 // of is the log of something that only prints where everything is printed.

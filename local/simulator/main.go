@@ -28,6 +28,8 @@ import (
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/cloud"
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/endpoint"
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/launched"
+	"github.com/lambda-tokenizer/lambda-tokenizer/local/mask"
+	"github.com/lambda-tokenizer/lambda-tokenizer/local/page/live"
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/page/record"
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/progress"
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/synth"
@@ -131,7 +133,7 @@ func run(ctx context.Context, args []string, out io.Writer, getenv func(string) 
 	}
 	defer func() {
 		if tail := log.last(4 << 10); err != nil && log.also == nil && ctx.Err() == nil && len(tail) > 0 {
-			printer.Printf("\nWhat functions and compilers printed last:\n%s", tail)
+			printer.Printf("\nWhat functions and compilers printed last:\n%s", mask.Cards(string(tail)))
 		}
 	}()
 	if len(external) > 0 {
@@ -155,8 +157,10 @@ func run(ctx context.Context, args []string, out io.Writer, getenv func(string) 
 		return err
 	}
 	defer func() { err = errors.Join(err, system.Close()) }()
+	var page *live.Served
 	if f.serve {
-		page, failed := showPage(system, dir, recorder, printer, f.open)
+		var failed error
+		page, failed = showPage(system, dir, recorder, printer, f.open)
 		if failed != nil {
 			return failed
 		}
@@ -178,7 +182,8 @@ func run(ctx context.Context, args []string, out io.Writer, getenv func(string) 
 		if err != nil {
 			return err
 		}
-		printer.Printf("%sServing %s until Ctrl-C.", lines, system.Outputs["PaymentMethodApiURL"])
+		api := system.Outputs["PaymentMethodApiURL"]
+		printer.Printf("%sServing %s until Ctrl-C. The page: %s", lines, api, page.Link())
 		<-ctx.Done()
 		printer.Printf("\nStopping.")
 	}
@@ -270,7 +275,8 @@ func writeOutputs(file string, system *cloud.Cloud, idToken string) error {
 // maxLog bounds what tee keeps, in bytes.
 const maxLog = 8 << 20
 
-// tee keeps what was logged, so that it can be searched for the card, and also writes it elsewhere.
+// tee keeps what was logged, so that it can be searched for the card. It also writes it elsewhere, where it masks what
+// looks like a card number, as the data protection policies of log groups do.
 type tee struct {
 	also io.Writer // nil for nowhere
 
@@ -285,7 +291,9 @@ func (t *tee) Write(b []byte) (int, error) {
 		t.buf.Write(b)
 	}
 	if t.also != nil {
-		return t.also.Write(b)
+		if _, err := io.WriteString(t.also, mask.Cards(string(b))); err != nil {
+			return 0, err
+		}
 	}
 	return len(b), nil
 }

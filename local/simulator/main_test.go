@@ -54,6 +54,19 @@ func TestRun_NamesABadEndpointBeforeAnythingStarts(t *testing.T) {
 	}
 }
 
+// What functions print is searched for the card as it is, and shown without it.
+func TestTee_MasksWhatItShowsAndKeepsTheRest(t *testing.T) {
+	var shown bytes.Buffer
+	log := &tee{also: &shown}
+	const line = "F: paid with 4111 1111 1111 1111\n"
+	if n, err := log.Write([]byte(line)); n != len(line) || err != nil {
+		t.Errorf("%d, %v", n, err)
+	}
+	if got := shown.String(); got != "F: paid with ************1111\n" || string(log.all()) != line {
+		t.Errorf("shown %q, kept %q", got, log.all())
+	}
+}
+
 func TestRun_EndsAtOnceWhenInterrupted(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()

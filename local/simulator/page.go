@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os/exec"
 	"runtime"
+	"time"
 
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/assembly"
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/cloud"
@@ -27,7 +28,10 @@ func showPage(system *cloud.Cloud, dir string, recorder *record.Recorder, printe
 	}
 	page, err := live.Serve(live.Options{
 		System: system, Assembly: a, Recorder: recorder, Root: root,
-		Opened: func(link string) { printer.Printf("The page was opened. For another browser: %s", link) },
+		Opened: func(link string) {
+			printer.Printf("At %s the page was opened. If that was not you, press Ctrl-C. For another browser: %s",
+				time.Now().Format(time.TimeOnly), link)
+		},
 	})
 	if err != nil {
 		return nil, err
@@ -44,6 +48,8 @@ func showPage(system *cloud.Cloud, dir string, recorder *record.Recorder, printe
 // browsers start the person's browser, by operating system.
 var browsers = map[string]string{"linux": "xdg-open", "darwin": "open"}
 
+// startBrowser hands the link over as an argument, which other users of this machine can see in the list of processes
+// for a moment. The link works once, so somebody who is faster shuts the person out, who is told so.
 func startBrowser(link string) error {
 	browser := browsers[runtime.GOOS]
 	if _, err := exec.LookPath(browser); err != nil {

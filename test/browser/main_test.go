@@ -2,7 +2,7 @@
 // the real local system.
 //
 // Without a browser these tests are skipped, and where CI is set they fail. With PICTURES set to a directory,
-// TestPage_LooksRight also writes its pictures there.
+// TestPage_FromSignUpToAttacks also writes its pictures there.
 package browser_test
 
 import (
@@ -24,6 +24,7 @@ import (
 	"github.com/chromedp/chromedp/kb"
 
 	"github.com/lambda-tokenizer/lambda-tokenizer/internal/needed"
+	"github.com/lambda-tokenizer/lambda-tokenizer/local/assembly"
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/cloud"
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/page/live"
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/page/record"
@@ -40,6 +41,7 @@ const limit = 60 * time.Second
 // shown is the system and its page, which all tests share.
 type shown struct {
 	*cloud.Cloud
+	assembly *assembly.Assembly
 	page     *live.Served
 	recorder *record.Recorder
 	log      *kit.Buffer
@@ -58,6 +60,7 @@ var (
 			return nil, errors.Join(err, os.RemoveAll(dir))
 		}
 		s := &shown{recorder: record.New(), log: &kit.Buffer{}}
+		s.assembly = a
 		s.Cloud, err = cloud.Deploy(ctx, cloud.Options{
 			Assembly: a, Account: synth.Account, Region: synth.Region,
 			Log: io.MultiWriter(s.log, s.recorder), Watcher: s.recorder.Watcher(),
@@ -116,6 +119,11 @@ type tab struct {
 // open starts a browser of a size, and opens the page with the link.
 func open(t *testing.T, s *shown, width int, dark bool) *tab {
 	t.Helper()
+	return openAt(t, s.page.Link(), width, dark)
+}
+
+func openAt(t *testing.T, link string, width int, dark bool) *tab {
+	t.Helper()
 	options := append(chromedp.DefaultExecAllocatorOptions[:],
 		chromedp.ExecPath(chromium(t)), chromedp.UserDataDir(t.TempDir()),
 		chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-sync", true), chromedp.DisableGPU,
@@ -153,7 +161,7 @@ func open(t *testing.T, s *shown, width int, dark bool) *tab {
 	}()
 	b.do(
 		chromedp.EmulateViewport(int64(width), 900),
-		chromedp.Navigate(s.page.Link()),
+		chromedp.Navigate(link),
 		chromedp.WaitVisible(chromedp.CSS("#attacks")),
 	)
 	b.until(`document.getElementById('live').textContent.startsWith('Live')`)
@@ -213,6 +221,9 @@ func (b *tab) press(button, element, want string) {
 	b.do(chromedp.Focus(chromedp.CSS(button)), chromedp.KeyEvent(kb.Enter))
 	b.until(fmt.Sprintf("!document.querySelector('[aria-busy]') && document.querySelector(%q)?.textContent.includes(%q)",
 		element, want))
+	if !eval[bool](b, fmt.Sprintf("document.activeElement === document.querySelector(%q)", button)) {
+		b.t.Errorf("the focus has left %s after it was pressed", button)
+	}
 }
 
 // walk signs a new user up and in, and places and pays an order with the canary. It returns the order's

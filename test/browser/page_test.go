@@ -14,12 +14,16 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
 
 	"github.com/lambda-tokenizer/lambda-tokenizer/internal/fulltests"
 	"github.com/lambda-tokenizer/lambda-tokenizer/internal/needed"
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/awsproxy"
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/page/attempt"
+	"github.com/lambda-tokenizer/lambda-tokenizer/local/page/live"
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/walkthrough"
 	"github.com/lambda-tokenizer/lambda-tokenizer/test/kit"
 )
@@ -58,7 +62,7 @@ func TestPage_FromSignUpToAttacks(t *testing.T) {
 				b.press(row+" button[value="+reader.ID+"]", row+" .readresult", reader.Name+": "+want)
 			}
 			for _, a := range attempt.Attacks() {
-				b.press("#attack-"+a.ID+" button", "#attack-"+a.ID, "Stopped: no card was released.")
+				b.press("#attack-"+a.ID+" button", "#attack-"+a.ID, "Stopped: ")
 			}
 			b.views()
 			b.fits()
@@ -66,6 +70,13 @@ func TestPage_FromSignUpToAttacks(t *testing.T) {
 			b.hasNoCard(s)
 			if dir := os.Getenv("PICTURES"); dir != "" {
 				b.pictures(dir, name)
+			}
+			b.press("#step-order button", "#step-order .result", "409 Conflict")
+			b.do(chromedp.Evaluate[chromedp.Void](`document.querySelectorAll('details').forEach(d => d.open = true)`))
+			t.Run("accessibility of errors and details", func(t *testing.T) { b.isAccessible(t, axe(t)) })
+			for _, narrow := range []int64{640, 320} { // as 1280 pixels are at 200 % and at 400 %
+				b.do(chromedp.EmulateViewport(narrow, 900))
+				b.fits()
 			}
 		})
 	}
@@ -170,6 +181,80 @@ func TestPage_IsLightLiveAndResponsive(t *testing.T) {
 	b.isLight()
 	b.showsWhatHappensElsewhere(s)
 	b.staysResponsiveInABurst(s)
+}
+
+// A person who looks at the middle of the page must see that it shows nothing new any more, and that a form was not
+// sent.
+func TestPage_SaysThatTheSystemHasEnded(t *testing.T) {
+	s := system(t)
+	served, err := live.Serve(live.Options{System: s.Cloud, Assembly: s.assembly, Recorder: s.recorder, Root: root})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := openAt(t, served.Link(), 390, false)
+	b.do(chromedp.Evaluate[chromedp.Void](`document.getElementById('flow').scrollIntoView({behavior: 'instant'})`))
+	if err := served.Close(); err != nil {
+		t.Fatal(err)
+	}
+	const seen = `(() => {
+		const box = live.getBoundingClientRect();
+		return box.top >= 0 && box.bottom <= innerHeight && live.textContent.startsWith('Not live: ');
+	})()`
+	b.until(seen)
+	t.Run("accessibility", func(t *testing.T) { b.isAccessible(t, axe(t)) })
+	b.do(chromedp.Evaluate[chromedp.Void](`tell('', false); document.querySelector('#step-pay form').requestSubmit()`))
+	b.until(seen)
+	b.until(`!document.querySelector('[aria-busy]')`)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.console = nil // it names the requests that failed
+}
+
+// Each window that listens takes one of the few connections that a browser has for a host.
+func TestPage_TellsAWindowTooManyToWait(t *testing.T) {
+	b := open(t, system(t), 1280, false)
+	b.do(chromedp.Evaluate[chromedp.Void](`
+		window.listening = new Set();
+		window.others = [1, 2, 3, 4, 5].map(i => new EventSource('events'));
+		for (const other of others) other.onmessage = () => listening.add(other);
+		events.close()`))
+	b.until(`listening.size === 5`)
+	b.do(chromedp.Evaluate[chromedp.Void](`listen()`))
+	b.until(`document.getElementById('live').textContent.startsWith('Not live: 5 other windows show this page')`)
+	b.do(chromedp.Evaluate[chromedp.Void](`others[0].close()`))
+	b.until(`document.getElementById('live').textContent.startsWith('Live')`)
+}
+
+// Without scripts, too, each form and each filter leads back to the page.
+func TestPage_WorksWithoutScripts(t *testing.T) {
+	s := system(t)
+	b := open(t, s, 1280, false)
+	off := emulation.SetScriptExecutionDisabledParams{Value: true}
+	if _, err := chromedp.Call(b.ctx, emulation.SetScriptExecutionDisabled, off); err != nil {
+		t.Fatal(err)
+	}
+	b.do(chromedp.Navigate(eval[string](b, "location.href")), chromedp.WaitVisible(chromedp.CSS("#attacks")))
+	follow := func(button, want string) {
+		t.Helper()
+		loaded := func(page.EventLoadEventFired) bool {
+			return eval[bool](b, fmt.Sprintf("!!document.querySelector(%q)", want))
+		}
+		b.do(chromedp.Focus(chromedp.CSS(button)))
+		get(b, chromedp.WaitEvent(page.LoadEventFired, loaded, chromedp.KeyEvent(kb.Enter)))
+	}
+	follow(".again button", "#step-sign-up .result:empty")
+	follow("#step-sign-up button", "#step-sign-up .result .ok")
+	follow("#step-confirm button", "#step-confirm .result .ok")
+	follow("#step-sign-in button", "#step-sign-in .result .ok")
+	follow("#step-order button", "#step-order .result .ok")
+	follow("#step-pay button", "#step-pay .result .ok")
+	follow("#attack-decrypt button", "#attack-decrypt .verdict")
+	follow(".pair button[value=thief]", ".pair .verdict")
+	b.do(chromedp.Focus(chromedp.CSS("#tables [value=app]")), chromedp.KeyEvent(" "))
+	follow("#tables .views button", "#tables .tried")
+	b.do(chromedp.Focus(chromedp.CSS("#calls [name=denied]")), chromedp.KeyEvent(" "))
+	follow("#calls .filter button", "#calls tr.isdenied")
+	follow("#flow .filter button", "#flow svg.sequence")
 }
 
 // To a browser, all ports of a host are one site. A page of another program gets no cookie, and cannot shut the person

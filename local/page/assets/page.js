@@ -48,8 +48,6 @@ async function refreshAll() {
   running = false;
 }
 
-document.addEventListener('visibilitychange', () => { if (wanted) refreshAll(); });
-
 document.addEventListener('submit', async event => {
   const form = event.target;
   event.preventDefault();
@@ -62,6 +60,9 @@ document.addEventListener('submit', async event => {
     const answer = await fetch(form.action, { method: 'POST', body: fields, headers: { 'X-Part': '1' } });
     if (answer.ok) show(part, await answer.text(), form);
     else if (answer.status === 403) location.reload();
+    else tell('Not sent: a field is too long, or what you pressed is not there any more.', true);
+  } catch {
+    tell(ended, true);
   } finally {
     part.removeAttribute('aria-busy');
   }
@@ -96,11 +97,32 @@ for (const [kind, mark] of [['mouseover', true], ['focusin', true], ['mouseout',
 }
 
 const live = document.getElementById('live');
-const events = new EventSource('events');
-events.onopen = () => { live.textContent = 'Live: what changes is shown at once.'; };
-events.onerror = () => { live.textContent = 'Not live: the local system does not answer.'; };
-events.onmessage = message => {
-  const main = document.querySelector('main');
-  if (main.dataset.seq !== message.data) refreshAll();
-  main.dataset.seq = ''; // what follows is newer than the page as it was sent
-};
+const ended = 'Not live: the local system does not answer. If it has ended, start it again, and open the address that it prints then.';
+
+// tell says how live the page is. Lost shows it over the page, wherever the person is.
+function tell(text, lost) {
+  if (live.textContent !== text) live.textContent = text; // else a screen reader would say it again
+  live.classList.toggle('lost', lost);
+}
+
+// A window that nobody sees does not listen: a browser has few connections to a host for all its windows.
+let events, busy = false;
+function listen() {
+  events?.close();
+  if (document.hidden) return;
+  events = new EventSource('events');
+  events.addEventListener('busy', message => {
+    busy = true;
+    tell(`Not live: ${message.data} other windows show this page. Close one, and this one goes on.`, true);
+  });
+  events.onerror = () => { if (!busy) tell(ended, true); };
+  events.onmessage = message => {
+    busy = false;
+    tell('Live: what changes is shown at once.', false);
+    const main = document.querySelector('main');
+    if (main.dataset.seq !== message.data) refreshAll();
+    main.dataset.seq = ''; // what follows is newer than the page as it was sent
+  };
+}
+document.addEventListener('visibilitychange', listen);
+listen();

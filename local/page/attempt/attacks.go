@@ -1,6 +1,7 @@
 package attempt
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"maps"
@@ -22,6 +23,8 @@ type Attack struct {
 	// Promise is the start of the sentence of docs/threat-model.md that says what stops it.
 	Promise string
 	attack  func(*trial)
+	// stopped is the verdict if the last step was not carried out; "" for the usual one.
+	stopped string
 }
 
 // Attacks are all attacks.
@@ -29,28 +32,29 @@ func Attacks() []Attack {
 	return []Attack{
 		{"move", "Move a row to another token",
 			"The order function overwrites the row of one token with the row of another, to have another card charged.",
-			"Nobody but the maker of a `uuid` token can put other data behind it", (*trial).move},
+			"Nobody but the maker of a `uuid` token can put other data behind it", (*trial).move, ""},
 		{"flip", "Flip one bit of an envelope",
 			"Somebody who may write the table changes one bit of an envelope.",
-			"An envelope that was altered, truncated or combined", (*trial).flip},
+			"An envelope that was altered, truncated or combined", (*trial).flip, ""},
 		{"revoked", "Put back a revoked row",
 			"The token was revoked and its row deleted. The order function puts its copy of the row back.",
-			"A row that is put back after its token was revoked", (*trial).revoked},
+			"A row that is put back after its token was revoked", (*trial).revoked, ""},
 		{"replay", "Replay a token for one use",
 			"The token may be used once. After the use, the order function puts the row back as it was.",
-			"Spent uses do not come back", (*trial).replay},
+			"Spent uses do not come back", (*trial).replay, ""},
 		{"foreign", "Use a token in another order",
-			"The order function writes the token of one customer into the order of another.",
-			"If it writes a token into another order", (*trial).foreign},
+			"The order function writes Alice's token into the order of Mallory, to have Alice's card charged for it.",
+			"If it writes a token into another order", (*trial).foreign, ""},
 		{"purpose", "Call with the wrong purpose",
 			"Functions ask for tokens and for data keys of a purpose that their grants do not name.",
-			"A purpose narrows what a function can read", (*trial).purpose},
+			"A purpose narrows what a function can read", (*trial).purpose, ""},
 		{"decrypt", "Decrypt as the order function",
 			"Code in the order function goes around the extension, and calls KMS and DynamoDB itself.",
-			"It cannot read a card back", (*trial).decryptAsOrder},
+			"It cannot read a card back", (*trial).decryptAsOrder, ""},
 		{"outside", "Use stolen credentials elsewhere",
 			"The paybill function's credentials leave the VPC, and are used on another machine.",
-			"Its credentials are refused outside the VPC", (*trial).outside},
+			"Its credentials are refused outside the VPC", (*trial).outside,
+			"Stopped: outside the VPC, the credentials get neither the row nor the data key."},
 	}
 }
 
@@ -69,7 +73,7 @@ func (l *Lab) Attack(ctx context.Context, id string) (Report, error) {
 		}
 		r := Report{Title: a.Title, Steps: t.steps, Tokens: t.tokens, Verdict: "Nothing stopped this attack."}
 		if last := t.steps[len(t.steps)-1]; last.Kind != OK {
-			r.Stopped, r.Verdict = true, "Stopped: no card was released."
+			r.Stopped, r.Verdict = true, cmp.Or(a.stopped, "Stopped: no card was released.")
 		}
 		return r, nil
 	}
@@ -116,7 +120,7 @@ func (t *trial) putAs(did string, row map[string]types.AttributeValue) {
 }
 
 func (t *trial) read(token string, binding map[string]string) {
-	t.detokenize(paybillName, paybillFunction, token, binding, client.Masked)
+	t.detokenize(asksForCard, paybillName, paybillFunction, token, binding, client.Masked)
 }
 
 func (t *trial) move() {
@@ -191,7 +195,8 @@ func (t *trial) foreign() {
 	if row == nil {
 		return
 	}
-	t.read(token, map[string]string{"order": "2", "user": "mallory"})
+	t.detokenize("finds this token in order 2 of Mallory, and asks its extension for the card of that order",
+		paybillName, paybillFunction, token, map[string]string{"order": "2", "user": "mallory"}, client.Masked)
 }
 
 func (t *trial) purpose() {

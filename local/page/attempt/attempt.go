@@ -10,6 +10,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -33,6 +34,8 @@ type Report struct {
 	Verdict string
 	// Stopped tells whether something stopped it.
 	Stopped bool
+	// Broken tells that it could not be made, or not to its end.
+	Broken bool
 	// Tokens are those that an attack made for itself.
 	Tokens []string
 }
@@ -154,13 +157,16 @@ func (t *trial) step(who, principal, did string, do func() (string, error)) bool
 func describe(err error) (Kind, string) {
 	if e, ok := errors.AsType[*client.Error](err); ok && e.Status < 500 || errors.Is(err, client.ErrIntegrity) {
 		text := fmt.Sprintf("%d %s", e.Status, e.Code)
-		if e.Detail != "" {
+		switch {
+		case strings.HasPrefix(e.Detail, "must "): // a sentence about the field
+			text += ": " + e.Field + " " + e.Detail
+		case e.Detail != "":
 			text += ": " + e.Detail
 		}
 		if errors.Is(err, client.ErrDenied) {
-			return Denied, mask.Cards(text)
+			return Denied, mask.Visible(mask.Cards(text))
 		}
-		return Refused, mask.Cards(text)
+		return Refused, mask.Visible(mask.Cards(text))
 	}
 	if e, ok := errors.AsType[smithy.APIError](err); ok {
 		switch e.ErrorCode() {
@@ -176,6 +182,8 @@ func (l *Lab) key(token string) map[string]types.AttributeValue {
 	return map[string]types.AttributeValue{"Hash_Key": text(token), "Account_Id": text(l.system.Outputs["AccountId"])}
 }
 
+var errNoRow = errors.New("the vault has no row of this token")
+
 // row reads a row of the vault with an administrator's permissions: as it was when its maker had it.
 func (l *Lab) row(ctx context.Context, token string) (map[string]types.AttributeValue, error) {
 	out, err := l.system.Clients.DynamoDB.GetItem(ctx, &dynamodb.GetItemInput{
@@ -185,7 +193,7 @@ func (l *Lab) row(ctx context.Context, token string) (map[string]types.Attribute
 		return nil, err
 	}
 	if len(out.Item) == 0 {
-		return nil, errors.New("the vault has no row of this token")
+		return nil, errNoRow
 	}
 	return out.Item, nil
 }

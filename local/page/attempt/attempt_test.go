@@ -119,6 +119,44 @@ func TestReadAs_OnlyPaybillGetsTheCard(t *testing.T) {
 	}
 }
 
+// A row that is gone, or that an administrator wrote, is no fault of the local system.
+func TestReadAs_SaysThatThereIsNothingToRead(t *testing.T) {
+	lab := attempt.New(shared.Cloud, shared.recorder)
+	_, err := shared.Clients.DynamoDB.PutItem(t.Context(), &dynamodb.PutItemInput{
+		TableName: new(walkthrough.VaultTable), Item: map[string]types.AttributeValue{
+			"Hash_Key":        &types.AttributeValueMemberS{Value: "junk"},
+			"Account_Id":      &types.AttributeValueMemberS{Value: shared.Outputs["AccountId"]},
+			"CandidateString": &types.AttributeValueMemberS{Value: canary},
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for token, want := range map[string]string{"junk": "no envelope", "gone": "no such row"} {
+		r, err := lab.ReadAs(t.Context(), "thief", token)
+		if err != nil || !strings.Contains(r.Verdict, want) || r.Title != "Thief with the table" || !r.Broken {
+			t.Errorf("%s: %+v, %v", token, r, err)
+		}
+	}
+}
+
+// Details that are about a field begin with "must". The others are sentences of their own.
+func TestAttack_ShowsWholeSentences(t *testing.T) {
+	lab := attempt.New(shared.Cloud, shared.recorder)
+	for id, want := range map[string]string{
+		"foreign": "403 binding-mismatch: binding.context must be the context that the token was made with",
+		"revoked": "410 token-revoked: the token was revoked",
+	} {
+		r, err := lab.Attack(t.Context(), id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := r.Steps[len(r.Steps)-1].Result; got != want {
+			t.Errorf("%s: %q, want %q", id, got, want)
+		}
+	}
+}
+
 func TestAttack_IsStopped(t *testing.T) {
 	lab := attempt.New(shared.Cloud, shared.recorder)
 	for _, a := range attempt.Attacks() {

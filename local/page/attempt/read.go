@@ -2,6 +2,7 @@ package attempt
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
@@ -48,12 +49,15 @@ func (l *Lab) ReadAs(ctx context.Context, reader, token string) (Report, error) 
 			continue
 		}
 		row, err := l.row(ctx, token)
-		if err != nil {
+		switch {
+		case errors.Is(err, errNoRow):
+			return Report{Title: r.Name, Verdict: "Nobody gets a card: the vault has no such row.", Broken: true}, nil
+		case err != nil:
 			return Report{}, err
 		}
 		envelope, err := ParseEnvelope(sealedIn(row))
 		if err != nil {
-			return Report{}, err
+			return Report{Title: r.Name, Verdict: "Nobody gets a card: the row has no envelope.", Broken: true}, nil
 		}
 		binding, err := l.bindingOf(ctx, token)
 		if err != nil {
@@ -97,7 +101,7 @@ func (l *Lab) bindingOf(ctx context.Context, token string) (map[string]string, e
 }
 
 func (t *trial) asOrder(of target) {
-	t.detokenize(orderName, orderFunction, of.token, of.context, client.PlainText)
+	t.detokenize(asksForCard, orderName, orderFunction, of.token, of.context, client.PlainText)
 	a, err := t.as(orderName, orderFunction)
 	if t.err = firstError(t.err, err); t.err != nil {
 		return
@@ -106,7 +110,7 @@ func (t *trial) asOrder(of target) {
 }
 
 func (t *trial) asPaybill(of target) {
-	t.detokenize(paybillName, paybillFunction, of.token, of.context, client.PlainText)
+	t.detokenize(asksForCard, paybillName, paybillFunction, of.token, of.context, client.PlainText)
 }
 
 func (t *trial) asDeveloper(of target) {
@@ -187,13 +191,16 @@ func (t *trial) goAround(a actor, of target) {
 		func() (string, error) { return a.decrypt(t.ctx, of.envelope) })
 }
 
+const asksForCard = "asks its extension for the card"
+
 // detokenize asks the extension of a function. A card that it gives is shown masked.
-func (t *trial) detokenize(who, function, token string, binding map[string]string, redaction client.Redaction) bool {
+func (t *trial) detokenize(did, who, function, token string, binding map[string]string,
+	redaction client.Redaction) bool {
 	role, err := t.system.RoleOf(function)
 	if t.err = firstError(t.err, err); t.err != nil {
 		return false
 	}
-	return t.step(who, role, "asks its extension for the card", func() (string, error) {
+	return t.step(who, role, did, func() (string, error) {
 		x, err := t.tokenizer(t.ctx, function)
 		if err != nil {
 			return "", err

@@ -63,7 +63,8 @@ func Serve(o Options) (*Served, error) {
 	}
 	s := &Served{p, &http.Server{
 		Handler: p, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, IdleTimeout: time.Minute,
-		MaxHeaderBytes: 16 << 10, ErrorLog: log.New(io.Discard, "", 0), // its errors may quote requests
+		MaxHeaderBytes: 16 << 10, DisableGeneralOptionsHandler: true,
+		ErrorLog: log.New(io.Discard, "", 0), // its errors may quote requests
 	}, make(chan struct{})}
 	go func() {
 		defer close(s.done)

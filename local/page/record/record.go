@@ -224,7 +224,7 @@ func (r *Recorder) logged(function, line string) {
 	r.events.add(Event{
 		Seq: r.next(), At: in.Time, Function: clip(function), Operation: clip(in.Operation), Outcome: clip(in.Outcome),
 		Finding: clip(in.Finding), Ref: clip(in.Ref), Took: time.Duration(in.Duration * float64(time.Millisecond)),
-		Line: mask.Cards(line),
+		Line: mask.Visible(mask.Cards(line)),
 	})
 }
 

@@ -8,9 +8,10 @@ import (
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/mask"
 )
 
-// clip masks and shortens a text.
+// clip masks and shortens a text, and makes all of it visible.
 func clip(s string) string {
-	s = mask.Cards(s[:min(len(s), maxText+100)]) // a card number that begins before the cut is read to its end
+	// A card number that begins before the cut is read to its end.
+	s = mask.Visible(mask.Cards(s[:min(len(s), maxLine)]))
 	if len(s) <= maxText {
 		return strings.Clone(s) // not a part of something large
 	}

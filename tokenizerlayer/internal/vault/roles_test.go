@@ -105,7 +105,7 @@ func newSystem(t *testing.T) *system {
 	kmsURL := s.serve(s.sent)
 	dynamoURL := s.serve(dynamoserver.New(dynamoserver.Config{AccountID: account, Region: region, Now: s.clock.Now}))
 	guard := authorizer.New(
-		authorizer.Config{Account: account, Region: region, Policies: s.policies, Denied: func(error) {}})
+		authorizer.Config{Account: account, Region: region, Policies: s.policies, Denied: func(string, error) {}})
 	s.proxy = awsproxy.New(awsproxy.Config{Authorize: guard.Authorize, Targets: endpoint.Set{
 		endpoint.KMS:      {Service: endpoint.KMS, URL: kmsURL},
 		endpoint.DynamoDB: {Service: endpoint.DynamoDB, URL: dynamoURL},
