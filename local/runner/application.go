@@ -111,6 +111,10 @@ func place(a *assembly.Assembly) (account, region string) {
 
 // list says what can be invoked.
 func (a *application) list(system *cloud.Cloud) {
+	if len(system.Functions()) == 0 {
+		a.printer.Printf("The app has no functions.")
+		return
+	}
 	a.printer.Printf("The app's functions, for -invoke or -serve:")
 	for _, f := range system.Functions() {
 		note := ""

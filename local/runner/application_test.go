@@ -394,3 +394,10 @@ def handler(event, context): return {"statusCode": 201, "body": event["httpMetho
 		t.Errorf("error = %v", err)
 	}
 }
+
+func TestRun_SaysThatAnAppHasNoFunctions(t *testing.T) {
+	got := start(t, "-app", newApp(t, nil, templates{"Queue": map[string]any{"Type": "AWS::SQS::Queue"}}))
+	if got.err != nil || !strings.Contains(got.stderr, "The app has no functions.") {
+		t.Errorf("%v, printed %s", got.err, got.stderr)
+	}
+}

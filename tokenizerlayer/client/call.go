@@ -247,5 +247,6 @@ func unreachable(ctx context.Context) *Error {
 		return NewError(ErrUnavailable, "", "the extension did not answer in time")
 	}
 	return NewError(ErrUnavailable, "",
-		"the extension cannot be reached: check that the layer is attached to this function")
+		"the extension cannot be reached: check that the layer is attached to this function, "+
+			"or that the development server runs on this port")
 }

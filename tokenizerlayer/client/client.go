@@ -162,7 +162,8 @@ func ConfigFromEnvironment() (Config, error) {
 	c := Config{SessionToken: os.Getenv(settings.SessionToken)}
 	switch {
 	case c.SessionToken == "":
-		return Config{}, notReady(settings.SessionToken, "is not set: Lambda sets it for every function")
+		return Config{}, notReady(settings.SessionToken,
+			"is not set: Lambda sets it for every function, and the development server prints it")
 	case !isHeaderValue(c.SessionToken):
 		return Config{}, notReady(settings.SessionToken, "must be printable ASCII without spaces, as Lambda sets it")
 	}

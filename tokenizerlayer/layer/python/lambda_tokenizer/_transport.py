@@ -123,7 +123,10 @@ class _Failure:
 
 
 _NO_TIME = "the extension did not answer in time"
-_NO_CONNECTION = "the extension cannot be reached: check that the layer is attached to this function"
+_NO_CONNECTION = (
+    "the extension cannot be reached: check that the layer is attached to this function, "
+    "or that the development server runs on this port"
+)
 _INTERRUPTED = "the extension's answer was interrupted"
 
 
@@ -178,7 +181,7 @@ def _port() -> Any:
 def _session() -> Any:
     text = os.environ.get("AWS_SESSION_TOKEN", "")
     if not text:
-        detail = "is not set: Lambda sets it for every function"
+        detail = "is not set: Lambda sets it for every function, and the development server prints it"
     elif not re.fullmatch(r"[\x21-\x7e]+", text):
         detail = "must be printable ASCII without spaces, as Lambda sets it"
     else:
