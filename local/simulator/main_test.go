@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"errors"
@@ -9,13 +8,10 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"regexp"
 	"strconv"
 	"strings"
 	"syscall"
 	"testing"
-
-	"github.com/lambda-tokenizer/lambda-tokenizer/internal/needed"
 )
 
 func TestRun_RefusesBadFlagsBeforeAnythingStarts(t *testing.T) {
@@ -83,61 +79,6 @@ func TestTee_MasksWhatItShowsAndKeepsTheRest(t *testing.T) {
 	}
 	if got := shown.String(); got != "F: paid with ************1111\n" || string(log.all()) != line {
 		t.Errorf("shown %q, kept %q", got, log.all())
-	}
-}
-
-// Whoever looks at the terminal's end finds the page there, and learns when somebody has opened it.
-func TestServe_NamesThePageAndSaysWhenItWasOpened(t *testing.T) {
-	needed.Program(t, "node") // which the CDK runs on
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
-	printed, out := io.Pipe()
-	ended := make(chan error, 1)
-	go func() {
-		ended <- run(ctx, []string{"-serve"}, out, func(string) string { return "" })
-		out.Close()
-	}()
-	lines := bufio.NewScanner(printed)
-	find := func(pattern string) string {
-		t.Helper()
-		for lines.Scan() {
-			if match := regexp.MustCompile(pattern).FindStringSubmatch(lines.Text()); match != nil {
-				return match[1]
-			}
-		}
-		t.Fatalf("no line with %s: %v", pattern, <-ended)
-		return ""
-	}
-	const link = `(http://127\.0\.0\.1:\d+/\?token=\w+)$`
-	first := find("The address works once: " + link)
-	if last := find("^Serving .* until Ctrl-C. The page: " + link); last != first {
-		t.Errorf("the last line names %s, and the first one %s", last, first)
-	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, first, http.NoBody)
-	if err != nil {
-		t.Fatal(err)
-	}
-	opened := make(chan error, 1)
-	go func() { // which is answered after the line is read
-		resp, err := http.DefaultClient.Do(req)
-		if err == nil {
-			err = resp.Body.Close()
-		}
-		opened <- err
-	}()
-	next := find(`^At \d\d:\d\d:\d\d the page was opened. If that was not you, press Ctrl-C. For another browser: ` + link)
-	if next == first {
-		t.Error("the next address is the same")
-	}
-	if err := <-opened; err != nil {
-		t.Error(err)
-	}
-	cancel()
-	if _, err := io.Copy(io.Discard, printed); err != nil {
-		t.Error(err)
-	}
-	if err := <-ended; err != nil {
-		t.Error(err)
 	}
 }
 
