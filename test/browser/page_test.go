@@ -202,7 +202,7 @@ func TestPage_SaysThatTheSystemHasEnded(t *testing.T) {
 	})()`
 	b.until(seen)
 	t.Run("accessibility", func(t *testing.T) { b.isAccessible(t, axe(t)) })
-	b.do(chromedp.Evaluate[chromedp.Void](`tell('', false); document.querySelector('#step-pay form').requestSubmit()`))
+	b.do(chromedp.Evaluate[chromedp.Void](`events.close(); tell('', false); document.querySelector('#step-pay form').requestSubmit()`))
 	b.until(seen)
 	b.until(`!document.querySelector('[aria-busy]')`)
 	b.mu.Lock()

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/lambda-tokenizer/lambda-tokenizer/test/kit"
 )
 
 // The page's address is printed before the walkthrough, so that a person can watch that on the page, too.
@@ -17,6 +19,9 @@ func TestServe_HasAPage(t *testing.T) {
 	link := regexp.MustCompile(`http://127\.0\.0\.1:[0-9]+/\?token=[A-Z0-9]+`).FindString(printed)
 	if link == "" || strings.Index(printed, link) > strings.Index(printed, "ok    sign up") {
 		t.Fatal("no address of a page is printed before the walkthrough")
+	}
+	if !strings.Contains(printed, " until Ctrl-C. The page: "+link+"\n") {
+		t.Error("the last line does not name the page")
 	}
 	jar, err := cookiejar.New(nil)
 	if err != nil {
@@ -41,13 +46,18 @@ func TestServe_HasAPage(t *testing.T) {
 		return resp.StatusCode, string(b)
 	}
 	started := time.Now()
+	opened := s.Stdout.SeenLine("the page was opened. If that was not you, press Ctrl-C. For another browser: http://")
 	status, welcome := get(link)
-	leads := regexp.MustCompile(`url=(/[A-Z0-9]+/)"`).FindStringSubmatch(welcome)
-	if status != http.StatusOK || leads == nil {
-		t.Fatalf("the address answers %d and leads nowhere:\n%s", status, welcome)
+	path := regexp.MustCompile(`url=(/[A-Z0-9]+/)"`).FindStringSubmatch(welcome)
+	if status != http.StatusOK || path == nil {
+		t.Fatalf("the address answers %d\n%s", status, welcome)
 	}
-	root, _, _ := strings.Cut(link, "/?")
-	base := root + leads[1]
+	select {
+	case <-opened:
+	case <-time.After(kit.Limit):
+		t.Error("the terminal does not say that the page was opened")
+	}
+	base := link[:strings.Index(link, "/?")] + path[1]
 	status, html := get(base)
 	t.Logf("the page of %d bytes is there after %v", len(html), time.Since(started))
 	if status != http.StatusOK {
