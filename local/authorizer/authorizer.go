@@ -108,8 +108,8 @@ func (a *Authorizer) Authorize(_ context.Context, call awsproxy.Call) error {
 		}
 		a.decided(call, decision)
 		if denial != nil {
-			a.config.Denied(call.Function, fmt.Errorf("access denied: role %s: %s on %s%s: %s", denial.Role, denial.Action,
-				denial.Resource, p.why, denial.Missing))
+			a.config.Denied(call.Function, fmt.Errorf("access denied: role %s: %s on %s%s: %s", denial.Role,
+				denial.Action, denial.Resource, p.why, denial.Missing))
 			return awsjson.Errorf("AccessDeniedException", "%s", denial)
 		}
 	}

@@ -42,7 +42,8 @@ func authorizeFrom(t *testing.T, vpc, statement, service, operation, body string
 		t.Fatal(err)
 	}
 	a := authorizer.New(authorizer.Config{
-		Account: account, Region: "us-east-1", Policies: policies, Denied: func(_ string, err error) { log += err.Error() },
+		Account: account, Region: "us-east-1", Policies: policies,
+		Denied: func(_ string, err error) { log += err.Error() },
 	})
 	a.AddAlias("alias/a", "1")
 	a.AddTable("T", authorizer.Table{PartitionKey: "id"})

@@ -362,7 +362,8 @@ func TestServe_ServesTheRoutesOfAnAPI(t *testing.T) {
 		"arn:aws:apigateway:us-east-1:lambda:path/2015-03-31/functions/", get("F", "Arn"), "/invocations",
 	}}}}
 	dir := newApp(t, map[string]code{"F": python(`
-def handler(event, context): return {"statusCode": 201, "body": event["httpMethod"] + str(event["pathParameters"])}`)}, templates{
+def handler(event, context):
+    return {"statusCode": 201, "body": event["httpMethod"] + str(event["pathParameters"])}`)}, templates{
 		"Api": map[string]any{"Type": "AWS::ApiGateway::RestApi", "Properties": map[string]any{"Name": "A"}},
 		"Stage": map[string]any{"Type": "AWS::ApiGateway::Stage", "Properties": map[string]any{
 			"RestApiId": ref("Api"), "StageName": "dev",
