@@ -255,8 +255,9 @@ func TestVaultFromAttributes_NamesEveryWrongAttribute(t *testing.T) {
 		}, `VaultAttributes.TokenKeys["1"].KeyArn: got the same key as StorageKeyArn, want another key; ` +
 			`VaultAttributes.FingerprintKeys["1"].KeyArn: got the same key as StorageKeyArn, want another key`},
 		"a version twice": {func(a *tokenizerlayer.VaultAttributes) {
-			third := strings.Replace(fingerprint, "4-", "5-", 1)
-			a.TokenKeys = append(slices.Clone(a.TokenKeys), tokenizerlayer.KeyVersionAttributes{Version: "2", KeyArn: third})
+			a.TokenKeys = append(slices.Clone(a.TokenKeys), tokenizerlayer.KeyVersionAttributes{
+				Version: "2", KeyArn: strings.Replace(fingerprint, "4-", "5-", 1),
+			})
 		},
 			`VaultAttributes.TokenKeys: got versions ["2" "1" "2"]` + wantVs},
 		"one table for two": {func(a *tokenizerlayer.VaultAttributes) { a.StateArn = a.TableArn },
