@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -105,6 +107,61 @@ func TestNext_FollowsNewDirectories(t *testing.T) {
 	a.next("new/deep/index.py")
 }
 
+func TestNext_FollowsADirectoryThatHasAnotherName(t *testing.T) {
+	a := watchApp(t, watch.OfApp, "old/deep/index.py")
+	rename := func(name, newName string) {
+		if err := os.Rename(filepath.Join(a.dir, name), newName); err != nil {
+			t.Fatal(err)
+		}
+	}
+	rename("old", filepath.Join(a.dir, "new"))
+	a.next("new/deep/index.py", "old")
+	a.write("new/deep/index.py", "after")
+	a.next("new/deep/index.py")
+	elsewhere := filepath.Join(t.TempDir(), "new")
+	rename("new", elsewhere)
+	a.next("new")
+	if err := os.WriteFile(filepath.Join(elsewhere, "deep", "index.py"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	a.next()
+}
+
+func TestNext_SaysThatTheDirectoryIsGone(t *testing.T) {
+	a := watchApp(t, watch.OfApp)
+	if err := os.Rename(a.dir, a.dir+".old"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := a.Next(t.Context()); err == nil || !strings.Contains(err.Error(), "was removed or has another name") {
+		t.Errorf("error = %v", err)
+	}
+}
+
+// The system drops what is not read in time.
+func TestNext_GoesOnAfterMoreChangesThanTheSystemTells(t *testing.T) {
+	var held sync.Mutex
+	a := watchApp(t, func(string) func(string) bool {
+		return func(string) bool {
+			held.Lock()
+			defer held.Unlock()
+			return false
+		}
+	}, "code/index.py")
+	held.Lock()
+	for i := range 20_000 { // the system keeps 16,384
+		a.write(fmt.Sprint("code/", i%2), "after")
+	}
+	a.write("new/index.py", "")
+	held.Unlock()
+	if got, err := a.Next(t.Context()); err != nil || !slices.Contains(got, "many files") {
+		t.Fatalf("%v, got %v", err, got)
+	}
+	a.write("new/index.py", "after")
+	if got, err := a.Next(t.Context()); err != nil || !slices.Contains(got, "new/index.py") {
+		t.Errorf("%v, got %v", err, got)
+	}
+}
+
 func TestNext_IgnoresWhatIsNotSource(t *testing.T) {
 	ignored := []string{
 		".git/index", "node_modules/a/index.js", "code/node_modules/a", "cdk.out/manifest.json",
@@ -163,11 +220,20 @@ func TestDuring_LeadsToNoLoop(t *testing.T) {
 	compiles("2")
 	a.next("stamp")
 	compiles("3")
+	if diff := cmp.Diff([]string{"stamp"}, a.Taken()); diff != "" {
+		t.Error(diff)
+	}
 	a.next()
+	a.write("stamp", "3") // a person who has edited the file saves it again
+	a.next("stamp")
+	compiles("4")
+	if got := a.Taken(); got != nil {
+		t.Errorf("said again: %v", got)
+	}
 	a.write("stamp", "by a person")
 	a.next("stamp")
 	a.during(func() {})
-	compiles("4") // which counts again, because a synthesis has left it alone
+	compiles("5") // which counts again, because a synthesis has left it alone
 	a.next("stamp")
 }
 
