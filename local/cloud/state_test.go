@@ -60,6 +60,18 @@ func newVersions(t *testing.T) *versions {
 
 func (v *versions) deploy(template string) *cloud.Cloud {
 	v.Helper()
+	v.read(template)
+	c, err := cloud.Deploy(v.Context(), v.options)
+	if err != nil {
+		v.Fatal(err)
+	}
+	v.Cleanup(func() { _ = c.Close() })
+	return c
+}
+
+// read makes a template the next version.
+func (v *versions) read(template string) {
+	v.Helper()
 	dir := v.TempDir()
 	for name, content := range map[string]string{
 		"manifest.json": `{"artifacts":{"S":{"type":"aws:cloudformation:stack","properties":{"templateFile":"t.json"}}}}`,
@@ -73,12 +85,6 @@ func (v *versions) deploy(template string) *cloud.Cloud {
 	if v.options.Assembly, err = assembly.LoadApp(dir, ""); err != nil {
 		v.Fatal(err)
 	}
-	c, err := cloud.Deploy(v.Context(), v.options)
-	if err != nil {
-		v.Fatal(err)
-	}
-	v.Cleanup(func() { _ = c.Close() })
-	return c
 }
 
 func keyOfAlias(t *testing.T, c *cloud.Cloud) string {
@@ -157,6 +163,9 @@ func TestState_ReplacesWhatIsDefinedInAnotherWay(t *testing.T) {
 		`"Key":{"Type":"AWS::KMS::Key","Properties":{"KeySpec":"HMAC_256","KeyUsage":"GENERATE_VERIFY_MAC",`,
 	).Replace(firstVersion))
 	want := []string{"key S/Key", "table T", "user pool S/Pool", "user pool client S/Client"}
+	for i := range want {
+		want[i] = "made anew, and empty: " + want[i]
+	}
 	if d := cmp.Diff(want, slices.Sorted(slices.Values(second.Replaced))); d != "" {
 		t.Error(d)
 	}
@@ -167,6 +176,22 @@ func TestState_ReplacesWhatIsDefinedInAnotherWay(t *testing.T) {
 	}
 	if got := keyOfAlias(t, second); got != second.Outputs["Key"] {
 		t.Errorf("the alias is of %s", got)
+	}
+}
+
+// What was replaced is empty also if the deployment fails later, or if nothing could take its place.
+func TestState_SaysWhatIsGoneIfADeploymentFails(t *testing.T) {
+	v := newVersions(t)
+	v.deploy(firstVersion)
+	replaced := strings.ReplaceAll(firstVersion, `"AttributeType":"S"`, `"AttributeType":"N"`)
+	v.read(strings.Replace(replaced, `"Pool":`, `"Z":{"Type":"AWS::DynamoDB::Table","Properties":{"TableName":"T"}},"Pool":`, 1))
+	if _, err := cloud.Deploy(t.Context(), v.options); err == nil || !strings.Contains(err.Error(),
+		"both have the name \"T\"") || !strings.Contains(err.Error(), "; by then: made anew, and empty: table T") {
+		t.Errorf("error = %v", err)
+	}
+	third := v.deploy(strings.Replace(firstVersion, `"KeyType":"HASH"`, `"KeyType":"HUSH"`, 1))
+	if d := cmp.Diff([]string{"gone: table T"}, third.Replaced); d != "" {
+		t.Error(d)
 	}
 }
 
