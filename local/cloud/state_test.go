@@ -184,7 +184,8 @@ func TestState_SaysWhatIsGoneIfADeploymentFails(t *testing.T) {
 	v := newVersions(t)
 	v.deploy(firstVersion)
 	replaced := strings.ReplaceAll(firstVersion, `"AttributeType":"S"`, `"AttributeType":"N"`)
-	v.read(strings.Replace(replaced, `"Pool":`, `"Z":{"Type":"AWS::DynamoDB::Table","Properties":{"TableName":"T"}},"Pool":`, 1))
+	const another = `"Z":{"Type":"AWS::DynamoDB::Table","Properties":{"TableName":"T"}},"Pool":`
+	v.read(strings.Replace(replaced, `"Pool":`, another, 1))
 	if _, err := cloud.Deploy(t.Context(), v.options); err == nil || !strings.Contains(err.Error(),
 		"both have the name \"T\"") || !strings.Contains(err.Error(), "; by then: made anew, and empty: table T") {
 		t.Errorf("error = %v", err)
