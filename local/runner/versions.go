@@ -80,7 +80,7 @@ func (v *versions) start(ctx context.Context) (err error) {
 		}
 		if err := v.deploy(ctx, read, next); err != nil {
 			if v.current != nil {
-				v.current.content = "" // it may lack what was replaced by then, so it is not the same when it comes again
+				v.current.content = "" // so that it is deployed again: it may lack what was replaced by then
 			}
 			return "", err
 		}
