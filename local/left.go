@@ -19,7 +19,10 @@ const lockFile = "lock"
 // files. Whichever of the two ends last removes it. If both were killed, the next launcher does.
 func newDirectory() (dir string, unlock func(), err error) {
 	removeLeftBehind()
-	parent, err := filepath.Abs(os.TempDir()) // TMPDIR may be of the working directory
+	parent, err := filepath.Abs(os.TempDir())
+	if err == nil && parent != os.TempDir() {
+		err = os.Setenv("TMPDIR", parent) // the programs have other working directories
+	}
 	if err == nil {
 		dir, err = os.MkdirTemp(parent, pattern)
 	}

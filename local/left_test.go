@@ -118,8 +118,8 @@ func TestNewDirectory_IsAbsolute(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer unlock()
-	if !filepath.IsAbs(dir) {
-		t.Errorf("got %s", dir)
+	if !filepath.IsAbs(dir) || !filepath.IsAbs(os.Getenv("TMPDIR")) {
+		t.Errorf("got %s, the programs get %s", dir, os.Getenv("TMPDIR"))
 	}
 }
 
