@@ -284,11 +284,12 @@ func (w *Watcher) handle(event fsnotify.Event) {
 	case event.Has(fsnotify.Remove) || event.Has(fsnotify.Rename):
 		w.forget(event.Name)
 	}
+	parent := filepath.Dir(w.dir)
 	switch {
-	case event.Name == w.dir && !w.dirs[w.dir]: // a new one may have taken its place
-		if err := w.add(w.dir, true); err != nil {
-			w.fail(fmt.Errorf("%s was removed or has another name (%w)", w.dir, err))
-		}
+	case !w.dirs[w.dir] && (event.Name == w.dir || event.Name == parent):
+		w.fail(w.awaitDir(parent))
+		w.mark(w.dir, false)
+	case filepath.Dir(event.Name) == parent:
 	case w.ignored(w.relative(event.Name)):
 	case event.Has(fsnotify.Create) && isDir(event.Name): // of which only the files count
 		w.fail(w.add(event.Name, true))
@@ -311,9 +312,24 @@ func (w *Watcher) forget(dir string) {
 	}
 }
 
+// awaitDir watches the parent of the directory until that exists again: a script may remove it and make it anew.
+func (w *Watcher) awaitDir(parent string) error {
+	if err := w.files.Add(parent); err != nil {
+		return fmt.Errorf("%s was removed or has another name (%w)", w.dir, err)
+	}
+	if !isDir(w.dir) {
+		return nil
+	}
+	_ = w.files.Remove(parent)
+	return w.add(w.dir, true)
+}
+
 // addAgain watches the directories that exist now. It is not known which of them are new.
 func (w *Watcher) addAgain() error {
 	w.forget(w.dir)
+	if !isDir(w.dir) {
+		return w.awaitDir(filepath.Dir(w.dir))
+	}
 	return w.add(w.dir, false)
 }
 
