@@ -92,16 +92,23 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s := f.current.Load()
 		switch {
 		case s == nil:
-			w.Header().Set("Content-Type", "application/json")
-			w.WriteHeader(http.StatusNotFound)
-			fmt.Fprint(w, `{"message":"the app does not have this API any more"}`)
+			sayGone(w, http.StatusNotFound, "the app does not have this API any more")
 			return
-		case s.version.begin(): // which fails only if another version has replaced this one since
+		case s.version.begin():
 			defer s.version.end()
 			s.handler.ServeHTTP(w, r)
 			return
+		case s == f.current.Load(): // it has ended, and no other version has replaced it since
+			sayGone(w, http.StatusServiceUnavailable, "the app has ended")
+			return
 		}
 	}
+}
+
+func sayGone(w http.ResponseWriter, status int, message string) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	fmt.Fprintf(w, `{"message":%q}`, message)
 }
 
 // front is that of an API, by its path.

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
@@ -229,6 +230,35 @@ func TestRetire_TakesNoMoreInvocations(t *testing.T) {
 	if err := c.Retire(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	if _, _, err := c.Invoke(t.Context(), f, []byte("{}")); err != cloud.ErrReplaced {
+		t.Errorf("error = %v", err)
+	}
+	if status, body := get(t, c.Endpoints["api"]+"/"); status != http.StatusServiceUnavailable {
+		t.Errorf("status %d, body %s", status, body)
+	}
+}
+
+// Ends can come in any order, and while something runs.
+func TestCloud_EndsInAnyOrder(t *testing.T) {
+	v := newVersions(t)
+	c := v.deploy(firstVersion)
+	f, err := c.Function("Function")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	var wg sync.WaitGroup
+	for _, do := range []func(){
+		func() { _, _, _ = c.Invoke(t.Context(), f, []byte("{}")) },
+		func() { _ = c.Retire(ended) },
+		func() { _ = c.Retire(t.Context()) },
+		func() { _ = c.Close() },
+		v.options.State.Close,
+	} {
+		wg.Go(do)
+	}
+	wg.Wait()
 	if _, _, err := c.Invoke(t.Context(), f, []byte("{}")); err != cloud.ErrReplaced {
 		t.Errorf("error = %v", err)
 	}

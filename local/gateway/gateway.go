@@ -193,7 +193,7 @@ func (g *Gateway) serve(w http.ResponseWriter, r *http.Request, route *route,
 }
 
 // find returns a request's route, its path below the stage, and the parameters of the path. A REST API routes by the
-// path as it was sent, in which case and percent-encoding count, but ignores slashes at its end. The event has them. See
+// path as it was sent, in which case and percent-encoding count, but ignores slashes at its end. The event has them:
 // https://github.com/aws/aws-sam-cli/pull/1495 and https://github.com/floci-io/floci/issues/1557
 func (g *Gateway) find(r *http.Request) (found *route, path string, parameters map[string]string, _ *failure) {
 	stage, path, _ := strings.Cut(strings.TrimPrefix(r.URL.EscapedPath(), "/"), "/")
