@@ -98,7 +98,7 @@ func Deploy(ctx context.Context, o Options) (_ *Cloud, err error) {
 			return
 		}
 		if o.State != nil && len(o.State.replaced) > 0 { // which the version before sees, too
-			err = fmt.Errorf("%w; by then: %s", err, strings.Join(o.State.replaced, "; "))
+			err = fmt.Errorf("%w\nBefore this failed: %s", err, strings.Join(o.State.replaced, "; "))
 		}
 		err = errors.Join(err, c.Close())
 	}()

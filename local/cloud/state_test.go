@@ -188,7 +188,7 @@ func TestState_SaysWhatIsGoneIfADeploymentFails(t *testing.T) {
 	const another = `"Z":{"Type":"AWS::DynamoDB::Table","Properties":{"TableName":"T"}},"Pool":`
 	v.read(strings.Replace(replaced, `"Pool":`, another, 1))
 	if _, err := cloud.Deploy(t.Context(), v.options); err == nil || !strings.Contains(err.Error(),
-		"both have the name \"T\"") || !strings.Contains(err.Error(), "; by then: made anew, and empty: table T") {
+		"both have the name \"T\"") || !strings.Contains(err.Error(), "\nBefore this failed: made anew, and empty: table T") {
 		t.Errorf("error = %v", err)
 	}
 	third := v.deploy(strings.Replace(firstVersion, `"KeyType":"HASH"`, `"KeyType":"HUSH"`, 1))

@@ -228,8 +228,8 @@ func (v *versions) follow(ctx context.Context, watcher *watch.Watcher) {
 			v.printer.Printf("The version before still runs. It is replaced when a change works.")
 		}
 		if taken := watcher.Taken(); len(taken) > 0 {
-			v.printer.Printf("Each of the last syntheses has changed %s, so this starts no other one. If the change was "+
-				"yours, save the file again.", few(taken))
+			v.printer.Printf("The last three syntheses have each changed %s, so this is taken for what the app writes. If "+
+				"you have edited it, save it again.", few(taken))
 		}
 	}
 }

@@ -167,7 +167,7 @@ func TestWatch_DeploysTheSameAgainAfterAFailure(t *testing.T) {
 	w := watchApp(t, dir)
 	twice := strings.Replace(with(table("Table", "N")), `{"Resources":{`, table("Other", "N"), 1)
 	w.then(func() { writeFile(t, template, twice) }, "The version before still runs")
-	w.await("by then: made anew, and empty: table T")
+	w.await("Before this failed: made anew, and empty: table T")
 	w.then(func() { writeFile(t, template, with(table("Table", "S"))) }, "functions; made anew, and empty: table T\n")
 	w.end()
 }
