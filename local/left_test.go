@@ -1,8 +1,11 @@
 package main
 
 import (
+	"errors"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -67,6 +70,78 @@ func TestNewDirectory_RemovesThoseOfLaunchersThatWereKilled(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, left); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// Others of a machine can write to its temporary directory, too.
+func TestNewDirectory_LeavesWhatIsOfNoLauncher(t *testing.T) {
+	t.Setenv("TMPDIR", t.TempDir())
+	other := t.TempDir()
+	if err := os.WriteFile(filepath.Join(other, lockFile), []byte("of a program of yours"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	link := filepath.Join(os.TempDir(), "lambda-tokenizer-local-link")
+	linked := filepath.Join(os.TempDir(), "lambda-tokenizer-local-lock")
+	pipe := filepath.Join(os.TempDir(), "lambda-tokenizer-local-pipe") // which nobody writes to
+	foreign := filepath.Join(os.TempDir(), "lambda-tokenizer-local-foreign")
+	if err := errors.Join(os.Symlink(other, link), os.Mkdir(linked, 0o700), os.Mkdir(pipe, 0o700),
+		os.Mkdir(foreign, 0o700), os.Symlink(filepath.Join(other, lockFile), filepath.Join(linked, lockFile)),
+		syscall.Mkfifo(filepath.Join(pipe, lockFile), 0o600),
+		os.WriteFile(filepath.Join(foreign, lockFile), nil, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	want := []string{link, linked, pipe}
+	if os.Geteuid() == 0 { // only a superuser can make what is another user's
+		if err := os.Chown(foreign, 65534, 65534); err != nil {
+			t.Fatal(err)
+		}
+		want = append(want, foreign)
+	}
+	_, unlock, err := newDirectory()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unlock()
+	for _, name := range append(want, filepath.Join(other, lockFile)) {
+		if _, err := os.Lstat(name); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// A relative TMPDIR is one of the working directory, and the programs have others.
+func TestNewDirectory_IsAbsolute(t *testing.T) {
+	t.Chdir(t.TempDir())
+	t.Setenv("TMPDIR", ".")
+	dir, unlock, err := newDirectory()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unlock()
+	if !filepath.IsAbs(dir) || !filepath.IsAbs(os.Getenv("TMPDIR")) {
+		t.Errorf("got %s, the programs get %s", dir, os.Getenv("TMPDIR"))
+	}
+}
+
+func TestNewDirectory_SaysWhatToDoWithoutOne(t *testing.T) {
+	t.Setenv("TMPDIR", filepath.Join(t.TempDir(), "none"))
+	if _, _, err := newDirectory(); err == nil || !strings.Contains(err.Error(), "set TMPDIR to a directory") {
+		t.Errorf("error = %v", err)
+	}
+}
+
+// As on a file system that is mounted with noexec.
+func TestStart_SaysWhatToDoIfNoProgramMayRun(t *testing.T) {
+	program := filepath.Join(t.TempDir(), "runner")
+	if err := os.WriteFile(program, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, err := range map[string]error{
+		"start": start(exec.Command(program)), "check": check(t.Context(), program, nil),
+	} {
+		if err == nil || !strings.Contains(err.Error(), "set TMPDIR to a directory") {
+			t.Errorf("%s: error = %v", name, err)
+		}
 	}
 }
 

@@ -20,6 +20,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -237,13 +238,21 @@ func check(ctx context.Context, simulator string, args []string) error {
 	if errors.As(err, &exit) && exit.Exited() {
 		return refusedError{exit.ExitCode(), printed.Bytes()}
 	}
-	return err
+	return adviseStart(err)
 }
 
 // start starts a program with this process's output streams and working directory.
 func start(cmd *exec.Cmd) error {
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
-	return cmd.Start()
+	return adviseStart(cmd.Start())
+}
+
+// adviseStart says what to do if the system lets no program run in the temporary directory.
+func adviseStart(err error) error {
+	if errors.Is(err, fs.ErrPermission) {
+		return fmt.Errorf("%w: %s", err, chooseTMPDIR)
+	}
+	return err
 }
 
 // await hands signals over to a program that has started, and returns its exit code. If end is closed, it ends the

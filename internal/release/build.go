@@ -70,8 +70,8 @@ func (s source) outOf(ctx context.Context, dist string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if target, err := filepath.EvalSymlinks(dist); err == nil {
-		dist = target
+	if dist, err = resolved(dist); err != nil {
+		return "", fmt.Errorf("-out: %w", err)
 	}
 	if entries, err := os.ReadDir(dist); err == nil && len(entries) > 0 {
 		return "", fmt.Errorf("-out: %s is not empty: remove it, or name another directory", dist)
@@ -84,6 +84,19 @@ func (s source) outOf(ctx context.Context, dist string) (string, error) {
 		}
 	}
 	return dist, nil
+}
+
+// resolved is a path without symbolic links. Its end need not exist.
+func resolved(path string) (string, error) {
+	target, err := filepath.EvalSymlinks(path)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return target, err
+	}
+	if _, err := os.Lstat(path); err == nil {
+		return "", fmt.Errorf("%s is a symbolic link to nothing: remove it, or name another directory", path)
+	}
+	parent, err := resolved(filepath.Dir(path))
+	return filepath.Join(parent, filepath.Base(path)), err
 }
 
 // build makes all files of a release in an empty directory, whose path is absolute.

@@ -23,7 +23,7 @@ var notBuilt = regexp.MustCompile(`/(__pycache__|testdata)/`)
 // changesOf lists how the files of a tree differ from its commit, a line for each one. It does not depend on what git
 // is told to overlook, or to convert, on this machine.
 func changesOf(ctx context.Context, dir string) (string, error) {
-	changes, err := output(ctx, dir, nil, "git", "status", "--porcelain", "--untracked-files=normal")
+	changes, err := git(ctx, dir, "status", "--porcelain", "--untracked-files=normal")
 	if err != nil {
 		return "", err
 	}
@@ -31,8 +31,8 @@ func changesOf(ctx context.Context, dir string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	ignored, err := output(ctx, dir, nil, "git", append([]string{"-c", "core.quotePath=false", "ls-files", "--others",
-		"--ignored", "--exclude-standard", "--"}, built...)...)
+	ignored, err := git(ctx, dir, append([]string{"-c", "core.quotePath=false", "ls-files", "--others", "--ignored",
+		"--exclude-standard", "--"}, built...)...)
 	if err != nil {
 		return "", err
 	}
@@ -46,7 +46,7 @@ func changesOf(ctx context.Context, dir string) (string, error) {
 
 // hiddenChanges are the files whose bytes are not those of the commit, although git does not say so.
 func hiddenChanges(ctx context.Context, dir, known string) (changes string, err error) {
-	tree, err := output(ctx, dir, nil, "git", "ls-tree", "-r", "-z", "HEAD")
+	tree, err := git(ctx, dir, "ls-tree", "-r", "-z", "HEAD")
 	if err != nil {
 		return "", err
 	}
@@ -61,7 +61,7 @@ func hiddenChanges(ctx context.Context, dir, known string) (changes string, err 
 			continue
 		}
 		if !strings.Contains(known, name) {
-			changes += "?M " + name + "\n"
+			changes += "?M " + printable(name) + "\n"
 		}
 	}
 	return changes, nil

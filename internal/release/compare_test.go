@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -87,6 +88,58 @@ func TestCompare_NamesWhatIsAnother(t *testing.T) {
 	}
 }
 
+// endless is a tree whose files have no end.
+type endless struct{ fs.FS }
+
+func (e endless) Open(name string) (fs.File, error) {
+	file, err := e.FS.Open(name)
+	if info, failed := fs.Stat(e.FS, name); err != nil || failed != nil || info.IsDir() {
+		return file, err
+	}
+	return &endlessFile{File: file}, nil
+}
+
+// endlessFile fails if it is read to no end.
+type endlessFile struct {
+	fs.File
+	read int
+}
+
+func (e *endlessFile) Read(b []byte) (int, error) {
+	if e.read += len(b); e.read > 1<<20 {
+		return 0, errors.New("read without a bound")
+	}
+	clear(b)
+	return len(b), nil
+}
+
+// A file that has another size is not read, and one that grows is read no further than it should be long.
+func TestCompare_ReadsNoMoreThanItNeeds(t *testing.T) {
+	release := small(t)
+	if err := os.Truncate(filepath.Join(release, "layer.zip"), 1<<40); err != nil {
+		t.Fatal(err)
+	}
+	checkProblems(t, compare(os.DirFS(release), os.DirFS(small(t))),
+		[]string{"layer.zip differs: it has 1099511627776 bytes, but the source gives 20"})
+	checkProblems(t, compare(endless{os.DirFS(small(t))}, os.DirFS(small(t))), []string{
+		"SHA256SUMS differs: its SHA-256 is ", "layer.zip differs: ", "policies/index.json differs: ",
+		"policies/revoke.json differs: ",
+	})
+}
+
+func TestCompare_NamesNoMoreThanAPersonReads(t *testing.T) {
+	release := small(t)
+	for i := range 500 {
+		if err := os.WriteFile(filepath.Join(release, fmt.Sprint("x", i)), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	lines := strings.Split(compare(os.DirFS(release), os.DirFS(small(t))).Error(), "\n")
+	if last := lines[len(lines)-1]; len(lines) != maxProblems+1 || last != "and 400 more" {
+		t.Errorf("%d lines, the last is %s", len(lines), last)
+	}
+}
+
 // checkProblems compares the lines of an error with how they begin.
 func checkProblems(t *testing.T, err error, want []string) {
 	t.Helper()
@@ -101,13 +154,13 @@ func checkProblems(t *testing.T, err error, want []string) {
 	}
 }
 
-// unreadable is a tree with a name that cannot be opened. A superuser can read every file of a real one.
-type unreadable struct {
+// locked is a tree with a name that cannot be opened. A superuser can read every file of a real one.
+type locked struct {
 	fs.FS
 	name string
 }
 
-func (u unreadable) Open(name string) (fs.File, error) {
+func (u locked) Open(name string) (fs.File, error) {
 	if name == u.name {
 		return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrPermission}
 	}
@@ -116,7 +169,7 @@ func (u unreadable) Open(name string) (fs.File, error) {
 
 func TestCompare_NamesWhatCannotBeRead(t *testing.T) {
 	for name, want := range map[string][]string{
-		"layer.zip": {"layer.zip cannot be read: open layer.zip: permission denied"},
+		"layer.zip": {"layer.zip cannot be read: permission denied"},
 		"policies": {
 			"policies cannot be read: ", "policies/index.json is missing", "policies/revoke.json is missing",
 		},
@@ -126,10 +179,10 @@ func TestCompare_NamesWhatCannotBeRead(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			checkProblems(t, compare(unreadable{os.DirFS(small(t)), name}, os.DirFS(small(t))), want)
+			checkProblems(t, compare(locked{os.DirFS(small(t)), name}, os.DirFS(small(t))), want)
 		})
 	}
-	if err := compare(os.DirFS(small(t)), unreadable{os.DirFS(small(t)), "layer.zip"}); err == nil {
+	if err := compare(os.DirFS(small(t)), locked{os.DirFS(small(t)), "layer.zip"}); err == nil {
 		t.Error("what was built again cannot be read, and nothing is said")
 	}
 }

@@ -89,6 +89,40 @@ func TestSource_SaysWhetherTheTreeHasChanges(t *testing.T) {
 	}
 }
 
+// The environment of a hook of git names another repository, and git can show other objects than those of a commit.
+func TestSource_IsOfTheTreeItself(t *testing.T) {
+	other := repositoryWith(t, map[string]string{"go.mod": "module other\n"})
+	dir := repositoryWith(t, map[string]string{"go.mod": "module x\n"})
+	want, err := sourceOf(t.Context(), dir, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Run("another repository", func(t *testing.T) {
+		t.Setenv("GIT_DIR", filepath.Join(other, ".git"))
+		t.Setenv("GIT_WORK_TREE", other)
+		t.Setenv("GIT_INDEX_FILE", filepath.Join(other, ".git", "index"))
+		if got, err := sourceOf(t.Context(), dir, false); err != nil || got != want {
+			t.Errorf("got %+v, %v", got, err)
+		}
+	})
+	t.Run("another working tree", func(t *testing.T) {
+		kit.Run(t, other, "git", "config", "core.worktree", dir)
+		if got, err := sourceOf(t.Context(), other, false); err == nil ||
+			!strings.Contains(err.Error(), "git config --unset core.worktree") {
+			t.Errorf("got %+v, %v", got, err)
+		}
+	})
+	t.Run("another tree", func(t *testing.T) {
+		kit.Write(t, filepath.Join(dir, "go.mod"), "module y\n")
+		kit.Run(t, dir, "git", "add", "-A")
+		tree := strings.TrimSpace(kit.Run(t, dir, "git", "write-tree"))
+		kit.Run(t, dir, "git", "replace", strings.TrimSpace(kit.Run(t, dir, "git", "rev-parse", "HEAD^{tree}")), tree)
+		if got, err := sourceOf(t.Context(), dir, false); err == nil {
+			t.Errorf("a tree with changes is %+v", got)
+		}
+	})
+}
+
 // What cannot be is an error before anything is built.
 func TestRun_RefusesBadUseAtOnce(t *testing.T) {
 	t.Chdir(repositoryWith(t, map[string]string{
@@ -96,6 +130,12 @@ func TestRun_RefusesBadUseAtOnce(t *testing.T) {
 	}))
 	for _, name := range []string{"full/x", "dist.incomplete/x", "own/" + sumsFile} {
 		writeBelow(t, ".", name, "x")
+	}
+	elsewhere := t.TempDir()
+	link, nothing := filepath.Join(elsewhere, "link"), filepath.Join(elsewhere, "nothing")
+	here, err := os.Getwd()
+	if err := errors.Join(err, os.Symlink(here, link), os.Symlink("none", nothing)); err != nil {
+		t.Fatal(err)
 	}
 	defer func() {
 		if _, err := os.Stat("dist"); !errors.Is(err, fs.ErrNotExist) {
@@ -120,6 +160,8 @@ func TestRun_RefusesBadUseAtOnce(t *testing.T) {
 		"into the source":             {[]string{"-allow-dirty", "-out", "a/b"}, "a/b is in the source, and git"},
 		"into what may be incomplete": {[]string{"-allow-dirty", "-out", "half"}, "half.incomplete is in the source"},
 		"what was killed":             {[]string{"-allow-dirty"}, "dist.incomplete is of a build that runs, or"},
+		"into the source by a link":   {[]string{"-allow-dirty", "-out", link + "/a/b"}, "a/b is in the source, and"},
+		"into a link to nothing":      {[]string{"-allow-dirty", "-out", nothing}, "is a symbolic link to nothing"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if err := run(t.Context(), tt.args, io.Discard); err == nil || !strings.Contains(err.Error(), tt.want) {

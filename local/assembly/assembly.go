@@ -245,6 +245,9 @@ func (a *Assembly) only(path string) (*Assembly, error) {
 	wanted := map[*Stack]bool{}
 	var want func(s *Stack)
 	want = func(s *Stack) {
+		if wanted[s] {
+			return
+		}
 		wanted[s] = true
 		for _, needed := range s.needs {
 			want(needed)

@@ -11,7 +11,7 @@ import (
 // Holds tells whether a condition of the stack's template is true. What has no condition, "", always exists. Conditions
 // depend on the defaults of parameters, on mappings and on pseudo parameters.
 func (r *Resolver) Holds(stack *Stack, condition string) (bool, error) {
-	holds, err := evaluation{Resolver: r, stack: stack}.holds(condition)
+	holds, err := r.evaluation(stack).holds(condition)
 	return holds, at(stack.Name, err)
 }
 
@@ -23,9 +23,21 @@ func (e evaluation) holds(name string) (bool, error) {
 	if !ok {
 		return false, fmt.Errorf("stack %s has no condition %q", e.stack.Name, name)
 	}
+	known := e.conditions[e.stack]
+	if holds, found := known[name]; found {
+		return holds, nil
+	}
 	e.ofCondition = true
 	holds, err := e.condition(definition)
-	return holds, at("Conditions", at(name, err))
+	if err != nil {
+		return false, at("Conditions", at(name, err))
+	}
+	if known == nil {
+		known = map[string]bool{}
+		e.conditions[e.stack] = known
+	}
+	known[name] = holds
+	return holds, nil
 }
 
 // condition evaluates what defines a condition, or is one of its operands. [Template.check] has excluded cycles.

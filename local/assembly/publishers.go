@@ -46,9 +46,16 @@ func publishersFirst(stacks []*Stack) []*Stack {
 
 // isAfter tells whether a stack depends on another one.
 func (s *Stack) isAfter(another *Stack) bool {
-	return slices.ContainsFunc(s.needs, func(needed *Stack) bool {
-		return needed == another || needed.isAfter(another)
-	})
+	seen := map[*Stack]bool{}
+	var visit func(s *Stack) bool
+	visit = func(s *Stack) bool {
+		if seen[s] {
+			return false
+		}
+		seen[s] = true
+		return slices.Contains(s.needs, another) || slices.ContainsFunc(s.needs, visit)
+	}
+	return visit(s)
 }
 
 // unpublished is an error if a value of a template refers to an SSM parameter that no stack has made.

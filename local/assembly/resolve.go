@@ -22,6 +22,7 @@ type Resolver struct {
 	resources       map[resourceKey]physical
 	parameters      map[string]string // of SSM, by name
 	values          map[*Stack]map[string]any
+	conditions      map[*Stack]map[string]bool // those that were evaluated
 
 	// Unknown, if set, says what stands for an attribute (Ref is "") of a resource or parameter that is not known. For
 	// a dynamic reference there is no logical id, and the attribute is the reference. Without Unknown that is an error.
@@ -43,12 +44,15 @@ type physical struct {
 func NewResolver(a *Assembly, account, region string) *Resolver {
 	return &Resolver{
 		assembly: a, account: account, region: region, resources: map[resourceKey]physical{},
-		parameters: map[string]string{}, values: map[*Stack]map[string]any{},
+		parameters: map[string]string{}, values: map[*Stack]map[string]any{}, conditions: map[*Stack]map[string]bool{},
 	}
 }
 
 // SetValues gives the parameters of a nested stack their values.
-func (r *Resolver) SetValues(nested *Stack, values map[string]any) { r.values[nested] = values }
+func (r *Resolver) SetValues(nested *Stack, values map[string]any) {
+	r.values[nested] = values
+	delete(r.conditions, nested)
+}
 
 // SetParameter records that an SSM parameter exists. Stacks that are deployed later can take its value for a parameter
 // of theirs.
@@ -64,7 +68,7 @@ func (r *Resolver) SetResource(stack *Stack, logicalID, ref string, attributes m
 // logical id: errors begin with the stack, where, and the path within v. It is an error if v needs a resource that does
 // not exist yet.
 func (r *Resolver) Resolve(stack *Stack, where string, v any) (any, error) {
-	out, err := evaluation{Resolver: r, stack: stack}.value(v)
+	out, err := r.evaluation(stack).value(v)
 	if out == (noValue{}) {
 		out = nil
 	}
@@ -73,7 +77,7 @@ func (r *Resolver) Resolve(stack *Stack, where string, v any) (any, error) {
 
 // String is Resolve for a value that must be text. It converts numbers and booleans, as CloudFormation does.
 func (r *Resolver) String(stack *Stack, where string, v any) (string, error) {
-	out, err := evaluation{Resolver: r, stack: stack}.text(v)
+	out, err := r.evaluation(stack).text(v)
 	return out, at(stack.Name, at(where, err))
 }
 
@@ -108,6 +112,11 @@ type evaluation struct {
 	hops  int // how many outputs of stacks have led here
 
 	ofCondition bool // which cannot refer to resources, and needs a value for each parameter
+	used        *used
+}
+
+func (r *Resolver) evaluation(stack *Stack) evaluation {
+	return evaluation{Resolver: r, stack: stack, used: &used{}}
 }
 
 func (e evaluation) value(v any) (any, error) {
@@ -189,6 +198,9 @@ func (e evaluation) call(name string, argument any) (any, error) {
 	case e.hops > len(e.assembly.Stacks):
 		return nil, errors.New("outputs of stacks refer to each other in a cycle")
 	}
+	if err := e.used.byCall(name, argument); err != nil {
+		return nil, err
+	}
 	switch name {
 	case "Fn::Join", "Fn::Split", "Fn::Select":
 		out, err := combine(name, argument)
@@ -202,9 +214,13 @@ func (e evaluation) call(name string, argument any) (any, error) {
 		return e.findInMap(argument)
 	case "Fn::Base64", "Fn::Cidr", "Fn::Length", "Fn::ToJsonString":
 		return convert(name, argument)
-	case "Fn::ImportValue":
-		return e.importValue(argument)
-	case "Fn::GetStackOutput":
+	case "Fn::ImportValue", "Fn::GetStackOutput":
+		if e.ofCondition {
+			return nil, errors.New("a condition cannot refer to outputs of stacks")
+		}
+		if name == "Fn::ImportValue" {
+			return e.importValue(argument)
+		}
 		return e.stackOutput(argument)
 	}
 	return nil, errors.New("this intrinsic function is not supported")
@@ -312,6 +328,9 @@ func (p Parameter) value() (any, error) {
 func (e evaluation) importValue(name any) (any, error) {
 	for _, stack := range e.assembly.Stacks {
 		for id, output := range stack.Template.Outputs {
+			if text, ok := output.Export.Name.(string); ok && text != name {
+				continue // it need not be resolved
+			}
 			if exists, err := e.Holds(stack, output.Condition); err != nil {
 				return nil, err
 			} else if !exists || output.Export.Name == nil {
@@ -345,7 +364,10 @@ func (e evaluation) stackOutput(argument any) (any, error) {
 
 // output resolves a value of another stack's output.
 func (e evaluation) output(stack *Stack, id string, v any) (any, error) {
-	out, err := evaluation{Resolver: e.Resolver, stack: stack, hops: e.hops + 1}.text(v)
+	if err := e.used.byOutput(); err != nil {
+		return nil, err
+	}
+	out, err := evaluation{Resolver: e.Resolver, stack: stack, hops: e.hops + 1, used: e.used}.text(v)
 	if err != nil {
 		return nil, fmt.Errorf("output %s of stack %s: %w", id, stack.Name, err)
 	}

@@ -31,6 +31,17 @@ func (c *Cloud) end() {
 	c.calls.release()
 }
 
+// end lets no more invocations begin. What it returns is closed when none is left.
+func (c *calls) end() <-chan struct{} {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.ending == nil {
+		c.ending = make(chan struct{})
+		c.release()
+	}
+	return c.ending
+}
+
 // release is called with mu held.
 func (c *calls) release() {
 	if c.ending != nil && c.running == 0 {
@@ -39,14 +50,10 @@ func (c *calls) release() {
 }
 
 // Retire closes a version that another one has replaced. It first waits for the invocations that run, until ctx ends,
-// which interrupts them. It may be called once.
+// which interrupts them.
 func (c *Cloud) Retire(ctx context.Context) error {
-	c.calls.mu.Lock()
-	c.calls.ending = make(chan struct{})
-	c.calls.release()
-	c.calls.mu.Unlock()
 	select {
-	case <-c.calls.ending:
+	case <-c.calls.end():
 	case <-ctx.Done():
 	}
 	return c.Close()

@@ -65,8 +65,8 @@ type Cloud struct {
 	Endpoints map[string]string
 	// NotSimulated lists what the templates ask for and the local run does not do.
 	NotSimulated []string
-	// Replaced lists what the version before had in the services, and this one has anew and empty, because its
-	// definition has changed.
+	// Replaced says of what the version before had in the services, and whose definition has changed, that it was made
+	// anew and is empty, or that it is gone because that was not possible.
 	Replaced []string
 	// Tables are the names of the tables.
 	Tables []string
@@ -94,9 +94,13 @@ func Deploy(ctx context.Context, o Options) (_ *Cloud, err error) {
 	}
 	c := &Cloud{troubles: troubles{log: o.Log}}
 	defer func() {
-		if err != nil {
-			err = errors.Join(err, c.Close())
+		if err == nil {
+			return
 		}
+		if o.State != nil && len(o.State.replaced) > 0 { // which the version before sees, too
+			err = fmt.Errorf("%w\nBefore this failed: %s", err, strings.Join(o.State.replaced, "; "))
+		}
+		err = errors.Join(err, c.Close())
 	}()
 	if c.temp, err = os.MkdirTemp("", "lambda-tokenizer-"); err != nil {
 		return nil, err

@@ -13,6 +13,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -175,15 +176,31 @@ func (f *functions) unpack(function string, layers []string) (string, error) {
 	return opt, f.replaceExtension(opt)
 }
 
-// overlay copies the files of src over those of dst.
-func overlay(dst, src string) error {
+// overlay copies the files of src over those of dst. As the CDK does when it packs an asset, it takes what a symbolic
+// link leads to in its place. above are the directories whose links have led to src.
+func overlay(dst, src string, above ...string) error {
+	src, err := filepath.EvalSymlinks(src)
+	if err != nil {
+		return err
+	}
+	if slices.Contains(above, src) {
+		return fmt.Errorf("%s has a symbolic link that leads to itself", src)
+	}
 	return filepath.WalkDir(src, func(path string, entry fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
 		target := filepath.Join(dst, strings.TrimPrefix(path, src))
-		if entry.IsDir() {
+		info, err := os.Stat(path)
+		switch {
+		case err != nil:
+			return err
+		case entry.IsDir():
 			return os.MkdirAll(target, 0o755)
+		case info.IsDir():
+			return overlay(target, path, append(slices.Clip(above), src)...)
+		case !info.Mode().IsRegular():
+			return fmt.Errorf("%s is no ordinary file", path)
 		}
 		b, err := os.ReadFile(path)
 		if err != nil {

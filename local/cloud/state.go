@@ -18,7 +18,7 @@ type State struct {
 	made     map[string]made   // what is in the services, by its type and name
 	aliases  map[string]string // keys by the alias
 	fronts   map[string]*front // of the APIs, by their paths
-	replaced []string          // since the last deployment began
+	replaced []string          // what an earlier version had, since the last deployment began
 }
 
 // made is a resource in a service.
@@ -59,12 +59,17 @@ func (s *State) once(what string, definition any, create func(before *created) (
 			return found.created, nil
 		}
 		before = &found.created
-		s.replaced = append(s.replaced, what)
 		delete(s.made, what) // it is gone, even if nothing takes its place
 	}
 	result, err := create(before)
 	if err == nil {
 		s.made[what] = made{string(b), result}
+	}
+	switch {
+	case before != nil && err == nil:
+		s.replaced = append(s.replaced, "made anew, and empty: "+what)
+	case before != nil:
+		s.replaced = append(s.replaced, "gone: "+what)
 	}
 	return result, err
 }
@@ -87,16 +92,23 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s := f.current.Load()
 		switch {
 		case s == nil:
-			w.Header().Set("Content-Type", "application/json")
-			w.WriteHeader(http.StatusNotFound)
-			fmt.Fprint(w, `{"message":"the app does not have this API any more"}`)
+			sayGone(w, http.StatusNotFound, "the app does not have this API any more")
 			return
-		case s.version.begin(): // which fails only if another version has replaced this one since
+		case s.version.begin():
 			defer s.version.end()
 			s.handler.ServeHTTP(w, r)
 			return
+		case s == f.current.Load(): // it has ended, and no other version has replaced it since
+			sayGone(w, http.StatusServiceUnavailable, "the app has ended")
+			return
 		}
 	}
+}
+
+func sayGone(w http.ResponseWriter, status int, message string) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	fmt.Fprintf(w, `{"message":%q}`, message)
 }
 
 // front is that of an API, by its path.

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
@@ -60,6 +61,18 @@ func newVersions(t *testing.T) *versions {
 
 func (v *versions) deploy(template string) *cloud.Cloud {
 	v.Helper()
+	v.read(template)
+	c, err := cloud.Deploy(v.Context(), v.options)
+	if err != nil {
+		v.Fatal(err)
+	}
+	v.Cleanup(func() { _ = c.Close() })
+	return c
+}
+
+// read makes a template the next version.
+func (v *versions) read(template string) {
+	v.Helper()
 	dir := v.TempDir()
 	for name, content := range map[string]string{
 		"manifest.json": `{"artifacts":{"S":{"type":"aws:cloudformation:stack","properties":{"templateFile":"t.json"}}}}`,
@@ -73,12 +86,6 @@ func (v *versions) deploy(template string) *cloud.Cloud {
 	if v.options.Assembly, err = assembly.LoadApp(dir, ""); err != nil {
 		v.Fatal(err)
 	}
-	c, err := cloud.Deploy(v.Context(), v.options)
-	if err != nil {
-		v.Fatal(err)
-	}
-	v.Cleanup(func() { _ = c.Close() })
-	return c
 }
 
 func keyOfAlias(t *testing.T, c *cloud.Cloud) string {
@@ -157,6 +164,9 @@ func TestState_ReplacesWhatIsDefinedInAnotherWay(t *testing.T) {
 		`"Key":{"Type":"AWS::KMS::Key","Properties":{"KeySpec":"HMAC_256","KeyUsage":"GENERATE_VERIFY_MAC",`,
 	).Replace(firstVersion))
 	want := []string{"key S/Key", "table T", "user pool S/Pool", "user pool client S/Client"}
+	for i := range want {
+		want[i] = "made anew, and empty: " + want[i]
+	}
 	if d := cmp.Diff(want, slices.Sorted(slices.Values(second.Replaced))); d != "" {
 		t.Error(d)
 	}
@@ -167,6 +177,25 @@ func TestState_ReplacesWhatIsDefinedInAnotherWay(t *testing.T) {
 	}
 	if got := keyOfAlias(t, second); got != second.Outputs["Key"] {
 		t.Errorf("the alias is of %s", got)
+	}
+}
+
+// What was replaced is empty also if the deployment fails later, or if nothing could take its place.
+func TestState_SaysWhatIsGoneIfADeploymentFails(t *testing.T) {
+	v := newVersions(t)
+	v.deploy(firstVersion)
+	replaced := strings.ReplaceAll(firstVersion, `"AttributeType":"S"`, `"AttributeType":"N"`)
+	const another = `"Z":{"Type":"AWS::DynamoDB::Table","Properties":{"TableName":"T"}},"Pool":`
+	v.read(strings.Replace(replaced, `"Pool":`, another, 1))
+	_, err := cloud.Deploy(t.Context(), v.options)
+	for _, want := range []string{`both have the name "T"`, "\nBefore this failed: made anew, and empty: table T"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("error = %v, want %q", err, want)
+		}
+	}
+	third := v.deploy(strings.Replace(firstVersion, `"KeyType":"HASH"`, `"KeyType":"HUSH"`, 1))
+	if d := cmp.Diff([]string{"gone: table T"}, third.Replaced); d != "" {
+		t.Error(d)
 	}
 }
 
@@ -203,6 +232,35 @@ func TestRetire_TakesNoMoreInvocations(t *testing.T) {
 	if err := c.Retire(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	if _, _, err := c.Invoke(t.Context(), f, []byte("{}")); err != cloud.ErrReplaced {
+		t.Errorf("error = %v", err)
+	}
+	if status, body := get(t, c.Endpoints["api"]+"/"); status != http.StatusServiceUnavailable {
+		t.Errorf("status %d, body %s", status, body)
+	}
+}
+
+// Ends can come in any order, and while something runs.
+func TestCloud_EndsInAnyOrder(t *testing.T) {
+	v := newVersions(t)
+	c := v.deploy(firstVersion)
+	f, err := c.Function("Function")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	var wg sync.WaitGroup
+	for _, do := range []func(){
+		func() { _, _, _ = c.Invoke(t.Context(), f, []byte("{}")) },
+		func() { _ = c.Retire(ended) },
+		func() { _ = c.Retire(t.Context()) },
+		func() { _ = c.Close() },
+		v.options.State.Close,
+	} {
+		wg.Go(do)
+	}
+	wg.Wait()
 	if _, _, err := c.Invoke(t.Context(), f, []byte("{}")); err != cloud.ErrReplaced {
 		t.Errorf("error = %v", err)
 	}

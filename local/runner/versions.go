@@ -17,6 +17,7 @@ import (
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/assembly"
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/cloud"
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/lambdahost"
+	"github.com/lambda-tokenizer/lambda-tokenizer/local/mask"
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/synth"
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/watch"
 )
@@ -78,6 +79,9 @@ func (v *versions) start(ctx context.Context) (err error) {
 			return "nothing has changed", nil
 		}
 		if err := v.deploy(ctx, read, next); err != nil {
+			if v.current != nil {
+				v.current.content = "" // so that it is deployed again: it may lack what was replaced by then
+			}
 			return "", err
 		}
 		result := fmt.Sprintf("%d stacks, %d functions", len(read.Stacks), len(next.system.Functions()))
@@ -141,7 +145,7 @@ func (v *version) changes(before *version) (text string) {
 		}
 	}
 	for _, what := range v.system.Replaced {
-		text += "; made anew, and empty: " + what
+		text += "; " + what
 	}
 	for _, line := range v.system.NotSimulated {
 		if !slices.Contains(before.system.NotSimulated, line) {
@@ -223,16 +227,22 @@ func (v *versions) follow(ctx context.Context, watcher *watch.Watcher) {
 		if watcher.During(func() error { return v.start(ctx) }) != nil && ctx.Err() == nil {
 			v.printer.Printf("The version before still runs. It is replaced when a change works.")
 		}
+		if taken := watcher.Taken(); len(taken) > 0 {
+			v.printer.Printf("The last three syntheses have each changed %s, so this is taken for what the app writes. If "+
+				"you have edited it, save it again.", few(taken))
+		}
 	}
 }
 
-// few is a list of at most three names.
+// few is a list of at most three names, in which a terminal finds nothing but text.
 func few(names []string) string {
 	const most = 3
+	more := ""
 	if len(names) > most {
-		return fmt.Sprintf("%s and %d more", strings.Join(names[:most], ", "), len(names)-most)
+		more = fmt.Sprintf(" and %d more", len(names)-most)
+		names = names[:most]
 	}
-	return strings.Join(names, ", ")
+	return mask.Visible(strings.ReplaceAll(strings.Join(names, ", "), "\n", `\n`)) + more
 }
 
 // Function finds a function of the version that runs.

@@ -149,6 +149,36 @@ func TestWatch_StartsANewVersionAfterAChange(t *testing.T) {
 	w.end()
 }
 
+// A deployment that fails has perhaps replaced a table. Then the source of the version that runs is deployed again.
+func TestWatch_DeploysTheSameAgainAfterAFailure(t *testing.T) {
+	dir := newSource(t, map[string]code{"F": python(echo)})
+	template := filepath.Join(dir, "src", "t.json")
+	before, err := os.ReadFile(template)
+	if err != nil {
+		t.Fatal(err)
+	}
+	table := func(id, kind string) string {
+		return `{"Resources":{"` + id + `":{"Type":"AWS::DynamoDB::Table","Properties":{"TableName":"T",
+			"KeySchema":[{"AttributeName":"Id","KeyType":"HASH"}],
+			"AttributeDefinitions":[{"AttributeName":"Id","AttributeType":"` + kind + `"}]}},`
+	}
+	with := func(table string) string { return strings.Replace(string(before), `{"Resources":{`, table, 1) }
+	writeFile(t, template, with(table("Table", "S")))
+	w := watchApp(t, dir)
+	twice := strings.Replace(with(table("Table", "N")), `{"Resources":{`, table("Other", "N"), 1)
+	w.then(func() { writeFile(t, template, twice) }, "The version before still runs")
+	w.await("Before this failed: made anew, and empty: table T")
+	w.then(func() { writeFile(t, template, with(table("Table", "S"))) }, "functions; made anew, and empty: table T\n")
+	w.end()
+}
+
+func TestFew_CannotBeTakenForAnythingElse(t *testing.T) {
+	got := few([]string{"a\x1b[2J\n", "b", "c", "d", "e"})
+	if want := `a\u001b[2J\n, b, c and 2 more`; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
 // waiting is a handler that says that it runs, and answers when the test lets it.
 func waiting(listener net.Listener, answer string) code {
 	_, port, _ := net.SplitHostPort(listener.Addr().String())

@@ -24,6 +24,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -56,9 +57,10 @@ type Watcher struct {
 	known map[string]string // what the files were like, by path
 	own   map[string]int    // how many times in a row During has changed a file
 	found map[string]bool   // what During has changed and Next has not returned
+	taken []string          // see Taken
 
-	dirs   int   // that are watched
-	failed error // why the watch has ended, once done is closed
+	dirs   map[string]bool // that are watched
+	failed error           // why the watch has ended, once done is closed
 
 	mu      sync.Mutex
 	pending map[string]bool // paths with events, and whether they were new with the first of these
@@ -80,7 +82,7 @@ func New(dir string, ignores func(dir string) (ignored func(path string) bool)) 
 	w := &Watcher{
 		dir: dir, ignored: ignores(dir), files: files, passed: make(chan string, 1), wake: make(chan struct{}, 1),
 		done: make(chan struct{}), known: map[string]string{}, own: map[string]int{}, found: map[string]bool{},
-		pending: map[string]bool{},
+		dirs: map[string]bool{}, pending: map[string]bool{},
 	}
 	if w.markers, err = os.MkdirTemp("", "lambda-tokenizer-watch-"); err == nil {
 		err = errors.Join(files.Add(w.markers), w.add(dir, false))
@@ -153,19 +155,31 @@ func (w *Watcher) During(synthesize func() error) error {
 	err := synthesize()
 	w.catchUp()
 	own := map[string]int{}
+	w.taken = nil
 	for path, isNew := range w.take(true) {
 		if !w.look(path, isNew) {
 			continue
 		}
-		if own[path] = w.own[path] + 1; own[path] <= maxOwn {
+		own[path] = w.own[path] + 1
+		switch {
+		case own[path] <= maxOwn:
 			w.found[path] = true
+			continue
+		case own[path] == maxOwn+1:
+			w.taken = append(w.taken, w.relative(path))
 		}
+		delete(w.known, path) // so that the file counts if a person saves it again
 	}
+	slices.Sort(w.taken)
 	if w.own = own; len(w.found) > 0 {
 		w.notify()
 	}
 	return err
 }
+
+// Taken are the paths of the files that the last During has changed for the third time in a row. From then on they are
+// taken for something that the synthesis writes. A person who has edited one of them has to save it again.
+func (w *Watcher) Taken() []string { return w.taken }
 
 // take returns the paths that are pending, or if During has ended, those that have changed in it.
 func (w *Watcher) take(ofDuring bool) map[string]bool {
@@ -252,6 +266,7 @@ func (w *Watcher) collect() {
 				return
 			}
 			if errors.Is(err, fsnotify.ErrEventOverflow) {
+				w.fail(w.addAgain())
 				w.mark(manyFiles, false)
 				w.pass("")
 			}
@@ -266,17 +281,64 @@ func (w *Watcher) handle(event fsnotify.Event) {
 			w.pass(event.Name)
 		}
 		return
+	case event.Has(fsnotify.Remove) || event.Has(fsnotify.Rename):
+		w.forget(event.Name)
+	}
+	parent := filepath.Dir(w.dir)
+	switch {
+	case !w.dirs[w.dir] && (event.Name == w.dir || event.Name == parent):
+		w.fail(w.awaitDir(parent))
+		w.mark(w.dir, false)
+	case filepath.Dir(event.Name) == parent:
 	case w.ignored(w.relative(event.Name)):
+	case event.Has(fsnotify.Create) && isDir(event.Name): // of which only the files count
+		w.fail(w.add(event.Name, true))
+	default:
+		w.mark(event.Name, event.Has(fsnotify.Create))
+	}
+}
+
+// forget ends the watch of a directory that is gone, or has another name. The system goes on to watch what has another
+// name, but tells of it by the old one.
+func (w *Watcher) forget(dir string) {
+	if !w.dirs[dir] {
 		return
 	}
-	if event.Has(fsnotify.Create) && isDir(event.Name) { // of which only the files count
-		if err := w.add(event.Name, true); err != nil {
-			w.failed = err
-			_ = w.files.Close()
+	for path := range w.dirs {
+		if path == dir || strings.HasPrefix(path, dir+string(filepath.Separator)) {
+			_ = w.files.Remove(path) // which the system may have done already
+			delete(w.dirs, path)
 		}
-		return
 	}
-	w.mark(event.Name, event.Has(fsnotify.Create))
+}
+
+// awaitDir watches the parent of the directory until that exists again: a script may remove it and make it anew.
+func (w *Watcher) awaitDir(parent string) error {
+	if err := w.files.Add(parent); err != nil {
+		return fmt.Errorf("%s was removed or has another name (%w)", w.dir, err)
+	}
+	if !isDir(w.dir) {
+		return nil
+	}
+	_ = w.files.Remove(parent)
+	return w.add(w.dir, true)
+}
+
+// addAgain watches the directories that exist now. It is not known which of them are new.
+func (w *Watcher) addAgain() error {
+	w.forget(w.dir)
+	if !isDir(w.dir) {
+		return w.awaitDir(filepath.Dir(w.dir))
+	}
+	return w.add(w.dir, false)
+}
+
+// fail ends the watch if there is an error.
+func (w *Watcher) fail(err error) {
+	if err != nil {
+		w.failed = err
+		_ = w.files.Close()
+	}
 }
 
 // pass tells catchUp which marker was reached.
@@ -328,7 +390,7 @@ func (w *Watcher) add(dir string, isNew bool) error {
 			}
 			return nil
 		}
-		if w.dirs++; w.dirs > maxDirs {
+		if w.dirs[path] = true; len(w.dirs) > maxDirs {
 			return fmt.Errorf("watch %s: it has more than %d directories: move what is not source out of it", w.dir, maxDirs)
 		}
 		return explain(path, w.files.Add(path))

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -25,7 +26,10 @@ type app struct {
 func watchApp(t *testing.T, ignores func(string) func(string) bool, files ...string) app {
 	t.Helper()
 	t.Setenv("TMPDIR", t.TempDir())
-	a := app{T: t, dir: t.TempDir(), number: new(int)}
+	a := app{T: t, dir: filepath.Join(t.TempDir(), "app"), number: new(int)}
+	if err := os.Mkdir(a.dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
 	for _, file := range files {
 		a.write(file, "before")
 	}
@@ -105,6 +109,64 @@ func TestNext_FollowsNewDirectories(t *testing.T) {
 	a.next("new/deep/index.py")
 }
 
+func TestNext_FollowsADirectoryThatHasAnotherName(t *testing.T) {
+	a := watchApp(t, watch.OfApp, "old/deep/index.py")
+	rename := func(name, newName string) {
+		if err := os.Rename(filepath.Join(a.dir, name), newName); err != nil {
+			t.Fatal(err)
+		}
+	}
+	rename("old", filepath.Join(a.dir, "new"))
+	a.next("new/deep/index.py", "old")
+	a.write("new/deep/index.py", "after")
+	a.next("new/deep/index.py")
+	elsewhere := filepath.Join(t.TempDir(), "new")
+	rename("new", elsewhere)
+	a.next("new")
+	if err := os.WriteFile(filepath.Join(elsewhere, "deep", "index.py"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	a.next()
+}
+
+// A script may remove the directory and make it anew, and git may do so, too.
+func TestNext_FollowsTheDirectoryThatTakesItsPlace(t *testing.T) {
+	a := watchApp(t, watch.OfApp, "code/index.py")
+	for _, gone := range []func() error{
+		func() error { return os.RemoveAll(a.dir) },
+		func() error { return os.Rename(a.dir, filepath.Join(t.TempDir(), "old")) },
+	} {
+		if err := gone(); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := a.Next(t.Context()); err != nil || !slices.Contains(got, ".") {
+			t.Errorf("%v, got %v", err, got)
+		}
+		a.write("code/index.py", "anew")
+		if got, err := a.Next(t.Context()); err != nil || !slices.Contains(got, "code/index.py") {
+			t.Errorf("%v, got %v", err, got)
+		}
+		a.write("code/index.py", "after")
+		a.next("code/index.py")
+	}
+}
+
+func TestNext_SaysThatTheDirectoryAndItsParentAreGone(t *testing.T) {
+	a := watchApp(t, watch.OfApp)
+	if err := os.RemoveAll(filepath.Dir(a.dir)); err != nil {
+		t.Fatal(err)
+	}
+	for {
+		_, err := a.Next(t.Context())
+		if err != nil {
+			if !strings.Contains(err.Error(), "was removed or has another name") {
+				t.Errorf("error = %v", err)
+			}
+			break
+		}
+	}
+}
+
 func TestNext_IgnoresWhatIsNotSource(t *testing.T) {
 	ignored := []string{
 		".git/index", "node_modules/a/index.js", "code/node_modules/a", "cdk.out/manifest.json",
@@ -163,11 +225,20 @@ func TestDuring_LeadsToNoLoop(t *testing.T) {
 	compiles("2")
 	a.next("stamp")
 	compiles("3")
+	if diff := cmp.Diff([]string{"stamp"}, a.Taken()); diff != "" {
+		t.Error(diff)
+	}
 	a.next()
+	a.write("stamp", "3") // a person who has edited the file saves it again
+	a.next("stamp")
+	compiles("4")
+	if got := a.Taken(); got != nil {
+		t.Errorf("said again: %v", got)
+	}
 	a.write("stamp", "by a person")
 	a.next("stamp")
 	a.during(func() {})
-	compiles("4") // which counts again, because a synthesis has left it alone
+	compiles("5") // which counts again, because a synthesis has left it alone
 	a.next("stamp")
 }
 
