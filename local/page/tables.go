@@ -176,31 +176,24 @@ func (s *snapshots) latest(byToken map[string]*pair) []pair {
 	return append(ordered[:min(len(ordered), maxPairs-rest)], others[:rest]...)
 }
 
-func orderFields(row Row) (fields []field) {
-	for _, name := range []string{
-		"CustomerOrder", "CreditCard", "CardBrand", "CardLastFour", "State", "CustomerName", "Address", "PaidAt",
-	} {
-		value, found := row.Text[name]
-		if !found {
-			continue
-		}
-		kind := ""
-		if name == "CreditCard" {
-			kind = "token"
-		}
-		fields = append(fields, field{name, shown(value), kind})
-	}
-	return fields
+func orderFields(row Row) []field {
+	return fieldsOf(row, "CreditCard",
+		"CustomerOrder", "CreditCard", "CardBrand", "CardLastFour", "State", "CustomerName", "Address", "PaidAt")
 }
 
-func vaultFields(row Row) (fields []field) {
-	for _, name := range []string{"Hash_Key", "Ref", "Purpose", "ExpiresAt", "IndexKeys"} {
+func vaultFields(row Row) []field {
+	return fieldsOf(row, "Hash_Key", "Hash_Key", "Ref", "Purpose", "ExpiresAt", "IndexKeys")
+}
+
+// fieldsOf are those of the named attributes that a row has. One of them is its token.
+func fieldsOf(row Row, token string, names ...string) (fields []field) {
+	for _, name := range names {
 		value, found := row.Text[name]
 		if !found {
 			continue
 		}
 		kind := ""
-		if name == "Hash_Key" {
+		if name == token {
 			kind = "token"
 		}
 		fields = append(fields, field{name, shown(value), kind})
