@@ -6,7 +6,6 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"net"
 
 	"github.com/lambda-tokenizer/lambda-tokenizer/local/launched"
 )
@@ -82,14 +81,5 @@ func parse(args []string, out io.Writer) (flags, error) {
 	if f.watch && !f.serve {
 		return f, errors.New("-watch is for an app that keeps running: add -serve")
 	}
-	if host, _, err := net.SplitHostPort(f.addr); err != nil || !isLoopback(host) {
-		return f, fmt.Errorf("-addr %q: use a loopback address with a port, such as 127.0.0.1:3001: "+
-			"nothing here is meant for a network", f.addr)
-	}
-	return f, nil
-}
-
-func isLoopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
+	return f, launched.CheckAddress(f.addr, "127.0.0.1:3001")
 }

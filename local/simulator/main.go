@@ -14,7 +14,6 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -98,16 +97,7 @@ func parse(args []string, out io.Writer) (flags, error) {
 	if _, err := client.ParsePAN(client.NewSecret(f.card)); err != nil {
 		return f, fmt.Errorf("-card %w", err)
 	}
-	if host, _, err := net.SplitHostPort(f.addr); err != nil || !isLoopback(host) {
-		return f, fmt.Errorf("-addr %q: use a loopback address with a port, such as 127.0.0.1:8080: "+
-			"nothing here is meant for a network", f.addr)
-	}
-	return f, nil
-}
-
-func isLoopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
+	return f, launched.CheckAddress(f.addr, "127.0.0.1:8080")
 }
 
 func run(ctx context.Context, args []string, out io.Writer, getenv func(string) string) (err error) {
